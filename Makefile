@@ -1,0 +1,51 @@
+# Every check has one definition, here; CI and the README call these targets.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run install test check format lint types imports lock seed clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(STAMP)  ## Set up, migrate and serve on http://127.0.0.1:5000
+	@$(BIN)/quart --app quartapp run-local
+
+install: $(STAMP)  ## Make the environment in .venv from requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "quartapp needs Python 3.11 or newer, and there is no '$(PYTHON)' here: install it, or name one with 'make PYTHON=/path/to/python3'." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "quartapp needs Python 3.11 or newer, and %s is %s: name a newer one with \"make PYTHON=/path/to/python3\"." % (sys.executable, sys.version.split()[0]))'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python cannot make virtual environments: install its venv module (on Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+test: $(STAMP)  ## Set up and run the tests
+	$(BIN)/python -m pytest
+
+check: format lint types imports test  ## Everything that must pass before a commit
+
+format: $(STAMP)  ## Check the formatting (mend it with: .venv/bin/ruff format)
+	$(BIN)/ruff format --check .
+
+lint: $(STAMP)  ## Lint
+	$(BIN)/ruff check .
+
+types: $(STAMP)  ## Check the types (mypy strict)
+	$(BIN)/mypy
+
+imports: $(STAMP)  ## Check who imports whom
+	$(BIN)/lint-imports
+
+lock: $(STAMP)  ## Renew requirements.lock from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+
+seed: $(STAMP)  ## Fill the database with people and posts
+	$(BIN)/quart --app quartapp seed
+
+clean:  ## Remove the environment and the caches (never the data)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
