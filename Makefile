@@ -11,7 +11,7 @@ help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(STAMP)  ## Set up, migrate and serve on http://127.0.0.1:5000
-	@$(BIN)/quart --app quartapp run-local
+	@$(BIN)/python run.py --local
 
 install: $(STAMP)  ## Make the environment in .venv from requirements.lock
 

@@ -1,0 +1,88 @@
+"""The engine and its pool, on SQLite through aiosqlite or on PostgreSQL through asyncpg."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+from quartapp.database import sqlite
+
+POOL_TIMEOUT = 5.0
+"""Seconds that a request waits for a connection before it is answered with 503."""
+
+BEGIN_WRITE = {"quartapp_write": True}
+"""Execution option of a connection whose transactions take SQLite's write lock at their start."""
+
+
+class Database:
+    """An engine with its session factories. Connects at the first statement, not before.
+
+    The owner calls `dispose()` when the last session is closed.
+    """
+
+    def __init__(
+        self, url: str, *, pool_size: int = 10, pool_timeout: float = POOL_TIMEOUT
+    ) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        options: dict[str, Any] = {}
+        if self.is_sqlite:
+            _make_folder(self.url.database)
+        else:
+            # A connection that the server closed is replaced before a request meets it.
+            options["pool_pre_ping"] = True
+        if not self.is_memory:
+            options |= {
+                "pool_size": pool_size,
+                "max_overflow": 0,
+                "pool_timeout": pool_timeout,
+            }
+        # Parameters hold what people typed: they stay out of every message and log.
+        self.engine: AsyncEngine = create_async_engine(self.url, hide_parameters=True, **options)
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._writers = async_sessionmaker(
+            self.engine.execution_options(**BEGIN_WRITE), expire_on_commit=False
+        )
+        if self.is_sqlite:
+            sqlite.configure(self.engine, write_option="quartapp_write")
+
+    @property
+    def is_memory(self) -> bool:
+        return self.is_sqlite and self.url.database in {None, "", ":memory:"}
+
+    def session(self, *, write: bool = True) -> AsyncSession:
+        """A new session, which the caller closes.
+
+        With `write`, a transaction on SQLite takes the write lock at its start and so never
+        overwrites what another wrote since it read; the wait is bounded by the busy timeout.
+        PostgreSQL needs `SELECT ... FOR UPDATE` or one UPDATE statement for the same.
+        """
+        return (self._writers if write else self._sessions)()
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncSession]:
+        """A session in a transaction that is committed at the end, or rolled back."""
+        async with self.session() as session, session.begin():
+            yield session
+
+    async def ping(self) -> None:
+        """Ask the database for a sign of life; raises SQLAlchemy's or the driver's error."""
+        async with self.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def dispose(self) -> None:
+        await self.engine.dispose()
+
+
+def _make_folder(database: str | None) -> None:
+    if database and database != ":memory:" and not database.startswith("file:"):
+        Path(database).parent.mkdir(parents=True, exist_ok=True)

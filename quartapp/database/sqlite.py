@@ -1,0 +1,44 @@
+"""What SQLite needs to be a server's database.
+
+WAL lets readers and one writer work side by side; foreign keys are off unless asked for; the
+busy timeout makes writers wait for each other. The driver's own transaction control is switched
+off, because it starts a transaction only at the first write: what was read before may have
+changed by then, and an update is lost without any error (SQLAlchemy, "Serializable isolation /
+Savepoints / Transactional DDL").
+"""
+
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+BUSY_TIMEOUT = 5.0
+"""Seconds that a writer waits for another."""
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA foreign_keys = ON",
+    f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}",
+)
+
+
+def configure(engine: AsyncEngine, write_option: str) -> None:
+    """Prepare each connection of an engine, and begin its transactions.
+
+    A connection that has the execution option `write_option` begins them with BEGIN IMMEDIATE.
+    """
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(dbapi_connection: Any, _record: object) -> None:
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get(write_option, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

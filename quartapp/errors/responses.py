@@ -1,0 +1,133 @@
+"""One error, two forms: a page for people, problem+json (RFC 9457) for programs."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+from http import HTTPStatus
+
+from quart import Response, current_app, request
+
+from quartapp.flasklike import render_template
+from quartapp.reporting.reference import error_reference
+
+PROBLEM_JSON = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientError:
+    """What a client is told. Every text in it may be shown to anybody.
+
+    `code` is stable; `title` is a heading; `detail` says what happened and what to do.
+    """
+
+    status: int
+    code: str
+    title: str
+    detail: str
+    headers: tuple[tuple[str, str], ...] = ()
+    extensions: tuple[tuple[str, object], ...] = ()
+
+
+# What werkzeug's descriptions do not say to a person who only clicked something.
+_DETAILS = {
+    400: "Your browser sent something that this server could not understand.",
+    401: "Please log in to see this page.",
+    403: "You are not allowed to see this page.",
+    404: "There is no such page here. It may have moved, or the address may be mistyped.",
+    405: "This address does not take this kind of request.",
+    413: "What you sent is larger than this server accepts.",
+    415: "What you sent is of a kind that this address does not take.",
+    429: "You are sending requests faster than this server takes them. Please wait a little.",
+    500: "An unexpected error has occurred. The administrator has been notified. "
+    "Sorry for the inconvenience!",
+    502: "A server that this page depends on gave no proper answer. Please try again.",
+    503: "The server is busy right now. Please try again in a moment.",
+    504: "A server that this page depends on did not answer in time. Please try again.",
+}
+
+_TITLES = {404: "Not Found", 500: "An unexpected error has occurred"}
+
+
+def describe(status: int, detail: str | None = None, **more: object) -> ClientError:
+    """A ClientError for a status alone; `more` replaces fields."""
+    phrase = _phrase(status)
+    values: dict[str, object] = {
+        "status": status,
+        "code": phrase.lower().replace(" ", "-").replace("'", ""),
+        "title": _TITLES.get(status, phrase),
+        "detail": detail or _DETAILS.get(status) or f"The server answered: {phrase}.",
+    }
+    return ClientError(**(values | more))  # type: ignore[arg-type]  # the fields, by name
+
+
+def wants_json() -> bool:
+    """Whether the client is a program: by the path, else by what it accepts before HTML."""
+    if request.path == "/api" or request.path.startswith("/api/"):
+        return True
+    accept = request.accept_mimetypes
+    best = accept.best_match(["text/html", "application/json", PROBLEM_JSON], "text/html")
+    return best != "text/html" and accept[best] > accept["text/html"]
+
+
+async def respond(error: ClientError) -> Response:
+    """The response for an error, in the client's form. Raises nothing.
+
+    A 5xx carries the reference under which the operator finds it.
+    """
+    reference = error_reference() if error.status >= 500 else None
+    if wants_json():
+        return _finish(_problem(error, reference), PROBLEM_JSON, error)
+    return _finish(await _page(error, reference), "text/html; charset=utf-8", error)
+
+
+def _problem(error: ClientError, reference: str | None) -> str:
+    body: dict[str, object] = {
+        "type": "about:blank",
+        "title": _phrase(error.status),
+        "status": error.status,
+        "code": error.code,
+        "detail": error.detail,
+    }
+    if reference:
+        body["reference"] = reference
+    return json.dumps(body | dict(error.extensions))
+
+
+async def _page(error: ClientError, reference: str | None) -> str:
+    try:
+        return await render_template(_template(error.status), error=error, reference=reference)
+    except Exception:  # noqa: BLE001 whatever fails in a template, an answer must leave
+        current_app.logger.exception("The page of an error could not be rendered")
+        return _plain_page(error, reference)
+
+
+def _template(status: int) -> str:
+    return f"errors/{status}.html" if status in {404, 500} else "errors/error.html"
+
+
+def _plain_page(error: ClientError, reference: str | None) -> str:
+    note = f"<p>Reference: {escape(reference)}</p>" if reference else ""
+    return (
+        f'<!doctype html><html lang="en"><title>{escape(error.title)}</title>'
+        f"<h1>{escape(error.title)}</h1><p>{escape(error.detail)}</p>{note}"
+        '<p><a href="/">Back</a></p></html>'
+    )
+
+
+def _finish(body: str, content_type: str, error: ClientError) -> Response:
+    response = Response(body, status=error.status, content_type=content_type)
+    response.headers.extend(_without_content(error.headers))
+    response.headers.setdefault("Vary", "Accept")
+    return response
+
+
+def _without_content(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in headers if not name.lower().startswith("content-")]
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"

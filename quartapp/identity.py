@@ -1,0 +1,170 @@
+"""Who is calling: a person with a login cookie.
+
+The cookie is signed and holds the person's id, their login epoch and their name. `load_person`
+trusts it only after it has asked the database once a request; the name in it is for error pages,
+which must greet a person while the database is gone.
+"""
+
+import asyncio
+import logging
+import secrets
+from datetime import timedelta
+from typing import NamedTuple, cast
+
+from quart import Quart, current_app, request
+from quart_auth import Action, AuthUser, QuartAuth
+from sqlalchemy.exc import OperationalError
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from quartapp.config import Settings
+from quartapp.database import current_database, request_session
+from quartapp.exceptions import LoginRequiredError
+from quartapp.models.base import utc_now
+from quartapp.models.user import Person, find_person, update_user
+
+LAST_SEEN_EVERY = timedelta(minutes=1)
+"""How much of a person's presence goes unrecorded: a write at every request costs too much."""
+
+REMEMBER_FOR = timedelta(days=365)
+
+
+# The hash of a password that nobody has, in the format of the others.
+_NOBODY = generate_password_hash(secrets.token_hex())
+
+_logger = logging.getLogger(__name__)
+
+
+class Claim(NamedTuple):
+    """What a login cookie says."""
+
+    user_id: int
+    login_epoch: int
+    remember: bool
+    username: str
+
+
+class Visitor(AuthUser):
+    """Whoever makes this request. `person` is filled in by `load_person`."""
+
+    person: Person | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the cookie is genuine; the account may be gone all the same."""
+        return self.auth_id is not None
+
+    @property
+    def name(self) -> str | None:
+        """The name to greet with: the database's, else the cookie's, or None."""
+        if self.person is not None:
+            return self.person.username
+        claim = self.claim()
+        return claim.username if claim else None
+
+    def claim(self) -> Claim | None:
+        """What the cookie says, which only `load` can confirm."""
+        user_id, epoch, remember, username = [*(self.auth_id or "").split(".", 3), "", "", ""][:4]
+        if not (user_id.isdigit() and epoch.isdigit() and username):
+            return None
+        return Claim(int(user_id), int(epoch), remember == "1", username)
+
+    async def load(self) -> Person | None:
+        """Ask the database, once a request; a login that was ended makes the visitor unknown."""
+        claim = self.claim()
+        if claim is None:
+            return None
+        person = await find_person(request_session(), claim.user_id)
+        if person is None or person.login_epoch != claim.login_epoch:
+            self._auth_id = None
+            return None
+        self.person = person
+        return person
+
+
+class _Auth(QuartAuth):
+    user_class = Visitor
+
+
+def init_app(app: Quart, settings: Settings) -> None:
+    """Read login cookies, and load the person before each view."""
+    auth = _Auth(
+        cookie_secure=settings.cookie_secure,
+        cookie_samesite="Lax",
+        duration=int(REMEMBER_FOR.total_seconds()),
+    )
+    auth.init_app(app)
+    app.extensions["identity"] = auth
+    app.before_request(load_person)
+
+
+def visitor() -> Visitor:
+    """The visitor of the current request. Never asks the database."""
+    return cast(Visitor, _auth().load_user())
+
+
+async def load_person() -> None:
+    """Ask the database who the cookie's person is, for requests that reach a page's view.
+
+    Unknown addresses and static files do without: their pages make do with the cookie's name.
+    """
+    if request.routing_exception is not None or request.endpoint in {None, "static"}:
+        return
+    if request.blueprint == "api" or not visitor().is_known:
+        return
+    person = await visitor().load()
+    if person is not None and utc_now() - person.last_seen > LAST_SEEN_EVERY:
+        await _record_presence(person)
+
+
+async def _record_presence(person: Person) -> None:
+    # Give the request's connection back first: who holds one while waiting for another can
+    # wait for themselves.
+    await request_session().commit()
+    try:
+        async with current_database().session() as writer:
+            await update_user(writer, person.id, last_seen=utc_now())
+    except OperationalError as error:
+        # A page that can be shown is worth more than this.
+        _logger.warning("Could not record when %s was seen: %s", person.id, error.orig)
+
+
+def current_person() -> Person:
+    """The person who is logged in. Raises LoginRequiredError."""
+    person = visitor().person
+    if person is None:
+        raise LoginRequiredError
+    return person
+
+
+def log_in(user_id: int, username: str, login_epoch: int, *, remember: bool = False) -> None:
+    """Give the client a login cookie; with `remember` one that outlives the browser."""
+    auth_id = f"{user_id}.{login_epoch}.{remember:d}.{username}"
+    action = Action.WRITE_PERMANENT if remember else Action.WRITE
+    _auth().login_user(Visitor(auth_id, action))
+
+
+def rename_cookie(username: str) -> None:
+    """Put another name into the login cookie, which lives as long as before."""
+    person = current_person()
+    claim = visitor().claim()
+    log_in(person.id, username, person.login_epoch, remember=claim is not None and claim.remember)
+
+
+def log_out() -> None:
+    """Take the login cookie back."""
+    _auth().logout_user()
+
+
+async def hash_password(password: str) -> str:
+    """A salted scrypt hash. Computed in a thread: it takes a tenth of a second by design."""
+    return await asyncio.to_thread(generate_password_hash, password)
+
+
+async def is_password_right(password_hash: str | None, password: str) -> bool:
+    """Compare in a thread, as long for nobody (None) as for somebody: time tells no names."""
+    right = await asyncio.to_thread(check_password_hash, password_hash or _NOBODY, password)
+    return right and password_hash is not None
+
+
+def _auth() -> QuartAuth:
+    return cast(QuartAuth, current_app.extensions["identity"])

@@ -1,0 +1,75 @@
+"""Which part of a list is asked for.
+
+Links walk by key (`before` and `after` are ids), so that a page costs the same at the end of a
+million posts as at its start. `page` numbers are understood as well, for people who type them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from quartapp.exceptions import NotFoundError
+from quartapp.models.base import MAX_ID
+
+MAX_PAGE = 10_000
+"""A numbered page is found by counting rows; further back one gets by the links."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """A wish for `size` rows: before an id, after an id, or on a page that is counted from 1."""
+
+    size: int
+    page: int = 1
+    before: int | None = None
+    after: int | None = None
+
+    @classmethod
+    def parse(cls, args: Mapping[str, str], size: int) -> "PageRequest":
+        """Read a query string. Raises NotFoundError for a page that cannot exist."""
+        if "before" in args:
+            return cls(size, before=_number(args["before"], MAX_ID))
+        if "after" in args:
+            return cls(size, after=_number(args["after"], MAX_ID))
+        return cls(size, page=_number(args.get("page", "1"), MAX_PAGE))
+
+    def apply(self, statement: Select[Any], key: InstrumentedAttribute[int]) -> Select[Any]:
+        """Order by the key, newest first, and take one row more than asked: it tells of a next."""
+        if self.after is not None:
+            return statement.where(key > self.after).order_by(key.asc()).limit(self.size + 1)
+        if self.before is not None:
+            return statement.where(key < self.before).order_by(key.desc()).limit(self.size + 1)
+        offset = (self.page - 1) * self.size
+        return statement.order_by(key.desc()).limit(self.size + 1).offset(offset)
+
+    def collect(self, rows: Sequence[T]) -> "Page[T]":
+        """The page of what `apply` found. Raises NotFoundError for a numbered page past the end."""
+        more = len(rows) > self.size
+        items = list(rows[: self.size])
+        if self.after is not None:
+            items.reverse()
+            return Page(items, has_newer=more, has_older=True)
+        if not items and self.before is None and self.page > 1:
+            raise NotFoundError("There is no such page.")
+        return Page(items, has_newer=self.before is not None or self.page > 1, has_older=more)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Rows, newest first, and whether there are newer and older ones than these."""
+
+    items: list[T]
+    has_newer: bool
+    has_older: bool
+
+
+def _number(text: str, largest: int) -> int:
+    # isascii: int() also reads other scripts' digits, and gives up on very long numbers.
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and 1 <= int(text) <= largest):
+        raise NotFoundError("There is no such page.")
+    return int(text)

@@ -1,0 +1,88 @@
+"""What people write."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ForeignKey, Index, Select, String, column, select, table
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from quartapp.exceptions import NotFoundError
+from quartapp.models.base import MAX_ID, Base, Id, UTCDateTime, utc_now
+from quartapp.models.paging import Page, PageRequest
+
+BODY_LENGTH = 140
+
+
+class Post(Base):
+    """A short text by one person. Lists are ordered by id, newest first."""
+
+    __tablename__ = "posts"
+    __table_args__ = (Index("ix_posts_user_id_id", "user_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    body: Mapped[str] = mapped_column(String(BODY_LENGTH))
+    timestamp: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+
+    def __repr__(self) -> str:
+        return f"<Post {self.__dict__.get('id', '?')}>"
+
+
+class PostRow(NamedTuple):
+    """A post with its author's name, as lists show it."""
+
+    id: int
+    body: str
+    timestamp: datetime
+    user_id: int
+    username: str
+
+
+# The other tables by name only: `user` imports this module for its counts.
+_USERS = table("users", column("id"), column("username"))
+_FOLLOWERS = table("followers", column("follower_id"), column("followed_id"))
+
+_POSTS = select(Post.id, Post.body, Post.timestamp, Post.user_id, _USERS.c.username).join_from(
+    Post, _USERS, Post.user_id == _USERS.c.id
+)
+
+
+async def timeline(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[PostRow]:
+    """The posts of a person and of everyone they follow."""
+    followed = select(_FOLLOWERS.c.followed_id).where(_FOLLOWERS.c.follower_id == user_id)
+    mine = (Post.user_id == user_id) | Post.user_id.in_(followed)
+    return await _page(session, _POSTS.where(mine), wanted)
+
+
+async def all_posts(session: AsyncSession, wanted: PageRequest) -> Page[PostRow]:
+    return await _page(session, _POSTS, wanted)
+
+
+async def posts_of(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[PostRow]:
+    return await _page(session, _POSTS.where(Post.user_id == user_id), wanted)
+
+
+async def find_post(session: AsyncSession, post_id: int) -> PostRow:
+    """One post. Raises NotFoundError."""
+    row = None
+    if 0 < post_id <= MAX_ID:
+        row = (await session.execute(_POSTS.where(Post.id == post_id))).one_or_none()
+    if row is None:
+        raise NotFoundError("There is no such post.")
+    return PostRow(*row)
+
+
+async def add_post(session: AsyncSession, user_id: int, body: str) -> Post:
+    """Publish a post and commit."""
+    post = Post(body=body, user_id=user_id)
+    session.add(post)
+    await session.commit()
+    return post
+
+
+async def _page(
+    session: AsyncSession, statement: Select[Any], wanted: PageRequest
+) -> Page[PostRow]:
+    rows = (await session.execute(wanted.apply(statement, Post.id))).all()
+    return wanted.collect([PostRow._make(row) for row in rows])

@@ -1,0 +1,24 @@
+"""The short reference of an error, which the client sees and the operator finds in the log."""
+
+import secrets
+from typing import cast
+
+from quart import g, has_app_context
+
+_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that is misread on the telephone
+
+
+def error_reference() -> str:
+    """The reference of this request's error: made at the first call, then always the same.
+
+    Outside a request each call makes a new one.
+    """
+    if not has_app_context():
+        return _make()
+    if "error_reference" not in g:
+        g.error_reference = _make()
+    return cast(str, g.error_reference)
+
+
+def _make() -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(8))

@@ -1,0 +1,58 @@
+"""Fixtures for this suite alone; what other suites can use is in quartapp.testing."""
+
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+pytest_plugins = ["quartapp.testing"]
+
+POSTGRESQL = os.environ.get("QUARTAPP_TEST_POSTGRESQL", "")
+CHROMIUM = os.environ.get("QUARTAPP_TEST_CHROMIUM") or shutil.which("chromium") or ""
+REQUIRED = os.environ.get("QUARTAPP_TEST_REQUIRE", "").split(",")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what lacks its service, and say why; where the service is required, let it fail."""
+    services = {
+        "postgresql": (POSTGRESQL, "set QUARTAPP_TEST_POSTGRESQL to a server's address"),
+        "browser": (CHROMIUM, "install Chromium or set QUARTAPP_TEST_CHROMIUM to its path"),
+    }
+    for item in items:
+        for name, (present, advice) in services.items():
+            if item.get_closest_marker(name) and not present and name not in REQUIRED:
+                item.add_marker(pytest.mark.skip(reason=f"no {name}: {advice}"))
+
+
+@pytest.fixture
+async def postgresql_url() -> AsyncIterator[str]:
+    """An empty PostgreSQL database of this test's own."""
+    name = f"quartapp_{secrets.token_hex(6)}"
+    admin = make_url(POSTGRESQL).set(drivername="postgresql+asyncpg")
+    engine = create_async_engine(admin, isolation_level="AUTOCOMMIT")
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text(f'CREATE DATABASE "{name}"'))
+            yield admin.set(database=name).render_as_string(hide_password=False)
+            await connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    finally:
+        await engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def each_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, on both engines in turn.
+
+    A module runs all its tests on both with
+    `@pytest.fixture def database_url(each_database_url: str) -> str: return each_database_url`.
+    """
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
