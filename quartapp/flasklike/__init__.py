@@ -19,10 +19,12 @@ from quart import (
 from quart.views import MethodView, View
 
 from quartapp.flasklike.app import App
+from quartapp.flasklike.debugging import Debugger
 
 __all__ = [
     "App",
     "Blueprint",
+    "Debugger",
     "MethodView",
     "View",
     "abort",
