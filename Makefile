@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+N      ?= 20000
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test check format lint types imports lock seed clean
+.PHONY: help run install test parity check format lint types imports lock seed clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +27,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 test: $(STAMP)  ## Set up and run the tests
 	$(BIN)/python -m pytest
+
+parity: $(STAMP)  ## Compare many generated applications with Flask (N=20000, SEED=random)
+	$(BIN)/python -m tests.parity --count $(N) $(if $(SEED),--seed $(SEED))
 
 check: format lint types imports test  ## Everything that must pass before a commit
 
