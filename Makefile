@@ -16,13 +16,18 @@ run: $(STAMP)  ## Set up, migrate and serve on http://127.0.0.1:5000
 
 install: $(STAMP)  ## Make the environment in .venv from requirements.lock
 
-$(STAMP): requirements.lock pyproject.toml
+# Two steps, so that a change of pyproject.toml does not install every library again.
+$(STAMP): $(VENV)/.libraries pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.libraries: requirements.lock
 	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "quartapp needs Python 3.11 or newer, and there is no '$(PYTHON)' here: install it, or name one with 'make PYTHON=/path/to/python3'." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "quartapp needs Python 3.11 or newer, and %s is %s: name a newer one with \"make PYTHON=/path/to/python3\"." % (sys.executable, sys.version.split()[0]))'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python cannot make virtual environments: install its venv module (on Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "Installing the libraries in $(VENV); this happens once and takes about half a minute."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
 test: $(STAMP)  ## Set up and run the tests
@@ -49,7 +54,8 @@ lock: $(STAMP)  ## Renew requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
 
 seed: $(STAMP)  ## Fill the database with people and posts
-	$(BIN)/quart --app quartapp seed
+	@$(BIN)/alembic upgrade head
+	@$(BIN)/quart --app quartapp seed
 
 clean:  ## Remove the environment and the caches (never the data)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -13,7 +13,7 @@ from alembic import context
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
-from quartapp.config import load_settings
+from quartapp.config import ToolSettings, load_settings
 from quartapp.database import Database
 from quartapp.exceptions import ConfigurationError
 from quartapp.models import Base
@@ -29,7 +29,7 @@ def database_url() -> str:
     url = config.attributes.get("database_url")
     if url is None:
         try:
-            url = load_settings().database_url
+            url = load_settings(ToolSettings).database_url
         except ConfigurationError as error:
             sys.exit(f"alembic: {error}")
     return str(url)

@@ -168,6 +168,15 @@ class LocalSettings(Settings):
         return super()._default_cookie_secure() and not is_loopback(self.host)
 
 
+class ToolSettings(Settings):
+    """Settings for commands, which sign nothing: without a SECRET_KEY they make do with chance."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _any_key(cls, data: dict[str, Any]) -> dict[str, Any]:
+        return data if data.get("secret_key") else {**data, "secret_key": secrets.token_hex()}
+
+
 def kept_secret_key(instance_path: Path) -> str:
     """The secret key that is kept in this folder; made at the first call (mode 0600)."""
     path = instance_path / "secret_key"

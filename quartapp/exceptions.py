@@ -17,6 +17,8 @@ Every class has a stable `code` for programs and a `message` that is safe to sho
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from click import ClickException
+
 
 class QuartappError(Exception):
     """The common ancestor; `code` is stable, `message` may be shown to anybody."""
@@ -30,10 +32,14 @@ class QuartappError(Exception):
         super().__init__(self.message)
 
 
-class ConfigurationError(QuartappError, ValueError):
-    """A setting is missing or wrong; the message names the variable and what was expected."""
+class ConfigurationError(QuartappError, ClickException):  # type: ignore[misc]  # both name a message
+    """A setting is missing or wrong; the message names the variable and what was expected.
+
+    A ClickException, so that `quart` prints that message instead of a traceback.
+    """
 
     code = "configuration"
+    exit_code = 2
 
 
 class NotFoundError(QuartappError, LookupError):
