@@ -1,0 +1,220 @@
+"""The files of the journal: how one is made, owned, read and removed.
+
+A segment is a file of fixed size, allocated whole when it is made, so that writing to it cannot
+meet a full disk. It holds lines `crc32 payload LF` and, behind them, zeros. Its owner keeps an
+exclusive flock on it; the kernel drops that lock with the process, however it ended, and whoever
+takes it then finishes the segment.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+SUFFIX = ".journal"
+_UNBORN = ".new"
+_UNBORN_LIFETIME = 60.0
+
+_ZERO = 0
+_NEWLINE = 10
+
+
+class Segment:
+    """A segment that this process writes. One at a time may call `write`."""
+
+    def __init__(self, path: Path, handle: int, size: int) -> None:
+        self.path = path
+        self.end = 0
+        self._handle = handle
+        self._size = size
+
+    @classmethod
+    def make(cls, folder: Path, size: int) -> "Segment":
+        """A new segment, owned and allocated. Raises OSError, and then leaves nothing behind."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(8)}"
+        unborn = folder / (name + _UNBORN)
+        handle = os.open(unborn, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _allocate(handle, size)
+            # Only a file that is owned already may carry the name that adopters look for.
+            path = unborn.rename(folder / (name + SUFFIX))
+        except BaseException:
+            os.close(handle)
+            unborn.unlink(missing_ok=True)
+            raise
+        return cls(path, handle, size)
+
+    def has_room(self, line: bytes) -> bool:
+        return self.end + len(line) <= self._size
+
+    def write(self, line: bytes) -> None:
+        """Append a whole line. Raises OSError; the segment is then to be given up."""
+        start = self.end
+        self.end = start + len(line)
+        written = 0
+        while written < len(line):
+            written += os.pwrite(self._handle, line[written:], start + written)
+
+    def duplicate(self) -> int:
+        """A second handle, which the caller closes; the segment stays owned until then."""
+        return os.dup(self._handle)
+
+    def close(self) -> None:
+        """Give the segment up: from now on it is an orphan, which any drainer finishes."""
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            os.close(handle)
+
+
+def _allocate(handle: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, size)
+    else:  # pragma: no cover - macOS
+        os.truncate(handle, size)
+
+
+def pack(payload: bytes) -> bytes:
+    """The line of a payload, which must not contain LF or NUL."""
+    return b"%08x %b\n" % (crc32(payload), payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was read: whole payloads, where the next reading begins, and how many pieces of data
+    were no lines."""
+
+    payloads: list[bytes]
+    end: int
+    corrupt: int = 0
+
+
+def parse(data: bytes, *, final: bool) -> Content:
+    """Read the lines at the beginning of `data`.
+
+    What is no line is counted and skipped to the next LF. Unless `final`, reading stops at the
+    first zero or unfinished line, because the owner may be writing there; with it, nothing will
+    come any more, and zeros (pages lost with the power) are passed over.
+    """
+    payloads: list[bytes] = []
+    position = corrupt = 0
+    while position < len(data):
+        if data[position] == _ZERO:
+            if not final:
+                break
+            position = _next_data(data, position)
+            continue
+        end = data.find(b"\n", position)
+        if end < 0 and not final:
+            break
+        piece = data[position : end if end >= 0 else len(data)]
+        if b"\0" in piece:
+            if not final:
+                break
+            # The end of this piece may be a whole line that was written after a torn one.
+            torn, _, piece = piece.rpartition(b"\0")
+            corrupt += bool(torn.strip(b"\0"))
+        payload = _unpack(piece) if end >= 0 else None
+        if payload is not None:
+            payloads.append(payload)
+        elif piece:
+            corrupt += 1
+        position = end + 1 if end >= 0 else len(data)
+    return Content(payloads, position, corrupt)
+
+
+def _next_data(data: bytes, position: int) -> int:
+    return len(data) - len(data[position:].lstrip(b"\0"))
+
+
+def _unpack(line: bytes) -> bytes | None:
+    checksum, _, payload = line.partition(b" ")
+    return payload if payload and checksum == b"%08x" % crc32(payload) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A segment held open for reading. `final` when its owner is gone and we hold its lock."""
+
+    path: Path
+    handle: int
+    final: bool
+
+    @property
+    def name(self) -> str:
+        """The name by which the database remembers how far a segment was read; never reused."""
+        return self.path.stem
+
+    def read(self, position: int) -> Content:
+        """What stands behind `position`; `end` counts from the beginning of the segment."""
+        size = os.fstat(self.handle).st_size
+        content = parse(os.pread(self.handle, max(0, size - position), position), final=self.final)
+        return Content(content.payloads, position + content.end, content.corrupt)
+
+    def has_data(self, position: int) -> bool:
+        return os.pread(self.handle, 1, position) not in {b"", b"\0"}
+
+    def remove(self) -> None:
+        """Delete the file, of which everything is in the database."""
+        if not self.final:
+            raise ValueError("the owner of this segment still writes to it")
+        self.path.unlink(missing_ok=True)
+
+
+def list_segments(folder: Path) -> list[Path]:
+    """All segments, oldest first; none where there is no such folder. Raises OSError otherwise."""
+    try:
+        names = [name for name in os.listdir(folder) if name.endswith(SUFFIX)]
+    except FileNotFoundError:
+        return []
+    return [folder / name for name in sorted(names)]
+
+
+@contextlib.contextmanager
+def open_segment(path: Path) -> Iterator[Reading | None]:
+    """A segment for reading, adopted if its owner is gone; None if it has been removed."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        final = _lock(handle)
+        # Between the opening and the lock another adopter may have finished it.
+        gone = os.fstat(handle).st_nlink == 0
+        yield None if gone else Reading(path, handle, final)
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def sweep(folder: Path) -> None:
+    """Remove the files of processes that ended while they made a segment."""
+    with contextlib.suppress(FileNotFoundError):
+        for entry in os.scandir(folder):
+            if entry.name.endswith(_UNBORN):
+                with contextlib.suppress(FileNotFoundError):
+                    if time.time() - entry.stat().st_mtime > _UNBORN_LIFETIME:
+                        os.unlink(entry.path)
+
+
+def disk_usage(folder: Path) -> int:
+    """Bytes taken by all segments. Raises OSError where the folder cannot be read."""
+    total = 0
+    for path in list_segments(folder):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
