@@ -1,0 +1,55 @@
+"""Blueprints have handlers of their own, but an unknown URL belongs to no blueprint.
+
+Which blueprint a URL under /api would have belonged to cannot be known: routing failed. So 404 and
+405 are answered by the application, which looks at the path.
+"""
+
+from quart import jsonify, request
+from quart.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from quartapp.flasklike import App, Blueprint, abort
+
+
+class Rejected(Exception):
+    """A post that the moderators do not want."""
+
+
+api = Blueprint("api", __name__, url_prefix="/api")
+pages = Blueprint("pages", __name__)
+
+
+@api.errorhandler(Rejected)
+@pages.errorhandler(Rejected)
+async def rejected(error: Rejected) -> tuple[str, int]:
+    return f"rejected by {request.blueprint}", 422
+
+
+@api.errorhandler(404)
+async def missing(error: HTTPException) -> tuple[str, int]:
+    return "a view of the API said 404", 404
+
+
+@api.get("/posts/<int:number>")
+async def post(number: int) -> str:
+    if number == 13:
+        raise Rejected
+    abort(404)
+
+
+@pages.get("/post/<int:number>")
+async def page(number: int) -> str:
+    raise Rejected
+
+
+async def routing_error(error: HTTPException) -> ResponseReturnValue | HTTPException:
+    if request.path.startswith("/api/"):
+        return jsonify(error=error.name), error.code or 500
+    return error
+
+
+app = App(__name__)
+app.register_blueprint(api)
+app.register_blueprint(pages)
+app.register_error_handler(404, routing_error)
+app.register_error_handler(405, routing_error)

@@ -1,0 +1,31 @@
+"""An application made by a function: the handlers exist before it and are registered by it."""
+
+from flask import Flask
+from werkzeug.exceptions import HTTPException
+
+
+class QuotaExceeded(Exception):
+    """Someone has posted enough for today."""
+
+
+def absent(error: HTTPException) -> tuple[str, int]:
+    return "nothing here", 404
+
+
+def enough(error: QuotaExceeded) -> tuple[str, int]:
+    return "come back tomorrow", 429
+
+
+def new_post() -> str:
+    raise QuotaExceeded
+
+
+def create_app() -> Flask:
+    app = Flask(__name__)
+    app.register_error_handler(404, absent)
+    app.register_error_handler(QuotaExceeded, enough)
+    app.add_url_rule("/posts", view_func=new_post, methods=["POST"])
+    return app
+
+
+app = create_app()

@@ -1,0 +1,22 @@
+"""A handler for every error: it sees 404 and 405 too, so it hands HTTP errors back as they are.
+
+Errors that it answers count as handled: they are neither logged nor signalled.
+"""
+
+from werkzeug.exceptions import HTTPException
+
+from quartapp.flasklike import App
+
+app = App(__name__)
+
+
+@app.errorhandler(Exception)
+async def anything(error: Exception) -> HTTPException | tuple[str, int]:
+    if isinstance(error, HTTPException):
+        return error
+    return "Something that is not your fault.", 500
+
+
+@app.get("/")
+async def index() -> str:
+    raise ZeroDivisionError
