@@ -1,10 +1,37 @@
-"""From an exception or a log record to a report, by a bounded walk."""
+"""From an exception or a log record to a report, by a bounded walk.
+
+Everything is read first, then scrubbed at once, then put together: a secret that is found in the
+last frame is taken out of the message of the first exception.
+"""
 
 import logging
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from itertools import islice
+from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
+from typing import Any
+from uuid import uuid4
 
+from quartapp.reporting.chain import calls, chain, shortened
+from quartapp.reporting.fingerprint import exception_of, qualified
+from quartapp.reporting.fingerprint import fingerprint as fingerprint_of
+from quartapp.reporting.harvest import Harvest
 from quartapp.reporting.places import Places
-from quartapp.reporting.report import Context, Origin, Report
-from quartapp.reporting.scrub import Scrubber
+from quartapp.reporting.report import Context, ExceptionInfo, Frame, Origin, Report, RequestInfo
+from quartapp.reporting.scrub import Scrubber, window
+from quartapp.reporting.source import around
+from quartapp.reporting.values import ITEMS, named
+from quartapp.reporting.wording import MESSAGE, message_of, message_of_record, notes_of
+
+_TEXT = 500
+_VALUE = 1000
+_TITLE = 120
+_NAMES = 200
+_HEADERS = (
+    *("accept", "accept-language", "content-length", "content-type", "host", "origin"),
+    *("referer", "sec-fetch-site", "user-agent", "x-request-id"),
+)
+_NO_VALUES = (ModuleType, FunctionType, BuiltinFunctionType, type)
 
 
 def capture(
@@ -24,4 +51,208 @@ def capture(
     objects. Never raises: what cannot be read is left out.
     `fingerprint` is taken instead of being made again.
     """
-    raise NotImplementedError
+    fingerprint = fingerprint or fingerprint_of(subject, places)
+    known: dict[str, Any] = {
+        "id": uuid4().hex,
+        "fingerprint": fingerprint,
+        "time": now,
+        "origin": origin,
+    }
+    known |= {"door": context.door, "reference": context.reference}
+    if isinstance(subject, logging.LogRecord):
+        known |= {"level": subject.levelname, "logger": subject.name}
+    try:
+        return _Draft(places, context, subject).report(scrubber, known)
+    except Exception as failure:  # noqa: BLE001 - a report of little is worth more than none
+        error = exception_of(subject)
+        what = qualified(type(error)) if error else known["logger"]
+        title = f"{what}, whose capture raised {qualified(type(failure))}"
+        return Report(title=title, message=title, **known)
+
+
+class _Draft:
+    """All that will be in a report, read but not yet scrubbed.
+
+    `report` takes the texts in the order in which they were put down.
+    """
+
+    def __init__(
+        self, places: Places, context: Context, subject: BaseException | logging.LogRecord
+    ) -> None:
+        self._places = places
+        self._context = context
+        self._record = subject if isinstance(subject, logging.LogRecord) else None
+        self._texts: list[str] = []
+        self._source: list[str] = []
+        self._harvest = Harvest()
+        error = exception_of(subject)
+        self._exceptions = [self._read(*link) for link in chain(error)] if error else []
+        self._headers = [
+            (name, value) for name, value in context.headers if name.lower() in _HEADERS
+        ][:ITEMS]
+        self._extra = list(islice(context.extra.items(), ITEMS))
+        self._read_context(context)
+
+    def _read_context(self, context: Context) -> None:
+        harvest = self._harvest
+        harvest.pairs(context.headers)
+        for values in (context.form, context.path_args, context.extra):
+            if values is not None:
+                harvest.pairs(_items(values))
+        harvest.named("", context.json)
+        harvest.url(context.url)
+        for name, value in self._headers:
+            if name.lower() == "referer":
+                harvest.url(value)
+        record = self._record
+        self._texts += [message_of_record(record) if record else "", _first_words(record)]
+        self._texts += [context.user_id[: window(_TEXT)]]
+        self._texts += [named(name, value) for name, value in self._extra]
+        self._texts += [context.url[: window(_TEXT)]]
+        self._texts += [value[: window(_TEXT)] for _, value in self._headers]
+
+    def _read(self, error: BaseException, relation: str) -> ExceptionInfo:
+        notes = notes_of(error)
+        self._texts += [message_of(error), *notes]
+        walked, left_out = shortened(list(calls(error.__traceback__)))
+        frames = tuple(self._frame(frame, line) for frame, line in walked)
+        return ExceptionInfo(
+            qualified(type(error)), "", relation, frames, left_out, ("",) * len(notes)
+        )
+
+    def _frame(self, frame: FrameType, line: int) -> Frame:
+        code = frame.f_code
+        place = self._places.of(code.co_filename)
+        if not place.in_app:
+            return _library_frame(place.name, code.co_qualname, line, _module(frame))
+        first_line, source = around(code.co_filename, line)
+        self._source += source
+        names = tuple((name, "") for name in self._variables(frame))
+        module = _module(frame)
+        return Frame(
+            place.name, module, code.co_qualname, line, True, first_line, tuple(source), names
+        )
+
+    def _variables(self, frame: FrameType) -> Iterable[str]:
+        """Put down the locals to show, read the others for secrets; the names of the first."""
+        names: list[str] = []
+        for name, value in _locals(frame):
+            self._harvest.named(name, value)
+            if len(names) < ITEMS:
+                self._texts.append(named(name, value))
+                names.append(name)
+        return names
+
+    def report(self, scrubber: Scrubber, known: dict[str, Any]) -> Report:
+        """The report of what was read; `known` are its fields that need no scrubbing."""
+        clean = scrubber.clean(self._texts, secrets=self._harvest.secrets, source=self._source)
+        self._source = clean[: len(self._texts) - 1 : -1] if self._source else []
+        self._texts = clean[len(self._texts) - 1 :: -1]
+        exceptions = tuple(self._finished(info) for info in self._exceptions)
+        message, first_words, user_id = self._take(MESSAGE), self._take(_TITLE), self._take(_TEXT)
+        culprit = _culprit(exceptions[0].frames) if exceptions else self._logged_at()
+        return Report(
+            title=_title(exceptions[0], culprit) if exceptions else first_words,
+            culprit=culprit,
+            message=message,
+            exceptions=exceptions,
+            user_id=user_id,
+            extra=tuple((name[:_TITLE], self._take(_VALUE)) for name, _ in self._extra),
+            request=self._request(),
+            **known,
+        )
+
+    def _take(self, limit: int) -> str:
+        text = self._texts.pop()
+        return text if len(text) <= limit else text[: limit - 1] + "…"
+
+    def _finished(self, info: ExceptionInfo) -> ExceptionInfo:
+        return ExceptionInfo(
+            info.type,
+            self._take(MESSAGE),
+            info.relation,
+            notes=tuple(self._take(_TEXT) for _ in info.notes),
+            frames=tuple(
+                self._finished_frame(frame) if frame.in_app else frame for frame in info.frames
+            ),
+            left_out=info.left_out,
+        )
+
+    def _finished_frame(self, frame: Frame) -> Frame:
+        return Frame(
+            frame.file,
+            frame.module,
+            frame.function,
+            frame.line,
+            frame.in_app,
+            frame.first_line,
+            tuple([self._source.pop() for _ in frame.source]),
+            tuple([(name, self._take(_VALUE)) for name, _ in frame.variables]),
+        )
+
+    def _request(self) -> RequestInfo | None:
+        context = self._context
+        url = self._take(_TEXT)
+        headers = tuple((name, self._take(_TEXT)) for name, _ in self._headers)
+        if not context.method and not url:
+            return None
+        return RequestInfo(context.method[:_TITLE], url, context.route, context.endpoint, headers)
+
+    def _logged_at(self) -> str:
+        assert self._record is not None
+        module = self._places.of(self._record.pathname).name.removesuffix(".py").replace("/", ".")
+        return f"{_inner(module)}.{self._record.funcName or '<module>'}"
+
+
+@lru_cache(maxsize=8192)  # fifty to a report, and the same ones in the next
+def _library_frame(file: str, function: str, line: int, module: str) -> Frame:
+    return Frame(file, module, function, line)
+
+
+def _module(frame: FrameType) -> str:
+    module = dict.get(frame.f_globals, "__name__")
+    return module if type(module) is str else ""
+
+
+def _locals(frame: FrameType) -> Iterator[tuple[str, object]]:
+    """Names and values of a call; of a module's own frame only what is not code."""
+    variables = frame.f_locals
+    if type(variables) is not dict and type(variables).__name__ != "FrameLocalsProxy":
+        return  # the body of a class whose metaclass chose another namespace
+    outermost = frame.f_code.co_name == "<module>"
+    for name, value in islice(tuple(variables.items()), _NAMES):
+        if name.startswith("__") or (outermost and isinstance(value, _NO_VALUES)):
+            continue
+        yield name, value
+
+
+def _items(values: Mapping[str, object]) -> Iterable[tuple[object, object]]:
+    # a MultiDict answers `items` with the first of each; its dict has them all
+    return dict.items(values) if isinstance(values, dict) else values.items()
+
+
+def _culprit(frames: tuple[Frame, ...]) -> str:
+    """Where to look first: the innermost of the application's functions, else the last one."""
+    if not frames:
+        return ""
+    frame = next((frame for frame in reversed(frames) if frame.in_app), frames[-1])
+    module = _inner(frame.module) if frame.in_app else frame.module
+    return f"{module}.{frame.function.replace('.<locals>', '')}"
+
+
+def _inner(module: str) -> str:
+    """A module's name without the package that all the application is in."""
+    return module.partition(".")[2] or module
+
+
+def _title(info: ExceptionInfo, culprit: str) -> str:
+    name = info.type.rpartition(".")[2]
+    return f"{name} in {culprit}" if culprit else name
+
+
+def _first_words(record: logging.LogRecord | None) -> str:
+    """What a group of log records is called: the message before the arguments are put in."""
+    if record is None:
+        return ""
+    message = record.msg if type(record.msg) is str else qualified(type(record.msg))
+    return message[: window(_TITLE)].partition("\n")[0]

@@ -1,7 +1,12 @@
 """Where a frame's code belongs: to the application, or to a library."""
 
+import os
+import sys
+import sysconfig
 from pathlib import Path
 from typing import NamedTuple
+
+_REMEMBERED = 4096
 
 
 class Place(NamedTuple):
@@ -15,14 +20,63 @@ class Place(NamedTuple):
 class Places:
     """Files by their names, remembered; safe to use from several threads.
 
-    A file below `root` is the application's, whatever else is there, unless it lies in a
-    site-packages or dist-packages below it; so is a file that is neither in those nor in the
-    standard library.
+    `root` is the folder of the application's package. Code below it is the application's, unless
+    it lies in one of the folders `apart` (names relative to `root`) or in a site-packages or
+    dist-packages. So is code that is neither in those nor in the standard library.
     """
 
-    def __init__(self, root: Path) -> None:
-        raise NotImplementedError
+    def __init__(self, root: Path, *, apart: tuple[str, ...] = ()) -> None:
+        self._root = os.path.abspath(root)
+        self._above = os.path.dirname(self._root)
+        self._apart = tuple(os.path.join(self._root, folder) for folder in apart)
+        paths = sysconfig.get_paths()
+        self._stdlib = tuple({paths["stdlib"], paths["platstdlib"], os.path.dirname(os.__file__)})
+        self._places: dict[str, Place] = {}
 
     def of(self, filename: str) -> Place:
         """The place of a code object's `co_filename`."""
-        raise NotImplementedError
+        place = self._places.get(filename)
+        if place is None:
+            if len(self._places) >= _REMEMBERED:  # code made at run time, each under its own name
+                self._places.clear()
+            place = self._places[filename] = self._find(filename)
+        return place
+
+    def _find(self, filename: str) -> Place:
+        if filename.startswith("<") or not filename:
+            return Place(filename, in_app=False)
+        path = os.path.abspath(filename)
+        if _below(path, self._root):
+            inner = os.path.relpath(path, self._root)
+            in_app = not _packages(inner) and not any(_below(path, part) for part in self._apart)
+            return Place(_portable(os.path.relpath(path, self._above)), in_app)
+        if packages := _packages(path):
+            return Place(_portable(packages), in_app=False)
+        for folder in self._stdlib:
+            if _below(path, folder):
+                return Place(_portable(os.path.relpath(path, folder)), in_app=False)
+        return Place(_portable(_importable(path)), in_app=True)
+
+
+def _below(path: str, folder: str) -> bool:
+    return path.startswith(folder + os.sep)
+
+
+def _packages(path: str) -> str:
+    """What follows the last site-packages or dist-packages in a path; "" if there is none."""
+    for name in ("site-packages", "dist-packages"):
+        _, found, inner = f"{os.sep}{path}".rpartition(f"{os.sep}{name}{os.sep}")
+        if found:
+            return inner
+    return ""
+
+
+def _importable(path: str) -> str:
+    """The path from the nearest entry of the import path; of a stranger the file's name."""
+    folders = [os.path.abspath(entry) for entry in sys.path]
+    above = [folder for folder in folders if _below(path, folder)]
+    return os.path.relpath(path, max(above, key=len)) if above else os.path.basename(path)
+
+
+def _portable(path: str) -> str:
+    return path.replace(os.sep, "/")

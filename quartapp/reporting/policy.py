@@ -1,11 +1,20 @@
 """Who is told of an error, and when: pure rules over numbers, with the clock passed in.
 
-Times are seconds since the epoch, by the clock of the database, so that machines agree.
+Times are seconds since the epoch, by the clock of the database, so that machines agree. Should that
+clock be set back, a wait that would begin in the future counts as over.
+
+A group lives in episodes (a new one with each regression) and in bursts (occurrences with less than
+`Limits.quiet` between them). A mail tells all that is known by then, so that nothing that came
+before it is told again.
 """
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
+
+_CLOSING = 10
+"""A burst shorter than this is over with the mail about its beginning."""
 
 
 class Kind(StrEnum):
@@ -22,11 +31,17 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One mail about one group. (group, kind, ordinal, episode) is unique among all machines."""
+    """One mail about one group. (group, kind, ordinal, episode) is unique among all machines.
+
+    `count` occurrences `since` then are what it is about: of the burst for OVER, of the last five
+    minutes for RATE, else of the episode.
+    """
 
     kind: Kind
     ordinal: int
     episode: int
+    count: int = 0
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +49,8 @@ class Standing:
     """What the operators decided about a group.
 
     `muted_until` ends by the clock; `muted_more` is the number of occurrences still kept silent
-    (0: the next one is told; None: no such limit). `muted_until=inf` with no `muted_more` is for
-    ever.
+    (0: the next one is told; None: no such limit). Of both, the first to end counts.
+    `muted_until=inf` alone is for ever.
     """
 
     resolved_at: float | None = None
@@ -46,7 +61,7 @@ class Standing:
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What is counted of a group: `batch` of the `total` are new since the last decision, and
-    `recent` fell into the last five minutes."""
+    `recent` fell into the last five minutes; `first` and `last` are times of occurrences."""
 
     now: float
     batch: int
@@ -61,22 +76,35 @@ class AlertState:
     """What the policy remembers of a group between two decisions; store it with the group."""
 
     episode: int = 0
+    episode_since: float = 0.0
+    before_episode: int = 0
     told: int = 0
     told_at: float | None = None
     waiting: Kind | None = None
     waiting_since: float = 0.0
     rate_is_high: bool = False
     rates: int = 0
+    unmutes: int = 0
     burst: int = 0
-    burst_number: int = 0
-    burst_told: bool = False
+    burst_since: float = 0.0
+    bursts: int = 0
+    last: float = 0.0
 
     def to_json(self) -> str:
-        raise NotImplementedError
+        """A short text for one column."""
+        return json.dumps(asdict(self), separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | None) -> "AlertState":
-        raise NotImplementedError
+        """Read it back; of nothing, the state of a group never seen. Unknown fields are ignored.
+
+        Raises ValueError if it is not JSON.
+        """
+        raw = json.loads(text) if text else {}
+        known = {field.name: raw[field.name] for field in fields(cls) if field.name in raw}
+        if known.get("waiting"):
+            known["waiting"] = Kind(known["waiting"])
+        return cls(**known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +134,147 @@ class Decision:
 
 
 def decide(state: AlertState, standing: Standing, seen: Seen, limits: Limits) -> Decision:
-    """What to tell of a group, after counting a batch (or at `wake_at`, with a batch of 0)."""
-    raise NotImplementedError
+    """What to tell of a group, after counting a batch (or at `wake_at`, with a batch of 0).
+
+    - A new group, one that comes back after it was resolved, and one whose mute ended are told
+      `gather` seconds later, with all that came meanwhile.
+    - Then at 10, 100, 1000 ... occurrences in the episode, and when `rate` of them fall into five
+      minutes (again only after there were fewer than `calm`), at most once in `pause` seconds.
+    - After `quiet` seconds without one, the exact total of a burst of ten or more.
+    - With `every_occurrence`, all that was counted, at once, instead of the second rule.
+    """
+    if _is_silenced(standing, seen):
+        return _silent(state, standing, seen)
+    state, standing = _episode(state, standing, seen)
+    state, closed = _burst(state, seen, limits)
+    state, alert = _next_alert(state, seen, limits)
+    alerts = (*closed, alert) if alert else closed
+    return Decision(state, standing, alerts, _wake_at(state, seen, limits))
+
+
+def _is_silenced(standing: Standing, seen: Seen) -> bool:
+    if standing.resolved_at is not None:
+        # what is counted late may have happened before
+        return seen.batch == 0 or seen.last <= standing.resolved_at
+    if not _is_muted(standing):
+        return False
+    if standing.muted_more is not None and seen.batch > standing.muted_more:
+        return False
+    expired = standing.muted_until is not None and seen.now >= standing.muted_until
+    return seen.batch == 0 or not expired
+
+
+def _is_muted(standing: Standing) -> bool:
+    return standing.muted_until is not None or standing.muted_more is not None
+
+
+def _silent(state: AlertState, standing: Standing, seen: Seen) -> Decision:
+    """Nothing is told, now or later, of what happens in silence."""
+    if standing.muted_more is not None:
+        standing = replace(standing, muted_more=standing.muted_more - seen.batch)
+    state = replace(state, waiting=None, burst=0, rate_is_high=False)
+    if state.episode == 0:  # muted or resolved before anything was told
+        state = replace(state, episode=1, episode_since=seen.first)
+    return Decision(_told(state, seen), standing)
+
+
+def _episode(state: AlertState, standing: Standing, seen: Seen) -> tuple[AlertState, Standing]:
+    """Begin to wait with a mail, if the group is new, back, or no longer mute."""
+    if standing.resolved_at is not None:
+        waiting = Kind.REGRESSION
+    elif _is_muted(standing):
+        waiting = Kind.UNMUTED
+        state = replace(state, unmutes=state.unmutes + 1)
+    elif state.episode == 0 and seen.batch:
+        waiting = Kind.NEW
+    else:
+        return state, standing
+    if waiting is not Kind.UNMUTED:
+        state = replace(
+            state,
+            episode=state.episode + 1,
+            episode_since=seen.first if waiting is Kind.NEW else seen.last,
+            before_episode=seen.total - seen.batch,
+            told=0,
+        )
+    return replace(state, waiting=waiting, waiting_since=seen.now), Standing()
+
+
+def _burst(state: AlertState, seen: Seen, limits: Limits) -> tuple[AlertState, tuple[Alert, ...]]:
+    closed: tuple[Alert, ...] = ()
+    if state.burst and _is_due(seen.now, state.last, limits.quiet):
+        if state.burst >= _CLOSING and state.waiting is None:
+            over = Alert(Kind.OVER, state.bursts, state.episode, state.burst, state.burst_since)
+            closed = (over,)
+            state = _told(state, seen, of_before=seen.batch)
+        state = replace(state, burst=0, rate_is_high=False)
+    if seen.batch:
+        if state.burst == 0:
+            state = replace(state, burst_since=seen.last, bursts=state.bursts + 1)
+        state = replace(state, burst=state.burst + seen.batch, last=max(seen.last, state.last))
+    return state, closed
+
+
+def _next_alert(state: AlertState, seen: Seen, limits: Limits) -> tuple[AlertState, Alert | None]:
+    if seen.recent < limits.calm:
+        state = replace(state, rate_is_high=False)
+    if state.waiting:
+        if not _is_due(seen.now, state.waiting_since, limits.gather):
+            return state, None
+        ordinal = state.unmutes if state.waiting is Kind.UNMUTED else 1
+        alert = _alert(state, seen, state.waiting, ordinal)
+    elif limits.every_occurrence:
+        if not seen.batch:
+            return state, None
+        alert = _alert(state, seen, Kind.OCCURRENCE, seen.total)
+    elif not _has_grown(state, seen, limits) or not _may_tell(state, seen, limits):
+        return state, None
+    elif _magnitude(state, seen) > state.told:
+        alert = _alert(state, seen, Kind.ESCALATION, _magnitude(state, seen))
+    else:
+        state = replace(state, rates=state.rates + 1)
+        alert = Alert(Kind.RATE, state.rates, state.episode, seen.recent, seen.now - 300)
+    state = replace(_told(state, seen), waiting=None, told_at=seen.now)
+    return replace(state, rate_is_high=state.rate_is_high or seen.recent >= limits.rate), alert
+
+
+def _alert(state: AlertState, seen: Seen, kind: Kind, ordinal: int) -> Alert:
+    count = seen.total - state.before_episode
+    return Alert(kind, ordinal, state.episode, count, state.episode_since)
+
+
+def _told(state: AlertState, seen: Seen, *, of_before: int = 0) -> AlertState:
+    return replace(state, told=_magnitude(state, replace(seen, total=seen.total - of_before)))
+
+
+def _magnitude(state: AlertState, seen: Seen) -> int:
+    """1 from 10 occurrences of the episode, 2 from 100, and so on."""
+    return len(str(max(seen.total - state.before_episode, 1))) - 1
+
+
+def _has_grown(state: AlertState, seen: Seen, limits: Limits) -> bool:
+    if _magnitude(state, seen) > state.told:
+        return True
+    return seen.recent >= limits.rate and not state.rate_is_high
+
+
+def _may_tell(state: AlertState, seen: Seen, limits: Limits) -> bool:
+    return state.told_at is None or _is_due(seen.now, state.told_at, limits.pause)
+
+
+def _is_due(now: float, since: float, span: float) -> bool:
+    return not 0 <= now - since < span
+
+
+def _wake_at(state: AlertState, seen: Seen, limits: Limits) -> float | None:
+    moments = []
+    if state.waiting:
+        moments.append(state.waiting_since + limits.gather)
+    elif state.told_at and not limits.every_occurrence and _has_grown(state, seen, limits):
+        moments.append(state.told_at + limits.pause)
+    if state.burst >= _CLOSING:
+        moments.append(state.last + limits.quiet)
+    return min(moments, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,4 +299,12 @@ def spend(
     `sent` are the times of the single mails of the last hour, `waiting` the times since when mails
     are due, oldest first, `digests` the times of the digests of the last hour.
     """
-    raise NotImplementedError
+    counted = [moment for moment in sent if not _is_due(now, moment, limits.budget_window)]
+    send = min(max(limits.budget - len(counted), 0), len(waiting))
+    if send == len(waiting):
+        return Plan(send, digest=False)
+    since = max([*digests, waiting[send]])
+    if _is_due(now, since, limits.digest_every):
+        return Plan(send, digest=True)
+    free_at = min(counted, default=now) + limits.budget_window
+    return Plan(send, digest=False, wake_at=min(since + limits.digest_every, free_at))

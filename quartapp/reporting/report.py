@@ -20,8 +20,8 @@ FORMAT = 1
 class Context:
     """What a door knows about the circumstances, as it found them: nothing in it is scrubbed.
 
-    `form` and `json` are never shown: they are read for the secrets in them, so that these can be
-    taken out of the messages and locals in which they turn up again.
+    `form`, `json` and `path_args` are never shown: they are read for the secrets in them, so that
+    these can be taken out of the messages, locals and the URL in which they turn up again.
     """
 
     door: str = "log"
@@ -32,6 +32,7 @@ class Context:
     headers: Iterable[tuple[str, str]] = ()
     form: Mapping[str, object] | None = None
     json: object = None
+    path_args: Mapping[str, object] | None = None
     user_id: str = ""
     reference: str = ""
     extra: Mapping[str, object] = field(default_factory=dict)

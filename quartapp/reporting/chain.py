@@ -1,0 +1,61 @@
+"""The exceptions behind an exception, and the calls behind each: bounded walks."""
+
+from collections.abc import Iterator
+from types import FrameType, TracebackType
+from typing import TypeVar
+
+EXCEPTIONS = 5
+FRAMES = 60
+_OUTER = 20
+_LONGEST_WALK = 5000
+_Item = TypeVar("_Item")
+
+
+def chain(error: BaseException) -> list[tuple[BaseException, str]]:
+    """The exception and up to four more with their relation to it, as Python would show them.
+
+    "cause" or "context" follows its exception; members of a group ("member") follow the group.
+    """
+    found: list[tuple[BaseException, str]] = []
+    seen: set[int] = set()
+    waiting = [(error, "")]
+    while waiting and len(found) < EXCEPTIONS:
+        exception, relation = waiting.pop()
+        if id(exception) in seen:
+            continue
+        seen.add(id(exception))
+        found.append((exception, relation))
+        waiting.extend(_before(exception))
+        if issubclass(type(exception), BaseExceptionGroup):
+            waiting.extend((member, "member") for member in _members(exception))
+    return found
+
+
+def calls(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
+    """Frame and line of each call, outermost first."""
+    walked = 0
+    while traceback is not None and walked < _LONGEST_WALK:  # the recursion limit can be raised
+        yield traceback.tb_frame, traceback.tb_lineno
+        traceback = traceback.tb_next
+        walked += 1
+
+
+def shortened(items: list[_Item]) -> tuple[list[_Item], int]:
+    """At most `FRAMES` of the calls, and how many were left out of their middle."""
+    left_out = len(items) - FRAMES
+    if left_out <= 0:
+        return items, 0
+    return items[:_OUTER] + items[_OUTER + left_out :], left_out
+
+
+def _before(exception: BaseException) -> Iterator[tuple[BaseException, str]]:
+    if exception.__cause__ is not None:
+        yield exception.__cause__, "cause"
+    elif exception.__context__ is not None and not exception.__suppress_context__:
+        yield exception.__context__, "context"
+
+
+def _members(group: BaseException) -> list[BaseException]:
+    # read through the type: a subclass may make `exceptions` a property of its own
+    members: tuple[BaseException, ...] = BaseExceptionGroup.exceptions.__get__(group)
+    return list(members[EXCEPTIONS - 1 :: -1]) if members else []

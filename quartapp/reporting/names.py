@@ -1,0 +1,36 @@
+"""Which names announce a secret."""
+
+import re
+from functools import lru_cache
+
+_LONGEST = 200
+_WORDS = re.compile(
+    "passw|passphrase|pwd|secret|token|key|auth|cookie|session|credential|csrf|xsrf|jwt|bearer|dsn"
+    "|private"
+)
+_WHOLE = re.compile(r"(?:^|[_\W])(?:pass|otp|pin|sid|cvv|ssn)(?:$|[_\W\d])")
+_INNOCENT = re.compile(r"author(?!i[sz])|keyword|keyboard|monkey")
+
+BARE_WORDS = frozenset(
+    (
+        *("password", "secret", "token", "tokens", "key", "keys", "auth", "cookie", "cookies"),
+        *("session", "credential", "csrf", "csrf_token", "access_token", "api_key", "session_id"),
+        *("authorization", "set-cookie"),
+    )
+)
+"""Values that only name a secret: hiding them would hide half of every message."""
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a value under this name is to be hidden.
+
+    It is where password, secret, token, key, auth, cookie, session ... stand anywhere in it, in
+    any case; `author` and the like are let through.
+    """
+    return _is_secret(name[:_LONGEST])
+
+
+@lru_cache(maxsize=4096)  # a hundred names a report, almost always the same ones
+def _is_secret(name: str) -> bool:
+    name = _INNOCENT.sub("", name.lower())
+    return bool(_WORDS.search(name) or _WHOLE.search(name))

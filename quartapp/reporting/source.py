@@ -1,0 +1,33 @@
+"""The lines of source around a line, remembered as they were when first read."""
+
+import os
+import stat
+import tokenize
+from functools import lru_cache
+
+_BEFORE = 3
+_AFTER = 2
+_WIDTH = 200
+_LARGEST = 1_000_000
+
+
+def around(filename: str, line: int) -> tuple[int, list[str]]:
+    """The number of the first line and the lines; none if the file cannot be read as source."""
+    lines = _lines(filename)
+    first = max(line - _BEFORE, 1)
+    if not 0 < line <= len(lines):
+        return 0, []
+    return first, lines[first - 1 : line + _AFTER]
+
+
+@lru_cache(maxsize=256)
+def _lines(filename: str) -> list[str]:
+    try:
+        status = os.stat(filename)
+        # a name can be anything that code was compiled under: no pipe, no device, no video
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
+            return []
+        with tokenize.open(filename) as file:
+            return [line.rstrip()[:_WIDTH] for line in file]
+    except (OSError, ValueError, SyntaxError):
+        return []

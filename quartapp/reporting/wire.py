@@ -1,0 +1,47 @@
+"""Texts made safe for the lines of a mail."""
+
+import re
+from datetime import UTC, datetime
+
+_LINE = 120
+# C0 and C1 but tab and line feed, separators that end a line, marks that turn the reading
+# direction or cannot be seen, lone surrogates
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def plain(text: str) -> str:
+    """A text of several lines without what cannot be seen or turns the reading direction."""
+    return _UNSEEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def one_line(text: str, limit: int = _LINE) -> str:
+    """A text for a header: one line, nothing in it that a reader of mails would decode."""
+    text = " ".join(plain(text[: limit * 4]).split()).replace("=?", "= ?")
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def ascii_address(address: str) -> str | None:
+    """The address as servers without SMTPUTF8 take it: its domain in punycode.
+
+    None if that cannot be: the part before the @ has no other form.
+    """
+    local, at, domain = address.rpartition("@")
+    try:
+        domain = domain.encode("idna").decode() if not domain.isascii() else domain
+    except UnicodeError:
+        return None
+    written = f"{local}{at}{domain}"
+    if not local.isascii() or re.search(r"[\s<>,;:\x00-\x1f\x7f]", written) or not at:
+        return None
+    return written
+
+
+def moment(time: float) -> str:
+    """A time for people everywhere: to the second, in UTC."""
+    try:
+        return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return "unknown"

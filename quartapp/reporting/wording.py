@@ -1,0 +1,121 @@
+"""What an exception or a log record says, without what a driver or a validator adds of the data."""
+
+import logging
+from typing import Any, cast
+
+from quartapp.reporting.fingerprint import qualified
+from quartapp.reporting.scrub import window
+from quartapp.reporting.values import attributes_of, shown
+
+MESSAGE = 2000
+_NOTES = 5
+
+
+def message_of(error: BaseException) -> str:
+    """The text of an exception, bounded but not yet scrubbed.
+
+    A statement error keeps its SQL and loses its parameters; a validation error loses the input.
+    An exception's own `__str__` is called, as it is written to be shown; nothing else is.
+    """
+    try:
+        return _message_of(error)[: window(MESSAGE)]
+    except (Exception, SystemExit) as failure:  # noqa: BLE001 - the __str__ of a stranger
+        return f"<{qualified(type(error))}, whose text raised {qualified(type(failure))}>"
+
+
+def notes_of(error: BaseException) -> list[str]:
+    """What `add_note` added, bounded but not yet scrubbed."""
+    notes = attributes_of(error).get("__notes__")
+    if type(notes) is not list:
+        return []
+    return [note[: window(MESSAGE)] for note in notes[:_NOTES] if type(note) is str]
+
+
+def message_of_record(record: logging.LogRecord) -> str:
+    """The formatted message of a log record, bounded but not yet scrubbed.
+
+    Arguments that are not of Python's own types stand in it as `<module.Class>`: their `__str__`
+    may do anything, a query of an expired row among it.
+    """
+    if type(record.msg) is not str:
+        return _text(record.msg)
+    if not record.args:
+        return record.msg[: window(MESSAGE)]
+    try:
+        message: str = record.msg[: window(MESSAGE)] % _safe_arguments(record.args)
+        return message[: window(MESSAGE)]
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return f"{record.msg[:MESSAGE]} % {shown(record.args)}"
+
+
+def _message_of(error: BaseException) -> str:
+    kind = _kind(type(error))
+    if kind == "sqlalchemy.exc.StatementError":
+        return _statement_message(error)
+    if kind == "pydantic_core._pydantic_core.ValidationError":
+        return _validation_message(error)
+    said = cast(object, type(error).__str__)
+    if said is BaseException.__str__:
+        return (
+            "" if not error.args else _text(error.args[0] if len(error.args) == 1 else error.args)
+        )
+    if said is KeyError.__str__ and len(error.args) == 1:
+        return shown(error.args[0])
+    return str(error)
+
+
+_CAREFUL = ("sqlalchemy.exc.StatementError", "pydantic_core._pydantic_core.ValidationError")
+
+
+def _kind(cls: type) -> str:
+    """The base that wants care; by name, as neither library is to be imported for it."""
+    return next((name for name in map(qualified, type.mro(cls)) if name in _CAREFUL), "")
+
+
+def _statement_message(error: Any) -> str:
+    text = _text(error.args[0]) if error.args else ""
+    statement: object = error.statement
+    return f"{text}\n[SQL: {statement[:MESSAGE]}]" if isinstance(statement, str) else text
+
+
+def _validation_message(error: Any) -> str:
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    lines = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problems[:20])
+    return "\n".join([f"{error.error_count()} of {error.title}", *lines])
+
+
+def _text(value: object) -> str:
+    if type(value) is str:
+        return value[: window(MESSAGE)]
+    if isinstance(value, BaseException):
+        return message_of(value)
+    return shown(value)
+
+
+def _safe_arguments(arguments: object) -> Any:
+    if type(arguments) is tuple:
+        return tuple(map(_safe, arguments))
+    if type(arguments) is dict:
+        return {name: _safe(value) for name, value in arguments.items()}
+    return _safe(arguments)
+
+
+def _safe(argument: object) -> object:
+    if type(argument) in (int, float, bool, type(None)):
+        return argument
+    return argument[: window(MESSAGE)] if type(argument) is str else _Argument(argument)
+
+
+class _Argument:
+    """Stands in a message for what may not be asked itself."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __str__(self) -> str:
+        return _text(self._value)
+
+    def __repr__(self) -> str:
+        return shown(self._value)

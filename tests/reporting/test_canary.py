@@ -1,0 +1,144 @@
+"""A secret planted in many places is in nothing that is kept or sent; each rule is needed."""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from quartapp.reporting import capture as capture_module
+from quartapp.reporting import harvest, names, scrub, values, wording
+from quartapp.reporting.capture import capture
+from quartapp.reporting.fingerprint import exception_of
+from quartapp.reporting.formatter import ScrubbingFormatter
+from quartapp.reporting.message import Group, Letterhead, build_message
+from quartapp.reporting.places import Places
+from quartapp.reporting.policy import Alert, Kind
+from quartapp.reporting.report import Context, Origin
+from quartapp.reporting.scrub import SHAPES, Scrubber
+from tests.reporting.canary import CANARY, CORE, PLANTINGS, Planted, known_secrets, leaks
+
+PLACES = Places(Path(__file__).parent)
+
+
+def outputs(planted: Planted, scrubber: Scrubber) -> Iterator[str]:
+    """All that is made of an error: the report as JSON, the mail, the entry of the log file."""
+    subject, context = planted
+    report = capture(subject, context, now=0.0, places=PLACES, origin=Origin(), scrubber=scrubber)
+    text = report.to_json()
+    yield text + json.dumps(json.loads(text), ensure_ascii=False)
+    group = Group(report.fingerprint, report.title, 1, 0.0, 0.0)
+    letterhead = Letterhead("errors@example.com", ("ops@example.com",))
+    mail = build_message(Alert(Kind.NEW, 1, 1), group, report, letterhead, now=0.0)
+    yield str(mail["Subject"])
+    for part in mail.iter_parts():
+        yield part.get_content()
+    if not isinstance(subject, logging.LogRecord):
+        error = exception_of(subject)
+        assert error
+        info = (type(error), error, error.__traceback__)
+        subject = logging.LogRecord("app", 40, __file__, 1, "failed", None, info)
+    formatter = ScrubbingFormatter(
+        "%(message)s", places=PLACES, scrubber=scrubber, context=lambda: context
+    )
+    yield formatter.format(subject)
+
+
+def leaking(scrubber: Scrubber | None = None) -> set[str]:
+    scrubber = scrubber or Scrubber(known=known_secrets())
+    return {
+        name
+        for name, plant in PLANTINGS.items()
+        if any(leaks(output) for output in outputs(plant(), scrubber))
+    }
+
+
+def test_the_secret_is_nowhere() -> None:
+    assert len(PLANTINGS) >= 25
+    assert leaking() == set()
+
+
+@pytest.mark.parametrize("name", PLANTINGS)
+def test_there_was_a_secret(name: str) -> None:
+    subject, context = PLANTINGS[name]()
+    assert capture(
+        subject, context, now=0.0, places=PLACES, origin=Origin(), scrubber=Scrubber()
+    ).title
+
+
+def never(*_: object, **__: object) -> None:
+    return None
+
+
+def unchanged(text: str, *_: object) -> str:
+    return text
+
+
+def without_window(patch: pytest.MonkeyPatch) -> None:
+    for module in (scrub, values, wording, capture_module):
+        patch.setattr(module, "window", lambda shown: shown)
+
+
+RULES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "names": lambda patch: patch.setattr(names, "_WORDS", re.compile("(?!)")),
+    "by value": lambda patch: patch.setattr(scrub, "_without", unchanged),
+    "in other forms": lambda patch: patch.setattr(scrub, "_written", lambda secret: {secret}),
+    "in base64": lambda patch: patch.setattr(scrub, "_in_base64", lambda data: []),
+    "beginnings": lambda patch: patch.setattr(scrub, "_HEAD", 10**9),
+    "beyond the cut": without_window,
+    "assignments": lambda patch: patch.setattr(scrub, "_assignments", unchanged),
+    "literals": lambda patch: patch.setattr(scrub, "_literals", unchanged),
+    "depth": lambda patch: patch.setattr(harvest, "_DEPTH", 2),
+    "fields": lambda patch: patch.setattr(harvest, "_HELD", ()),
+    "objects": lambda patch: patch.setattr(harvest, "attributes_of", lambda value: {}),
+    "headers": lambda patch: patch.setattr(
+        capture_module, "_HEADERS", (*capture_module._HEADERS, "x-internal")
+    ),
+    "parts of headers": lambda patch: patch.setattr(harvest, "_parts", lambda name, value: ()),
+    "url": lambda patch: patch.setattr(harvest.Harvest, "url", never),
+    "validator": lambda patch: patch.setattr(wording, "_CAREFUL", ()),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_each_rule_is_needed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    names._is_secret.cache_clear()
+    with monkeypatch.context() as patch:
+        RULES[rule](patch)
+        found = leaking()
+    names._is_secret.cache_clear()
+    assert found
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_each_shape_is_needed(shape: scrub.Shape) -> None:
+    others = [each for each in SHAPES if each != shape]
+    assert leaking(Scrubber(known=known_secrets(), shapes=others))
+
+
+def test_what_the_settings_say_is_needed() -> None:
+    assert leaking(Scrubber()) == {"a_setting_of_the_application"}
+
+
+@pytest.mark.parametrize("field", ["form", "json", "path_args", "headers"])
+def test_each_part_of_the_context_is_read(field: str) -> None:
+    def without(plant: Callable[[], Planted]) -> Planted:
+        subject, context = plant()
+        values = {name: getattr(context, name) for name in Context.__dataclass_fields__}
+        values[field] = Context.__dataclass_fields__[field].default
+        return subject, Context(**values)
+
+    found = [
+        name
+        for name, plant in PLANTINGS.items()
+        if any(leaks(output) for output in outputs(without(plant), Scrubber(known_secrets())))
+    ]
+    assert found
+
+
+def test_the_detector_sees_what_it_should() -> None:
+    assert leaks(f"...{CANARY}...")
+    assert leaks(CORE.encode().hex())
+    assert not leaks(scrub.HIDDEN)
