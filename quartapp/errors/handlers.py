@@ -1,6 +1,8 @@
 """Who handles what. Flask's rules decide between these: the most specific class wins."""
 
-from quart import Quart, Response, current_app, flash, request
+import logging
+
+from quart import Quart, Response, current_app, flash, has_request_context, request
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -16,6 +18,7 @@ from quartapp.exceptions import (
     QuartappError,
 )
 from quartapp.flasklike import redirect, url_for
+from quartapp.reporting.reference import error_reference
 
 _STATUS: dict[type[QuartappError], int] = {
     NotFoundError: 404,
@@ -35,6 +38,15 @@ def init_app(app: Quart) -> None:
     app.register_error_handler(QuartappError, handle_domain)
     app.register_error_handler(LoginRequiredError, handle_login_required)
     app.register_error_handler(PoolTimeoutError, handle_pool_timeout)
+    app.logger.addFilter(note_reference)
+
+
+def note_reference(record: logging.LogRecord) -> bool:
+    """Let an error in the log carry the reference that the client is shown (a logging filter)."""
+    if record.levelno >= logging.ERROR and has_request_context() and isinstance(record.args, tuple):
+        record.msg = f"{record.msg} [reference %s]"
+        record.args = (*record.args, error_reference())
+    return True
 
 
 async def handle_http(error: HTTPException) -> Response | WerkzeugResponse:

@@ -120,7 +120,7 @@ def client(app: App) -> Client:
 @pytest.fixture
 async def session(app: App) -> AsyncIterator[AsyncSession]:
     database: Database = app.extensions["database"]
-    async with database.session() as opened:
+    async with database.session(write=False) as opened:
         yield opened
         await opened.rollback()
 
