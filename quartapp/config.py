@@ -76,15 +76,24 @@ class Settings(BaseSettings):
     log_dir: Path = Path("logs")
     log_max_bytes: int = Field(default=10240, ge=0)
     log_backup_count: int = Field(default=10, ge=0)
+    log_to_stdout: bool = False
 
     mail_server: str | None = None
     mail_port: int = Field(default=25, ge=1, le=65535)
     mail_use_tls: bool = False
+    mail_use_ssl: bool = False
     mail_username: str | None = None
     mail_password: SecretStr | None = None
+    mail_from: str | None = None
+    mail_subject_prefix: str = ""
     admins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), validation_alias=AliasChoices("admins", "mail_admins")
     )
+    inbox_url: str = ""
+
+    release: str = ""
+    errors_every_occurrence: bool = False
+    errors_fsync: bool = False
 
     @field_validator("instance_path", "log_dir", mode="after")
     @classmethod
@@ -126,13 +135,17 @@ class Settings(BaseSettings):
         if not value:
             instance_path = info.data.get("instance_path", Path("instance"))
             value = f"sqlite:///{instance_path / 'quartapp.db'}"
-        return async_url(value).render_as_string(hide_password=False)
+        return _async_url(value).render_as_string(hide_password=False)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.mail_server and not self.admins:
             raise ValueError(
                 "ADMINS: is required with MAIL_SERVER; expected mail addresses with commas between"
+            )
+        if self.mail_use_tls and self.mail_use_ssl:
+            raise ValueError(
+                "MAIL_USE_SSL: expected at most one of MAIL_USE_TLS (STARTTLS) and MAIL_USE_SSL"
             )
         if self.cookie_secure is None:
             # The model is frozen for everybody else; this is the last step of its construction.
@@ -220,8 +233,7 @@ def _explain(fault: Mapping[str, Any]) -> str:
     return f"{name}: {text}" if name else text
 
 
-def async_url(value: str) -> URL:
-    """A database address with its async driver. Raises ValueError for what is none."""
+def _async_url(value: str) -> URL:
     try:
         url = make_url(value)
     except ArgumentError:

@@ -27,8 +27,6 @@ LAST_SEEN_EVERY = timedelta(minutes=1)
 
 REMEMBER_FOR = timedelta(days=365)
 
-# Blueprints that answer everybody alike, or find out themselves who calls.
-_IMPERSONAL = frozenset({"api", "avatars", "health"})
 
 # The hash of a password that nobody has, in the format of the others.
 _NOBODY = generate_password_hash(secrets.token_hex())
@@ -93,8 +91,6 @@ def init_app(app: Quart, settings: Settings) -> None:
         cookie_secure=settings.cookie_secure,
         cookie_samesite="Lax",
         duration=int(REMEMBER_FOR.total_seconds()),
-        # Else a synchronous context processor is registered, which costs every page a thread.
-        singleton=False,
     )
     auth.init_app(app)
     app.extensions["identity"] = auth
@@ -106,6 +102,12 @@ def visitor() -> Visitor:
     return cast(Visitor, _auth().load_user())
 
 
+def visitor_id() -> str:
+    """The visitor's id for an error's report, "" for nobody. Never asks the database."""
+    claim = visitor().claim()
+    return str(claim.user_id) if claim else ""
+
+
 async def load_person() -> None:
     """Ask the database who the cookie's person is, for requests that reach a page's view.
 
@@ -113,7 +115,7 @@ async def load_person() -> None:
     """
     if request.routing_exception is not None or request.endpoint in {None, "static"}:
         return
-    if request.blueprint in _IMPERSONAL or not visitor().is_known:
+    if request.blueprint == "api" or not visitor().is_known:
         return
     person = await visitor().load()
     if person is not None and utc_now() - person.last_seen > LAST_SEEN_EVERY:

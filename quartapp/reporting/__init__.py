@@ -6,3 +6,8 @@ client sees (`errors/`), the pages on which operators read (`inbox/`). May impor
 config, exceptions and flasklike. `report`, `places`, `capture`, `scrub`, `fingerprint`, `policy`
 and `message` are pure: no server, no database, no network, no clock of their own.
 """
+
+from quartapp.reporting.assembly import init_app
+from quartapp.reporting.scopes import expect
+
+__all__ = ["expect", "init_app"]

@@ -1,0 +1,109 @@
+"""Reporting, built from the settings and put into an application."""
+
+import logging
+import sys
+from pathlib import Path
+
+from quart import Quart
+
+from quartapp.config import Settings
+from quartapp.database import Database
+from quartapp.reporting import logs
+from quartapp.reporting.circumstances import UserId
+from quartapp.reporting.doors import Doors
+from quartapp.reporting.drainer import Drainer
+from quartapp.reporting.formatter import ScrubbingFormatter
+from quartapp.reporting.journal import Journal
+from quartapp.reporting.ledger import Rules
+from quartapp.reporting.pipeline import Pipeline
+from quartapp.reporting.places import Places
+from quartapp.reporting.policy import Limits
+from quartapp.reporting.recorder import Recorder
+from quartapp.reporting.release import origin
+from quartapp.reporting.rotation import RotatingFile
+from quartapp.reporting.scrub import Scrubber
+
+_PACKAGE = Path(__file__).parents[1]
+# The ground below the application: its frames say no more than those of Quart.
+_APART = ("flasklike", "reporting", "debugger")
+
+
+def init_app(
+    app: Quart, settings: Settings, database: Database, *, user_id: UserId = lambda: ""
+) -> None:
+    """Record every error of an application from now on, and count and mail them while it serves.
+
+    Call it after all other middleware wrapped `app.asgi_app`, and before `database.dispose` is
+    registered to run after serving. `user_id` says who makes the current request, from memory.
+    """
+    places, scrubber = Places(_PACKAGE, apart=_APART), Scrubber()
+    source = origin(settings.environment, settings.release)
+    journal = Journal(settings.instance_path / "journal", fsync=settings.errors_fsync)
+    recorder = Recorder(journal, places=places, origin=source, scrubber=scrubber)
+    limits = Limits(every_occurrence=settings.errors_every_occurrence)
+    rules = Rules(host=source.host, limits=limits, mails=mails_are_on(settings))
+    pipeline = Pipeline(
+        app,
+        database=database,
+        journal=journal,
+        recorder=recorder,
+        doors=Doors(app, recorder, user_id),
+        drainer=Drainer(journal, database, rules),
+        fsync=settings.errors_fsync,
+    )
+    app.extensions["reporting"] = pipeline
+    log = Log(app, settings, places, scrubber)
+    log.begin()
+    pipeline.doors.open()
+    app.before_serving(log.serve)
+    app.before_serving(pipeline.start)
+    app.after_serving(pipeline.stop)
+
+
+def mails_are_on(settings: Settings) -> bool:
+    """As in the tutorial: with MAIL_SERVER, and never under debug."""
+    return bool(settings.mail_server) and not settings.debug
+
+
+class Log:
+    """Where the application's log goes: to the terminal, and while serving to the file."""
+
+    def __init__(self, app: Quart, settings: Settings, places: Places, scrubber: Scrubber) -> None:
+        self._logger = logging.getLogger(app.name)
+        self._settings = settings
+        self._is_quiet = settings.environment == "testing"
+        formatters = (
+            ScrubbingFormatter(form, places=places, scrubber=scrubber)
+            for form in (logs.STREAM_FORMAT, logs.FILE_FORMAT)
+        )
+        self._stream_formatter, self._file_formatter = formatters
+        self._file = RotatingFile(
+            logs.log_path(settings.log_dir),
+            max_bytes=settings.log_max_bytes,
+            backups=settings.log_backup_count,
+        )
+
+    def begin(self) -> None:
+        """Log to standard error, as commands do: their standard output is for their results."""
+        if self._is_quiet:  # a suite of tests looks at the records, not at lines
+            logs.attach(self._logger, None, alone=False)
+            if not any(isinstance(h, logging.NullHandler) for h in self._logger.handlers):
+                self._logger.addHandler(logging.NullHandler())
+            return
+        self._logger.setLevel(logging.DEBUG if self._settings.debug else logging.INFO)
+        self._attach(logs.to_stream(sys.stderr, self._stream_formatter))
+
+    async def serve(self) -> None:
+        """Log as a server does, and say once that it has started."""
+        if self._is_quiet:
+            return
+        if self._settings.log_to_stdout:
+            self._attach(logs.to_stream(sys.stdout, self._file_formatter))
+        elif not self._settings.debug:
+            file = logs.to_file(self._file, self._file_formatter)
+            self._attach(logs.to_stream(sys.stderr, self._stream_formatter), file)
+        if logs.is_first_worker(self._file):
+            self._logger.info(logs.STARTUP)
+
+    def _attach(self, *targets: logs.Target) -> None:
+        logs.attach(self._logger, logs.ThreadedHandler(*targets), alone=True)

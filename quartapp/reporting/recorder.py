@@ -1,0 +1,206 @@
+"""The recorder: one error in, one line in the journal out, without waiting for anything.
+
+Synchronous and without any await, socket or statement. The first five occurrences of an error in
+a minute are written as full reports, further ones as ticks; what that leaves out is detail, never
+a count.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from weakref import WeakMethod
+
+from quartapp.reporting.capture import capture
+from quartapp.reporting.entries import Brief, Entry, Tick
+from quartapp.reporting.fingerprint import exception_of, fingerprint
+from quartapp.reporting.journal import Journal
+from quartapp.reporting.places import Places
+from quartapp.reporting.report import Context, Origin, Report
+from quartapp.reporting.scrub import Scrubber
+
+FULL_REPORTS = 5
+WINDOW = 60.0
+LIVE_FINGERPRINTS = 1000
+
+UNKNOWN = "0" * 32 + "-0"
+"""The group of what could not even be named: counted here when the disk is full for long, or
+when the recorder itself fails."""
+
+_NESTING = 3
+
+Subject = BaseException | logging.LogRecord
+Describe = Callable[[str], Context]
+
+_logger = logging.getLogger(__name__)
+
+
+def no_context(_fingerprint: str) -> Context:
+    return Context()
+
+
+class Recorder:
+    """Writes errors to the journal of this process. `record` may be called from any thread.
+
+    `lost_reports` is the number of occurrences of which the journal would not take the details,
+    nor yet the count; `settle` writes the counts as soon as it can.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        places: Places,
+        origin: Origin,
+        scrubber: Scrubber,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.journal = journal
+        self.lost_reports = 0
+        self.listeners: list[Callable[[Report], None]] = []
+        self._places = places
+        self._origin = origin
+        self._scrubber = scrubber
+        self._clock = clock
+        self._windows: dict[str, tuple[float, int]] = {}
+        self._owed: dict[str, int] = {}
+        self._nested = threading.local()
+        self._lock = threading.RLock()
+        _renew_lock_after_fork(self)
+
+    def record(self, subject: Subject, describe: Describe = no_context) -> str:
+        """Write one occurrence down, and return its fingerprint. Never raises, never waits.
+
+        `describe` is called with the fingerprint, and only where a full report is written.
+        """
+        depth = getattr(self._nested, "depth", 0)
+        self._nested.depth = depth + 1
+        group = UNKNOWN
+        try:
+            if depth >= _NESTING:
+                raise RecursionError("an error while recording an error while recording an error")
+            group = fingerprint(subject, self._places)
+            entry = self._entry(subject, group, describe, brief=depth > 0)
+            self._write(entry, group)
+        except Exception as error:  # noqa: BLE001 - whoever reports an error must not get another
+            self._fall_back(group, error)
+        finally:
+            self._nested.depth = depth
+        return group
+
+    def _entry(self, subject: Subject, group: str, describe: Describe, *, brief: bool) -> Entry:
+        now = self._clock()
+        number = self._count(group, now)
+        if number > FULL_REPORTS or (number > 1 and (brief or self.journal.is_crowded)):
+            return Tick(group, int(now))
+        if number == 0 or brief or self.journal.is_crowded:
+            return self._brief(subject, group, now)
+        report = capture(
+            subject,
+            describe(group),
+            now=now,
+            places=self._places,
+            origin=self._origin,
+            scrubber=self._scrubber,
+            fingerprint=group,
+        )
+        for listener in self.listeners:
+            listener(report)
+        return report
+
+    def _count(self, group: str, now: float) -> int:
+        """The how manieth of this minute; 0 where there are too many others to keep count."""
+        start, number = self._windows.get(group, (0.0, 0))
+        if number and 0 <= now - start < WINDOW:
+            self._windows[group] = (start, number + 1)
+            return number + 1
+        self._windows.pop(group, None)
+        if len(self._windows) >= LIVE_FINGERPRINTS and not self._forget_oldest(now):
+            return 0
+        self._windows[group] = (now, 1)  # at the end: the dict is in the order of the starts
+        return 1
+
+    def _forget_oldest(self, now: float) -> bool:
+        try:
+            oldest = next(iter(self._windows))
+            if 0 <= now - self._windows[oldest][0] < WINDOW:
+                return False
+            self._windows.pop(oldest, None)
+        except (StopIteration, KeyError, RuntimeError):
+            return False  # another thread was quicker
+        return True
+
+    def _brief(self, subject: Subject, group: str, now: float) -> Brief:
+        title, culprit = _name(subject, self._places)
+        return Brief(group, int(now), self._scrubber.text(title), culprit)
+
+    def _write(self, entry: Entry, group: str) -> None:
+        payload = entry.to_json().encode() if isinstance(entry, Report) else entry.encode()
+        if not self.journal.append(payload):
+            self._owe(group)
+        elif self._owed:
+            self.settle()
+
+    def _fall_back(self, group: str, error: Exception) -> None:
+        _logger.error("Recording an error failed: %s", type(error).__name__)
+        if not self.journal.append(Tick(group, int(time.time())).encode()):
+            self._owe(group)
+
+    def _owe(self, group: str) -> None:
+        with self._lock:
+            self.lost_reports += 1
+            if group not in self._owed and len(self._owed) >= LIVE_FINGERPRINTS:
+                group = UNKNOWN
+            self._owed[group] = self._owed.get(group, 0) + 1
+
+    def settle(self) -> None:
+        """Write the counts that the journal refused before, as far as it takes them now."""
+        with self._lock:
+            while self._owed:
+                group, count = self._owed.popitem()
+                if not self.journal.append(Tick(group, int(self._clock()), count).encode()):
+                    self._owed[group] = self._owed.get(group, 0) + count
+                    return
+
+    @property
+    def owed(self) -> int:
+        """Occurrences that stand in no journal yet."""
+        return sum(self._owed.values())
+
+    def _renew_lock(self) -> None:
+        # Another thread of the parent may have held it; what is owed stays the parent's debt.
+        self._lock = threading.RLock()
+        self._owed = {}
+
+
+def _renew_lock_after_fork(recorder: Recorder) -> None:
+    renew = WeakMethod(recorder._renew_lock)
+
+    def in_child() -> None:
+        if method := renew():
+            method()
+
+    os.register_at_fork(after_in_child=in_child)
+
+
+def _name(subject: Subject, places: Places) -> tuple[str, str]:
+    """What and where, as briefly as it can be said."""
+    error = exception_of(subject)
+    if error is not None:
+        return type(error).__qualname__, _culprit(error.__traceback__, places)
+    assert isinstance(subject, logging.LogRecord)
+    message = subject.msg if type(subject.msg) is str else type(subject.msg).__name__
+    return message, f"{subject.module}.{subject.funcName}"
+
+
+def _culprit(traceback: TracebackType | None, places: Places) -> str:
+    """The innermost function of the application, else the innermost of all."""
+    found = None
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if found is None or places.of(frame.f_code.co_filename).in_app:
+            found = frame
+        traceback = traceback.tb_next
+    return f"{found.f_globals.get('__name__', '?')}.{found.f_code.co_qualname}" if found else ""

@@ -1,0 +1,72 @@
+"""A log file that several processes share, and rotate without losing a line.
+
+Each line is written under a lock on a file beside the log, so that only one process rotates at a
+time; the others notice that the file under the name is another one, and open it anew.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class RotatingFile:
+    """`path`, with `path.1` (the newest) to `path.<backups>` behind it.
+
+    As with the standard library's handler, a file that a line would fill to `max_bytes` is rotated
+    before it; 0 in either number means never. For one thread of each process. Blocks.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int, backups: int) -> None:
+        self.path = path
+        self._max_bytes = max_bytes
+        self._backups = backups
+        self._handle = -1
+
+    def write(self, line: bytes) -> None:
+        """Write a whole line. Raises OSError; the next call begins again."""
+        with self.locked():
+            self._follow()
+            if self._is_full(len(line)):
+                self._rotate()
+            os.write(self._handle, line)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[Path]:
+        """The lock of this log, which all its processes respect; gives the locked file's path."""
+        path = self.path.with_name(f".{self.path.name}.lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield path
+        finally:
+            os.close(handle)
+
+    def close(self) -> None:
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            os.close(handle)
+
+    def _follow(self) -> None:
+        """Have the file open that carries the name now: another process may have rotated."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._handle >= 0 and os.path.samestat(os.stat(self.path), os.fstat(self._handle)):
+                return
+        self.close()
+        self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+
+    def _is_full(self, more: int) -> bool:
+        size = os.fstat(self._handle).st_size
+        # An empty file takes a line of any length.
+        return bool(self._max_bytes and self._backups and size and size + more >= self._max_bytes)
+
+    def _rotate(self) -> None:
+        for number in range(self._backups - 1, -1, -1):
+            with contextlib.suppress(FileNotFoundError):
+                self._numbered(number).replace(self._numbered(number + 1))
+        self._follow()
+
+    def _numbered(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{number}") if number else self.path

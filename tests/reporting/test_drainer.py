@@ -1,0 +1,285 @@
+"""From the journal into the tables: exact counts, whatever fails in between; on both databases."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from quartapp.database import Database
+from quartapp.models import Base, ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample, ErrorSegment
+from quartapp.reporting import drainer as drainer_module
+from quartapp.reporting import ledger
+from quartapp.reporting.drainer import Drainer
+from quartapp.reporting.entries import Brief, Tick
+from quartapp.reporting.journal import Journal
+from quartapp.reporting.ledger import Rules
+from quartapp.reporting.policy import Limits
+from quartapp.reporting.recorder import UNKNOWN
+from quartapp.reporting.report import Origin, Report
+from quartapp.reporting.segments import list_segments
+
+NOW = 1_900_000_000.0
+RULES = Rules(host="alpha", limits=Limits(), mails=True)
+
+
+@pytest.fixture
+def database_url(each_database_url: str) -> str:
+    return each_database_url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    made = Database(database_url.replace("sqlite://", "sqlite+aiosqlite://"))
+    async with made.engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    yield made
+    await made.dispose()
+
+
+@pytest.fixture
+async def session(database: Database) -> AsyncIterator[AsyncSession]:
+    async with database.session(write=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal", segment_bytes=16384)
+
+
+@pytest.fixture
+def drainer(journal: Journal, database: Database) -> Drainer:
+    return Drainer(journal, database, RULES)
+
+
+def report(number: int, group: str = "a", **values: object) -> Report:
+    defaults: dict[str, object] = {
+        "id": f"{group}-{number}",
+        "fingerprint": group,
+        "time": NOW + number,
+        "title": f"KeyError {group}",
+        "culprit": "web.posts",
+        "origin": Origin(release="v1", host="alpha"),
+    }
+    return Report(**(defaults | values))  # type: ignore[arg-type]  # the fields, by name
+
+
+def write(journal: Journal, *entries: Report | Brief | Tick) -> None:
+    for entry in entries:
+        payload = entry.to_json().encode() if isinstance(entry, Report) else entry.encode()
+        assert journal.append(payload)
+
+
+async def counts(session: AsyncSession) -> dict[str, int]:
+    rows = await session.execute(select(ErrorGroup.fingerprint, ErrorGroup.count))
+    found = {str(fingerprint): int(count) for fingerprint, count in rows}
+    await session.rollback()
+    return found
+
+
+async def test_counts_reports_briefs_and_ticks(
+    journal: Journal, drainer: Drainer, session: AsyncSession
+) -> None:
+    write(
+        journal, report(0), report(1), Tick("a", int(NOW) + 90, 5), Brief("b", int(NOW), "T", "c")
+    )
+    assert await drainer.drain() == 8
+    assert await drainer.drain() == 0
+    a, b = (await session.scalars(select(ErrorGroup).order_by(ErrorGroup.fingerprint))).all()
+    assert (a.count, a.title, a.culprit, a.state) == (7, "KeyError a", "web.posts", "open")
+    assert (a.last_seen - a.first_seen).total_seconds() == 90
+    assert (b.count, b.title, b.culprit) == (1, "T", "c")
+    minutes = select(ErrorMinute.count).where(ErrorMinute.group_id == a.id)
+    assert (await session.scalars(minutes.order_by(ErrorMinute.minute))).all() == [2, 5]
+
+
+async def test_adds_to_what_is_counted_already(
+    journal: Journal, drainer: Drainer, session: AsyncSession
+) -> None:
+    write(journal, Tick("a", int(NOW)))
+    await drainer.drain()
+    write(journal, report(5), Tick("a", int(NOW) - 60, 2))
+    await drainer.drain()
+    group = (await session.scalars(select(ErrorGroup))).one()
+    assert (group.count, group.title) == (4, "KeyError a")
+    assert (group.last_seen - group.first_seen).total_seconds() == 65
+
+
+async def test_keeps_the_first_and_the_last_ten_samples(
+    journal: Journal, drainer: Drainer, session: AsyncSession
+) -> None:
+    for start in (0, 7, 14, 21):
+        write(journal, *(report(number) for number in range(start, start + 7)))
+        await drainer.drain()
+    kept = await session.scalars(select(ErrorSample.report_id).order_by(ErrorSample.id))
+    assert kept.all() == ["a-0", *(f"a-{number}" for number in range(18, 28))]
+
+
+async def test_puts_down_one_alert_after_the_gathering(
+    journal: Journal, drainer: Drainer, session: AsyncSession, database: Database
+) -> None:
+    write(journal, report(0), Tick("a", int(NOW), 30))
+    await drainer.drain()
+    await drainer.wake()
+    assert await session.scalar(select(func.count(ErrorAlert.id))) == 0
+    await session.rollback()
+    async with database.begin() as writer:
+        later = await ledger.database_now(writer) + 11
+        await ledger.wake(writer, RULES, later)
+        await ledger.wake(writer, RULES, later)
+    alert = (await session.scalars(select(ErrorAlert))).one()
+    assert (alert.kind, alert.count, alert.state) == ("new", 31, "waiting")
+
+
+async def test_puts_down_none_while_mails_are_off(
+    journal: Journal, database: Database, session: AsyncSession
+) -> None:
+    quiet = Rules(host="alpha", limits=Limits(gather=0.0), mails=False)
+    write(journal, report(0))
+    await Drainer(journal, database, quiet).drain()
+    async with database.begin() as writer:
+        await ledger.wake(writer, RULES, await ledger.database_now(writer) + 3600)
+    assert await session.scalar(select(func.count(ErrorAlert.id))) == 0
+
+
+async def test_finishes_and_removes_what_others_left(
+    journal: Journal, drainer: Drainer, session: AsyncSession
+) -> None:
+    other = Journal(journal.folder, segment_bytes=16384)
+    write(other, *(Tick("a", int(NOW)) for _ in range(1000)))
+    assert await drainer.drain() < 1000  # the owner lives, and counts its last segment itself
+    other.close()
+    await drainer.drain()
+    assert await counts(session) == {"a": 1000}
+    assert list_segments(journal.folder) == []
+
+
+async def test_looks_after_living_ones_that_do_not_drain(
+    journal: Journal, drainer: Drainer, session: AsyncSession
+) -> None:
+    other = Journal(journal.folder, segment_bytes=16384)
+    write(other, Tick("a", int(NOW)))
+    assert await drainer.drain() == 0
+    drainer._others_at = 0.0
+    assert await drainer.drain() == 1
+
+
+async def test_two_drainers_count_the_same_once(
+    journal: Journal, database: Database, session: AsyncSession
+) -> None:
+    write(journal, *(Tick("a", int(NOW)) for _ in range(100)))
+    drainers = [Drainer(journal, database, RULES) for _ in range(4)]
+    assert sum(await asyncio.gather(*(drainer.drain() for drainer in drainers))) == 100
+    assert await counts(session) == {"a": 100}
+
+
+async def test_a_failure_in_the_middle_counts_nothing(
+    journal: Journal, drainer: Drainer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(journal, report(0), Tick("a", int(NOW)))
+    keep_samples = ledger._keep_samples
+
+    async def disconnected(*_: object) -> None:
+        raise OperationalError("INSERT", {}, Exception("server closed the connection"))
+
+    monkeypatch.setattr(ledger, "_keep_samples", disconnected)
+    for _ in range(5):
+        with pytest.raises(OperationalError):
+            await drainer.drain()
+    assert await counts(session) == {}
+    monkeypatch.setattr(ledger, "_keep_samples", keep_samples)
+    assert await drainer.drain() == 2
+    assert await counts(session) == {"a": 2}
+
+
+async def test_an_answer_lost_after_the_commit_counts_nothing_twice(
+    journal: Journal, drainer: Drainer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(journal, Tick("a", int(NOW), 3))
+    commit = AsyncSession.commit
+
+    async def commit_and_disconnect(self: AsyncSession) -> None:
+        await commit(self)
+        raise OperationalError("COMMIT", {}, Exception("connection was closed"))
+
+    original = ledger.count
+
+    async def count_and_commit(session: AsyncSession, *rest: object) -> None:
+        await original(session, *rest)  # type: ignore[arg-type]  # handed on
+        await commit_and_disconnect(session)
+
+    monkeypatch.setattr(ledger, "count", count_and_commit)
+    with pytest.raises(OperationalError):
+        await drainer.drain()
+    monkeypatch.setattr(ledger, "count", original)
+    assert await drainer.drain() == 0
+    assert await counts(session) == {"a": 3}
+
+
+async def test_a_poisoned_report_is_counted_without_its_details(
+    journal: Journal, drainer: Drainer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample_row = ledger._sample_row
+
+    def poisoned(report: Report, group_id: int) -> dict[str, object]:
+        row = sample_row(report, group_id)
+        return row | {"seen_at": "no moment"} if report.fingerprint == "poison" else row
+
+    monkeypatch.setattr(ledger, "_sample_row", poisoned)
+    write(journal, report(0, "a"), report(0, "poison"), report(0, "z"))
+    for _ in range(3):
+        with pytest.raises(Exception, match=r"moment|str"):
+            await drainer.drain()
+    assert await drainer.drain() == 3
+    assert await counts(session) == {"a": 1, "poison": 1, "z": 1}
+    assert await session.scalar(select(func.count(ErrorSample.id))) == 2
+
+
+async def test_lines_that_are_no_entries_are_counted_as_such(
+    journal: Journal, drainer: Drainer, session: AsyncSession
+) -> None:
+    assert journal.append(b'{"format":99}')
+    assert journal.append(b'["a",1]')
+    write(journal, report(0))
+    await drainer.drain()
+    assert await counts(session) == {UNKNOWN: 2, "a": 1}
+
+
+async def test_corrupt_pieces_are_counted(
+    journal: Journal, drainer: Drainer, session: AsyncSession
+) -> None:
+    write(journal, Tick("a", int(NOW)), Tick("a", int(NOW)), Tick("a", int(NOW)))
+    journal.close()
+    path = list_segments(journal.folder)[0]
+    data = bytearray(path.read_bytes())
+    data[80] ^= 1
+    path.write_bytes(data)
+    assert await drainer.drain() == 2
+    assert await session.scalar(select(func.sum(ErrorSegment.corrupt))) == 1
+
+
+async def test_before_the_migration_the_journal_holds(
+    journal: Journal, drainer: Drainer, session: AsyncSession, database: Database
+) -> None:
+    write(journal, Tick("a", int(NOW)))
+    async with database.engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE error_groups RENAME TO elsewhere"))
+    for _ in range(5):
+        with pytest.raises(drainer_module._AWAY):
+            await drainer.drain()
+    async with database.engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE elsewhere RENAME TO error_groups"))
+    assert await drainer.drain() == 1
+
+
+async def test_many_groups_at_once(
+    journal: Journal, drainer: Drainer, session: AsyncSession
+) -> None:
+    write(journal, *(Brief(f"group {n}", int(NOW), "T", "c") for n in range(1500)))
+    while await drainer.drain():
+        pass
+    assert sum((await counts(session)).values()) == 1500
