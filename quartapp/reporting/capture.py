@@ -221,7 +221,7 @@ def _locals(frame: FrameType) -> Iterator[tuple[str, object]]:
         return  # the body of a class whose metaclass chose another namespace
     outermost = frame.f_code.co_name == "<module>"
     for name, value in islice(tuple(variables.items()), _NAMES):
-        if name.startswith("__") or (outermost and isinstance(value, _NO_VALUES)):
+        if name.startswith("__") or (outermost and issubclass(type(value), _NO_VALUES)):
             continue
         yield name, value
 

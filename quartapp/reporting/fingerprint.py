@@ -55,7 +55,7 @@ def qualified(cls: type) -> str:
 def _chosen(error: BaseException) -> list[str] | None:
     try:
         chosen = getattr(error, "__fingerprint__", None)
-    except Exception:  # noqa: BLE001 - whatever a property of a stranger raises
+    except (Exception, SystemExit):  # noqa: BLE001 - a property of a stranger
         return None
     return ["chosen", chosen[:_LONGEST_MESSAGE]] if type(chosen) is str else None
 

@@ -172,7 +172,7 @@ def _silent(state: AlertState, standing: Standing, seen: Seen) -> Decision:
     """Nothing is told, now or later, of what happens in silence."""
     if standing.muted_more is not None:
         standing = replace(standing, muted_more=standing.muted_more - seen.batch)
-    state = replace(state, waiting=None, burst=0, rate_is_high=False)
+    state = replace(state, burst=0)
     if state.episode == 0:  # muted or resolved before anything was told
         state = replace(state, episode=1, episode_since=seen.first)
     return Decision(_told(state, seen), standing)
@@ -303,7 +303,9 @@ def spend(
     send = min(max(limits.budget - len(counted), 0), len(waiting))
     if send == len(waiting):
         return Plan(send, digest=False)
-    since = max([*digests, waiting[send]])
+    since = max(digests, default=waiting[send])
+    if _is_due(now, since, limits.digest_every):  # the last one was long ago: gather anew
+        since = waiting[send]
     if _is_due(now, since, limits.digest_every):
         return Plan(send, digest=True)
     free_at = min(counted, default=now) + limits.budget_window

@@ -2,6 +2,8 @@
 
 import re
 from datetime import UTC, datetime
+from email.errors import HeaderParseError
+from email.headerregistry import Address
 
 _LINE = 120
 # C0 and C1 but tab and line feed, separators that end a line, marks that turn the reading
@@ -10,6 +12,8 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
+
+_NO_ADDRESS = re.compile(r"[\s<>,;:\x00-\x1f\x7f]|^@|@$")
 
 
 def plain(text: str) -> str:
@@ -28,13 +32,13 @@ def ascii_address(address: str) -> str | None:
 
     None if that cannot be: the part before the @ has no other form.
     """
-    local, at, domain = address.rpartition("@")
+    local, _, domain = address.rpartition("@")
     try:
-        domain = domain.encode("idna").decode() if not domain.isascii() else domain
-    except UnicodeError:
-        return None
-    written = f"{local}{at}{domain}"
-    if not local.isascii() or re.search(r"[\s<>,;:\x00-\x1f\x7f]", written) or not at:
+        written = f"{local}@{domain if domain.isascii() else domain.encode('idna').decode()}"
+        if not local.isascii() or _NO_ADDRESS.search(written):
+            return None
+        Address(addr_spec=written)
+    except (UnicodeError, ValueError, IndexError, HeaderParseError):  # no address, or half of one
         return None
     return written
 

@@ -75,7 +75,7 @@ def _kind(cls: type) -> str:
 def _statement_message(error: Any) -> str:
     text = _text(error.args[0]) if error.args else ""
     statement: object = error.statement
-    return f"{text}\n[SQL: {statement[:MESSAGE]}]" if isinstance(statement, str) else text
+    return f"{text}\n[SQL: {statement[:MESSAGE]}]" if type(statement) is str else text
 
 
 def _validation_message(error: Any) -> str:
@@ -87,8 +87,8 @@ def _validation_message(error: Any) -> str:
 def _text(value: object) -> str:
     if type(value) is str:
         return value[: window(MESSAGE)]
-    if isinstance(value, BaseException):
-        return message_of(value)
+    if issubclass(type(value), BaseException):  # isinstance would ask the value for its class
+        return message_of(cast(BaseException, value))
     return shown(value)
 
 

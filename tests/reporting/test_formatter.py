@@ -1,0 +1,111 @@
+"""The log file's and the terminal's tracebacks."""
+
+import io
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from quartapp.reporting.formatter import ScrubbingFormatter
+from quartapp.reporting.places import Places
+from quartapp.reporting.report import Context
+from quartapp.reporting.scrub import HIDDEN, Scrubber
+
+TUTORIAL = "%(asctime)s %(levelname)s: %(message)s [in %(pathname)s:%(lineno)d]"
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def logger(stream: io.StringIO) -> Iterator[logging.Logger]:
+    logger = logging.Logger("app")  # noqa: LOG001 - one that no other test shares
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        ScrubbingFormatter(
+            "%(levelname)s: %(message)s",
+            places=Places(Path(__file__).parent),
+            scrubber=Scrubber(known=["the-key-of-the-application"]),
+            context=lambda: Context(form={"password": "letmein!"}),
+        )
+    )
+    logger.addHandler(handler)
+    yield logger
+    handler.close()
+
+
+def test_formats_as_the_tutorial_does() -> None:
+    formatter = ScrubbingFormatter(
+        TUTORIAL, places=Places(Path(__file__).parent), scrubber=Scrubber()
+    )
+    record = logging.LogRecord("app", 20, "/app.py", 7, "Grüße %s", ("Zoë",), None)
+    assert formatter.format(record).endswith(" INFO: Grüße Zoë [in /app.py:7]")
+
+
+def test_messages_pass_the_scrubber(logger: logging.Logger, stream: io.StringIO) -> None:
+    logger.info("token=%s and %s", "abcd1234", "the-key-of-the-application")
+    assert stream.getvalue() == f"INFO: token={HIDDEN} and {HIDDEN}\n"
+
+
+def test_tracebacks_look_like_pythons(logger: logging.Logger, stream: io.StringIO) -> None:
+    def view() -> None:
+        password = "letmein!"
+        try:
+            __import__("json").loads("{")
+        except ValueError as error:
+            raise RuntimeError(f"no {password} here") from error
+
+    try:
+        view()
+    except RuntimeError:
+        logger.exception("failed")
+    lines = stream.getvalue().splitlines()
+    assert lines[:2] == ["ERROR: failed", "Traceback (most recent call last):"]
+    assert '    __import__("json").loads("{")' in lines
+    assert "  … 2 in json" in lines
+    assert any(line.startswith("json.decoder.JSONDecodeError: Expecting") for line in lines)
+    assert "The above exception was the direct cause of the following exception:" in lines
+    assert '    raise RuntimeError(f"no {password} here") from error' in lines
+    assert lines[-1] == f"RuntimeError: no {HIDDEN} here"
+
+
+def test_what_a_driver_adds_of_the_data_is_left_out(
+    logger: logging.Logger, stream: io.StringIO
+) -> None:
+    text = "duplicate key\nDETAIL:  Key (email)=(susan@example.com) exists.\nHINT:  susan\nend"
+    try:
+        raise ValueError(text)
+    except ValueError as error:
+        logger.exception("failed: %s", error)
+        logger.error(f"failed: {error}")  # noqa: G004 - as people do
+    assert "susan" not in stream.getvalue()
+    assert stream.getvalue().count("failed: duplicate key\nend") == 2
+
+
+def test_the_secrets_of_the_request_are_kept_out(
+    logger: logging.Logger, stream: io.StringIO
+) -> None:
+    try:
+        raise ValueError("cannot hash letmein!")
+    except ValueError:
+        logger.exception("failed")
+    assert "letmein" not in stream.getvalue(), "not even in the line of source"
+
+
+def test_other_handlers_see_the_record_as_it_was(stream: io.StringIO) -> None:
+    formatter = ScrubbingFormatter("%(message)s", places=Places(Path("/x")), scrubber=Scrubber())
+    error = ValueError("broken")
+    info = (type(error), error, None)
+    record = logging.LogRecord("app", 40, "/app.py", 7, "a %s", (1,), info)
+    formatter.format(record)
+    assert (record.msg, record.args, record.exc_info, record.exc_text) == ("a %s", (1,), info, None)
+
+
+def test_a_stack_is_scrubbed_too(logger: logging.Logger, stream: io.StringIO) -> None:
+    key = "the-key-of-the-application"
+    logger.warning("look", stack_info=True)
+    assert "test_a_stack_is_scrubbed_too" in stream.getvalue()
+    assert key not in stream.getvalue()
