@@ -135,7 +135,7 @@ class Settings(BaseSettings):
         if not value:
             instance_path = info.data.get("instance_path", Path("instance"))
             value = f"sqlite:///{instance_path / 'quartapp.db'}"
-        return _async_url(value).render_as_string(hide_password=False)
+        return async_url(value).render_as_string(hide_password=False)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -233,7 +233,8 @@ def _explain(fault: Mapping[str, Any]) -> str:
     return f"{name}: {text}" if name else text
 
 
-def _async_url(value: str) -> URL:
+def async_url(value: str) -> URL:
+    """A database address with its async driver. Raises ValueError for what is none."""
     try:
         url = make_url(value)
     except ArgumentError:

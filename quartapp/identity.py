@@ -27,6 +27,8 @@ LAST_SEEN_EVERY = timedelta(minutes=1)
 
 REMEMBER_FOR = timedelta(days=365)
 
+# Blueprints that answer everybody alike, or find out themselves who calls.
+_IMPERSONAL = frozenset({"api", "avatars", "health"})
 
 # The hash of a password that nobody has, in the format of the others.
 _NOBODY = generate_password_hash(secrets.token_hex())
@@ -91,6 +93,8 @@ def init_app(app: Quart, settings: Settings) -> None:
         cookie_secure=settings.cookie_secure,
         cookie_samesite="Lax",
         duration=int(REMEMBER_FOR.total_seconds()),
+        # Else a synchronous context processor is registered, which costs every page a thread.
+        singleton=False,
     )
     auth.init_app(app)
     app.extensions["identity"] = auth
@@ -115,7 +119,7 @@ async def load_person() -> None:
     """
     if request.routing_exception is not None or request.endpoint in {None, "static"}:
         return
-    if request.blueprint == "api" or not visitor().is_known:
+    if request.blueprint in _IMPERSONAL or not visitor().is_known:
         return
     person = await visitor().load()
     if person is not None and utc_now() - person.last_seen > LAST_SEEN_EVERY:

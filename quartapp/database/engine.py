@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from quartapp.config import async_url
 from quartapp.database import sqlite
 
 POOL_TIMEOUT = 5.0
@@ -26,13 +26,15 @@ BEGIN_WRITE = {"quartapp_write": True}
 class Database:
     """An engine with its session factories. Connects at the first statement, not before.
 
+    Takes the addresses that the setting DATABASE_URL takes; raises ValueError for others.
+
     The owner calls `dispose()` when the last session is closed.
     """
 
     def __init__(
         self, url: str, *, pool_size: int = 10, pool_timeout: float = POOL_TIMEOUT
     ) -> None:
-        self.url = make_url(url)
+        self.url = async_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         options: dict[str, Any] = {}
         if self.is_sqlite:

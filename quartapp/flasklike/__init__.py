@@ -7,30 +7,45 @@ Names of Quart that already behave as Flask's (`request`, `g`, `session`, signal
 imported from `quart`.
 """
 
-from quart import (
-    Blueprint,
-    abort,
-    redirect,
-    render_template,
-    render_template_string,
-    stream_with_context,
-    url_for,
-)
-from quart.views import MethodView, View
+from quart import Blueprint, abort, flash, redirect, url_for
 
 from quartapp.flasklike.app import App
 from quartapp.flasklike.debugging import Debugger
+from quartapp.flasklike.flashing import get_flashed_messages
+from quartapp.flasklike.http import ResponseTimeoutError
+from quartapp.flasklike.requests import Request
+from quartapp.flasklike.responses import Response, make_response
+from quartapp.flasklike.sessions import SecureCookieSessionInterface
+from quartapp.flasklike.streaming import stream_with_context
+from quartapp.flasklike.templating import (
+    render_template,
+    render_template_string,
+    stream_template,
+    stream_template_string,
+)
+from quartapp.flasklike.views import MethodView, View
+from quartapp.flasklike.websockets import Websocket
 
 __all__ = [
     "App",
     "Blueprint",
     "Debugger",
     "MethodView",
+    "Request",
+    "Response",
+    "ResponseTimeoutError",
+    "SecureCookieSessionInterface",
     "View",
+    "Websocket",
     "abort",
+    "flash",
+    "get_flashed_messages",
+    "make_response",
     "redirect",
     "render_template",
     "render_template_string",
+    "stream_template",
+    "stream_template_string",
     "stream_with_context",
     "url_for",
 ]

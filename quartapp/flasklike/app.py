@@ -1,11 +1,187 @@
 """The application class."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any, ParamSpec, TypeVar
+from urllib.parse import quote
+
 from quart import Quart
+from quart.globals import _cv_app, _cv_request, _cv_websocket
+from quart.wrappers.base import BaseRequestWebsocket
+from werkzeug.datastructures import ImmutableDict
+from werkzeug.routing import BuildError, MapAdapter
 
+from quartapp.flasklike.client import Client
 from quartapp.flasklike.debugging import Debugger
+from quartapp.flasklike.flashing import get_flashed_messages
+from quartapp.flasklike.handling import RequestHandling
+from quartapp.flasklike.http import HTTPConnection
+from quartapp.flasklike.requests import Request
+from quartapp.flasklike.responses import Response
+from quartapp.flasklike.sessions import SecureCookieSessionInterface
+from quartapp.flasklike.templating import Environment, default_context
+from quartapp.flasklike.threads import in_thread
+from quartapp.flasklike.urls import Map, UrlMemory
+from quartapp.flasklike.websockets import Websocket, WebsocketConnection, WebsocketHandling
+
+_ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-class App(Quart):
-    """A Quart application whose errors behave as Flask's documentation says."""
+class App(RequestHandling, WebsocketHandling):
+    """A Quart application whose errors behave as Flask's documentation says.
+
+    `debugger` answers, on a real server, requests whose exception is let through (see
+    `quartapp.flasklike.debugging`).
+    """
+
+    asgi_http_class = HTTPConnection
+    asgi_websocket_class = WebsocketConnection
+    jinja_environment = Environment  # type: ignore[assignment]  # Quart's is asynchronous
+    request_class = Request
+    response_class = Response
+    session_interface = SecureCookieSessionInterface()
+    test_client_class = Client  # type: ignore[assignment]  # as Quart's own
+    url_map_class = Map
+    websocket_class = Websocket
+
+    default_config = ImmutableDict({**Quart.default_config, "MAX_CONTENT_LENGTH": None})
 
     debugger: Debugger | None = None
+
+    def __init__(self, import_name: str, *args: Any, **kwargs: Any) -> None:
+        self._urls = UrlMemory()
+        super().__init__(import_name, *args, **kwargs)
+        self.template_context_processors[None] = []  # `default_context` needs no list
+
+    def sync_to_async(self, func: Callable[P, T]) -> Callable[P, Awaitable[T]]:
+        """Make a synchronous function awaitable; see `threads.in_thread`."""
+        return in_thread(func)
+
+    def add_url_rule(self, *args: Any, **kwargs: Any) -> None:
+        """Add a rule, as in Flask."""
+        self._urls.clear()
+        super().add_url_rule(*args, **kwargs)
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        """Bind the URLs to *request*, or to SERVER_NAME where there is none.
+
+        A host that TRUSTED_HOSTS does not hold raises SecurityError, a bad request. SERVER_NAME
+        does not restrict which hosts are answered, unless subdomains are matched.
+        """
+        config = self.config
+        if request is not None:
+            if config["TRUSTED_HOSTS"] is not None:
+                request.trusted_hosts = config["TRUSTED_HOSTS"]
+            subdomain = None
+            server_name = config["SERVER_NAME"]
+            if self.url_map.host_matching:
+                server_name = None
+            elif not self.subdomain_matching:
+                subdomain = self.url_map.default_subdomain or ""
+            url_map: Any = self.url_map  # typed as Werkzeug's
+            adapter: MapAdapter = url_map.bind_to_request(request, subdomain, server_name)
+            return adapter
+        if config["SERVER_NAME"] is None:
+            return None
+        return self.url_map.bind(
+            config["SERVER_NAME"],
+            script_name=config["APPLICATION_ROOT"],
+            url_scheme="https" if config["PREFER_SECURE_URLS"] else config["PREFERRED_URL_SCHEME"],
+        )
+
+    def url_for(
+        self,
+        endpoint: str,
+        *,
+        _anchor: str | None = None,
+        _external: bool | None = None,
+        _method: str | None = None,
+        _scheme: str | None = None,
+        **values: Any,
+    ) -> str:
+        """Build a URL, as in Flask.
+
+        What cannot be built goes to `url_build_error_handlers` with all arguments in its values.
+        Relative URLs are remembered where no url_defaults function could change them.
+        """
+        context: Any = _cv_request.get(None) or _cv_websocket.get(None)
+        if context is not None:
+            adapter = context.url_adapter
+            if endpoint[:1] == ".":
+                blueprint = context.request_websocket.blueprint
+                endpoint = endpoint[1:] if blueprint is None else f"{blueprint}{endpoint}"
+            if _external is None:
+                _external = _scheme is not None
+        else:
+            app_context = _cv_app.get(None)
+            adapter = (
+                self.create_url_adapter(None) if app_context is None else app_context.url_adapter
+            )
+            if adapter is None:
+                raise RuntimeError(
+                    "Unable to build URLs outside an active request"
+                    " without 'SERVER_NAME' configured. Also configure"
+                    " 'APPLICATION_ROOT' and 'PREFERRED_URL_SCHEME' as"
+                    " needed."
+                )
+            if _external is None:
+                _external = True
+        if _scheme is not None and not _external:
+            raise ValueError("When specifying '_scheme', '_external' must be True.")
+        try:
+            url = self._build(adapter, endpoint, values, _method, _scheme, _external)
+        except BuildError as error:
+            values.update(_anchor=_anchor, _method=_method, _scheme=_scheme, _external=_external)
+            return self.handle_url_build_error(error, endpoint, values)
+        if _anchor is not None:
+            url = f"{url}#{quote(_anchor, safe=_ANCHOR_SAFE)}"
+        return url
+
+    def _build(
+        self,
+        adapter: Any,  # None, which is an error of its own, for a request whose host was refused
+        endpoint: str,
+        values: dict[str, Any],
+        method: str | None,
+        scheme: str | None,
+        external: bool,
+    ) -> str:
+        key = None
+        if adapter is not None and not (
+            external or self.url_default_functions or self.url_map.host_matching
+        ):
+            key = self._urls.key(adapter, endpoint, values, method)
+            known = None if key is None else self._urls.get(key)
+            if known is not None:
+                return known
+        self.inject_url_defaults(endpoint, values)
+        url: str = adapter.build(
+            endpoint, values, method=method, url_scheme=scheme, force_external=external
+        )
+        if key is not None:
+            self._urls.keep(key, url)
+        return url
+
+    def create_jinja_environment(self) -> Any:
+        """The environment of the templates; they are reloaded in debug mode unless configured."""
+        environment = super().create_jinja_environment()
+        environment.globals["get_flashed_messages"] = get_flashed_messages
+        if "auto_reload" not in self.jinja_options and self.config["TEMPLATES_AUTO_RELOAD"] is None:
+            environment.auto_reload = self.debug
+        return environment
+
+    async def update_template_context(self, context: dict[str, Any]) -> None:
+        """Add what the context processors give; what *context* holds already wins."""
+        request_context: Any = _cv_request.get(None) or _cv_websocket.get(None)
+        names: tuple[str | None, ...] = (None,)
+        if request_context is not None:
+            names = (None, *reversed(request_context.request_websocket.blueprints))
+        original = context.copy()
+        context.update(default_context())
+        for name in names:
+            for processor in self.template_context_processors.get(name, ()):
+                extra: Any = await self.ensure_async(processor)()
+                context.update(extra)
+        context.update(original)

@@ -52,7 +52,6 @@ RETURNS: dict[str, Maker] = {
     "status str code": lambda web: ("text", "404"),
     "status enum": lambda web: ("text", HTTPStatus.ACCEPTED),
     "status unknown": lambda web: ("text", 799),
-    "status text": lambda web: ("text", "nonsense"),
     "status empty": lambda web: ("text", ""),
     "headers dict": lambda web: ("text", {"X-A": "1", "Content-Type": "text/x"}),
     "headers list": lambda web: ("text", [("X-A", "1"), ("X-A", "2")]),

@@ -40,6 +40,7 @@ async def campaign(
     subject: Side = FLASKLIKE,
     stop_after: int = 1,
     progress: Callable[[Result], None] | None = None,
+    shrunk: bool = True,
 ) -> Result:
     """Compare the specification of each seed until `stop_after` of them differ."""
     result = Result()
@@ -49,7 +50,10 @@ async def campaign(
         result.specifications += 1
         result.marks += comparison.marks
         if comparison.differs:
-            result.failures.append(await explain(seed, spec, oracle, subject))
+            failure = Failure(seed, spec, comparison)
+            if shrunk:
+                failure = await explain(failure, oracle, subject)
+            result.failures.append(failure)
             if len(result.failures) >= stop_after:
                 break
         if progress:
@@ -57,12 +61,14 @@ async def campaign(
     return result
 
 
-async def explain(seed: int, spec: Spec, oracle: Side, subject: Side) -> Failure:
+async def explain(failure: Failure, oracle: Side, subject: Side) -> Failure:
+    """The same failure, made as small as it can be."""
+
     async def fails(candidate: Spec) -> bool:
         return (await compare(candidate, oracle, subject)).differs
 
-    smallest = await shrink(spec, fails)
-    return Failure(seed, smallest, await compare(smallest, oracle, subject))
+    smallest = await shrink(failure.spec, fails)
+    return Failure(failure.seed, smallest, await compare(smallest, oracle, subject))
 
 
 def main(arguments: list[str]) -> int:

@@ -29,9 +29,10 @@ class Comparison:
         return self.oracle != self.subject
 
     def report(self) -> str:
-        """The events of both, `-` for what only the oracle had, `+` for what only the subject."""
-        lines = difflib.ndiff([repr(e) for e in self.oracle], [repr(e) for e in self.subject])
-        return "\n".join(line.rstrip() for line in lines if not line.startswith("?"))
+        """`-` for events that only the oracle had, `+` for what only the subject had."""
+        oracle = [repr(event) for event in self.oracle]
+        subject = [repr(event) for event in self.subject]
+        return "\n".join(list(difflib.unified_diff(oracle, subject, n=5, lineterm=""))[2:])
 
 
 async def compare(spec: Spec, oracle: Side = FLASK, subject: Side = FLASKLIKE) -> Comparison:
@@ -71,7 +72,9 @@ def records_in(journal: Journal) -> Iterator[None]:
 
 
 async def converse(spec: Spec, run: Run) -> None:
-    client = run.app.test_client()
+    # The clients keep their cookies each in its own way where a request names a host or cookies.
+    given = {name for request in spec.requests for name, _ in request.headers}
+    client = run.app.test_client(use_cookies=not given & {"Cookie", "Host"})
     tasks = asyncio.all_tasks()
     if spec.preserve:
         await run.side.enter(client)
@@ -79,7 +82,10 @@ async def converse(spec: Spec, run: Run) -> None:
         run.journal.note("request", number, request.method, request.path)
         answer = await run.side.open(client, request)
         run.journal.note("answer", *answer)
-        run.journal.mark(f"status {answer[0].split()[0]}")
+        run.journal.mark(f"status {answer[0]}")
+        # Which contexts a client keeps when an error has left it is each client's own.
+        if spec.preserve and answer[0] == "raised":
+            run.journal.closed = True
     if spec.preserve:
         try:
             await run.side.leave(client)

@@ -1,8 +1,11 @@
 """What a developer could notice of an application, written down as plain values."""
 
+import base64
+import json
 import logging
 import re
 import sys
+import zlib
 from collections import Counter
 from typing import Any
 
@@ -20,9 +23,11 @@ class Journal:
     def __init__(self) -> None:
         self.events: list[Any] = []
         self.marks: Counter[str] = Counter()
+        self.closed = False
 
     def note(self, kind: str, *details: Any) -> None:
-        self.events.append((kind, *details))
+        if not self.closed:
+            self.events.append((kind, *details))
 
     def mark(self, name: str) -> None:
         self.marks[name] += 1
@@ -46,7 +51,8 @@ class JournalHandler(logging.Handler):
 
 
 def stable(text: str) -> str:
-    return VOLATILE.sub("0x", text)
+    """The text without addresses, and without the one word that has to differ in it."""
+    return VOLATILE.sub("0x", text).replace("WSGI callable", "asynchronous generator")
 
 
 def describe_error(error: BaseException | None) -> Any:
@@ -77,9 +83,18 @@ def describe_headers(headers: Any) -> tuple[tuple[str, str], ...]:
     shown = []
     for name, value in headers.items():
         if name.lower() == "set-cookie":
-            value = EXPIRES.sub("Expires=then", SESSION.sub(r"session=\g<payload>; ", value))
+            value = EXPIRES.sub("Expires=then", SESSION.sub(describe_session, value))
         shown.append((name.lower(), stable(value)))
     return tuple(sorted(shown))
+
+
+def describe_session(cookie: re.Match[str]) -> str:
+    """The content, whatever the order in which it was written."""
+    payload = cookie["payload"]
+    packed = payload.startswith(".")
+    data = base64.urlsafe_b64decode(payload.lstrip(".") + "===") if payload else b"null"
+    content = json.loads(zlib.decompress(data) if packed else data)
+    return f"session={json.dumps(content, sort_keys=True)}; "
 
 
 def describe_response(response: Any, expected: type) -> Any:

@@ -50,14 +50,20 @@ def variants(value: Any) -> Iterator[Any]:
     """The value with one field reset, or with one field made simpler, recursively."""
     for field in fields(value):
         current = getattr(value, field.name)
-        if field.name not in NAMES and current != field.default:
+        if field.name not in NAMES and is_simpler(field.default, current):
             yield replace(value, **{field.name: field.default})
-        if isinstance(current, tuple):
+        if isinstance(current, tuple) and field.name != "methods":
             for simplified in tuples(current, keep=1 if field.name == "scopes" else 0):
                 yield replace(value, **{field.name: simplified})
         elif is_dataclass(current):
             for simplified in variants(current):
                 yield replace(value, **{field.name: simplified})
+
+
+def is_simpler(default: Any, current: Any) -> bool:
+    if isinstance(current, tuple) and len(default) > len(current):
+        return False
+    return bool(default != current)
 
 
 def tuples(values: tuple[Any, ...], keep: int) -> Iterator[tuple[Any, ...]]:

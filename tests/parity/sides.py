@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
@@ -36,7 +36,10 @@ class Side:
         raise NotImplementedError
 
     async def open(self, client: Any, request: Request) -> Any:
-        """Send the request; the answer as values, or the error that left the client."""
+        """Send the request; the answer as values, or the error that left the client.
+
+        The answer is without the reason phrase, which ASGI does not carry.
+        """
         raise NotImplementedError
 
     async def enter(self, client: Any) -> None:
@@ -109,7 +112,7 @@ class FlaskSide(Side):
         try:
             response = client.open(**self.arguments(request))
             try:
-                return (response.status, describe_headers(response.headers), response.data)
+                return (response.status_code, describe_headers(response.headers), response.data)
             finally:
                 response.close()
         except BaseException as error:  # noqa: BLE001  # it is observed
@@ -169,6 +172,7 @@ class FlasklikeSide(Side):
     async def open(self, client: Any, request: Request) -> Any:
         content_type, data, announced = BODIES[request.body]
         headers = list(request.headers)
+        root = client.app.config["APPLICATION_ROOT"].rstrip("/")
         if request.body:
             headers += [("Content-Type", content_type)] if content_type else []
             if announced:
@@ -176,28 +180,19 @@ class FlasklikeSide(Side):
             else:
                 headers.append(("Transfer-Encoding", "chunked"))
         try:
-            response = await self.within_patience(
-                client.open(
-                    request.path,
+            async with asyncio.timeout(PATIENCE):  # a hung request is a difference, no hung test
+                response = await client.open(
+                    f"{root}{request.path}",
                     method=request.method,
                     headers=Headers(headers),
                     data=data,
+                    scheme=client.app.config["PREFERRED_URL_SCHEME"],
+                    root_path=root,
                 )
-            )
             body = await response.get_data(as_text=False)
-            return (response.status, describe_headers(response.headers), body)
+            return (response.status_code, describe_headers(response.headers), body)
         except BaseException as error:  # noqa: BLE001  # it is observed
             return ("raised", describe_error(error))
-
-    async def within_patience(self, request: Coroutine[Any, Any, Any]) -> Any:
-        """The outcome of the request; a hung request is a difference, not a hung test."""
-        task = asyncio.ensure_future(request)
-        done, _ = await asyncio.wait([task], timeout=PATIENCE)
-        if not done:
-            task.cancel()
-            await asyncio.wait([task])
-            raise AssertionError(f"no answer within {PATIENCE} s")
-        return task.result()
 
 
 FLASK = FlaskSide()

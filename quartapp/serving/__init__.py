@@ -7,29 +7,31 @@ failed, 2 when the settings are wrong: a supervisor can tell them apart.
 
 import asyncio
 import errno
-import logging
+import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from hypercorn.middleware import ProxyFixMiddleware
-from hypercorn.run import run as run_workers
 from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
 
 from quartapp.app import create_app
 from quartapp.config import LocalSettings, Settings, load_settings
 from quartapp.exceptions import ConfigurationError
+from quartapp.serving.workers import run_workers
 
 GRACEFUL_TIMEOUT = 10.0
 """Seconds that requests under way have to end before a stopping server cancels them."""
 
-EXIT_FAILED, EXIT_MISCONFIGURED = 1, 2
+_START_FAILURES = (LifespanFailureError, LifespanTimeoutError)
 
-_logger = logging.getLogger(__name__)
+EXIT_FAILED, EXIT_MISCONFIGURED = 1, 2
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -43,26 +45,17 @@ def main(arguments: Sequence[str] = ()) -> int:
     try:
         settings = load_settings(LocalSettings if local else Settings)
         if local:
-            migrate(settings)
+            migrate(settings.database_url)
         listener = listen(settings.host, settings.port)
     except ConfigurationError as error:
         return _refuse(str(error), EXIT_MISCONFIGURED)
     except OSError as error:
         return _refuse(_explain(error, settings), EXIT_FAILED)
-    try:
-        return _serve(settings, listener, local=local)
-    except (LifespanFailureError, LifespanTimeoutError) as error:
-        return _refuse(f"the application did not start: {error}", EXIT_FAILED)
-
-
-def application() -> Any:
-    """The ASGI application of a worker process, behind as many proxies as the settings say."""
-    return behind_proxies(load_settings())
-
-
-def local_application() -> Any:
-    """As `application`, for workers of `run.py --local`."""
-    return behind_proxies(load_settings(LocalSettings))
+    work = partial(_work, local)
+    if settings.workers > 1:
+        return run_workers(work, listener, settings.workers, GRACEFUL_TIMEOUT + 5)
+    work(listener, lambda: None)
+    return 0
 
 
 def behind_proxies(settings: Settings) -> Any:
@@ -73,7 +66,7 @@ def behind_proxies(settings: Settings) -> Any:
     return app
 
 
-def migrate(settings: Settings) -> None:
+def migrate(database_url: str) -> None:
     """Bring the database to the newest migration. Call it outside of any event loop.
 
     Raises ConfigurationError where the migrations are not beside the package.
@@ -81,11 +74,11 @@ def migrate(settings: Settings) -> None:
     from alembic import command
     from alembic.config import Config as AlembicConfig
 
-    ini = Path(__file__).parent.parent / "alembic.ini"
+    ini = Path(__file__).parents[2] / "alembic.ini"
     if not ini.exists():
         raise ConfigurationError(f"there are no migrations beside the package: {ini} is missing")
     config = AlembicConfig(ini)
-    config.attributes["database_url"] = settings.database_url
+    config.attributes["database_url"] = database_url
     command.upgrade(config, "head")
 
 
@@ -104,22 +97,44 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _serve(settings: Settings, listener: socket.socket, *, local: bool) -> int:
+def serve_here(
+    kind: type[Settings], listener: socket.socket, started: Callable[[], None] = lambda: None
+) -> None:
+    """Serve in this process until SIGINT or SIGTERM, or until the master is gone.
+
+    `started` is called when the application has started. Raises Hypercorn's lifespan errors.
+    """
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.graceful_timeout = GRACEFUL_TIMEOUT
     config.include_server_header = False
-    config.worker_class = "uvloop" if _has_uvloop() else "asyncio"
-    if settings.workers == 1:
-        _run(serve(behind_proxies(settings), config))
-        return 0
-    config.workers = settings.workers
-    factory = "local_application" if local else "application"
-    config.application_path = f"quartapp.serving:{factory}()"
-    return run_workers(config)
+    application = behind_proxies(load_settings(kind))
+
+    async def until_told() -> None:
+        started()
+        await _told_to_stop()
+
+    _run(serve(application, config, shutdown_trigger=until_told))
 
 
-def _run(coroutine: Any) -> None:
+async def _told_to_stop() -> None:
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(name) is not signal.SIG_IGN:
+            loop.add_signal_handler(name, told.set)
+    if (master := parent_process()) is not None:
+        loop.add_reader(master.sentinel, told.set)  # readable when the master has died
+    await told.wait()
+
+
+def _work(local: bool, listener: socket.socket, started: Callable[[], None]) -> None:
+    try:
+        serve_here(LocalSettings if local else Settings, listener, started)
+    except _START_FAILURES as error:
+        sys.exit(_refuse(f"the application did not start: {error}", EXIT_FAILED))
+
+
+def _run(coroutine: Coroutine[Any, Any, None]) -> None:
     if _has_uvloop():
         import uvloop
 

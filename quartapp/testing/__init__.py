@@ -13,9 +13,11 @@ own; nothing is shared, so tests run in any order.
 | `session` | a database session for arranging and looking; rolled back and closed at the end |
 | `add_person` | `await add_person("susan")` adds a person with the password "cat" |
 | `log_in` | `await log_in("susan")` is a client on which that person, added if new, is logged in |
+| `live_server` | `with live_server() as server:` is a Hypercorn process on a port of its own |
 | `clock` | the time as the application sees it; `clock.advance(minutes=2)` |
 """
 
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,13 +35,26 @@ from quartapp.database import Database
 from quartapp.flasklike import App
 from quartapp.models import Base, User, base
 from quartapp.models.user import add_user
+from quartapp.serving import migrate
+from quartapp.testing.server import SERVE, LiveServer
 
 PASSWORD = "cat"
 
 # Cheap on purpose: tests are not what a slow hash protects from.
 _PASSWORD_HASH = generate_password_hash(PASSWORD, method="pbkdf2:sha256:1")
 
-__all__ = ["AddPerson", "Client", "Clock", "GivenSettings", "LogIn", "create_tables"]
+__all__ = [
+    "AddPerson",
+    "Client",
+    "Clock",
+    "GivenSettings",
+    "LiveServer",
+    "LogIn",
+    "StartServer",
+    "create_tables",
+]
+
+StartServer: TypeAlias = Callable[..., LiveServer]
 
 AddPerson: TypeAlias = Callable[..., Awaitable[User]]
 LogIn: TypeAlias = Callable[[str], Awaitable[Client]]
@@ -105,7 +120,7 @@ def client(app: App) -> Client:
 @pytest.fixture
 async def session(app: App) -> AsyncIterator[AsyncSession]:
     database: Database = app.extensions["database"]
-    async with database.session() as opened:
+    async with database.session(write=False) as opened:
         yield opened
         await opened.rollback()
 
@@ -143,6 +158,24 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     stopped = Clock(datetime(2030, 1, 1, 12, tzinfo=UTC))
     monkeypatch.setattr(base, "clock", stopped)
     return stopped
+
+
+@pytest.fixture
+def live_server(database_url: str, tmp_path: Path) -> StartServer:
+    """Make a server in production, with a migrated database, on http and a port of its own."""
+    environment = {
+        "SECRET_KEY": secrets.token_hex(),
+        "DATABASE_URL": database_url,
+        "INSTANCE_PATH": str(tmp_path / "instance"),
+        "LOG_DIR": str(tmp_path / "logs"),
+        "COOKIE_SECURE": "false",
+    }
+    migrate(database_url)
+
+    def make(*command: str, **more: str) -> LiveServer:
+        return LiveServer(environment | more, command or SERVE, cwd=tmp_path)
+
+    return make
 
 
 async def create_tables(application: App) -> None:

@@ -1,0 +1,24 @@
+"""Telling a cancelled task from a CancelledError that application code let out."""
+
+import asyncio
+
+
+class StrayCancelledError(RuntimeError):
+    """Application code raised CancelledError although nobody cancelled the request."""
+
+
+def being_cancelled() -> bool:
+    """Whether somebody has asked the current task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def as_error(cancelled: asyncio.CancelledError) -> StrayCancelledError:
+    """The same failure as an ordinary exception, so that it is handled like one.
+
+    A CancelledError that only says that something else was cancelled (a task the view awaited) must
+    neither end the request without an answer nor pass for the client's leaving.
+    """
+    error = StrayCancelledError("a CancelledError left the application, but its request goes on")
+    error.__cause__ = cancelled
+    return error

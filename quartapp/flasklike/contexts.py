@@ -1,0 +1,187 @@
+"""Application, request and websocket contexts.
+
+They end with the error they are given, send signals only to receivers, and can be left and entered
+again without ending, which a stream needs: its parts may be produced in other tasks than its view.
+"""
+
+import sys
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Any
+
+from quart.ctx import AppContext as QuartAppContext
+from quart.ctx import RequestContext as QuartRequestContext
+from quart.ctx import WebsocketContext as QuartWebsocketContext
+from quart.globals import _cv_app, _cv_request, _cv_websocket
+from quart.sessions import SessionMixin
+from quart.signals import appcontext_popped, appcontext_pushed
+from quart.wrappers.base import BaseRequestWebsocket
+from werkzeug.exceptions import HTTPException
+
+from quartapp.flasklike.signals import send
+
+if TYPE_CHECKING:
+    from quart import Quart
+
+_UNKNOWN: Any = object()
+
+
+def _reset(variable: ContextVar[Any], token: Token[Any]) -> None:
+    try:
+        variable.reset(token)
+    except ValueError:  # set in another task, as by a test client in a fixture
+        previous = None if token.old_value is Token.MISSING else token.old_value
+        variable.set(previous)
+
+
+class AppContext(QuartAppContext):
+    """The application context."""
+
+    async def push(self) -> None:
+        """Enter it; `appcontext_pushed` is sent."""
+        self.resume()
+        await send(appcontext_pushed, self.app)
+
+    async def pop(self, exc: BaseException | None = _UNKNOWN) -> None:
+        """Leave it. The outermost leaving runs the teardown functions with *exc*."""
+        try:
+            if len(self._cv_tokens) == 1:
+                if exc is _UNKNOWN:
+                    exc = sys.exc_info()[1]
+                await self.app.do_teardown_appcontext(exc)
+        finally:
+            current = _cv_app.get(None)
+            self.suspend()
+            if current is not self:
+                raise AssertionError(f"Popped wrong app context. ({current!r} instead of {self!r})")
+        await send(appcontext_popped, self.app)
+
+    def suspend(self) -> None:
+        """Leave it for now: nothing is torn down, and no signal is sent."""
+        _reset(_cv_app, self._cv_tokens.pop())
+
+    def resume(self) -> None:
+        """Be the current context again."""
+        self._cv_tokens.append(_cv_app.set(self))
+
+
+class _Context:
+    """What request and websocket contexts share."""
+
+    app: "Quart"
+    request_websocket: BaseRequestWebsocket
+    _session: SessionMixin | None
+    _cv_tokens: list[tuple[Token[Any], QuartAppContext | None]]
+    _variable: ContextVar[Any]
+
+    def _begin(
+        self, app: "Quart", request: BaseRequestWebsocket, session: SessionMixin | None
+    ) -> None:
+        self.app = app
+        self.request_websocket = request
+        self.url_adapter = None
+        self.preserved = False
+        self._session = session
+        self._cv_tokens = []
+        request.routing_exception = None
+        request.json_module = app.json
+        try:
+            self.url_adapter = app.create_url_adapter(request)
+        except HTTPException as error:  # an untrusted or impossible host
+            request.routing_exception = error
+
+    @property
+    def session(self) -> SessionMixin:
+        """The session. Reading it here counts as an access: the answer will vary by cookie."""
+        if self._session is None:
+            raise AssertionError("The session has not yet been opened.")
+        self._session.accessed = True
+        return self._session
+
+    @session.setter
+    def session(self, session: SessionMixin) -> None:
+        self._session = session
+
+    async def push(self) -> None:
+        """Enter it, inside an application context; open the session once; match the URL."""
+        current = _cv_app.get(None)
+        own = None if current is not None and current.app is self.app else self.app.app_context()
+        self._cv_tokens.append((self._variable.set(self), own))
+        if own is not None:
+            await own.push()
+        if self._session is None:
+            interface = self.app.session_interface
+            self._session = await self.app.ensure_async(interface.open_session)(
+                self.app, self.request_websocket
+            )
+            if self._session is None:
+                self._session = await interface.make_null_session(self.app)
+        if self.url_adapter is not None:
+            self.match_request()  # type: ignore[attr-defined]  # Quart's
+
+    async def pop(self, exc: BaseException | None = _UNKNOWN) -> None:
+        """Leave it. The outermost leaving runs the teardown functions with *exc*."""
+        try:
+            if len(self._cv_tokens) == 1:
+                if exc is _UNKNOWN:
+                    exc = sys.exc_info()[1]
+                await self._tear_down(exc)
+        finally:
+            current = self._variable.get(None)
+            token, app_context = self._cv_tokens.pop()
+            _reset(self._variable, token)
+            if app_context is not None:
+                await app_context.pop(exc)
+            if current is not self:
+                raise AssertionError(
+                    f"Popped wrong request context. ({current!r} instead of {self!r})"
+                )
+
+    def suspend(self) -> None:
+        """Leave it for now: nothing is torn down."""
+        token, _ = self._cv_tokens.pop()
+        _reset(self._variable, token)
+
+    def resume(self) -> None:
+        """Be the current context again, within the application context that is current."""
+        self._cv_tokens.append((self._variable.set(self), None))
+
+    async def _tear_down(self, exc: BaseException | None) -> None:
+        raise NotImplementedError
+
+
+class RequestContext(_Context, QuartRequestContext):  # type: ignore[misc]  # a property
+    """The context of a request."""
+
+    _variable = _cv_request
+
+    def __init__(self, app: "Quart", request: Any, session: SessionMixin | None = None) -> None:
+        self.flashes = None
+        self._after_request_functions = []
+        self._begin(app, request, session)
+
+    def copy(self) -> "RequestContext":
+        """The same request and session, to be entered elsewhere."""
+        return self.__class__(self.app, self.request, self._session)
+
+    async def _tear_down(self, exc: BaseException | None) -> None:
+        await self.app.do_teardown_request(exc, self)
+        close = getattr(self.request_websocket, "close", None)
+        if close is not None:
+            await close()
+
+
+class WebsocketContext(_Context, QuartWebsocketContext):  # type: ignore[misc]  # as above
+    """The context of a websocket connection."""
+
+    _variable = _cv_websocket
+
+    def __init__(self, app: "Quart", request: Any, session: SessionMixin | None = None) -> None:
+        self._after_websocket_functions = []
+        self._begin(app, request, session)
+
+    def copy(self) -> "WebsocketContext":
+        """The same connection and session, to be entered elsewhere."""
+        return self.__class__(self.app, self.websocket, self._session)
+
+    async def _tear_down(self, exc: BaseException | None) -> None:
+        await self.app.do_teardown_websocket(exc, self)

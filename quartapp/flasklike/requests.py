@@ -1,0 +1,152 @@
+"""The request, read by Flask's rules on an asynchronous body."""
+
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from flask.debughelpers import attach_enctype_error_multidict
+from quart import current_app, has_app_context
+from quart.wrappers import Request as QuartRequest
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from quartapp.flasklike.bodies import Body
+from quartapp.flasklike.forms import FormDataParser
+
+if TYPE_CHECKING:
+    from hypercorn.typing import HTTPScope
+
+
+class Request(QuartRequest):
+    """A request whose body, form, files and JSON fail as Flask's do.
+
+    `max_content_length` may be set in a view before the body is read. The data is either raw or a
+    form: after `form` or `files` were read, `get_data` returns nothing, unless it was called first.
+    """
+
+    body: Body
+    body_class = Body
+    form_data_parser_class = FormDataParser
+
+    def __init__(
+        self,
+        method: str,
+        scheme: str,
+        path: str,
+        query_string: bytes,
+        headers: Headers,
+        root_path: str,
+        http_version: str,
+        scope: "HTTPScope",
+        *,
+        max_content_length: int | None = None,
+        body_timeout: int | None = None,
+        send_push_promise: Callable[[str, Headers], Awaitable[None]],
+    ) -> None:
+        super().__init__(
+            method,
+            scheme,
+            path,
+            query_string,
+            headers,
+            root_path,
+            http_version,
+            scope,
+            max_content_length=max_content_length,
+            body_timeout=body_timeout,
+            send_push_promise=send_push_promise,
+        )
+        self.body.timeout = body_timeout
+        self._cached_data: bytes | None = None
+
+    @property
+    def max_content_length(self) -> int | None:
+        """The most bytes read of this request; more raise 413. None is the configured limit."""
+        return super().max_content_length
+
+    @max_content_length.setter
+    def max_content_length(self, value: int | None) -> None:
+        self._max_content_length = value
+        self.body.max_content_length = self.max_content_length
+
+    async def get_data(  # type: ignore[override]  # three overloads for one union
+        self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
+    ) -> str | bytes:
+        """Read what is left of the body. As text, bytes that are not UTF-8 are replaced."""
+        data = self._cached_data
+        if data is None:
+            if parse_form_data:
+                await self._load_form_data()
+            data = await self.body
+            self.body.clear()
+            if cache:
+                self._cached_data = data
+        return data.decode(errors="replace") if as_text else data
+
+    async def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
+        """Parse the body as JSON, in UTF-8, UTF-16 or UTF-32.
+
+        Another content type raises 415 and malformed data 400, unless `silent`; both go through
+        `on_json_loading_failed`, which may return a value instead.
+        """
+        if cache and self._cached_json[silent] is not Ellipsis:
+            return self._cached_json[silent]
+        if not (force or self.is_json):
+            return None if silent else self.on_json_loading_failed(None)
+        data = await self.get_data(cache=cache)
+        try:
+            result = self.json_module.loads(data)
+        except ValueError as error:
+            result = None if silent else self.on_json_loading_failed(error)
+            if cache:
+                self._cached_json[silent] = result
+        else:
+            if cache:
+                self._cached_json = {False: result, True: result}
+        return result
+
+    def on_json_loading_failed(self, error: Exception | None) -> Any:
+        """Raise 415 without an error (the content type was not JSON), else 400.
+
+        What was wrong with the data is only said in debug mode.
+        """
+        if error is None:
+            raise UnsupportedMediaType(
+                "Did not attempt to load JSON data because the request"
+                " Content-Type was not 'application/json'."
+            )
+        try:
+            raise BadRequest(f"Failed to decode JSON object: {error}")
+        except BadRequest as explained:
+            if has_app_context() and current_app.debug:
+                raise
+            raise BadRequest from explained
+
+    async def _load_form_data(self) -> None:
+        async with self._parsing_lock:
+            if self._form is not None:
+                return
+            if self._cached_data is None:
+                self.body.open()
+            self._form, self._files = await self.make_form_data_parser().parse(
+                self._body_to_parse(), self.mimetype, self.content_length, self.mimetype_params
+            )
+            if (
+                has_app_context()
+                and current_app.debug
+                and self.mimetype != "multipart/form-data"
+                and not self._files
+            ):
+                self._explain_missing_files()
+
+    def _body_to_parse(self) -> Body:
+        if self._cached_data is None:
+            return self.body
+        body = self.body_class(None, None)
+        body.set_result(self._cached_data)
+        return body
+
+    def _explain_missing_files(self) -> None:
+        # Flask's helper reads plain attributes, which on this class are awaitable.
+        parsed = SimpleNamespace(form=self._form, files=self._files, mimetype=self.mimetype)
+        attach_enctype_error_multidict(parsed)  # type: ignore[arg-type]

@@ -1,0 +1,49 @@
+"""What an ASGI scope says, as Werkzeug wants to hear it."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from werkzeug.datastructures import Headers
+
+# No rule matches it: what a path outside of the root path becomes.
+OUTSIDE = " "
+
+
+class RequestHeaders(Headers):
+    """Header fields whose absence is the application's error, not the client's.
+
+    As in a WSGI environment ``headers["X-Missing"]`` raises a plain KeyError, by the name that the
+    field has there; Werkzeug's other headers raise a bad request.
+    """
+
+    def __getitem__(self, key: Any) -> Any:
+        if not isinstance(key, str):
+            return super().__getitem__(key)
+        value = self.get(key)
+        if value is None:
+            name = key.upper().replace("-", "_")
+            prefix = "" if name in {"CONTENT_TYPE", "CONTENT_LENGTH"} else "HTTP_"
+            raise KeyError(f"{prefix}{name}")
+        return value
+
+
+def headers_of(scope: Any) -> Headers:
+    """The header fields, and before them the client's address as Remote-Addr."""
+    client = scope.get("client") or ["<local>"]
+    headers = RequestHeaders([("Remote-Addr", client[0])])
+    for name, value in scope["headers"]:
+        headers.add(name.decode("latin1").title(), value.decode("latin1"))
+    return headers
+
+
+def path_of(scope: Any) -> str:
+    """The path below the root path, "/" where the client sent none."""
+    path: str = scope["path"]
+    if path[:1] != "/":
+        path = urlsplit(path).path or "/"
+    root_path: str = scope.get("root_path", "")
+    if root_path:
+        if path == root_path or not path.startswith(root_path):
+            return OUTSIDE
+        path = path.removeprefix(root_path)
+    return path

@@ -1,0 +1,105 @@
+"""Templates, rendered synchronously as Flask's are.
+
+An asynchronous environment awaits every expression, which is most of the cost of a page; here what
+a template shows is loaded before. An application that sets ``jinja_options["enable_async"]`` is
+rendered asynchronously all the same."""
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from flask.templating import Environment as FlaskEnvironment
+from jinja2 import Template
+from quart import current_app, has_request_context
+from quart.globals import _cv_app, _cv_request
+from quart.signals import before_render_template, template_rendered
+
+from quartapp.flasklike.signals import send
+from quartapp.flasklike.streaming import stream_with_context
+
+if TYPE_CHECKING:
+    from quartapp.flasklike.app import App
+
+Environment = FlaskEnvironment
+
+TemplateName = str | Template | list[str | Template]
+
+
+def default_context() -> dict[str, Any]:
+    """`g` and `request` themselves instead of their proxies.
+
+    The session stays a proxy: that a template reads it is an access, and the answer varies by
+    cookie."""
+    context: dict[str, Any] = {}
+    app_context = _cv_app.get(None)
+    if app_context is not None:
+        context["g"] = app_context.g
+    request_context = _cv_request.get(None)
+    if request_context is not None:
+        context["request"] = request_context.request
+    return context
+
+
+async def render_template(template_name_or_list: TemplateName, **context: Any) -> str:
+    """Render a template of the current application; of a list, the first that exists.
+
+    A missing template raises jinja2.TemplateNotFound before any context processor has run.
+    """
+    app = _current()
+    template = app.jinja_env.get_or_select_template(template_name_or_list)
+    return await _render(app, template, context)
+
+
+async def render_template_string(source: str, **context: Any) -> str:
+    """Render *source* with the context of a template of the current application."""
+    app = _current()
+    return await _render(app, app.jinja_env.from_string(source), context)
+
+
+async def stream_template(
+    template_name_or_list: TemplateName, **context: Any
+) -> AsyncIterator[str]:
+    """Like `render_template`, but give the parts as they are rendered, within the request's
+    context.
+    """
+    app = _current()
+    template = app.jinja_env.get_or_select_template(template_name_or_list)
+    return await _stream(app, template, context)
+
+
+async def stream_template_string(source: str, **context: Any) -> AsyncIterator[str]:
+    """Like `render_template_string`, but give the parts as they are rendered."""
+    app = _current()
+    return await _stream(app, app.jinja_env.from_string(source), context)
+
+
+def _current() -> "App":
+    app: App = current_app._get_current_object()  # type: ignore[attr-defined]  # a LocalProxy
+    return app
+
+
+async def _render(app: "App", template: Template, context: dict[str, Any]) -> str:
+    await app.update_template_context(context)
+    await send(before_render_template, app, template=template, context=context)
+    if template.environment.is_async:
+        text = await template.render_async(context)
+    else:
+        text = template.render(context)
+    await send(template_rendered, app, template=template, context=context)
+    return text
+
+
+async def _stream(app: "App", template: Template, context: dict[str, Any]) -> AsyncIterator[str]:
+    await app.update_template_context(context)
+    await send(before_render_template, app, template=template, context=context)
+
+    async def generate() -> AsyncIterator[str]:
+        if template.environment.is_async:
+            async for part in template.generate_async(context):
+                yield part
+        else:
+            for part in template.generate(context):
+                yield part
+        await send(template_rendered, app, template=template, context=context)
+
+    parts = generate()
+    return stream_with_context(parts) if has_request_context() else parts

@@ -1,0 +1,99 @@
+"""Synchronous functions and iterators of an application, run in threads, failing as if they had
+not.
+
+`asyncio`'s executor loses three things an application relies on: a StopIteration leaves the
+awaiting task hanging, `sys.exc_info()` is empty in an error handler, and a cancelled await goes on
+while the thread still runs. None of them is lost here."""
+
+import asyncio
+import inspect
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextvars import Context, copy_context
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_END: Any = object()
+
+
+def in_thread(func: Callable[P, T]) -> Callable[P, Awaitable[T]]:
+    """Make *func* awaitable: it runs in the loop's default executor, with the caller's context.
+
+    The exception that is being handled where the call is awaited is also the active one inside
+    *func*, so a bare ``raise``, ``sys.exc_info()`` and ``logger.exception`` work in error handlers.
+    A StopIteration arrives as RuntimeError, as from any coroutine. When the awaiting task is
+    cancelled the cancellation is delivered once the thread has ended: what runs after it (teardown
+    functions) never runs beside it. An error of such a thread is the ``__cause__`` of the
+    CancelledError. A generator is returned as an asynchronous iterator.
+    """
+
+    @wraps(func)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        active = sys.exc_info()[1]
+        result = await _run(copy_context(), active, lambda: func(*args, **kwargs))
+        if inspect.isgenerator(result):
+            return iterate_in_thread(result)  # type: ignore[return-value]  # as Quart's run_sync
+        return result
+
+    call._quart_async_wrapper = True  # type: ignore[attr-defined]  # Quart's mark of such wrappers
+    return call
+
+
+async def iterate_in_thread(iterable: Iterator[T]) -> AsyncIterator[T]:
+    """Iterate in threads, every step in the same context; close a generator when the loop over it
+    ends.
+    """
+    context = copy_context()
+    try:
+        while (item := await _run(context, None, lambda: next(iterable, _END))) is not _END:
+            yield item
+    finally:
+        close = getattr(iterable, "close", None)
+        if close is not None:
+            await _run(context, None, close)
+
+
+async def _run(context: Context, active: BaseException | None, func: Callable[[], T]) -> T:
+    future = asyncio.get_running_loop().run_in_executor(None, context.run, _outcome, active, func)
+    try:
+        result, error = await asyncio.shield(future)
+    except asyncio.CancelledError as cancelled:
+        raise cancelled from await _error_of(future)
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error  # the traceback refers to this frame, which would refer back to the error
+    return cast(T, result)
+
+
+async def _error_of(
+    future: asyncio.Future[tuple[Any, BaseException | None]],
+) -> BaseException | None:
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError:
+            continue
+    if future.cancelled() or future.exception() is not None:
+        return None
+    return future.result()[1]
+
+
+def _outcome(
+    active: BaseException | None, func: Callable[[], Any]
+) -> tuple[Any, BaseException | None]:
+    try:
+        if active is None:
+            return func(), None
+        traceback = active.__traceback__
+        try:
+            raise active
+        except BaseException:
+            active.__traceback__ = traceback  # without this frame
+            return func(), None
+    except BaseException as error:  # it is raised again where the call is awaited
+        return None, error

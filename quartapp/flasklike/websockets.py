@@ -1,0 +1,267 @@
+"""WebSockets: what Flask does not have, failing in the way its requests fail."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WebsocketScope
+from quart import Quart
+from quart.asgi import ASGIWebsocketConnection
+from quart.ctx import WebsocketContext as QuartWebsocketContext
+from quart.globals import websocket_ctx
+from quart.signals import (
+    websocket_finished,
+    websocket_received,
+    websocket_started,
+    websocket_tearing_down,
+)
+from quart.typing import ResponseReturnValue, ResponseTypes
+from quart.wrappers import Websocket as QuartWebsocket
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from quartapp.flasklike.cancellation import as_error, being_cancelled
+from quartapp.flasklike.contexts import WebsocketContext
+from quartapp.flasklike.responses import Response, complete_data, convert, wire_headers
+from quartapp.flasklike.signals import send
+
+if TYPE_CHECKING:
+    from quartapp.flasklike.app import App
+
+NORMAL, INTERNAL_ERROR = 1000, 1011
+
+
+class Websocket(QuartWebsocket):
+    """A websocket connection; `failed` once its view has ended with an error, handled or not."""
+
+    failed = False
+
+
+class WebsocketConnection(ASGIWebsocketConnection):
+    """Handles a websocket in the server's own task, beside one task that receives.
+
+    An error before the connection was accepted is answered as a request is, where the server can
+    (the extension ``websocket.http.response``), else refused. An error after it closes with 1011,
+    anything else with 1000. What the application lets through is raised after that, to the test
+    client or to the server, which logs it; with a debugger it is logged here and noted there.
+    """
+
+    app: "App"
+
+    def __init__(self, app: "App", scope: WebsocketScope) -> None:
+        super().__init__(app, scope)
+        self._left = False
+        self._ending = False
+        self._failure: BaseException | None = None
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        websocket = self._create_websocket_from_scope(send)
+        task = asyncio.current_task()
+        assert task is not None, "an ASGI application runs in a task"
+        receiver = asyncio.ensure_future(self._receive(receive, task))
+        try:
+            await self.handle_websocket(websocket, send)
+        except asyncio.CancelledError:
+            if not self._left or task.cancelling() > 1:
+                raise
+        finally:
+            self._ending = True
+            if self._left:
+                task.uncancel()
+            receiver.cancel()
+            await asyncio.wait([receiver])
+        if self._failure is not None:
+            raise self._failure
+
+    async def _receive(self, receive: ASGIReceiveCallable, task: asyncio.Task[Any]) -> None:
+        try:
+            await self.handle_messages(receive)
+        except Exception as error:  # raised in the task that was waiting for it
+            self._failure = error
+        if not self._ending:
+            self._left = True
+            task.cancel()
+
+    async def handle_messages(self, receive: ASGIReceiveCallable) -> None:
+        """Queue what the client sends; return when it has left."""
+        while True:
+            event: Any = await receive()
+            if event["type"] == "websocket.receive":
+                message = event.get("bytes")
+                if message is None:
+                    message = event.get("text")
+                if websocket_received.receivers:
+                    await websocket_received.send_async(message)
+                await self.queue.put(message)
+            elif event["type"] == "websocket.disconnect":
+                return
+
+    def _create_websocket_from_scope(self, send: ASGISendCallable) -> Any:
+        scope: Any = self.scope
+        # Quart's constructor calls, with a path that may be empty
+        normal = {**scope, "path": scope["path"] or "/"}
+        self.scope = cast(WebsocketScope, normal)
+        return super()._create_websocket_from_scope(send)
+
+    async def handle_websocket(self, websocket: Any, send: ASGISendCallable) -> None:
+        """Run the application's handling, then close as it ended."""
+        try:
+            response: Any = await self.app.handle_websocket(websocket)
+        except Exception as error:
+            await self._let_through(error, websocket, send)
+            return
+        await self._end(response, websocket.failed, send)
+
+    async def _let_through(self, error: Exception, websocket: Any, send: ASGISendCallable) -> None:
+        page = convert(InternalServerError(), Response)
+        debugger = None if self.app.testing else self.app.debugger
+        if debugger is None:
+            await self._end(page, True, send)
+            raise error
+        where = f"websocket {websocket.path}"
+        self.app.logger.error("Exception on %s", where, exc_info=error)
+        await debugger.note(error, where)
+        await self._end(page, True, send)
+
+    async def _end(self, response: Any, failed: bool, send: ASGISendCallable) -> None:
+        self._ending = True
+        if self._closed:
+            return
+        extensions = self.scope.get("extensions", {}) or {}
+        if response is not None and not self._accepted and "websocket.http.response" in extensions:
+            await self._answer(response, send)
+        elif response is not None or self._accepted:
+            code = INTERNAL_ERROR if failed and self._accepted else NORMAL
+            await send({"type": "websocket.close", "code": code, "reason": ""})
+
+    async def _answer(self, response: Any, send: ASGISendCallable) -> None:
+        data = complete_data(response)
+        await send(
+            {
+                "type": "websocket.http.response.start",
+                "status": response.status_code,
+                "headers": wire_headers(response, data),
+            }
+        )
+        if data is None:
+            async with response.response as body:
+                async for part in body:
+                    part = part.encode() if isinstance(part, str) else part
+                    await send(
+                        {"type": "websocket.http.response.body", "body": part, "more_body": True}
+                    )
+        await send(
+            {"type": "websocket.http.response.body", "body": data or b"", "more_body": False}
+        )
+
+
+class WebsocketHandling(Quart):
+    """Handles websockets by the same rules as requests."""
+
+    async def handle_websocket(self, websocket: Any) -> ResponseTypes | None:
+        """Run the view of *websocket*; a response is what to answer if it was not accepted."""
+        context = self.websocket_context(websocket)
+        error: BaseException | None = None
+        try:
+            try:
+                await context.push()
+                return await self.full_dispatch_websocket(context)
+            except Exception as raised:
+                error = raised
+                websocket.failed = True
+                return await self.handle_websocket_exception(raised)
+            except asyncio.CancelledError as cancelled:
+                error = cancelled
+                if being_cancelled():
+                    raise
+                error = as_error(cancelled)
+                websocket.failed = True
+                return await self.handle_websocket_exception(error)
+            except BaseException as raised:
+                error = raised
+                raise
+        finally:
+            if error is not None and self.should_ignore_error(error):
+                error = None
+            if context._cv_tokens:
+                await context.pop(error)
+
+    async def full_dispatch_websocket(
+        self, websocket_context: QuartWebsocketContext | None = None
+    ) -> ResponseTypes | None:
+        """Run the functions before, the view or an error handler, and the functions after."""
+        self._got_first_request = True
+        context = websocket_context or _current()
+        websocket: Any = context.websocket
+        result: Any
+        try:
+            await send(websocket_started, self)
+            result = await self.preprocess_websocket(context)
+            if result is None:
+                result = await self.dispatch_websocket(context)
+        except Exception as error:
+            websocket.failed = True
+            result = await self.handle_user_exception(error)
+        except asyncio.CancelledError as cancelled:
+            if being_cancelled():
+                raise
+            websocket.failed = True
+            result = await self.handle_user_exception(as_error(cancelled))
+        return await self.finalize_websocket(result, context)
+
+    async def preprocess_websocket(
+        self, websocket_context: QuartWebsocketContext | None = None
+    ) -> ResponseReturnValue | None:
+        """Run the URL value preprocessors and before_websocket functions, the app's first."""
+        websocket = (websocket_context or _current()).websocket
+        names = (None, *reversed(websocket.blueprints))
+        for name in names:
+            for preprocess in self.url_value_preprocessors.get(name, ()):
+                preprocess(websocket.endpoint, websocket.view_args)
+        for name in names:
+            for function in self.before_websocket_funcs.get(name, ()):
+                result = await self.ensure_async(function)()
+                if result is not None:
+                    return cast(ResponseReturnValue, result)
+        return None
+
+    async def finalize_websocket(
+        self,
+        result: ResponseReturnValue | HTTPException,
+        websocket_context: QuartWebsocketContext | None = None,
+        from_error_handler: bool = False,
+    ) -> ResponseTypes | None:
+        """Make the response, if there is one, and run the functions after."""
+        returned: Any = result
+        response: Any = None if returned is None else await self.make_response(returned)
+        try:
+            response = await self.postprocess_websocket(response, websocket_context)
+            await send(websocket_finished, self, response=response)
+        except Exception:
+            if not from_error_handler:
+                raise
+            self.logger.exception(
+                "Websocket finalizing failed with an error while handling an error"
+            )
+        return cast("ResponseTypes | None", response)
+
+    async def do_teardown_websocket(
+        self, exc: BaseException | None, websocket_context: QuartWebsocketContext | None = None
+    ) -> None:
+        """Call the teardown_websocket functions, the blueprints' first, then send the signal."""
+        for name in (websocket_context or _current()).websocket.blueprints:
+            # A blueprint's are not merged into the application's when it is registered.
+            blueprint: Any = self.blueprints[name]
+            for function in reversed(blueprint.teardown_websocket_funcs.get(None, ())):
+                await self.ensure_async(function)(exc)
+        for function in reversed(self.teardown_websocket_funcs.get(None, ())):
+            await self.ensure_async(function)(exc)
+        await send(websocket_tearing_down, self, exc=exc)
+
+    def websocket_context(self, websocket: QuartWebsocket) -> WebsocketContext:
+        """A context for *websocket*."""
+        return WebsocketContext(self, websocket)
+
+
+def _current() -> QuartWebsocketContext:
+    proxy: Any = websocket_ctx
+    context: QuartWebsocketContext = proxy._get_current_object()
+    return context

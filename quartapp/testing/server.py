@@ -1,0 +1,129 @@
+"""A real server in a process of its own, for tests that need sockets, signals and exit codes."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_RUNNING = re.compile(r"Running on (https?://\S+)")
+
+
+SERVE = ("-c", "import sys, quartapp.serving as s; sys.exit(s.main())")
+"""What `run.py` does, for an installed package."""
+
+
+class ServerFailedError(AssertionError):
+    """The server ended, or said nothing, before it answered; the text holds its output."""
+
+
+class LiveServer:
+    """A server process, started and stopped by a `with` block.
+
+    `command` is the program with its arguments; the default serves this package like `run.py`.
+    The process gets only `environment` beside PATH, HOME and the like, so a developer's settings
+    have no say; PORT=0 lets the kernel choose a port, and `url` is read from what Hypercorn logs.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        command: Sequence[str] = SERVE,
+        *,
+        cwd: Path | None = None,
+        timeout: float = 30,
+    ) -> None:
+        self.command = [sys.executable, *command]
+        self.environment = _plain_environment() | {"PORT": "0", **environment}
+        self.cwd = cwd
+        self.timeout = timeout
+        self.lines: list[str] = []
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self.process = subprocess.Popen(
+            self.command,
+            env=self.environment,
+            cwd=self.cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        try:
+            self._wait_until_running()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.process.poll() is None:
+            self.stop()
+        self.kill()
+
+    @property
+    def output(self) -> str:
+        """All that the process wrote so far, to stdout and stderr."""
+        return "".join(self.lines)
+
+    def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
+        """Ask the server to stop, and return its exit code."""
+        self.process.send_signal(sign)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the end of the process, and return its exit code."""
+        code = self.process.wait(self.timeout)
+        self._reader.join(self.timeout)
+        return code
+
+    def kill(self) -> None:
+        """End the process and its workers at once, whatever they are doing."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(self.timeout)
+        self._reader.join(self.timeout)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def _read(self) -> None:
+        if self.process.stdout is None:
+            return
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    def _wait_until_running(self) -> None:
+        deadline = time.monotonic() + self.timeout
+        while time.monotonic() < deadline:
+            if found := _RUNNING.search(self.output):
+                self.url = found[1]
+                return
+            if self.process.poll() is not None:
+                self._reader.join(self.timeout)
+                raise ServerFailedError(
+                    f"The server ended with {self.process.returncode}:\n{self.output}"
+                )
+            time.sleep(0.02)
+        raise ServerFailedError(f"The server does not answer:\n{self.output}")
+
+
+def _plain_environment() -> dict[str, str]:
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "TZ")
+    return {name: os.environ[name] for name in kept if name in os.environ}  # noqa: TID251

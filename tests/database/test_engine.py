@@ -1,0 +1,63 @@
+"""The engine: what is set on each connection, and what never shows."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from quartapp.database import Database
+from quartapp.models import Base, User
+
+
+async def test_sqlite_is_prepared_for_a_server(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/new/folder/x.db")
+    async with database.engine.connect() as connection:
+        values = {
+            name: (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "foreign_keys", "busy_timeout")
+        }
+    await database.dispose()
+    assert values == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 5000}
+
+
+async def test_foreign_keys_hold(each_database_url: str) -> None:
+    database = Database(each_database_url)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    with pytest.raises(IntegrityError):
+        async with database.begin() as session:
+            await session.execute(text("INSERT INTO followers VALUES (1, 2)"))
+    await database.dispose()
+
+
+async def test_what_people_typed_is_in_no_message(each_database_url: str) -> None:
+    database = Database(each_database_url)
+    with pytest.raises(DBAPIError) as caught:
+        async with database.begin() as session:
+            session.add(User(username="canary", email="canary", password_hash="canary"))
+    await database.dispose()
+    assert "canary" not in str(caught.value)
+
+
+async def test_a_failed_transaction_is_rolled_back(each_database_url: str) -> None:
+    database = Database(each_database_url)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+
+    async def fail() -> None:
+        async with database.begin() as session:
+            session.add(User(username="susan", email="s", password_hash=""))
+            await session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    async with database.session(write=False) as session:
+        assert (await session.execute(text("SELECT count(*) FROM users"))).scalar() == 0
+    await database.dispose()
+
+
+def test_other_databases_are_refused() -> None:
+    with pytest.raises(ValueError, match="SQLite or PostgreSQL"):
+        Database("mysql://localhost/x")

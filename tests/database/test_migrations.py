@@ -1,0 +1,106 @@
+"""The migrations, on both engines: up, no drift, with rows kept, and down again."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import Connection
+
+from quartapp.database import Database
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def alembic(each_database_url: str) -> Config:
+    config = Config(ROOT / "alembic.ini")
+    config.attributes["database_url"] = each_database_url
+    return config
+
+
+def in_database(url: str, work: Any) -> Any:
+    async def run() -> Any:
+        database = Database(url)
+        async with database.engine.begin() as connection:
+            result = await connection.run_sync(work)
+        await database.dispose()
+        return result
+
+    return asyncio.run(run())
+
+
+def tables(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names())
+
+
+def test_upgrades_without_drift_and_downgrades(each_database_url: str, alembic: Config) -> None:
+    command.upgrade(alembic, "head")
+    assert {"users", "posts", "followers", "api_tokens"} <= in_database(each_database_url, tables)
+    command.check(alembic)
+    command.downgrade(alembic, "base")
+    assert in_database(each_database_url, tables) == {"alembic_version"}
+    command.upgrade(alembic, "head")
+
+
+def test_there_is_one_head(each_database_url: str, alembic: Config) -> None:
+    assert len(ScriptDirectory.from_config(alembic).get_heads()) == 1
+
+
+def test_a_table_that_is_made_anew_keeps_what_points_to_it(
+    each_database_url: str, alembic: Config, tmp_path: Path
+) -> None:
+    """SQLite's batch mode drops a table, and a cascade would take its children along."""
+    command.upgrade(alembic, "head")
+    in_database(each_database_url, add_a_person_with_a_post)
+    versions = tmp_path / "versions"
+    versions.mkdir()
+    head = ScriptDirectory.from_config(alembic).get_current_head()
+    (versions / "9999_rebuild.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n"
+        f"revision = '9999'\ndown_revision = {head!r}\n"
+        "def upgrade():\n"
+        "    with op.batch_alter_table('users', recreate='auto') as batch:\n"
+        "        batch.alter_column('about_me', type_=sa.String(200))\n"
+        "def downgrade():\n    pass\n"
+    )
+    alembic.set_main_option("version_locations", f"{ROOT / 'alembic' / 'versions'}:{versions}")
+    command.upgrade(alembic, "9999")
+    assert in_database(each_database_url, count_posts) == 1
+
+
+def add_a_person_with_a_post(connection: Connection) -> None:
+    now = "2030-01-01 00:00:00+00"
+    connection.execute(
+        text(
+            "INSERT INTO users (id, username, email, password_hash, about_me, created_at,"
+            " last_seen, is_admin, login_epoch)"
+            f" VALUES (1, 'susan', 's@example.com', '', '', '{now}', '{now}', false, 0)"
+        )
+    )
+    connection.execute(
+        text(f"INSERT INTO posts (id, body, timestamp, user_id) VALUES (1, 'b', '{now}', 1)")
+    )
+
+
+def count_posts(connection: Connection) -> Any:
+    return connection.execute(text("SELECT count(*) FROM posts")).scalar()
+
+
+def test_the_command_line_needs_no_secret_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SECRET_KEY", raising=False)
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'command.db'}")
+    monkeypatch.chdir(tmp_path)
+    command.upgrade(Config(ROOT / "alembic.ini"), "head")
+    assert (tmp_path / "command.db").exists()
+
+
+def test_sql_is_printed_offline(alembic: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    command.upgrade(alembic, "head", sql=True)
+    assert "CREATE TABLE users" in capsys.readouterr().out

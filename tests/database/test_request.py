@@ -1,0 +1,123 @@
+"""The session of a request: lazy, one, closed whatever happens."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from quart import g
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from quartapp.database import Database, request_session
+from quartapp.flasklike import App
+from quartapp.models import User
+from quartapp.testing import AddPerson
+
+
+@pytest.fixture
+def database_url(each_database_url: str) -> str:
+    return each_database_url
+
+
+def options(session: AsyncSession) -> Any:
+    return session.sync_session.get_bind().get_execution_options()
+
+
+def pool(app: App) -> Any:
+    return app.extensions["database"].engine.sync_engine.pool
+
+
+async def test_is_one_and_takes_no_connection_before_its_first_statement(app: App) -> None:
+    async with app.test_request_context("/"):
+        session = request_session()
+        assert request_session() is session
+        assert pool(app).checkedout() == 0
+        await session.execute(text("SELECT 1"))
+        assert pool(app).checkedout() == 1
+
+
+async def test_a_request_that_asks_nothing_opens_nothing(app: App) -> None:
+    async with app.test_request_context("/"):
+        assert "_session" not in g
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("in the view")])
+async def test_is_closed_at_teardown(app: App, error: Exception | None) -> None:
+    async with app.app_context():
+        await request_session().execute(text("SELECT 1"))
+        await app.do_teardown_appcontext(error)
+        assert pool(app).checkedout() == 0
+
+
+async def test_is_closed_when_the_request_is_cancelled(app: App) -> None:
+    entered = asyncio.Event()
+
+    async def view() -> str:
+        await request_session().execute(text("SELECT 1"))
+        entered.set()
+        await asyncio.sleep(60)
+        return "never"
+
+    app.add_url_rule("/view", view_func=view)
+    async with app.test_client().request("/view") as connection:
+        await connection.send_complete()
+        await entered.wait()
+        assert pool(app).checkedout() == 1
+        await connection.disconnect()
+    await wait_until_returned(app)
+
+
+async def wait_until_returned(app: App) -> None:
+    async with asyncio.timeout(5):
+        while pool(app).checkedout():  # noqa: ASYNC110 the pool has no event for it
+            await asyncio.sleep(0.01)
+
+
+async def test_the_close_outlives_a_cancellation(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    closing, finish = asyncio.Event(), asyncio.Event()
+    close = AsyncSession.close
+
+    async def slow_close(session: AsyncSession) -> None:
+        closing.set()
+        await finish.wait()
+        await close(session)
+
+    async def request() -> None:
+        async with app.app_context():
+            await request_session().execute(text("SELECT 1"))
+
+    task = asyncio.ensure_future(request())
+    monkeypatch.setattr(AsyncSession, "close", slow_close)
+    await closing.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    finish.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert pool(app).checkedout() == 0
+
+
+async def test_concurrent_increments_lose_no_update(app: App, add_person: AddPerson) -> None:
+    """Select, then write what was read plus one: what a transaction must not get wrong."""
+    database: Database = app.extensions["database"]
+    user_id = (await add_person("susan")).id
+
+    async def increment() -> None:
+        async with database.begin() as session:
+            statement = select(User.login_epoch).where(User.id == user_id).with_for_update()
+            epoch = await session.scalar(statement)
+            await asyncio.sleep(0.01)
+            values = {"login_epoch": (epoch or 0) + 1}
+            await session.execute(update(User).where(User.id == user_id).values(values))
+
+    await asyncio.gather(*(increment() for _ in range(8)))
+    async with database.session(write=False) as session:
+        assert await session.scalar(select(User.login_epoch)) == 8
+
+
+async def test_unsafe_methods_write(app: App) -> None:
+    async with app.test_request_context("/", method="POST"):
+        post = options(request_session())
+    async with app.test_request_context("/", method="GET"):
+        get = options(request_session())
+    assert (post.get("quartapp_write"), get.get("quartapp_write")) == (True, None)

@@ -1,0 +1,27 @@
+"""docs/operating.md and the settings say the same."""
+
+import re
+from pathlib import Path
+
+from quartapp.config import Settings
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "operating.md").read_text("utf-8")
+ROWS = dict(re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", TEXT, re.MULTILINE))
+
+
+def test_every_setting_has_a_row_and_every_row_a_setting() -> None:
+    assert sorted(ROWS) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_the_defaults_are_the_settings_defaults() -> None:
+    for name, field in Settings.model_fields.items():
+        written = re.fullmatch(r"`([^`]+)`", ROWS[name.upper()])
+        if written:
+            default = str(field.default)
+            assert written[1] == (default.lower() if type(field.default) is bool else default)
+
+
+def test_decisions_are_short() -> None:
+    for path in (ROOT / "docs" / "decisions").glob("*.md"):
+        assert len(path.read_text("utf-8").splitlines()) <= 30, path.name

@@ -1,0 +1,100 @@
+"""Errors in which the database has a part: the answer comes all the same, on both engines."""
+
+import asyncio
+import logging
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from quartapp.config import Settings
+from quartapp.database import request_session
+from quartapp.flasklike import App
+from quartapp.models import User
+from quartapp.testing import Client, LogIn
+
+INSIDE = ["canary", "RuntimeError", "IntegrityError", "sqlite", "postgres", "users", "Traceback"]
+
+
+@pytest.fixture
+def database_url(each_database_url: str) -> str:
+    return each_database_url
+
+
+async def test_the_page_is_shown_after_a_failed_flush(
+    app: App, log_in: LogIn, session: AsyncSession
+) -> None:
+    client = await log_in("susan")
+    response = await client.get("/failed-flush?name=susan")
+    page = await response.get_data(as_text=True)
+    assert response.status_code == 500
+    assert "An unexpected error has occurred" in page
+    assert "susan" in page
+    assert not [word for word in INSIDE if word in page]
+    assert await session.scalar(select(User).where(User.username == "flushed")) is None
+    assert (await client.get("/ready")).status_code == 200
+
+
+async def test_a_rollback_that_fails_is_a_second_record_and_no_second_500(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse(_session: AsyncSession) -> None:
+        raise OSError("the rollback failed")
+
+    monkeypatch.setattr(AsyncSession, "rollback", refuse)
+    response = await client.get("/failed-flush?name=flushed")
+    page = await response.get_data(as_text=True)
+    assert response.status_code == 500
+    assert "An unexpected error has occurred" in page
+    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    texts = [record.getMessage() for record in errors]
+    assert "/failed-flush" in texts[0]
+    assert texts[1].startswith("The rollback after an error failed")
+
+
+async def test_an_exhausted_pool_is_503_with_retry_after(
+    app: App, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = app.extensions["database"].engine.sync_engine.pool
+    monkeypatch.setattr(pool, "_timeout", 0.1)
+    held = [asyncio.ensure_future(client.get("/hold?seconds=1")) for _ in range(2)]
+    await asyncio.sleep(0.3)
+    response = await client.get("/hold?seconds=0")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert [answer.status_code for answer in await asyncio.gather(*held)] == [200, 200]
+    assert "No database connection became free in time" in caplog.text
+
+
+async def test_the_database_gone_leaves_a_page_that_greets(
+    app: App, settings: Settings, log_in: LogIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await log_in("susan")
+    database = app.extensions["database"]
+    await database.dispose()
+
+    database.engine.sync_engine.dialect.connect = refuse
+    response = await client.get("/hold?seconds=0")
+    page = await response.get_data(as_text=True)
+    assert response.status_code == 500
+    assert "susan" in page
+    assert sum(record.levelno >= logging.ERROR for record in caplog.records) == 1
+
+
+def refuse(*_args: object, **_options: object) -> None:
+    raise ConnectionRefusedError("no database")
+
+
+async def test_the_database_answers_again_after_an_error(client: Client) -> None:
+    assert (await client.get("/boom")).status_code == 500
+    assert (await client.get("/ready")).status_code == 200
+
+
+async def test_rolls_back_before_the_page_is_rendered(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask(*_args: object, **_context: object) -> str:
+        return f"{await request_session().scalar(select(User.id))} found"
+
+    monkeypatch.setattr("quartapp.errors.responses.render_template", ask)
+    response = await client.get("/failed-flush?name=flushed")
+    assert await response.get_data(as_text=True) == "None found"

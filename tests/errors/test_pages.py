@@ -1,0 +1,123 @@
+"""What a client sees when things fail: the page, the JSON, and nothing of the inside."""
+
+import json
+import re
+from http import HTTPStatus
+from typing import NoReturn
+
+import pytest
+from quart import abort
+
+from quartapp.exceptions import ForbiddenError, NotFoundError, QuartappError
+from quartapp.flasklike import App
+from quartapp.testing import Client, LogIn
+
+NAMED = [400, 401, 403, 404, 405, 413, 415, 429, 500, 502, 503, 504]
+OTHERS = [406, 408, 409, 410, 411, 412, 414, 416, 417, 418, 422, 423, 424, 428, 431, 451, 501, 505]
+INSIDE = ["canary", "RuntimeError", "IntegrityError", "sqlite", "postgres", "users", "Traceback"]
+
+
+def fail_with(app: App, status: int) -> None:
+    async def view() -> NoReturn:
+        abort(status)
+
+    app.add_url_rule(f"/fail/{status}", view_func=view, endpoint=f"fail{status}")
+
+
+@pytest.mark.parametrize("status", [*NAMED, *OTHERS])
+async def test_every_error_has_a_page_that_greets_the_person(
+    app: App, log_in: LogIn, status: int
+) -> None:
+    app._got_first_request = False  # the route is this test's own
+    fail_with(app, status)
+    client = await log_in("susan")
+    response = await client.get(f"/fail/{status}", headers={"Accept": "text/html"})
+    page = await response.get_data(as_text=True)
+    assert response.status_code == status
+    assert response.mimetype == "text/html"
+    assert "susan" in re.findall(r"<nav.*?</nav>", page, re.DOTALL)[0]
+    assert HTTPStatus(status).phrase.split()[0].replace("'", "&#39;") in page or status == 500
+
+
+@pytest.mark.parametrize("status", [*NAMED, *OTHERS])
+async def test_every_error_is_problem_json_for_a_program(
+    app: App, client: Client, status: int
+) -> None:
+    app._got_first_request = False
+    fail_with(app, status)
+    response = await client.get(f"/fail/{status}", headers={"Accept": "application/json"})
+    problem = json.loads(await response.get_data())
+    assert response.content_type == "application/problem+json"
+    assert problem["status"] == response.status_code == status
+    assert re.fullmatch(r"[a-z0-9-]+", problem["code"])
+    assert {"type", "title", "detail"} <= set(problem)
+    assert ("reference" in problem) is (status >= 500)
+
+
+async def test_the_api_answers_in_json_whatever_is_accepted(client: Client) -> None:
+    response = await client.get("/api/nothing", headers={"Accept": "text/html"})
+    assert (response.status_code, response.content_type) == (404, "application/problem+json")
+
+
+async def test_a_wrong_method_says_which_are_right(client: Client) -> None:
+    response = await client.post("/health")
+    assert response.status_code == 405
+    assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+async def test_a_500_tells_nothing_but_its_reference(
+    client: Client, accept: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = await client.get("/boom", headers={"Accept": accept})
+    body = await response.get_data(as_text=True)
+    assert response.status_code == 500
+    assert not [word for word in INSIDE if word in body]
+    reference = re.search(r"\b[2-9a-hjkmnp-z]{8}\b(?=[<\"])", body)
+    assert reference is not None
+    assert reference[0] in caplog.text
+    assert "canary-of-the-exception" in caplog.text
+
+
+async def test_a_broken_template_leaves_a_plain_page(
+    app: App, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_args: object, **_context: object) -> str:
+        raise ZeroDivisionError("the template failed")
+
+    monkeypatch.setattr("quartapp.errors.responses.render_template", broken)
+    response = await client.get("/boom")
+    page = await response.get_data(as_text=True)
+    assert response.status_code == 500
+    assert "An unexpected error has occurred" in page
+    assert "ZeroDivisionError" not in page
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [(NotFoundError("No post."), 404, "not-found"), (ForbiddenError(), 403, "forbidden")],
+)
+async def test_errors_of_the_domain_have_their_own_code_and_message(
+    app: App, client: Client, error: QuartappError, status: int, code: str
+) -> None:
+    async def view() -> NoReturn:
+        raise error
+
+    app.add_url_rule("/domain", view_func=view)
+    response = await client.get("/domain", headers={"Accept": "application/json"})
+    problem = json.loads(await response.get_data())
+    assert (response.status_code, problem["code"]) == (status, code)
+    assert problem["detail"] == error.message
+
+
+async def test_a_domain_error_without_a_status_is_recorded_and_says_nothing(
+    app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def view() -> NoReturn:
+        raise QuartappError("canary")
+
+    app.add_url_rule("/domain", view_func=view)
+    response = await client.get("/domain")
+    assert response.status_code == 500
+    assert "canary" not in await response.get_data(as_text=True)
+    assert "canary" in caplog.text
