@@ -8,6 +8,8 @@ from quartapp.models.base import is_storable
 # What Python's and browsers' decoders put in the place of bytes that are no UTF-8.
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
+NOT_UTF8 = "This is not valid UTF-8 text."
+
 _LINE_ENDS = re.compile(r"\r\n?")
 _BLANK_LINES = re.compile(r"\n[ \t]*\n\s*\n")
 
@@ -31,7 +33,7 @@ def paragraphs(text: str) -> str:
 def text_fault(text: str) -> str | None:
     """Why a text cannot be kept, as a sentence for whoever typed it; None where it can."""
     if _REPLACEMENT in text or not is_storable(text.replace("\0", "")):
-        return "This is not valid UTF-8 text."
+        return NOT_UTF8
     if any(
         unicodedata.category(character) == "Cc" for character in text if character not in "\n\t"
     ):

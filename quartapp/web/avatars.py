@@ -3,10 +3,8 @@
 from functools import lru_cache
 from hashlib import sha256
 
-from quart import Response
-
 from quartapp.exceptions import NotFoundError
-from quartapp.flasklike import Blueprint
+from quartapp.flasklike import Blueprint, Response
 from quartapp.models.base import MAX_ID
 
 blueprint = Blueprint("avatars", __name__)
