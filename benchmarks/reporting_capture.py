@@ -45,7 +45,7 @@ async def integrity_error() -> BaseException:
     """The error of a second registration under one name, as it left the view."""
     caught: list[BaseException] = []
     app = Quart(__name__)
-    engine = create_async_engine("sqlite+aiosqlite://", hide_parameters=True)
+    engine = create_async_engine("sqlite+aiosqlite://")
 
     async def register(session: AsyncSession, username: str, password: str) -> None:
         session.add(Person(username=username, password_hash=password))

@@ -17,7 +17,15 @@ from quartapp.reporting.fingerprint import exception_of, qualified
 from quartapp.reporting.fingerprint import fingerprint as fingerprint_of
 from quartapp.reporting.harvest import Harvest
 from quartapp.reporting.places import Places
-from quartapp.reporting.report import Context, ExceptionInfo, Frame, Origin, Report, RequestInfo
+from quartapp.reporting.report import (
+    Context,
+    ExceptionInfo,
+    Frame,
+    Origin,
+    Report,
+    RequestInfo,
+    dotted,
+)
 from quartapp.reporting.scrub import Scrubber, window
 from quartapp.reporting.source import around
 from quartapp.reporting.values import ITEMS, named
@@ -114,23 +122,24 @@ class _Draft:
     def _read(self, error: BaseException, relation: str) -> ExceptionInfo:
         notes = notes_of(error)
         self._texts += [message_of(error), *notes]
-        walked, left_out = shortened(list(calls(error.__traceback__)))
-        frames = tuple(self._frame(frame, line) for frame, line in walked)
+        walked, left_out = shortened(calls(error.__traceback__))
+        frames = tuple([self._frame(call.tb_frame, call.tb_lineno) for call in walked])
         return ExceptionInfo(
             qualified(type(error)), "", relation, frames, left_out, ("",) * len(notes)
         )
 
     def _frame(self, frame: FrameType, line: int) -> Frame:
         code = frame.f_code
-        place = self._places.of(code.co_filename)
-        if not place.in_app:
-            return _library_frame(place.name, code.co_qualname, line, _module(frame))
+        name, in_app = self._places.of(code.co_filename)
+        if not in_app:
+            module = _module(frame) if name.startswith("<") else ""
+            return _library_frame(name, code.co_qualname, line, module)
         first_line, source = around(code.co_filename, line)
         self._source += source
-        names = tuple((name, "") for name in self._variables(frame))
-        module = _module(frame)
+        names = tuple([(name, "") for name in self._variables(frame)])
         return Frame(
-            place.name, module, code.co_qualname, line, True, first_line, tuple(source), names
+            *(name, _module(frame), code.co_qualname, line, True),
+            *(first_line, tuple(source), names),
         )
 
     def _variables(self, frame: FrameType) -> Iterable[str]:
@@ -167,27 +176,17 @@ class _Draft:
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
     def _finished(self, info: ExceptionInfo) -> ExceptionInfo:
-        return ExceptionInfo(
-            info.type,
-            self._take(MESSAGE),
-            info.relation,
-            notes=tuple(self._take(_TEXT) for _ in info.notes),
-            frames=tuple(
-                self._finished_frame(frame) if frame.in_app else frame for frame in info.frames
-            ),
-            left_out=info.left_out,
-        )
+        message = self._take(MESSAGE)
+        notes = tuple([self._take(_TEXT) for _ in info.notes])
+        frames = [self._finished_frame(each) if each.in_app else each for each in info.frames]
+        return ExceptionInfo(info.type, message, info.relation, tuple(frames), info.left_out, notes)
 
     def _finished_frame(self, frame: Frame) -> Frame:
+        source = tuple([self._source.pop() for _ in frame.source])
+        variables = tuple([(name, self._take(_VALUE)) for name, _ in frame.variables])
         return Frame(
-            frame.file,
-            frame.module,
-            frame.function,
-            frame.line,
-            frame.in_app,
-            frame.first_line,
-            tuple([self._source.pop() for _ in frame.source]),
-            tuple([(name, self._take(_VALUE)) for name, _ in frame.variables]),
+            *(frame.file, frame.module, frame.function, frame.line, True),
+            *(frame.first_line, source, variables),
         )
 
     def _request(self) -> RequestInfo | None:
@@ -200,8 +199,8 @@ class _Draft:
 
     def _logged_at(self) -> str:
         assert self._record is not None
-        module = self._places.of(self._record.pathname).name.removesuffix(".py").replace("/", ".")
-        return f"{_inner(module)}.{self._record.funcName or '<module>'}"
+        module = _inner(dotted(Frame(self._places.of(self._record.pathname).name, "", "", 0)))
+        return f"{module}.{self._record.funcName or '<module>'}"
 
 
 @lru_cache(maxsize=8192)  # fifty to a report, and the same ones in the next
@@ -236,7 +235,7 @@ def _culprit(frames: tuple[Frame, ...]) -> str:
     if not frames:
         return ""
     frame = next((frame for frame in reversed(frames) if frame.in_app), frames[-1])
-    module = _inner(frame.module) if frame.in_app else frame.module
+    module = _inner(frame.module) if frame.in_app else dotted(frame)
     return f"{module}.{frame.function.replace('.<locals>', '')}"
 
 

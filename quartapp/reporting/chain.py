@@ -1,14 +1,12 @@
 """The exceptions behind an exception, and the calls behind each: bounded walks."""
 
 from collections.abc import Iterator
-from types import FrameType, TracebackType
-from typing import TypeVar
+from types import TracebackType
 
 EXCEPTIONS = 5
 FRAMES = 60
 _OUTER = 20
 _LONGEST_WALK = 5000
-_Item = TypeVar("_Item")
 
 
 def chain(error: BaseException) -> list[tuple[BaseException, str]]:
@@ -31,16 +29,16 @@ def chain(error: BaseException) -> list[tuple[BaseException, str]]:
     return found
 
 
-def calls(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
-    """Frame and line of each call, outermost first."""
-    walked = 0
-    while traceback is not None and walked < _LONGEST_WALK:  # the recursion limit can be raised
-        yield traceback.tb_frame, traceback.tb_lineno
+def calls(traceback: TracebackType | None) -> list[TracebackType]:
+    """The calls of a traceback, outermost first."""
+    found: list[TracebackType] = []
+    while traceback is not None and len(found) < _LONGEST_WALK:  # the recursion limit can be raised
+        found.append(traceback)
         traceback = traceback.tb_next
-        walked += 1
+    return found
 
 
-def shortened(items: list[_Item]) -> tuple[list[_Item], int]:
+def shortened(items: list[TracebackType]) -> tuple[list[TracebackType], int]:
     """At most `FRAMES` of the calls, and how many were left out of their middle."""
     left_out = len(items) - FRAMES
     if left_out <= 0:

@@ -75,15 +75,15 @@ def _of_chain(error: BaseException, places: Places) -> Iterator[str]:
 def _path(exception: BaseException, places: Places) -> Iterator[str]:
     """The application's functions, each once: a recursion is the same at any depth."""
     functions: dict[str, None] = {}
-    frame = None
-    for frame, _ in calls(exception.__traceback__):
-        code = frame.f_code
-        place = places.of(code.co_filename)
-        if place.in_app:
-            functions[f"{place.name}:{code.co_qualname}"] = None
-    if functions or frame is None:
+    walked = calls(exception.__traceback__)
+    for call in walked:
+        code = call.tb_frame.f_code
+        name, in_app = places.of(code.co_filename)
+        if in_app:
+            functions[f"{name}:{code.co_qualname}"] = None
+    if functions or not walked:
         return iter(functions)
-    return iter([str(dict.get(frame.f_globals, "__name__"))])
+    return iter([str(dict.get(walked[-1].tb_frame.f_globals, "__name__"))])
 
 
 def _of_record(record: logging.LogRecord, places: Places) -> Iterator[str]:

@@ -7,6 +7,7 @@ a local of another name: reading deeper than what is shown finds it.
 from base64 import b64decode
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit
@@ -40,10 +41,11 @@ class Harvest:
         """Look at headers, arguments or the fields of a form."""
         for key, value in islice(pairs, _ITEMS):
             name = as_name(key)
-            self.named(name, value)
             if type(value) is str and is_secret_name(name):
                 for part in _parts(name.lower(), value):
                     self._add(part)
+            else:
+                self.named(name, value)
 
     def url(self, url: str) -> None:
         """Look at the arguments of a URL, and for a password before its host."""
@@ -103,15 +105,14 @@ _SEQUENCES: tuple[Any, ...] = (list, tuple, set, frozenset, deque)
 
 def _parts(name: str, value: str) -> Iterator[str]:
     """The secrets inside a header: a Cookie has several, an Authorization follows its scheme."""
-    if "cookie" in name:
+    if name == "cookie":
         for cookie in value[:10_000].split(";"):
             yield cookie.partition("=")[2].strip().strip('"')
-    elif "authorization" in name:
+    elif name.endswith("authorization"):
         scheme, _, credentials = value[:_LONGEST].partition(" ")
-        yield credentials.strip()
+        yield credentials.strip() or scheme
         if scheme.lower() == "basic":
-            try:
-                decoded = b64decode(credentials).decode("utf-8", "replace")
-            except ValueError:
-                return
-            yield decoded.partition(":")[2]
+            with suppress(ValueError):
+                yield b64decode(credentials).decode("utf-8", "replace").partition(":")[2]
+    else:
+        yield value[:_LONGEST]

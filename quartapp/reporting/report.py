@@ -7,12 +7,13 @@ lone surrogates), and bounded; a `Context` is raw and never leaves the process.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_BYTES = 60_000
 """The longest JSON form of a report: journal segments and mails are planned around it."""
 
 _SHORT = 200
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 FORMAT = 1
 
 
@@ -49,10 +50,11 @@ class Origin:
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One call. Library frames carry neither source nor locals.
 
+    A tuple, as there are up to 300 in a report: its form in JSON is a list without names. For the
+    same reason `module` is "" where it says no more than `file` does; `dotted` has it always.
     `source` holds the lines around `line`, the first of them numbered `first_line`.
     """
 
@@ -64,6 +66,13 @@ class Frame:
     first_line: int = 0
     source: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+
+
+def dotted(frame: Frame) -> str:
+    """The module of a call, made of its file if need be."""
+    return frame.module or frame.file.removesuffix(".py").removesuffix("/__init__").replace(
+        "/", "."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +197,7 @@ def _dump(report: Report) -> str:
             "versions": dict(origin.versions),
         },
     }
-    return json.dumps(raw, ensure_ascii=False, separators=(",", ":"))
+    return _encode(raw)
 
 
 def _dump_exception(info: ExceptionInfo) -> dict[str, Any]:
@@ -196,18 +205,10 @@ def _dump_exception(info: ExceptionInfo) -> dict[str, Any]:
         "type": info.type,
         "message": info.message,
         "relation": info.relation,
-        "frames": [_dump_frame(frame) for frame in info.frames],
+        "frames": info.frames,
         "left_out": info.left_out,
         "notes": info.notes,
     }
-
-
-def _dump_frame(frame: Frame) -> list[Any]:
-    # by position: there are up to 300 in a report, and their keys would be half its length
-    place = [frame.file, frame.module, frame.function, frame.line]
-    if not frame.in_app:
-        return place
-    return [*place, frame.first_line, frame.source, frame.variables]
 
 
 def _dump_request(request: RequestInfo) -> dict[str, Any]:
@@ -253,11 +254,8 @@ def _load_exception(raw: dict[str, Any]) -> ExceptionInfo:
 
 
 def _load_frame(raw: list[Any]) -> Frame:
-    file, module, function, line, *rest = raw
-    if not rest:
-        return Frame(file, module, function, line)
-    first_line, source, variables = rest
-    return Frame(file, module, function, line, True, first_line, tuple(source), _pairs(variables))
+    *head, source, variables = raw
+    return Frame._make((*head, tuple(source), _pairs(variables)))
 
 
 def _pairs(raw: Iterable[Any]) -> tuple[tuple[str, str], ...]:
@@ -278,7 +276,7 @@ def _without_locals(report: Report, excess: int) -> Report:
         for frames in chains:
             if excess > 0 and depth < len(frames) and frames[depth].variables:
                 excess -= len(json.dumps(frames[depth].variables, ensure_ascii=False).encode())
-                frames[depth] = replace(frames[depth], variables=())
+                frames[depth] = frames[depth]._replace(variables=())
     exceptions = zip(report.exceptions, chains, strict=True)
     return replace(
         report, exceptions=tuple(replace(info, frames=tuple(left)) for info, left in exceptions)
@@ -295,7 +293,7 @@ def _keep(info: ExceptionInfo, frames: Iterable[Frame]) -> ExceptionInfo:
 
 
 def _without_source(info: ExceptionInfo) -> ExceptionInfo:
-    frames = (replace(frame, source=(), variables=()) for frame in info.frames)
+    frames = (frame._replace(source=(), variables=()) for frame in info.frames)
     return replace(info, frames=tuple(frames), notes=())
 
 

@@ -9,9 +9,9 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from html import escape
-from json import dumps
+from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import NamedTuple
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 from quartapp.reporting.names import BARE_WORDS, is_secret_name
 
@@ -24,7 +24,9 @@ _SHORTEST = 4
 _LONGEST = 1000
 _HEAD = 64
 _NUL = "\\x00"
+_WRITTEN_AS_IT_IS = re.compile("[A-Za-z0-9_.~-]+")
 _RUNS = re.compile("[A-Za-z0-9]+")
+_PERCENT = re.compile("%[0-9A-F]{2}")
 _ESCAPED = 16
 """The length of one character that was escaped twice."""
 _MARKED = re.compile("\x01([^\x00\x01\x02]*)\x02?")
@@ -187,12 +189,13 @@ def _in_any_writing(secret: str) -> Form | None:
 def _written(secret: str) -> set[str]:
     found = {secret.replace("\0", _NUL)}
     data = secret.encode("utf-8", "surrogatepass")
-    if not (secret.isascii() and secret.isalnum()):
+    if not _WRITTEN_AS_IT_IS.fullmatch(secret):
         escaped = repr(secret)[1:-1]
         found |= {escaped, escaped.replace("'", "\\'"), repr(escaped)[1:-1], repr(data)[2:-1]}
-        found |= {dumps(secret)[1:-1], dumps(secret, ensure_ascii=False)[1:-1]}
-        found |= {quote(data), quote(data, safe=""), quote_plus(data), escape(secret)}
-        found |= {quote(data, safe="").lower()}
+        found |= {encode_basestring_ascii(secret)[1:-1], encode_basestring(secret)[1:-1]}
+        quoted = quote(data, safe="")
+        found |= {quoted, quoted.replace("%2F", "/"), quoted.replace("%20", "+")}
+        found |= {_PERCENT.sub(lambda part: part[0].lower(), quoted), escape(secret)}
     found |= {data.hex(), *_in_base64(data)}
     return found
 
@@ -205,7 +208,8 @@ def _in_base64(data: bytes) -> Iterable[str]:
         inner = coded[first : (offset + len(data)) * 8 // 6]
         if len(inner) >= 6:
             yield inner
-            yield inner.translate(_URL_SAFE)
+            if not inner.isalnum():
+                yield inner.translate(_URL_SAFE)
 
 
 _URL_SAFE = str.maketrans("+/", "-_")
@@ -224,9 +228,9 @@ def _joined(texts: Sequence[str]) -> str:
 
 def _without(joined: str, secrets: Iterable[Form]) -> str:
     # the longest first: what contains another is not to leave a rest
-    for text, pattern in sorted(secrets, key=_length, reverse=True):
-        if text in joined:
-            joined = re.sub(pattern, HIDDEN, joined) if pattern else joined.replace(text, HIDDEN)
+    found = [form for form in secrets if form.text in joined]
+    for text, pattern in sorted(found, key=_length, reverse=True):
+        joined = re.sub(pattern, HIDDEN, joined) if pattern else joined.replace(text, HIDDEN)
     return joined
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from quartapp.reporting.policy import Alert, Kind
-from quartapp.reporting.report import ExceptionInfo, Frame, Report
+from quartapp.reporting.report import ExceptionInfo, Frame, Report, dotted
 from quartapp.reporting.wire import moment
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -117,7 +117,7 @@ def folded(info: ExceptionInfo) -> Iterator[Frame | Folded]:
 
 
 def _fold(frames: list[Frame]) -> Folded:
-    packages = dict.fromkeys(frame.module.partition(".")[0] or frame.file for frame in frames)
+    packages = dict.fromkeys(dotted(frame).partition(".")[0] for frame in frames)
     return Folded(len(frames), tuple(packages))
 
 
