@@ -6,13 +6,16 @@ N      ?= 20000
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test parity check format lint types imports lock seed clean
+.PHONY: help run dev install test parity check format lint types imports lock seed clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(STAMP)  ## Set up, migrate and serve on http://127.0.0.1:5000
 	@$(BIN)/python run.py --local
+
+dev: $(STAMP)  ## Serve for development, with the debugger and the reloader
+	@$(BIN)/quart --app quartapp dev $(ARGS)
 
 install: $(STAMP)  ## Make the environment in .venv from requirements.lock
 

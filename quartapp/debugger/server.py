@@ -1,0 +1,60 @@
+"""Listen and serve, for one developer: one process, loopback, quick to stop."""
+
+import asyncio
+import os
+import signal
+import socket
+from typing import Any
+
+from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.config import Config
+
+GRACEFUL_TIMEOUT = 1.0
+"""Seconds that open connections get at a restart; a developer waits for it."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises OSError.
+
+    The reloader holds it while servers come and go: a browser that asks in between waits, and is
+    not refused.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host.strip("[]"), port))
+        listener.listen(100)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def serve(app: Any, listener: int, *, parent: int | None = None) -> None:
+    """Serve on a listening socket's descriptor, until SIGINT or SIGTERM.
+
+    `parent` is the reading end of a pipe whose other end the reloader holds: when the reloader is
+    gone, however it went, the server stops too.
+    """
+    asyncio.run(_serve(app, listener, parent))
+
+
+async def _serve(app: Any, listener: int, parent: int | None) -> None:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    if parent is not None:
+        loop.add_reader(parent, stopped.set)
+    config = Config()
+    # A duplicate: the server closes the one it gets, and the caller closes its own.
+    config.bind = [f"fd://{os.dup(listener)}"]
+    config.graceful_timeout = GRACEFUL_TIMEOUT
+    config.include_server_header = False
+    config.loglevel = "WARNING"
+    try:
+        await hypercorn_serve(app, config, shutdown_trigger=stopped.wait)
+    finally:
+        if parent is not None:
+            loop.remove_reader(parent)

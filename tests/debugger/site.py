@@ -1,0 +1,268 @@
+"""A small site that fails in every way, served through the debugger's ASGI application."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any, NoReturn
+
+from quart import Response, g, session
+
+from quartapp.debugger import Access, Debugger, Hosting
+from quartapp.flasklike import App, render_template, render_template_string
+
+PIN = "123-456-789"
+HTML = {"accept": "text/html"}
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Site:
+    """The application under its debugger, and a browser on the same machine that visits it."""
+
+    app: App
+    debugger: Debugger
+    hosting: Hosting
+    said: list[str]
+    settled: list[dict[str, Any]]
+    cookies: dict[str, str] = field(default_factory=dict)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        body: bytes = b"",
+        peer: str = "127.0.0.1",
+    ) -> Answer:
+        """One request over ASGI; `headers` replace those of a browser on this machine."""
+        sent = {"host": "127.0.0.1:5000"} | (headers or {})
+        if self.cookies:
+            sent.setdefault("cookie", "; ".join(f"{k}={v}" for k, v in self.cookies.items()))
+        scope = {
+            "type": "http",
+            "asgi": {"spec_version": "2.3", "version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(k.lower().encode(), v.encode()) for k, v in sent.items() if v],
+            "client": (peer, 40000),
+            "server": ("127.0.0.1", 5000),
+            "extensions": {},
+            "state": {},
+        }
+        return await self._exchange(scope, body)
+
+    async def _exchange(self, scope: dict[str, Any], body: bytes) -> Answer:
+        waiting = [{"type": "http.request", "body": body, "more_body": False}]
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            if waiting:
+                return waiting.pop()
+            await asyncio.Event().wait()
+            raise AssertionError("unreachable")
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await self.hosting(scope, receive, send)
+        headers = {k.decode().lower(): v.decode() for k, v in sent[0]["headers"]}
+        if cookie := headers.get("set-cookie"):
+            self.cookies |= {k: v.value for k, v in SimpleCookie(cookie).items()}
+        return Answer(sent[0]["status"], headers, b"".join(m.get("body", b"") for m in sent[1:]))
+
+    async def command(self, path: str, body: object, **headers: str) -> Answer:
+        """A command as the page's own script sends it, from a same-origin page."""
+        sent = {
+            "x-debugger-secret": self.debugger.access.secret,
+            "content-type": "application/json",
+            "sec-fetch-site": "same-origin",
+            "origin": "http://127.0.0.1:5000",
+        } | {name.replace("_", "-"): value for name, value in headers.items()}
+        peer = sent.pop("peer", "127.0.0.1")
+        data = json.dumps(body).encode()
+        return await self.request(
+            "POST", f"/__debugger__{path}", headers=sent, body=data, peer=peer
+        )
+
+    async def unlock(self) -> None:
+        assert (await self.command("/unlock", {"pin": PIN})).status == 200
+
+    @property
+    def kept_id(self) -> str:
+        return str(self.newest.id)
+
+    @property
+    def newest(self) -> Any:
+        return next(iter(self.debugger.store))
+
+    def frame_of(self, function: str) -> int:
+        """The number of the last frame whose function has this name, over all sections."""
+        frames = [f for section in self.newest.sections for f in section.frames]
+        return int([f.number for f in frames if f.function.split(".")[-1] == function][-1])
+
+    async def run(self, code: str, function: str = "fail", **extra: Any) -> Any:
+        """Type a command into the frame of a function of the newest failure."""
+        body = {"frame": self.frame_of(function), "code": code} | extra
+        answer = await self.command(f"/failures/{self.kept_id}/run", body)
+        assert answer.status == 200, answer.text
+        return answer.json
+
+
+def make_site(**changed: Any) -> Site:
+    said: list[str] = []
+    settled: list[dict[str, Any]] = []
+    options: dict[str, Any] = {"port": 5000, "pin": PIN} | changed
+
+    async def settle(namespace: Any) -> None:
+        settled.append(dict(namespace))
+
+    debugger = Debugger(
+        Access(**options),
+        address="http://127.0.0.1:5000",
+        say=said.append,
+        is_secret=lambda name: "password" in name or "token" in name,
+        names=lambda: {"extra": 42},
+        settle=settle,
+    )
+    hosting = Hosting(debugger, log=lambda error: said.append(repr(error)))
+    app = App(__name__, template_folder=str(TEMPLATES))
+    app.secret_key = "development"
+    hosting.load(lambda: app)
+    app.debug = True
+    app.debugger = debugger
+    add_routes(app)
+    return Site(app, debugger, hosting, said, settled)
+
+
+class EvilMessage(Exception):
+    def __str__(self) -> str:
+        return "<script>alert(1)</script>\x1b[31mred"
+
+
+class BrokenStr(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text either")
+
+
+class BrokenRepr:
+    def __repr__(self) -> str:
+        raise ValueError("no repr")
+
+
+def add_routes(app: App) -> None:
+    @app.route("/fail", methods=["GET", "POST"])
+    async def fail() -> NoReturn:
+        visitor = "susan"
+        password = "open-sesame"
+        form = {"username": visitor, "password": password}
+        copied = f"{password} again"
+        broken = BrokenRepr()
+        g.answer = 42
+        session["cart"] = ["tea"]
+        raise ValueError(visitor, len(form), len(copied), type(broken).__name__)
+
+    @app.get("/evil")
+    async def evil() -> NoReturn:
+        markup = "<img src=x onerror=alert(2)>"
+        raise EvilMessage(markup)  # <script>alert(3)</script>
+
+    @app.get("/broken-str")
+    async def broken_str() -> NoReturn:
+        raise BrokenStr
+
+    @app.get("/chain")
+    async def chain() -> str:
+        try:
+            inner()
+        except KeyError as error:
+            raise LookupError("outer") from error
+        return ""
+
+    def inner() -> NoReturn:
+        raise KeyError("inner")
+
+    @app.get("/group")
+    async def group() -> str:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(member("one"))
+            tasks.create_task(member("two"))
+        return ""
+
+    async def member(name: str) -> NoReturn:
+        hint = f"member {name}"
+        raise RuntimeError(hint)
+
+    @app.get("/deep")
+    async def deep() -> str:
+        dig(0)
+        return ""
+
+    def dig(depth: int) -> None:
+        dig(depth + 1)
+
+    @app.get("/template")
+    async def template() -> str:
+        return await render_template("broken.html", items=[1])
+
+    @app.get("/string-template")
+    async def string_template() -> str:
+        return await render_template_string("{{ 1 / 0 }}")
+
+    @app.get("/generated")
+    async def generated() -> str:
+        exec(
+            compile(
+                "def invented():\n    raise OSError('nowhere')\ninvented()", "<made up>", "exec"
+            )
+        )
+        return ""
+
+    @app.get("/stream")
+    async def stream() -> Response:
+        async def body() -> AsyncIterator[bytes]:
+            yield b"begun"
+            raise OSError("in the middle")
+
+        return Response(body())
+
+    @app.get("/background")
+    async def background() -> str:
+        app.add_background_task(task)
+        return "later"
+
+    async def task() -> NoReturn:
+        errand = "fetch milk"
+        raise RuntimeError(errand)
+
+    @app.get("/frozen")
+    async def frozen() -> NoReturn:
+        raise Frozen(1)
+
+
+@dataclass(frozen=True)
+class Frozen(Exception):
+    code: int
