@@ -15,6 +15,8 @@ from quartapp.reporting.drainer import Drainer
 from quartapp.reporting.formatter import ScrubbingFormatter
 from quartapp.reporting.journal import Journal
 from quartapp.reporting.ledger import Rules
+from quartapp.reporting.mailer import Mailer
+from quartapp.reporting.message import Letterhead
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.places import Places
 from quartapp.reporting.policy import Limits
@@ -22,6 +24,7 @@ from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.release import origin
 from quartapp.reporting.rotation import RotatingFile
 from quartapp.reporting.scrub import Scrubber
+from quartapp.reporting.transport import Server
 
 _PACKAGE = Path(__file__).parents[1]
 # The ground below the application: its frames say no more than those of Quart.
@@ -43,12 +46,12 @@ def init_app(
     limits = Limits(every_occurrence=settings.errors_every_occurrence)
     rules = Rules(host=source.host, limits=limits, mails=mails_are_on(settings))
     pipeline = Pipeline(
-        app,
         database=database,
         journal=journal,
         recorder=recorder,
         doors=Doors(app, recorder, user_id),
         drainer=Drainer(journal, database, rules),
+        mailer=_mailer(settings, database, limits),
         fsync=settings.errors_fsync,
     )
     app.extensions["reporting"] = pipeline
@@ -63,6 +66,36 @@ def init_app(
 def mails_are_on(settings: Settings) -> bool:
     """As in the tutorial: with MAIL_SERVER, and never under debug."""
     return bool(settings.mail_server) and not settings.debug
+
+
+def _mailer(settings: Settings, database: Database, limits: Limits) -> Mailer | None:
+    if not (mails_are_on(settings) and settings.mail_server):
+        return None
+    server = Server(
+        host=settings.mail_server,
+        port=settings.mail_port,
+        starttls=settings.mail_use_tls,
+        tls=settings.mail_use_ssl,
+        username=settings.mail_username or "",
+        password=settings.mail_password.get_secret_value() if settings.mail_password else "",
+    )
+    letterhead = Letterhead(
+        sender=_sender(settings, settings.mail_server),
+        recipients=settings.admins,
+        environment=settings.environment,
+        prefix=settings.mail_subject_prefix,
+        domain=settings.mail_server,
+        inbox_url=settings.inbox_url,
+    )
+    return Mailer(database, server, letterhead, limits)
+
+
+def _sender(settings: Settings, server: str) -> str:
+    """Many providers take mails only from the address that is logged in."""
+    if settings.mail_from:
+        return settings.mail_from
+    username = settings.mail_username or ""
+    return username if "@" in username else f"no-reply@{server}"
 
 
 class Log:

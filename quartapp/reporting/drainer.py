@@ -60,6 +60,8 @@ class Drainer:
         self._rules = rules
         self._others_at = time.monotonic() + OTHERS_EVERY
         self._failures: dict[tuple[str, int], int] = {}
+        self.positions: dict[str, int] = {}
+        """How far each segment was counted when the database last answered."""
 
     async def drain(self) -> int:
         """Count all that can be counted now; the number of occurrences.
@@ -70,14 +72,18 @@ class Drainer:
         counted = 0
         if paths:
             async with self._database.session(write=False) as session:
-                known = await ledger.positions(session, [path.stem for path in paths])
+                self.positions = await ledger.positions(session, [path.stem for path in paths])
             others = self._is_time_for_others()
             for path in paths:
-                counted += await self._drain_segment(path, known.get(path.stem, 0), others)
+                position = self.positions.get(path.stem, 0)
+                counted += await self._drain_segment(path, position, others)
         return counted
 
     async def wake(self) -> None:
         """Ask the alert policy about the groups that wait for a moment rather than an error."""
+        async with self._database.session(write=False) as reader:
+            if not await ledger.is_any_awake(reader, await ledger.database_now(reader)):
+                return
         async with self._database.begin() as session:
             await ledger.wake(session, self._rules, await ledger.database_now(session))
 
@@ -137,6 +143,7 @@ class Drainer:
             self._failures[place] = self._failures.get(place, 0) + 1
             raise
         self._failures.pop(place, None)
+        self.positions[piece.segment] = piece.end
         return True
 
     async def _count_apart(self, session: AsyncSession, tallies: list[Tally], now: float) -> None:

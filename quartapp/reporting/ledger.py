@@ -93,6 +93,12 @@ async def count(session: AsyncSession, tallies: Sequence[Tally], rules: Rules, n
         await _decide(session, list(groups.values()), batches, rules, now)
 
 
+async def is_any_awake(session: AsyncSession, now: float) -> bool:
+    """A cheap look, without a lock."""
+    query = select(ErrorGroup.id).where(ErrorGroup.wake_at <= now).limit(1)
+    return await session.scalar(query) is not None
+
+
 async def wake(session: AsyncSession, rules: Rules, now: float) -> int:
     """Ask the policy again for the groups for which it wanted to be asked; how many they were."""
     query = (

@@ -10,13 +10,14 @@ import contextlib
 import logging
 import random
 import time
-
-from quart import Quart
+from collections.abc import Awaitable, Callable
 
 from quartapp.database import Database
+from quartapp.reporting.direct import DirectMail
 from quartapp.reporting.doors import Doors
 from quartapp.reporting.drainer import Drainer
 from quartapp.reporting.journal import Journal
+from quartapp.reporting.mailer import Mailer
 from quartapp.reporting.recorder import Recorder
 
 EVERY = 1.0
@@ -30,36 +31,40 @@ _logger = logging.getLogger(__name__)
 
 
 class Pipeline:
-    """Reporting, for one application; `app.extensions["reporting"]`."""
+    """Reporting, for one application; `app.extensions["reporting"]`. Without mails, no `mailer`."""
 
     def __init__(
         self,
-        app: Quart,
         *,
         database: Database,
         journal: Journal,
         recorder: Recorder,
         doors: Doors,
         drainer: Drainer,
+        mailer: Mailer | None = None,
         fsync: bool = False,
     ) -> None:
-        self.app = app
         self.database = database
         self.journal = journal
         self.recorder = recorder
         self.doors = doors
         self.drainer = drainer
+        self.mailer = mailer
+        self._direct = DirectMail(journal, mailer) if mailer else None
         self._fsync = fsync
         self._tasks: list[asyncio.Task[None]] = []
-        self.away_since: float | None = None
+        self._away_since: float | None = None
 
     async def start(self) -> None:
-        """Serve: open the doors of the process, allocate the journal, and begin to drain."""
+        """Serve: open the doors of the process, allocate the journal, begin to count and mail."""
         self.doors.open_process()
         await asyncio.to_thread(self.journal.prepare)
-        self._tasks = [asyncio.create_task(self._run(), name="reporting")]
+        work = [self._every(EVERY, self._count)]
+        if self.mailer is not None:
+            work.append(self._every(EVERY, self._mail))
         if self._fsync:
-            self._tasks.append(asyncio.create_task(self._sync(), name="reporting-sync"))
+            work.append(self._every(_SYNC_EVERY, self._sync))
+        self._tasks = [asyncio.create_task(one, name="reporting") for one in work]
 
     async def stop(self) -> None:
         """Stop serving: count once more what there is, for five seconds at the most."""
@@ -69,7 +74,7 @@ class Pipeline:
         self._tasks = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH_SECONDS):
-                await self._round()
+                await self._count()
         self.doors.close_process()
 
     async def flush(self) -> int:
@@ -80,39 +85,53 @@ class Pipeline:
         self.recorder.settle()
         return await self.drainer.drain()
 
-    async def _run(self) -> None:
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await self._round()
+            await work()
             # Not in step with the other workers and machines.
-            await asyncio.sleep(EVERY * random.uniform(0.8, 1.2))
+            await asyncio.sleep(seconds * random.uniform(0.8, 1.2))
 
-    async def _round(self) -> None:
+    async def _count(self) -> None:
         try:
             async with asyncio.timeout(_ROUND_SECONDS):
                 await self.flush()
                 await self.drainer.wake()
         except Exception as error:  # noqa: BLE001 - the journal holds; the next round tries again
-            self._note_failure(error)
+            await self._is_away(error)
         else:
-            self._note_success()
+            self._is_back()
 
-    def _note_failure(self, error: Exception) -> None:
-        if self.away_since is None:
-            self.away_since = time.monotonic()
+    async def _is_away(self, error: Exception) -> None:
+        if self._away_since is None:
+            self._away_since = time.monotonic()
             _logger.error("Errors cannot be counted, the journal holds them: %s", _brief(error))
+        if self._direct is not None:
+            try:
+                away = time.monotonic() - self._away_since
+                await self._direct.tell(away, self.drainer.positions)
+            except Exception as failure:  # noqa: BLE001 - a last resort must not stop the rest
+                _logger.error("No mail could be made of the journal: %s", _brief(failure))
 
-    def _note_success(self) -> None:
-        if self.away_since is not None:
+    def _is_back(self) -> None:
+        if self._away_since is not None:
             _logger.warning("Errors are counted again")
-            self.away_since = None
+            self._away_since = None
+            if self._direct is not None:
+                self._direct.over()
+
+    async def _mail(self) -> None:
+        assert self.mailer is not None
+        try:
+            await self.mailer.send_due()
+        except Exception as error:  # noqa: BLE001 - the outbox holds; the next round tries again
+            if self._away_since is None:
+                _logger.error("Mails wait in the outbox: %s", _brief(error))
 
     async def _sync(self) -> None:
-        while True:
-            await asyncio.sleep(_SYNC_EVERY)
-            try:
-                await asyncio.to_thread(self.journal.sync)
-            except OSError as error:
-                _logger.error("The journal cannot be synced: %s", error)
+        try:
+            await asyncio.to_thread(self.journal.sync)
+        except OSError as error:
+            _logger.error("The journal cannot be synced: %s", error)
 
 
 def _brief(error: Exception) -> str:

@@ -14,6 +14,8 @@ own; nothing is shared, so tests run in any order.
 | `add_person` | `await add_person("susan")` adds a person with the password "cat" |
 | `log_in` | `await log_in("susan")` is a client on which that person, added if new, is logged in |
 | `live_server` | `with live_server() as server:` is a Hypercorn process on a port of its own |
+| `mail_server` | a real SMTP server: `mail_server.mails`, `.replies`, `.delay` (see `MailServer`) |
+| `captured_reports` | the error reports that were recorded, as a list that grows |
 | `clock` | the time as the application sees it; `clock.advance(minutes=2)` |
 """
 
@@ -35,7 +37,10 @@ from quartapp.database import Database
 from quartapp.flasklike import App
 from quartapp.models import Base, User, base
 from quartapp.models.user import add_user
+from quartapp.reporting.pipeline import Pipeline
+from quartapp.reporting.report import Report
 from quartapp.serving import migrate
+from quartapp.testing.mail import MailServer
 from quartapp.testing.server import SERVE, LiveServer
 
 PASSWORD = "cat"
@@ -50,6 +55,7 @@ __all__ = [
     "GivenSettings",
     "LiveServer",
     "LogIn",
+    "MailServer",
     "StartServer",
     "create_tables",
 ]
@@ -151,6 +157,23 @@ def log_in(app: App, add_person: AddPerson) -> LogIn:
         return client
 
     return enter
+
+
+@pytest.fixture
+async def mail_server() -> AsyncIterator[MailServer]:
+    server = MailServer()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+def captured_reports(app: App) -> list[Report]:
+    """The first five reports of each error in a minute; further ones are only counted."""
+    pipeline: Pipeline = app.extensions["reporting"]
+    reports: list[Report] = []
+    pipeline.recorder.listeners.append(reports.append)
+    return reports
 
 
 @pytest.fixture
