@@ -1,6 +1,7 @@
 """The session of a request: lazy, one, closed whatever happens."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -8,15 +9,26 @@ from quart import g
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import Database, request_session
+from quartapp.database import Database, init_app, request_session
 from quartapp.flasklike import App
 from quartapp.models import User
-from quartapp.testing import AddPerson
+from quartapp.testing import AddPerson, create_tables
 
 
 @pytest.fixture
 def database_url(each_database_url: str) -> str:
     return each_database_url
+
+
+@pytest.fixture
+async def app(database_url: str) -> AsyncIterator[App]:
+    """An application that has a database and nothing else: nobody else takes connections."""
+    application = App("database_only")
+    database = Database(database_url)
+    init_app(application, database)
+    await create_tables(application)
+    yield application
+    await database.dispose()
 
 
 def options(session: AsyncSession) -> Any:

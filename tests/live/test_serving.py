@@ -35,6 +35,15 @@ def test_serves_and_stops_cleanly(live_server: StartServer, each_database_url: s
         assert server.stop(signal.SIGTERM) == 0
 
 
+def test_files_are_served_whole(live_server: StartServer) -> None:
+    with live_server() as server:
+        first = httpx.get(f"{server.url}/static/app.css")
+        known = {"If-None-Match": first.headers["ETag"]}
+        again = httpx.get(f"{server.url}/static/app.css", headers=known)
+        assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+        assert "Traceback" not in server.output
+
+
 def test_two_workers_serve_and_stop_cleanly(live_server: StartServer) -> None:
     with live_server(WORKERS="2") as server:
         assert httpx.get(f"{server.url}/ready").status_code == 200
