@@ -55,8 +55,12 @@ class Body(QuartBody):
 
     def append(self, data: bytes) -> None:
         self._received += len(data)
-        if not self._rejected and data:
+        if self._opened and self._limit is not None and self._received > self._limit:
+            self._rejected = True
+            self.clear()
+        if not self._rejected:
             self._data.extend(data)
+        if data:
             self._has_data.set()
 
     def clear(self) -> None:
