@@ -11,7 +11,7 @@ from werkzeug.datastructures import ImmutableDict
 from werkzeug.routing import BuildError, MapAdapter
 
 from quartapp.flasklike.client import Client
-from quartapp.flasklike.debugging import Debugger
+from quartapp.flasklike.development import DevelopmentServer
 from quartapp.flasklike.flashing import get_flashed_messages
 from quartapp.flasklike.handling import RequestHandling
 from quartapp.flasklike.http import HTTPConnection
@@ -29,7 +29,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class App(RequestHandling, WebsocketHandling):
+class App(RequestHandling, WebsocketHandling, DevelopmentServer):
     """A Quart application whose errors behave as Flask's documentation says.
 
     `debugger` answers, on a real server, requests whose exception is let through (see
@@ -47,8 +47,6 @@ class App(RequestHandling, WebsocketHandling):
     websocket_class = Websocket
 
     default_config = ImmutableDict({**Quart.default_config, "MAX_CONTENT_LENGTH": None})
-
-    debugger: Debugger | None = None
 
     def __init__(self, import_name: str, *args: Any, **kwargs: Any) -> None:
         self._urls = UrlMemory()

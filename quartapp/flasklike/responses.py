@@ -63,6 +63,8 @@ class Response(QuartResponse):
     """A response made of what Flask's takes: also a status text, a bytearray, a list of parts."""
 
     iterable_body_class = StreamBody
+    # of the class, for responses that become this one's
+    _on_close: tuple[Callable[[], Any], ...] = ()
 
     def __init__(
         self,
@@ -79,11 +81,10 @@ class Response(QuartResponse):
         elif isinstance(response, (list, tuple)):
             response = PartsBody(response)
         super().__init__(response, status, headers, mimetype, content_type)
-        self._on_close: list[Callable[[], Any]] = []
 
     def call_on_close(self, func: Callable[[], Any]) -> Callable[[], Any]:
         """Call *func* when the body was sent or given up; a synchronous one runs in a thread."""
-        self._on_close.append(func)
+        self._on_close = (*self._on_close, func)
         return func
 
     async def close(self) -> None:
@@ -92,7 +93,7 @@ class Response(QuartResponse):
             close = getattr(self.response.iter, "aclose", None)
             if close is not None:
                 await close()
-        functions, self._on_close = self._on_close, []
+        functions, self._on_close = self._on_close, ()
         for func in functions:
             await (func() if iscoroutinefunction(func) else in_thread(func)())
 
