@@ -167,8 +167,6 @@ def convert(value: Any, cls: type[QuartResponse]) -> QuartResponse:
         return value
     if isinstance(value, QuartResponse):
         value.__class__ = cls  # what Werkzeug's force_type does
-        if isinstance(value, Response):
-            value._on_close = []
         return value
     if isinstance(value, WSGIResponse):
         body = list(value.iter_encoded()) if value.is_sequence else value.iter_encoded()
