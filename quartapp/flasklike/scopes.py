@@ -1,5 +1,6 @@
 """What an ASGI scope says, as Werkzeug wants to hear it."""
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,12 +28,17 @@ class RequestHeaders(Headers):
         return value
 
 
+@lru_cache(maxsize=512)  # few names are in use; clients may invent more
+def _title(name: bytes) -> str:
+    return name.decode("latin1").title()
+
+
 def headers_of(scope: Any) -> Headers:
     """The header fields, and before them the client's address as Remote-Addr."""
     client = scope.get("client") or ["<local>"]
     headers = RequestHeaders([("Remote-Addr", client[0])])
     for name, value in scope["headers"]:
-        headers.add(name.decode("latin1").title(), value.decode("latin1"))
+        headers.add(_title(name), value.decode("latin1"))
     return headers
 
 
