@@ -1,0 +1,90 @@
+"""What a person meets who has only the checkout and make."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run make with an environment folder that does not exist, so that nothing is installed."""
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+    return subprocess.run(
+        ["make", "-C", str(ROOT), *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_help_lists_every_target() -> None:
+    text = (ROOT / "Makefile").read_text("utf-8")
+    phony = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split())  # type: ignore[index]  # it is there
+    listed = set(re.findall(r"^  make (\S+)", make("help").stdout, re.MULTILINE))
+    assert phony == listed
+    assert {"run", "test", "check", "install", "lock", "seed"} <= listed
+
+
+def test_a_missing_python_is_one_sentence(tmp_path: Path) -> None:
+    result = make("install", "PYTHON=no-such-python", f"VENV={tmp_path / 'venv'}")
+    assert result.returncode != 0
+    sentence = result.stderr.splitlines()[0]
+    assert sentence.startswith("quartapp needs Python 3.11 or newer, and there is no 'no-such-py")
+
+
+@pytest.mark.parametrize(("version", "expected"), [((3, 10, 13), "is 3.10.13")])
+def test_a_python_that_is_too_old_is_one_sentence(
+    tmp_path: Path, version: tuple[int, int, int], expected: str
+) -> None:
+    old = tmp_path / "python3"
+    old.write_text(
+        f"#!{sys.executable}\n"
+        "import sys\n"
+        f"sys.version_info = {version!r}\n"
+        f"sys.version = '{'.'.join(map(str, version))} (old)'\n"
+        "exec(sys.argv[2])\n"
+    )
+    old.chmod(0o755)
+    result = make("install", f"PYTHON={old}", f"VENV={tmp_path / 'venv'}")
+    assert result.returncode != 0
+    sentence = result.stderr.splitlines()[0]
+    assert sentence.startswith("quartapp needs Python 3.11 or newer, and ")
+    assert expected in sentence
+
+
+def test_a_python_without_venv_is_one_sentence(tmp_path: Path) -> None:
+    bare = tmp_path / "python3"
+    bare.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.modules['ensurepip'] = None\nexec(sys.argv[2])\n"
+    )
+    bare.chmod(0o755)
+    result = make("install", f"PYTHON={bare}", f"VENV={tmp_path / 'venv'}")
+    assert result.returncode != 0
+    assert result.stderr.startswith("This Python cannot make virtual environments")
+
+
+def test_the_readme_opens_with_the_two_commands() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    block = re.search(r"```sh\n(.*?)```", readme, re.DOTALL)
+    assert block is not None
+    assert [line.split("#")[0].strip() for line in block[1].splitlines()] == [
+        "make run",
+        "make test",
+    ]
+    assert len(readme.splitlines()) < 150
+
+
+def test_the_lock_file_has_hashes_and_no_host_names() -> None:
+    lock = (ROOT / "requirements.lock").read_text("utf-8")
+    assert "://" not in lock
+    assert "--index-url" not in lock
+    pinned = re.findall(r"^[a-z0-9._-]+==", lock, re.MULTILINE)
+    assert len(pinned) > 50
+    assert lock.count("--hash=sha256:") >= len(pinned)
