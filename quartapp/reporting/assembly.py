@@ -4,12 +4,14 @@ import logging
 import sys
 from pathlib import Path
 
+from pydantic import SecretStr
 from quart import Quart
+from sqlalchemy.engine import make_url
 
 from quartapp.config import Settings
 from quartapp.database import Database
 from quartapp.reporting import logs
-from quartapp.reporting.circumstances import UserId
+from quartapp.reporting.circumstances import UserId, describe
 from quartapp.reporting.doors import Doors
 from quartapp.reporting.drainer import Drainer
 from quartapp.reporting.formatter import ScrubbingFormatter
@@ -39,7 +41,8 @@ def init_app(
     Call it after all other middleware wrapped `app.asgi_app`, and before `database.dispose` is
     registered to run after serving. `user_id` says who makes the current request, from memory.
     """
-    places, scrubber = Places(_PACKAGE, apart=_APART), Scrubber()
+    places = Places(_PACKAGE, apart=_APART)
+    scrubber = Scrubber(known=secrets_of(settings))
     source = origin(settings.environment, settings.release)
     journal = Journal(settings.instance_path / "journal", fsync=settings.errors_fsync)
     recorder = Recorder(journal, places=places, origin=source, scrubber=scrubber)
@@ -61,6 +64,14 @@ def init_app(
     app.before_serving(log.serve)
     app.before_serving(pipeline.start)
     app.after_serving(pipeline.stop)
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """What must not stand in any report, under whatever name."""
+    password = make_url(settings.database_url).password
+    held = (settings.secret_key, settings.mail_password, password)
+    values = (each.get_secret_value() if isinstance(each, SecretStr) else each for each in held)
+    return [str(value) for value in values if value]
 
 
 def mails_are_on(settings: Settings) -> bool:
@@ -139,4 +150,5 @@ class Log:
             self._logger.info(logs.STARTUP)
 
     def _attach(self, *targets: logs.Target) -> None:
-        logs.attach(self._logger, logs.ThreadedHandler(*targets), alone=True)
+        handler = logs.ThreadedHandler(*targets, describe=lambda: describe("log", str))
+        logs.attach(self._logger, handler, alone=True)

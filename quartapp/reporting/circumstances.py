@@ -48,6 +48,7 @@ def of_request(found: BaseRequestWebsocket, door: str) -> Context:
         headers=list(found.headers.items()),
         form=form,
         json=json,
+        path_args=found.view_args,
     )
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from quartapp.reporting.capture import capture
 from quartapp.reporting.places import Places
@@ -18,13 +18,21 @@ _BETWEEN = {
 }
 
 
+_CONTEXT = "_quartapp_context"
+
+
+def remember(record: logging.LogRecord, context: Context) -> None:
+    """Keep the request with a record, for the formatter that comes later and in another thread."""
+    setattr(record, _CONTEXT, context)
+
+
 class ScrubbingFormatter(logging.Formatter):
     """A formatter whose messages and tracebacks come from the same scrubbed structure as reports.
 
     Tracebacks look like Python's, with the calls inside libraries folded; a driver's DETAIL and
     HINT lines and the parameters of statements are not in them. Neither changes the record, so
-    that other handlers are free to format it their way. `context` is asked, in the task or thread
-    that logs, for the request whose secrets are to be kept out.
+    that other handlers are free to format it their way. Secrets of the request are kept out if it
+    was remembered with the record.
     """
 
     def __init__(
@@ -33,10 +41,8 @@ class ScrubbingFormatter(logging.Formatter):
         *,
         places: Places,
         scrubber: Scrubber,
-        context: Callable[[], Context] = Context,
     ) -> None:
         super().__init__(fmt)
-        self._context = context
         self._places = places
         self._scrubber = scrubber
 
@@ -51,7 +57,7 @@ class ScrubbingFormatter(logging.Formatter):
             return super().format(clean)
         report = capture(
             record,
-            self._context(),
+            getattr(record, _CONTEXT, Context()),
             now=record.created,
             places=self._places,
             origin=Origin(),

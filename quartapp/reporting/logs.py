@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import TextIO
 from weakref import WeakSet
 
+from quartapp.reporting.formatter import remember
+from quartapp.reporting.report import Context
 from quartapp.reporting.rotation import RotatingFile
+from quartapp.reporting.wording import message_of_record
 
 FILE_FORMAT = "%(asctime)s %(levelname)s: %(message)s [in %(pathname)s:%(lineno)d]"
 STREAM_FORMAT = "[%(asctime)s] %(levelname)s in %(module)s: %(message)s"
@@ -52,12 +55,14 @@ class ThreadedHandler(logging.Handler):
 
     `emit` takes microseconds and never blocks. At most 1000 records wait, at most 100 of them with
     a traceback, which keeps its frames alive; what is left out is counted in the log. Lines that
-    wait when the process ends normally are written; `kill -9` loses them.
+    wait when the process ends normally are written; `kill -9` loses them. `describe` is asked for
+    the request whose secrets are not to be written.
     """
 
-    def __init__(self, *targets: Target) -> None:
+    def __init__(self, *targets: Target, describe: Callable[[], Context] = Context) -> None:
         super().__init__()
         self._targets = targets
+        self._describe = describe
         self._begin()
         _handlers.add(self)
 
@@ -74,8 +79,10 @@ class ThreadedHandler(logging.Handler):
             self._left_out += 1
             return
         record = copy.copy(record)
-        # The arguments may change before the thread comes to them.
-        record.msg, record.args = record.getMessage(), None
+        # The arguments may change before the thread comes to them, and the request will be gone.
+        record.msg, record.args = message_of_record(record), None
+        if record.exc_info:
+            remember(record, self._describe())
         if record.exc_info and waiting >= _QUEUE_WITH_TRACEBACKS:
             record.msg += " [traceback left out: too many at once]"
             record.exc_info = None

@@ -12,7 +12,7 @@ from quartapp.reporting import capture as capture_module
 from quartapp.reporting import harvest, names, scrub, values, wording
 from quartapp.reporting.capture import capture
 from quartapp.reporting.fingerprint import exception_of
-from quartapp.reporting.formatter import ScrubbingFormatter
+from quartapp.reporting.formatter import ScrubbingFormatter, remember
 from quartapp.reporting.message import Group, Letterhead, build_message
 from quartapp.reporting.places import Places
 from quartapp.reporting.policy import Alert, Kind
@@ -40,10 +40,8 @@ def outputs(planted: Planted, scrubber: Scrubber) -> Iterator[str]:
         assert error
         info = (type(error), error, error.__traceback__)
         subject = logging.LogRecord("app", 40, __file__, 1, "failed", None, info)
-    formatter = ScrubbingFormatter(
-        "%(message)s", places=PLACES, scrubber=scrubber, context=lambda: context
-    )
-    yield formatter.format(subject)
+    remember(subject, context)
+    yield ScrubbingFormatter("%(message)s", places=PLACES, scrubber=scrubber).format(subject)
 
 
 def leaking(scrubber: Scrubber | None = None) -> set[str]:

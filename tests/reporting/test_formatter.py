@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from quartapp.reporting.formatter import ScrubbingFormatter
+from quartapp.reporting.formatter import ScrubbingFormatter, remember
 from quartapp.reporting.places import Places
 from quartapp.reporting.report import Context
 from quartapp.reporting.scrub import HIDDEN, Scrubber
@@ -29,7 +29,6 @@ def logger(stream: io.StringIO) -> Iterator[logging.Logger]:
             "%(levelname)s: %(message)s",
             places=Places(Path(__file__).parent),
             scrubber=Scrubber(known=["the-key-of-the-application"]),
-            context=lambda: Context(form={"password": "letmein!"}),
         )
     )
     logger.addHandler(handler)
@@ -88,6 +87,12 @@ def test_what_a_driver_adds_of_the_data_is_left_out(
 def test_the_secrets_of_the_request_are_kept_out(
     logger: logging.Logger, stream: io.StringIO
 ) -> None:
+    class Remembering(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            remember(record, Context(form={"password": "letmein!"}))
+            return True
+
+    logger.addFilter(Remembering())
     try:
         raise ValueError("cannot hash letmein!")
     except ValueError:
