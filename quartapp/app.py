@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from quartapp import api, errors, identity, reporting, web
 from quartapp import database as db
-from quartapp import errors, identity, reporting, web
 from quartapp.config import Settings, load_settings
 from quartapp.flasklike import App
 
@@ -36,6 +36,7 @@ def create_app(settings: Settings | None = None) -> App:
     identity.init_app(app, settings)
     errors.init_app(app)
     web.init_app(app)
+    api.init_app(app)
     reporting.init_app(app, settings, database, user_id=identity.visitor_id)
     app.after_serving(database.dispose)
     return app

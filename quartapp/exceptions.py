@@ -8,14 +8,18 @@ QuartappError
 │   └── EmailTakenError
 ├── LoginRequiredError      only people who are logged in may do this
 ├── ForbiddenError          the person may not do this
+├── TokenRequiredError      the API asks for a token, and none was sent
 ├── InvalidTokenError       an API token is unknown, expired or revoked
+├── InvalidCredentialsError a username and password that do not belong together, or none
+├── InvalidInputError       values that cannot be taken, with a reason for each
+├── SelfFollowError         one cannot follow oneself
 └── InvalidAPIUsage         a request to the API that cannot be served, with its own status
 
 Every class has a stable `code` for programs and a `message` that is safe to show to anybody.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 from click import ClickException
 
@@ -86,11 +90,50 @@ class ForbiddenError(QuartappError, PermissionError):
     message = "You are not allowed to do this."
 
 
+class TokenRequiredError(QuartappError, PermissionError):
+    """The API was called without a token."""
+
+    code = "token-required"
+    message = "Send a token as 'Authorization: Bearer TOKEN'; POST /api/tokens gives you one."
+
+
 class InvalidTokenError(QuartappError):
     """The API token is unknown, expired or revoked."""
 
     code = "invalid-token"
     message = "The token is unknown, expired or revoked."
+
+
+class InvalidCredentialsError(QuartappError, PermissionError):
+    """A username and password that do not belong together, or none; it is not said which."""
+
+    code = "invalid-credentials"
+    message = "Send your username and password with HTTP's Basic scheme; these are not right."
+
+
+class Fault(NamedTuple):
+    """Why one value cannot be taken; `field` is empty where the whole is meant."""
+
+    field: str
+    message: str
+
+
+class InvalidInputError(QuartappError, ValueError):
+    """Values that were understood and cannot be taken; `faults` says why, one by one."""
+
+    code = "invalid-input"
+    message = "Some of the values cannot be taken."
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__()
+        self.faults = tuple(faults)
+
+
+class SelfFollowError(QuartappError, ValueError):
+    """Somebody wants to follow themselves."""
+
+    code = "self-follow"
+    message = "You cannot follow yourself."
 
 
 class InvalidAPIUsage(QuartappError):

@@ -2,7 +2,7 @@
 
 import logging
 
-from quart import Quart, Response, current_app, flash, has_request_context, request
+from quart import Quart, Response, current_app, flash, has_request_context, jsonify, request
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -12,10 +12,15 @@ from quartapp.errors.responses import describe, respond, wants_json
 from quartapp.exceptions import (
     ConflictError,
     ForbiddenError,
+    InvalidAPIUsage,
+    InvalidCredentialsError,
+    InvalidInputError,
     InvalidTokenError,
     LoginRequiredError,
     NotFoundError,
     QuartappError,
+    SelfFollowError,
+    TokenRequiredError,
 )
 from quartapp.flasklike import redirect, url_for
 from quartapp.reporting.reference import error_reference
@@ -25,7 +30,18 @@ _STATUS: dict[type[QuartappError], int] = {
     ConflictError: 409,
     ForbiddenError: 403,
     LoginRequiredError: 401,
+    TokenRequiredError: 401,
     InvalidTokenError: 401,
+    InvalidCredentialsError: 401,
+    InvalidInputError: 422,
+    SelfFollowError: 422,
+}
+
+# What a 401 must say of the ways to authenticate (RFC 9110, 11.6.1; RFC 6750, 3; RFC 7617, 2.1).
+_CHALLENGES: dict[type[QuartappError], str] = {
+    TokenRequiredError: 'Bearer realm="quartapp"',
+    InvalidTokenError: 'Bearer realm="quartapp", error="invalid_token"',
+    InvalidCredentialsError: 'Basic realm="quartapp", charset="UTF-8"',
 }
 
 RETRY_AFTER = "5"
@@ -37,6 +53,7 @@ def init_app(app: Quart) -> None:
     app.register_error_handler(InternalServerError, handle_internal)
     app.register_error_handler(QuartappError, handle_domain)
     app.register_error_handler(LoginRequiredError, handle_login_required)
+    app.register_error_handler(InvalidAPIUsage, handle_api_usage)
     app.register_error_handler(PoolTimeoutError, handle_pool_timeout)
     app.logger.addFilter(note_reference)
 
@@ -74,11 +91,37 @@ async def handle_internal(error: InternalServerError) -> Response:
 
 async def handle_domain(error: QuartappError) -> Response:
     """An error of the domain that no view turned into something better."""
-    for kind in type(error).__mro__:
-        if kind in _STATUS:
-            return await respond(describe(_STATUS[kind], error.message, code=error.code))
+    status = status_of(type(error))
+    if status is not None:
+        headers, extensions = _challenge(error), _faults(error)
+        return await respond(
+            describe(status, error.message, code=error.code, headers=headers, extensions=extensions)
+        )
     current_app.logger.error("Exception that no rule maps to a status", exc_info=error)
     return await handle_internal(InternalServerError(original_exception=error))
+
+
+def status_of(kind: type[QuartappError]) -> int | None:
+    """The status of a domain error, by its class or the nearest one above; None is a 500."""
+    return next((_STATUS[base] for base in kind.__mro__ if base in _STATUS), None)
+
+
+def _challenge(error: QuartappError) -> tuple[tuple[str, str], ...]:
+    challenge = _CHALLENGES.get(type(error))
+    return (("WWW-Authenticate", challenge),) if challenge else ()
+
+
+def _faults(error: QuartappError) -> tuple[tuple[str, object], ...]:
+    if isinstance(error, InvalidInputError):
+        return (("errors", [fault._asdict() for fault in error.faults]),)
+    if isinstance(error, ConflictError):
+        return (("errors", [{"field": error.field, "message": error.message}]),)
+    return ()
+
+
+async def handle_api_usage(error: InvalidAPIUsage) -> tuple[Response, int]:
+    """Answer as Flask's documentation does ("Returning API Errors as JSON")."""
+    return jsonify(error.to_dict()), error.status_code
 
 
 async def handle_login_required(error: LoginRequiredError) -> Response | WerkzeugResponse:

@@ -46,6 +46,14 @@ _DETAILS = {
     504: "A server that this page depends on did not answer in time. Please try again.",
 }
 
+# RFC 9110's phrases, where Python's depend on its version; the codes are made of them.
+_PHRASES = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+
 _TITLES = {404: "Not Found", 500: "An unexpected error has occurred"}
 
 
@@ -127,6 +135,8 @@ def _without_content(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]
 
 
 def _phrase(status: int) -> str:
+    if status in _PHRASES:
+        return _PHRASES[status]
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ForeignKey, Index, Select, String, column, select, table
+from sqlalchemy import ForeignKey, Index, Select, String, column, delete, select, table
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from quartapp.exceptions import NotFoundError
+from quartapp.exceptions import ForbiddenError, NotFoundError
 from quartapp.models.base import MAX_ID, Base, Id, UTCDateTime, utc_now
 from quartapp.models.paging import Page, PageRequest
 
@@ -79,6 +79,15 @@ async def add_post(session: AsyncSession, user_id: int, body: str) -> Post:
     session.add(post)
     await session.commit()
     return post
+
+
+async def delete_post(session: AsyncSession, post_id: int, user_id: int) -> None:
+    """Take a post back and commit. Raises NotFoundError, and ForbiddenError for another's post."""
+    post = await find_post(session, post_id)
+    if post.user_id != user_id:
+        raise ForbiddenError("Only its author may delete a post.")
+    await session.execute(delete(Post).where(Post.id == post_id))
+    await session.commit()
 
 
 async def _page(

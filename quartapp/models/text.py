@@ -30,6 +30,12 @@ def paragraphs(text: str) -> str:
     return _BLANK_LINES.sub("\n\n", _LINE_ENDS.sub("\n", text)).strip()
 
 
+def email_address(text: str) -> str:
+    """The address with the part behind the @, which is the same in any case, in lower case."""
+    name, at, domain = text.strip().rpartition("@")
+    return f"{name}{at}{domain.lower()}"
+
+
 def text_fault(text: str) -> str | None:
     """Why a text cannot be kept, as a sentence for whoever typed it; None where it can."""
     if _REPLACEMENT in text or not is_storable(text.replace("\0", "")):

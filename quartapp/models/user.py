@@ -33,6 +33,8 @@ from quartapp.models.post import Post
 USERNAME_LENGTH = 64
 EMAIL_LENGTH = 120
 ABOUT_ME_LENGTH = 140
+PASSWORD_LENGTH = 256
+"""Characters. Hashing takes longer the longer a password is."""
 
 followers = Table(
     "followers",
@@ -107,7 +109,7 @@ _CREDENTIALS = select(User.id, User.username, User.password_hash, User.login_epo
 
 _FOLLOWED = followers.alias()
 
-_PROFILE = select(
+PROFILES = select(
     User.id,
     User.username,
     User.about_me,
@@ -152,9 +154,9 @@ async def find_profile(
 ) -> Profile:
     """The profile of a username or an id. Raises NotFoundError."""
     if isinstance(key, str) and is_storable(key):
-        statement = _PROFILE.where(User.username == key)
+        statement = PROFILES.where(User.username == key)
     elif isinstance(key, int) and 0 < key <= MAX_ID:
-        statement = _PROFILE.where(User.id == key)
+        statement = PROFILES.where(User.id == key)
     else:
         raise NotFoundError("There is no such user.")
     row = (await session.execute(statement, {"viewer_id": viewer_id or 0})).one_or_none()

@@ -8,18 +8,16 @@ from wtforms.validators import DataRequired, Email, EqualTo, InputRequired, Vali
 from quartapp.database import request_session
 from quartapp.exceptions import EmailTakenError, UsernameTakenError
 from quartapp.models.post import BODY_LENGTH
-from quartapp.models.text import one_line, paragraphs, username_fault
+from quartapp.models.text import email_address, one_line, paragraphs, username_fault
 from quartapp.models.user import (
     ABOUT_ME_LENGTH,
     EMAIL_LENGTH,
+    PASSWORD_LENGTH,
     USERNAME_LENGTH,
     is_email_taken,
     is_username_taken,
 )
 from quartapp.web.validation import Form, Text
-
-PASSWORD_LENGTH = 256
-"""Characters. Hashing takes longer the longer a password is."""
 
 
 def _one_line(value: str | None) -> str:
@@ -31,9 +29,7 @@ def _paragraphs(value: str | None) -> str:
 
 
 def _email(value: str | None) -> str:
-    """The part behind the @ is the same in any case."""
-    name, at, domain = (value or "").strip().rpartition("@")
-    return f"{name}{at}{domain.lower()}"
+    return email_address(value or "")
 
 
 def _username_field(autocomplete: str = "username") -> StringField:
