@@ -38,3 +38,6 @@ create_admin_command = LaterCommand(
 seed_command = LaterCommand(
     "seed", "quartapp.commands.seed:seed", "Fill the database with people and posts."
 )
+errors_command = LaterCommand(
+    "errors", "quartapp.commands.errors:errors", "Look after errors: list, show, resolve, test ..."
+)

@@ -57,7 +57,7 @@ class Drainer:
     def __init__(self, journal: Journal, database: Database, rules: Rules) -> None:
         self._journal = journal
         self._database = database
-        self._rules = rules
+        self.rules = rules
         self._others_at = time.monotonic() + OTHERS_EVERY
         self._failures: dict[tuple[str, int], int] = {}
         self.positions: dict[str, int] = {}
@@ -85,7 +85,7 @@ class Drainer:
             if not await ledger.is_any_awake(reader, await ledger.database_now(reader)):
                 return
         async with self._database.begin() as session:
-            await ledger.wake(session, self._rules, await ledger.database_now(session))
+            await ledger.wake(session, self.rules, await ledger.database_now(session))
 
     def _list(self) -> list[Path]:
         sweep(self._journal.folder)
@@ -131,10 +131,10 @@ class Drainer:
         try:
             async with self._database.begin() as session:
                 now = await ledger.database_now(session)
-                if not await ledger.claim(session, piece, self._rules.host, now):
+                if not await ledger.claim(session, piece, self.rules.host, now):
                     return False
                 if self._failures.get(place, 0) < _TRIES:
-                    await ledger.count(session, tallies, self._rules, now)
+                    await ledger.count(session, tallies, self.rules, now)
                 else:
                     await self._count_apart(session, tallies, now)
         except _AWAY:
@@ -152,7 +152,7 @@ class Drainer:
             for attempt in (one, _without_details(one), _without_name(one)):
                 try:
                     async with session.begin_nested():
-                        await ledger.count(session, [attempt], self._rules, now)
+                        await ledger.count(session, [attempt], self.rules, now)
                 except _AWAY:
                     raise
                 except Exception as error:  # noqa: BLE001 - the next attempt is poorer
