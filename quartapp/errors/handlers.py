@@ -55,7 +55,8 @@ def init_app(app: Quart) -> None:
     app.register_error_handler(LoginRequiredError, handle_login_required)
     app.register_error_handler(InvalidAPIUsage, handle_api_usage)
     app.register_error_handler(PoolTimeoutError, handle_pool_timeout)
-    app.logger.addFilter(note_reference)
+    # Not app.logger: at its first use Quart attaches a handler, and every line comes twice.
+    logging.getLogger(app.name).addFilter(note_reference)
 
 
 def note_reference(record: logging.LogRecord) -> bool:

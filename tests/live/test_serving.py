@@ -32,6 +32,7 @@ def test_serves_and_stops_cleanly(live_server: StartServer, each_database_url: s
     with live_server(DATABASE_URL=each_database_url) as server:
         assert httpx.get(f"{server.url}/ready").json()["database"] == "ok"
         assert httpx.get(f"{server.url}/boom").status_code == 404
+        assert server.output.count("Microblog startup") == 1
         assert server.stop(signal.SIGTERM) == 0
 
 
