@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AliasChoices,
@@ -94,6 +95,7 @@ class Settings(BaseSettings):
     release: str = ""
     errors_every_occurrence: bool = False
     errors_fsync: bool = False
+    sentry_dsn: SecretStr | None = None
 
     @field_validator("instance_path", "log_dir", mode="after")
     @classmethod
@@ -136,6 +138,14 @@ class Settings(BaseSettings):
             instance_path = info.data.get("instance_path", Path("instance"))
             value = f"sqlite:///{instance_path / 'quartapp.db'}"
         return async_url(value).render_as_string(hide_password=False)
+
+    @field_validator("sentry_dsn")
+    @classmethod
+    def _dsn(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value() if value else "")
+        if value and not (parts.scheme in ("http", "https") and parts.username and parts.path):
+            raise ValueError("expected a DSN as Sentry shows it: https://key@host/project")
+        return value
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -1,7 +1,9 @@
 """Reporting, built from the settings and put into an application."""
 
+import asyncio
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -26,6 +28,7 @@ from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.release import origin
 from quartapp.reporting.rotation import RotatingFile
 from quartapp.reporting.scrub import Scrubber
+from quartapp.reporting.sentry import Sentry
 from quartapp.reporting.transport import Server
 
 _PACKAGE = Path(__file__).parents[1]
@@ -64,12 +67,16 @@ def init_app(
     app.before_serving(log.serve)
     app.before_serving(pipeline.start)
     app.after_serving(pipeline.stop)
+    if settings.sentry_dsn:
+        sentry = Sentry(settings.sentry_dsn.get_secret_value())
+        recorder.listeners.append(sentry)
+        app.after_serving(partial(asyncio.to_thread, sentry.close))
 
 
 def secrets_of(settings: Settings) -> list[str]:
     """What must not stand in any report, under whatever name."""
     password = make_url(settings.database_url).password
-    held = (settings.secret_key, settings.mail_password, password)
+    held = (settings.secret_key, settings.mail_password, settings.sentry_dsn, password)
     values = (each.get_secret_value() if isinstance(each, SecretStr) else each for each in held)
     return [str(value) for value in values if value]
 
