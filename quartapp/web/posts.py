@@ -1,9 +1,9 @@
 """Posts: one's own timeline with the box to write in, and everybody's."""
 
-from quart import ResponseReturnValue, current_app, flash, request
+from quart import ResponseReturnValue, current_app, request
 
 from quartapp.database import request_session
-from quartapp.flasklike import Blueprint, redirect, render_template, url_for
+from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
 from quartapp.identity import current_person
 from quartapp.models.paging import PageRequest
 from quartapp.models.post import add_post, all_posts, timeline

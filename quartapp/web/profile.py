@@ -1,10 +1,10 @@
 """People: their pages, changing one's own, following and unfollowing."""
 
-from quart import ResponseReturnValue, flash
+from quart import ResponseReturnValue
 
 from quartapp.database import request_session
 from quartapp.exceptions import ConflictError, NotFoundError
-from quartapp.flasklike import Blueprint, redirect, render_template, url_for
+from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
 from quartapp.identity import current_person, rename_cookie
 from quartapp.models.post import posts_of
 from quartapp.models.user import Profile, find_profile, follow, unfollow, update_user
