@@ -1,0 +1,123 @@
+"""The development command as a developer runs it: a process, its terminal, and files to edit."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+TIMEOUT = 30.0
+
+APPLICATION = """\
+from quartapp.flasklike import App
+
+app = App(__name__)
+
+
+@app.get("/")
+async def index():
+    return "first"
+
+
+@app.get("/fail")
+async def fail():
+    visitor = "susan"
+    raise RuntimeError(visitor)
+"""
+
+
+class Development:
+    """A running development server."""
+
+    def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
+        self.process = process
+        self.folder = folder
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.url = self.wait_for(r"Development server of \S+: (http://\S+)")
+        self.client = httpx.Client(base_url=self.url, timeout=TIMEOUT, trust_env=False)
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip("\n"))
+
+    @property
+    def terminal(self) -> str:
+        return "\n".join(self.lines)
+
+    def wait_for(self, pattern: str) -> str:
+        """The first group of the pattern in what the terminal shows, or all of what it matched."""
+        deadline = time.monotonic() + TIMEOUT
+        while not (match := re.search(pattern, self.terminal)):
+            assert time.monotonic() < deadline, f"no {pattern!r} in:\n{self.terminal}"
+            assert self.process.poll() is None or self._reader.is_alive(), self.terminal
+            time.sleep(0.02)
+        return match[match.lastindex or 0]
+
+    def wait_for_text(self, path: str, text: str) -> httpx.Response:
+        """The answer once it holds this text."""
+        deadline = time.monotonic() + TIMEOUT
+        while text not in (answer := self.client.get(path)).text:
+            assert time.monotonic() < deadline, answer.text
+            time.sleep(0.1)
+        return answer
+
+    def write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.write_text(text)
+        # A clock of whole seconds and a text of the same length would hide the edit.
+        os.utime(path, ns=(time.time_ns(), time.time_ns()))
+
+    def stop(self) -> int:
+        """Press Ctrl+C, as a terminal does: for the whole group of processes."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGINT)
+        self.client.close()
+        code = self.process.wait(TIMEOUT)
+        self._reader.join(TIMEOUT)
+        return code
+
+
+def command(*arguments: str, app: str = "shop") -> list[str]:
+    return [sys.executable, "-m", "quart", "--app", app, "dev", "--port", "0", *arguments]
+
+
+@contextmanager
+def development(
+    folder: Path,
+    *arguments: str,
+    app: str = "shop",
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Development]:
+    """Run the command in a folder until the block ends; no process is left over."""
+    variables = {k: v for k, v in os.environ.items() if k not in {"CI", "PORT", "ENVIRONMENT"}}
+    process = subprocess.Popen(
+        command(*arguments, app=app),
+        cwd=folder,
+        env=variables | dict(environment or {}),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    server = None
+    try:
+        server = Development(process, folder)
+        yield server
+    finally:
+        if server is not None:
+            server.stop()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
