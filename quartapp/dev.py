@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 ENVIRONMENT = {"DEBUG": "1", "QUART_DEBUG": "1", "ENVIRONMENT": "development"}
 """What the application finds in its environment under this command."""
 
+FOLDED = ("dev.py", f"debugger{os.sep}", f"flasklike{os.sep}")
+"""What of this package is plumbing to who debugs a view: its frames are folded away."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -138,6 +141,7 @@ def run_server(options: Options, listener: int, parent: int | None = None) -> No
         is_secret=_is_secret,
         names=_names,
         settle=_settle,
+        libraries=[str(Path(__file__).parent / name) for name in FOLDED],
     )
     hosting = Hosting(debugger, log=lambda error: _say(plain_text(error).rstrip()))
     app = hosting.load(partial(_load, options.app))

@@ -1,7 +1,7 @@
 """The debugger of one application."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context, copy_context
 from typing import Any
 
@@ -46,7 +46,8 @@ class Debugger:
     Handed in are: `say`, which writes a line to the terminal; `is_secret`, whose names are hidden
     until asked for; `names`, more names for every prompt, made within the failed request's
     context; and `settle`, which is called with a prompt's namespace after each command, to give
-    back what it borrowed.
+    back what it borrowed; and `libraries`, folders whose frames are folded away as those of what
+    is installed.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Debugger:
         is_secret: IsSecret,
         names: Callable[[], Mapping[str, Any]] = dict,
         settle: Callable[[Mapping[str, Any]], Awaitable[None]] = _no_settling,
+        libraries: Sequence[str] = (),
     ) -> None:
         self.access = access
         self.store = Store()
@@ -67,6 +69,7 @@ class Debugger:
         self._is_secret = is_secret
         self._extra_names = names
         self._settle = settle
+        self._libraries = libraries
 
     def attach(self, app: Quart) -> None:
         """Listen to the signals of an application whose `debugger` this is going to be."""
@@ -125,7 +128,7 @@ class Debugger:
     def keep(self, error: BaseException, where: str) -> Kept:
         """Keep a failure, and say where on the terminal."""
         context: Context = getattr(error, _CONTEXT, None) or copy_context()
-        kept = Kept(error, clean(where), context, self._app)
+        kept = Kept(error, clean(where), context, self._app, self._libraries)
         self.store.keep(kept)
         kind = kept.sections[0].kind
         self._say(clean(f" * {kind} in {where}: {self.link(kept)}"))

@@ -5,7 +5,7 @@ import linecache
 import os
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import CodeType, FrameType, TracebackType
 
@@ -18,10 +18,11 @@ MAX_FRAMES = 80
 MAX_MESSAGE = 10_000
 MAX_PLAIN = 200_000
 
-_LIBRARY_PATHS = tuple(
+_LIBRARIES = tuple(
     {
         os.path.join(form, "")
-        for path in sysconfig.get_paths().values()
+        for name, path in sysconfig.get_paths().items()
+        if name in {"stdlib", "platstdlib", "purelib", "platlib"}
         for form in (path, os.path.realpath(path))
     }
 )
@@ -43,6 +44,14 @@ class Frame:
     is_library: bool
     frame: FrameType
 
+    @property
+    def place(self) -> str:
+        """The file as a developer names it: below the working directory, or in its library."""
+        for base in sorted((os.path.join(os.getcwd(), ""), *_LIBRARIES), key=len, reverse=True):
+            if self.filename.startswith(base):
+                return clean(self.filename.removeprefix(base))
+        return clean(self.filename)
+
 
 @dataclass(frozen=True, eq=False)
 class Section:
@@ -57,16 +66,25 @@ class Section:
     omitted: int = 0
     """Frames left out, between the first quarter and the last three of `frames`."""
 
+    @property
+    def runs(self) -> list[tuple[bool, list[Frame]]]:
+        """The frames in order, those of libraries that follow each other together."""
+        grouped = itertools.groupby(self.frames, key=lambda frame: frame.is_library)
+        return [(is_library, list(frames)) for is_library, frames in grouped]
 
-def sections(error: BaseException) -> list[Section]:
+
+def sections(error: BaseException, libraries: Sequence[str] = ()) -> list[Section]:
     """The sections of an exception, the exception itself first, then what led to it.
+
+    Frames of files below `libraries` are a library's, as those of what is installed.
 
     Cycles are cut, and so is everything after MAX_SECTIONS. Never raises, whatever the
     exception's own methods do.
     """
     numbers = itertools.count(1)
+    below = (*_LIBRARIES, "<frozen ", *libraries)
     return [
-        _section(found, relation, depth, numbers)
+        _section(found, relation, depth, numbers, below)
         for found, relation, depth in itertools.islice(_related(error), MAX_SECTIONS)
     ]
 
@@ -116,13 +134,19 @@ def _members(error: BaseException, depth: int) -> Iterator[tuple[BaseException, 
             yield member, f"is member {number} of {count} of {_kind(error)}", depth + 1
 
 
-def _section(error: BaseException, relation: str, depth: int, numbers: Iterator[int]) -> Section:
+def _section(
+    error: BaseException,
+    relation: str,
+    depth: int,
+    numbers: Iterator[int],
+    libraries: tuple[str, ...],
+) -> Section:
     steps = list(_steps(error.__traceback__))
     omitted = max(0, len(steps) - MAX_FRAMES)
     if omitted:
         first = MAX_FRAMES // 4
         del steps[first : first + omitted]
-    frames = [_frame(next(numbers), step) for step in steps]
+    frames = [_frame(next(numbers), step, libraries) for step in steps]
     return Section(relation, _kind(error), _message(error), depth, error, frames, omitted)
 
 
@@ -133,7 +157,7 @@ def _steps(step: TracebackType | None) -> Iterator[TracebackType]:
         step = step.tb_next
 
 
-def _frame(number: int, step: TracebackType) -> Frame:
+def _frame(number: int, step: TracebackType, libraries: tuple[str, ...]) -> Frame:
     code = step.tb_frame.f_code
     # Not the frame's own line: that one moves on, into a finally or an __aexit__.
     line = step.tb_lineno or code.co_firstlineno
@@ -143,7 +167,7 @@ def _frame(number: int, step: TracebackType) -> Frame:
         line=line,
         function=code.co_name if _is_template(step) else code.co_qualname,
         columns=_columns(step, code, line),
-        is_library=code.co_filename.startswith((*_LIBRARY_PATHS, "<frozen ")),
+        is_library=code.co_filename.startswith(libraries),
         frame=step.tb_frame,
     )
 

@@ -4,6 +4,7 @@ import ast
 import asyncio
 import codeop
 import inspect
+import itertools
 import linecache
 import pydoc
 import traceback
@@ -35,8 +36,7 @@ TIME_LIMIT = 30.0
 
 MAX_TEXT = 100_000
 
-Names = Callable[[], Mapping[str, Any]]
-Settle = Callable[[Mapping[str, Any]], Awaitable[None]]
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Prompt:
             **frame.frame.f_globals,
             **self.variables,
         }
-        self._label = f"<prompt {id(self):x}"
+        self._label = f"<prompt {next(_numbers)}"
         self._commands = 0
 
     @property
@@ -76,7 +76,7 @@ class Prompt:
         """Forget everything the commands made."""
         self._names.clear()
         self.variables.clear()
-        for filename in [name for name in linecache.cache if name.startswith(self._label)]:
+        for filename in [name for name in linecache.cache if name.startswith(f"{self._label},")]:
             del linecache.cache[filename]
 
     async def run(self, source: str, *, now: bool = False) -> Reply:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 
@@ -20,12 +20,13 @@ class Kept:
     where: str
     context: Context
     app: Quart | None
+    libraries: Sequence[str] = ()
     id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     prompts: dict[int, Prompt] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.sections: list[Section] = sections(self.error)
+        self.sections: list[Section] = sections(self.error, self.libraries)
         self.plain = plain_text(self.error)
 
     def frame(self, number: int) -> Frame | None:
