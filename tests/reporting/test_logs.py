@@ -1,0 +1,174 @@
+"""The log file: shared by processes, rotated without loss, written off the loop."""
+
+import logging
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from quartapp.reporting import logs
+from quartapp.reporting.logs import ThreadedHandler, to_file
+from quartapp.reporting.rotation import RotatingFile
+from quartapp.testing import StartServer
+
+PLAIN = logging.Formatter("%(message)s")
+
+
+def lines(path: Path) -> list[str]:
+    found: list[str] = []
+    for file in path.parent.glob(f"{path.name}*"):
+        found += file.read_text("utf-8").splitlines()
+    return found
+
+
+def test_rotates_like_the_standard_library(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    file = RotatingFile(path, max_bytes=20, backups=2)
+    for number in range(8):
+        file.write(b"line %d..\n" % number)
+    assert path.read_text() == "line 6..\nline 7..\n"
+    assert path.with_name("app.log.1").read_text() == "line 4..\nline 5..\n"
+    assert path.with_name("app.log.2").read_text() == "line 2..\nline 3..\n"
+    assert not path.with_name("app.log.3").exists()
+
+
+def test_processes_that_rotate_together_lose_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    children = []
+    for name in range(4):
+        if (pid := os.fork()) == 0:
+            file = RotatingFile(path, max_bytes=500, backups=500)
+            for number in range(300):
+                file.write(b"%d %d\n" % (name, number))
+            os._exit(0)
+        children.append(pid)
+    for pid in children:
+        os.waitpid(pid, 0)
+    assert sorted(lines(path)) == sorted(f"{name} {n}" for name in range(4) for n in range(300))
+
+
+def test_a_file_that_was_moved_away_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    file = RotatingFile(path, max_bytes=0, backups=0)
+    file.write(b"one\n")
+    path.rename(tmp_path / "moved")
+    file.write(b"two\n")
+    assert path.read_text() == "two\n"
+
+
+def record(message: str, *arguments: object) -> logging.LogRecord:
+    return logging.LogRecord("quartapp", logging.INFO, __file__, 1, message, arguments, None)
+
+
+def test_writes_in_a_thread_and_in_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    handler = ThreadedHandler(to_file(RotatingFile(path, max_bytes=0, backups=0), PLAIN))
+    changing = ["日本 \udcff"]
+    handler.emit(record("%s", changing))
+    changing.append("later")
+    handler.flush()
+    assert path.read_text("utf-8") == "['日本 \\udcff']\n"
+
+
+def test_a_slow_disk_costs_lines_but_no_time_and_they_are_counted() -> None:
+    written: list[str] = []
+    gate = threading.Event()
+
+    def slow(line: str) -> None:
+        gate.wait(10)
+        written.append(line)
+
+    handler = ThreadedHandler((PLAIN, slow))
+    began = time.perf_counter()
+    for number in range(5000):
+        handler.emit(record("%d", number))
+    assert time.perf_counter() - began < 2
+    gate.set()
+    handler.flush()
+    handler.emit(record("after"))
+    handler.flush()
+    left_out = re.search(r"(\d+) lines were left out", "".join(written))
+    assert left_out is not None
+    assert int(left_out[1]) + len(written) - 1 == 5001
+
+
+def test_a_full_disk_is_complained_of_once(capsys: pytest.CaptureFixture[str]) -> None:
+    def full(_line: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    handler = ThreadedHandler((PLAIN, full))
+    for _ in range(3):
+        handler.emit(record("x"))
+    handler.flush()
+    assert capsys.readouterr().err.count("No space left") == 1
+
+
+def program(tmp_path: Path, text: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(text)],
+        env={
+            "PATH": os.environ["PATH"],
+            "ENVIRONMENT": "production",
+            "SECRET_KEY": "0123456789abcdef" * 4,
+            "INSTANCE_PATH": str(tmp_path / "instance"),
+            "LOG_DIR": str(tmp_path / "logs"),
+            **environment,
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+SERVED = """
+    import asyncio, logging
+    logging.basicConfig()
+    from quartapp import create_app
+    app = create_app()
+    async def main():
+        async with app.test_app():
+            app.logger.info("to be seen once")
+            logging.getLogger("quartapp.web.posts").error("an error, once")
+    asyncio.run(main())
+"""
+
+
+def test_no_line_is_doubled_by_what_the_root_logger_has(tmp_path: Path) -> None:
+    result = program(tmp_path, SERVED)
+    assert result.returncode == 0, result.stderr
+    log = (tmp_path / "logs" / "microblog.log").read_text()
+    for text in ("Microblog startup", "to be seen once", "an error, once"):
+        assert log.count(text) == 1
+        assert result.stderr.count(text) == 1
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO: Microblog startup \[in /", log)
+
+
+def test_logs_to_standard_output_instead_of_the_file(tmp_path: Path) -> None:
+    result = program(tmp_path, SERVED, LOG_TO_STDOUT="true")
+    assert result.stdout.count("to be seen once") == 1
+    assert "to be seen once" not in result.stderr
+    assert not (tmp_path / "logs" / "microblog.log").exists()
+
+
+def test_writes_no_file_under_debug(tmp_path: Path) -> None:
+    result = program(tmp_path, SERVED, DEBUG="true", ENVIRONMENT="development")
+    assert result.stderr.count("to be seen once") == 1
+    assert not (tmp_path / "logs" / "microblog.log").exists()
+
+
+def test_several_workers_start_once(live_server: StartServer, tmp_path: Path) -> None:
+    for _ in range(2):
+        with live_server(WORKERS="2") as server:
+            deadline = time.monotonic() + 20
+            while "".join(server.lines).count("Running on") < 1 and time.monotonic() < deadline:
+                time.sleep(0.1)
+            time.sleep(1.5)
+    assert logs.log_path(tmp_path / "logs").read_text().count("Microblog startup") == 2
