@@ -32,8 +32,10 @@ def current_request() -> BaseRequestWebsocket | None:
 def describe(door: str, user_id: UserId) -> Context:
     """What is known here and now. A part that cannot be had is left out."""
     found = current_request()
-    context = of_request(found, door) if found is not None else Context(door=door)
-    return replace(context, user_id=_try(user_id), reference=_try(error_reference))
+    if found is None:
+        return Context(door=door, user_id=_try(user_id), reference=_try(error_reference))
+    context = of_request(found, door)
+    return replace(context, user_id=_try(user_id))
 
 
 def of_request(found: BaseRequestWebsocket, door: str) -> Context:
@@ -49,6 +51,7 @@ def of_request(found: BaseRequestWebsocket, door: str) -> Context:
         form=form,
         json=json,
         path_args=found.view_args,
+        reference=_try(error_reference),
     )
 
 
@@ -61,6 +64,7 @@ def of_asgi(asgi: Any, door: str) -> Context:
         method=asgi.get("method", "WEBSOCKET"),
         url=asgi["path"] + (f"?{query}" if query else ""),
         headers=headers,
+        reference=_try(error_reference),
     )
 
 

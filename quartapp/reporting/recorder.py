@@ -45,7 +45,8 @@ class Recorder:
     """Writes errors to the journal of this process. `record` may be called from any thread.
 
     `lost_reports` is the number of occurrences of which the journal would not take the details,
-    nor yet the count; `settle` writes the counts as soon as it can.
+    nor yet the count; `settle` writes the counts as soon as it can. `listeners` are called with
+    each full report when it is in the journal.
     """
 
     def __init__(
@@ -86,6 +87,8 @@ class Recorder:
             self._write(entry, group)
         except Exception as error:  # noqa: BLE001 - whoever reports an error must not get another
             self._fall_back(group, error)
+        else:
+            self._tell(entry)
         finally:
             self._nested.depth = depth
         return group
@@ -97,7 +100,7 @@ class Recorder:
             return Tick(group, int(now))
         if number == 0 or brief or self.journal.is_crowded:
             return self._brief(subject, group, now)
-        report = capture(
+        return capture(
             subject,
             describe(group),
             now=now,
@@ -106,9 +109,6 @@ class Recorder:
             scrubber=self._scrubber,
             fingerprint=group,
         )
-        for listener in self.listeners:
-            listener(report)
-        return report
 
     def _count(self, group: str, now: float) -> int:
         """The how manieth of this minute; 0 where there are too many others to keep count."""
@@ -142,6 +142,14 @@ class Recorder:
             self._owe(group)
         elif self._owed:
             self.settle()
+
+    def _tell(self, entry: Entry) -> None:
+        for listener in self.listeners:
+            try:
+                if isinstance(entry, Report):
+                    listener(entry)
+            except Exception as error:  # noqa: BLE001 - the journal has it; listeners are additions
+                _logger.error("A listener to reports failed: %s", type(error).__name__)
 
     def _fall_back(self, group: str, error: Exception) -> None:
         _logger.error("Recording an error failed: %s", type(error).__name__)

@@ -5,14 +5,21 @@ from typing import cast
 
 from quart import g, has_app_context
 
+from quartapp.reporting.scopes import current_scope
+
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that is misread on the telephone
 
 
 def error_reference() -> str:
     """The reference of this request's error: made at the first call, then always the same.
 
-    Outside a request each call makes a new one.
+    It belongs to the guard's scope, which outlives the request's context; without a guard to the
+    application context, and outside of both each call makes a new one.
     """
+    scope = current_scope.get()
+    if scope is not None:
+        scope.reference = scope.reference or _make()
+        return scope.reference
     if not has_app_context():
         return _make()
     if "error_reference" not in g:

@@ -27,6 +27,7 @@ class Scope:
     expected: str = ""
     request: BaseRequestWebsocket | None = None
     logged: BaseException | None = None
+    reference: str = ""
 
 
 current_scope: ContextVar[Scope | None] = ContextVar("quartapp_reporting_scope", default=None)

@@ -99,9 +99,12 @@ async def test_abort_500(app: App, client: Client, records: Records) -> None:
     async def fail(kind: str) -> str:
         abort(500)
 
-    assert (await client.get("/fail/x")).status_code == 500
+    response = await client.get("/fail/x")
+    assert response.status_code == 500
     report = only(records)
     assert report.door == "guard"
+    assert report.reference
+    assert report.reference in await response.get_data(as_text=True)
     assert report.request is not None
     assert report.request.route == "/fail/<kind>"
 
