@@ -34,20 +34,18 @@ class Database:
     def __init__(
         self, url: str, *, pool_size: int = 10, pool_timeout: float = POOL_TIMEOUT
     ) -> None:
-        self.url = async_url(url)
+        self.url = sqlite.shared_memory(async_url(url))
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {
+            "pool_size": pool_size,
+            "max_overflow": 0,
+            "pool_timeout": pool_timeout,
+        }
         if self.is_sqlite:
             _make_folder(self.url.database)
         else:
             # A connection that the server closed is replaced before a request meets it.
             options["pool_pre_ping"] = True
-        if not self.is_memory:
-            options |= {
-                "pool_size": pool_size,
-                "max_overflow": 0,
-                "pool_timeout": pool_timeout,
-            }
         # Parameters hold what people typed: they stay out of every message and log.
         self.engine: AsyncEngine = create_async_engine(self.url, hide_parameters=True, **options)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
@@ -56,10 +54,6 @@ class Database:
         )
         if self.is_sqlite:
             sqlite.configure(self.engine, write_option="quartapp_write")
-
-    @property
-    def is_memory(self) -> bool:
-        return self.is_sqlite and self.url.database in {None, "", ":memory:"}
 
     def session(self, *, write: bool = True) -> AsyncSession:
         """A new session, which the caller closes.
@@ -86,5 +80,5 @@ class Database:
 
 
 def _make_folder(database: str | None) -> None:
-    if database and database != ":memory:" and not database.startswith("file:"):
+    if database and not database.startswith("file:"):
         Path(database).parent.mkdir(parents=True, exist_ok=True)

@@ -7,10 +7,11 @@ changed by then, and an update is lost without any error (SQLAlchemy, "Serializa
 Savepoints / Transactional DDL").
 """
 
+import secrets
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 BUSY_TIMEOUT = 5.0
@@ -22,6 +23,18 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}",
 )
+
+
+def shared_memory(url: URL) -> URL:
+    """An address whose connections share a database; one in memory gets a name of its own.
+
+    `:memory:` is private to each connection, and one connection cannot serve two transactions at a
+    time. The database lives as long as a connection to it is in the pool.
+    """
+    if url.get_backend_name() != "sqlite" or url.database not in {None, "", ":memory:"}:
+        return url
+    name = f"file:/quartapp-{secrets.token_hex(8)}"
+    return url.set(database=name, query={"vfs": "memdb", "uri": "true"})
 
 
 def configure(engine: AsyncEngine, write_option: str) -> None:

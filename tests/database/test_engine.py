@@ -1,5 +1,6 @@
 """The engine: what is set on each connection, and what never shows."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,23 @@ async def test_a_failed_transaction_is_rolled_back(each_database_url: str) -> No
 def test_other_databases_are_refused() -> None:
     with pytest.raises(ValueError, match="SQLite or PostgreSQL"):
         Database("mysql://localhost/x")
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+async def test_sessions_share_a_database_in_memory(url: str) -> None:
+    database, other = Database(url), Database(url)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+
+    async def add(number: int) -> None:
+        async with database.begin() as session:
+            session.add(User(username=f"u{number}", email=f"e{number}", password_hash=""))
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(add(number) for number in range(20)))
+    async with database.session(write=False) as session:
+        assert (await session.execute(text("SELECT count(*) FROM users"))).scalar() == 20
+    async with other.session(write=False) as session:
+        assert (await session.execute(text("SELECT * FROM sqlite_master"))).all() == []
+    await database.dispose()
+    await other.dispose()
