@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 N      ?= 20000
+EXAMPLES ?= 100
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev install test parity check format lint types imports lock seed clean
+.PHONY: help run dev install test parity fuzz check format lint types imports lock seed clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ test: $(STAMP)  ## Set up and run the tests
 
 parity: $(STAMP)  ## Compare many generated applications with Flask (N=20000, SEED=random)
 	$(BIN)/python -m tests.parity --count $(N) $(if $(SEED),--seed $(SEED))
+
+fuzz: $(STAMP)  ## Send the API many generated requests, on a real server (EXAMPLES=100)
+	QUARTAPP_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/api/test_generated_requests.py
 
 check: format lint types imports test  ## Everything that must pass before a commit
 

@@ -5,6 +5,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar, cast
 
 from quart import g, request
+from werkzeug.datastructures import Authorization
 
 from quartapp.database import current_database, request_session
 from quartapp.exceptions import InvalidCredentialsError, TokenRequiredError
@@ -38,7 +39,7 @@ def caller_id() -> int:
 
 def presented_token() -> str:
     """The token that the request carries. Raises TokenRequiredError."""
-    authorization = request.authorization
+    authorization = _authorization()
     if authorization is None or authorization.type != "bearer" or not authorization.token:
         raise TokenRequiredError
     return authorization.token
@@ -49,7 +50,7 @@ async def check_password() -> int:
 
     Raises InvalidCredentialsError, after the same time for an unknown name as for a wrong password.
     """
-    authorization = request.authorization
+    authorization = _authorization()
     if authorization is None or authorization.type != "basic":
         raise InvalidCredentialsError
     password = authorization.password or ""
@@ -62,6 +63,13 @@ async def check_password() -> int:
     if not await is_password_right(password_hash, password) or credentials is None:
         raise InvalidCredentialsError
     return credentials.id
+
+
+def _authorization() -> Authorization | None:
+    try:
+        return request.authorization
+    except ValueError:  # Werkzeug's, for a Basic value that is not ASCII
+        return None
 
 
 async def _authenticate() -> None:

@@ -1,7 +1,7 @@
 """The texts that the API takes, by the same rules as the pages' forms."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field
@@ -16,6 +16,11 @@ from quartapp.models.text import (
     username_fault,
 )
 from quartapp.models.user import ABOUT_ME_LENGTH, EMAIL_LENGTH, PASSWORD_LENGTH, USERNAME_LENGTH
+
+# `text_fault` for the readers of the schema, as far as a pattern can say it.
+_REFUSED = r"\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd"
+_ANYTHING = f"^[^{_REFUSED}]*$"
+_SOMETHING = f"^[^{_REFUSED}]*[^{_REFUSED}\\s][^{_REFUSED}]*$"
 
 
 def _email_fault(address: str) -> str | None:
@@ -49,18 +54,33 @@ def _text(
     return AfterValidator(validate)
 
 
+def _schema(**more: str) -> Any:
+    # Only said, not checked by pydantic: `_text` says it in words for people.
+    return more
+
+
 Username = Annotated[
     str,
-    Field(min_length=1, max_length=USERNAME_LENGTH),
+    Field(min_length=1, max_length=USERNAME_LENGTH, json_schema_extra=_schema(pattern=_SOMETHING)),
     _text(USERNAME_LENGTH, one_line, username_fault),
 ]
 Email = Annotated[
     str,
-    Field(min_length=3, max_length=EMAIL_LENGTH, json_schema_extra={"format": "email"}),
+    Field(min_length=3, max_length=EMAIL_LENGTH, json_schema_extra=_schema(format="email")),
     _text(EMAIL_LENGTH, email_address, _email_fault),
 ]
-Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH), _text(PASSWORD_LENGTH)]
-AboutMe = Annotated[
-    str, Field(max_length=ABOUT_ME_LENGTH), _text(ABOUT_ME_LENGTH, paragraphs, required=False)
+Password = Annotated[
+    str,
+    Field(min_length=1, max_length=PASSWORD_LENGTH, json_schema_extra=_schema(pattern=_ANYTHING)),
+    _text(PASSWORD_LENGTH),
 ]
-Body = Annotated[str, Field(min_length=1, max_length=BODY_LENGTH), _text(BODY_LENGTH, paragraphs)]
+AboutMe = Annotated[
+    str,
+    Field(max_length=ABOUT_ME_LENGTH, json_schema_extra=_schema(pattern=_ANYTHING)),
+    _text(ABOUT_ME_LENGTH, paragraphs, required=False),
+]
+Body = Annotated[
+    str,
+    Field(min_length=1, max_length=BODY_LENGTH, json_schema_extra=_schema(pattern=_SOMETHING)),
+    _text(BODY_LENGTH, paragraphs),
+]

@@ -38,7 +38,7 @@ async def list_following(user_id: int) -> Response:
 
 @blueprint.post("/users/<id:user_id>/followers")
 @token_required
-@answers(204, errors=(404, 422))
+@answers(204, errors=(404, 409))
 async def follow_user(user_id: int) -> Response:
     """Follow a person. Twice is the same as once."""
     if user_id == caller_id():

@@ -34,7 +34,7 @@ _STATUS: dict[type[QuartappError], int] = {
     InvalidTokenError: 401,
     InvalidCredentialsError: 401,
     InvalidInputError: 422,
-    SelfFollowError: 422,
+    SelfFollowError: 409,
 }
 
 # What a 401 must say of the ways to authenticate (RFC 9110, 11.6.1; RFC 6750, 3; RFC 7617, 2.1).

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import pytest
+from werkzeug.security import generate_password_hash
 
 from quartapp.database import Database
 from quartapp.flasklike import App
@@ -81,3 +82,13 @@ def enter(app: App, add_person: AddPerson) -> Enter:
 @pytest.fixture
 async def susan(enter: Enter) -> Caller:
     return await enter("susan")
+
+
+@pytest.fixture
+def cheap_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty slow hashes on two cores are not what a race is about."""
+
+    def cheap(password: str) -> str:
+        return generate_password_hash(password, method="pbkdf2:sha256:1")
+
+    monkeypatch.setattr("quartapp.identity.generate_password_hash", cheap)

@@ -146,7 +146,7 @@ async def test_follows_once_however_often_it_is_said(
 
 async def test_nobody_follows_themselves_or_nobody(susan: Caller) -> None:
     answer = await susan("POST", f"/api/users/{susan.id}/followers")
-    assert (answer.status, answer.problem["code"]) == (422, "self-follow")
+    assert (answer.status, answer.problem["code"]) == (409, "self-follow")
     for method in ("GET", "POST", "DELETE"):
         assert (await susan(method, "/api/users/99/followers")).status == 404
     assert (await susan("GET", "/api/users/99/following")).status == 404

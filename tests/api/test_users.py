@@ -7,7 +7,6 @@ import pytest
 from quart.signals import got_request_exception
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from werkzeug.security import generate_password_hash
 
 from quartapp.exceptions import InvalidAPIUsage
 from quartapp.flasklike import App
@@ -20,16 +19,6 @@ NEW = {"username": "david", "email": "david@Example.COM", "password": "dog"}
 @pytest.fixture
 def database_url(each_database_url: str) -> str:
     return each_database_url
-
-
-@pytest.fixture
-def cheap_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twenty slow hashes on two cores are not what a race is about."""
-
-    def cheap(password: str) -> str:
-        return generate_password_hash(password, method="pbkdf2:sha256:1")
-
-    monkeypatch.setattr("quartapp.identity.generate_password_hash", cheap)
 
 
 async def test_registers_and_says_where(nobody: Caller, susan: Caller) -> None:

@@ -1,0 +1,68 @@
+"""Requests that schemathesis makes of the OpenAPI document, on a real server and both engines.
+
+Every answer must be one that the document describes: never a 5xx, nothing accepted that the schema
+refuses, nothing refused that it accepts, no view that forgot to ask for the token. `make fuzz` asks
+for more examples, by chance instead of the same ones each time.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from quartapp.testing import LiveServer, StartServer
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+EXAMPLES = os.environ.get("QUARTAPP_FUZZ_EXAMPLES", "")
+OPERATIONS = 15
+
+
+@pytest.fixture
+def database_url(each_database_url: str) -> str:
+    return each_database_url
+
+
+@pytest.mark.timeout(900)
+def test_generated_requests_find_no_fault(live_server: StartServer, tmp_path: Path) -> None:
+    with live_server() as server:
+        token = populate(server)
+        amount = ("--max-examples", EXAMPLES) if EXAMPLES else ("--max-examples=3", "--seed=1")
+        phases = "coverage,fuzzing,stateful" if EXAMPLES else "coverage,fuzzing"
+        run = subprocess.run(
+            [
+                *(sys.executable, "-m", "schemathesis.cli", f"--config-file={CONFIG}", "run"),
+                *("--phases", phases, "--no-color", *amount),
+                f"{server.url}/api/openapi.json",
+            ],
+            cwd=tmp_path,
+            env=os.environ | {"API_TOKEN": token},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
+        assert f"Tested: {OPERATIONS}" in run.stdout
+        generated = re.search(r"([\d,]+) generated", run.stdout)
+        assert generated
+        assert int(generated[1].replace(",", "")) > 20 * OPERATIONS
+        # No test revoked it, so what was asked with it reached the views.
+        headers = {"Authorization": f"Bearer {token}"}
+        assert httpx.get(f"{server.url}/api/posts", headers=headers).status_code == 200
+    assert " ERROR " not in server.output, server.output[-4000:]
+    assert "Traceback" not in server.output
+
+
+def populate(server: LiveServer) -> str:
+    """Two people and a post; returns a token of the first."""
+    for name in ("susan", "david"):
+        person = {"username": name, "email": f"{name}@example.com", "password": "cat"}
+        httpx.post(f"{server.url}/api/users", json=person).raise_for_status()
+    answer = httpx.post(f"{server.url}/api/tokens", auth=("susan", "cat"))
+    token: str = answer.raise_for_status().json()["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    httpx.post(f"{server.url}/api/posts", json={"body": "hi"}, headers=headers).raise_for_status()
+    return token
