@@ -33,7 +33,7 @@ from quartapp.reporting.transport import Server
 
 _PACKAGE = Path(__file__).parents[1]
 # The ground below the application: its frames say no more than those of Quart.
-_APART = ("flasklike", "reporting", "debugger")
+_APART = ("database", "flasklike", "reporting", "debugger")
 
 
 def init_app(

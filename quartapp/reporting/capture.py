@@ -117,7 +117,7 @@ class _Draft:
         self._texts += [context.user_id[: window(_TEXT)]]
         self._texts += [named(name, value) for name, value in self._extra]
         self._texts += [context.url[: window(_TEXT)]]
-        self._texts += [value[: window(_TEXT)] for _, value in self._headers]
+        self._texts += [_readable(value)[: window(_TEXT)] for _, value in self._headers]
 
     def _read(self, error: BaseException, relation: str) -> ExceptionInfo:
         notes = notes_of(error)
@@ -223,6 +223,16 @@ def _locals(frame: FrameType) -> Iterator[tuple[str, object]]:
         if name.startswith("__") or (outermost and issubclass(type(value), _NO_VALUES)):
             continue
         yield name, value
+
+
+def _readable(header: str) -> str:
+    """A header's value as it was meant: servers read it as Latin-1, clients send UTF-8."""
+    if header.isascii():
+        return header
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 def _items(values: Mapping[str, object]) -> Iterable[tuple[object, object]]:

@@ -43,7 +43,7 @@ def _page(title: str, body: str) -> str:
         '<body style="margin:0;padding:16px;background:#f6f8fa">\n'
         '<div style="max-width:760px;margin:0 auto;padding:20px 24px;background:#fff;'
         "color:#1f2328;border:1px solid #d0d7de;border-radius:8px;"
-        f'font-size:14px;line-height:1.5;{_SANS}">\n'
+        f'font-size:14px;line-height:1.5;overflow-wrap:anywhere;{_SANS}">\n'
         f"{body}\n</div></body></html>\n"
     )
 
@@ -88,16 +88,13 @@ def _button(link: str, colour: str) -> str:
 
 
 def _block(text: str, style: str = "") -> str:
-    return (
-        f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere;font-size:13px;{_MONO};{style}">'
-        f"{_text(text)}</pre>"
-    )
+    return f'<pre style="white-space:pre-wrap;font-size:13px;{_MONO};{style}">{_text(text)}</pre>'
 
 
 def _table(pairs: list[tuple[str, str]]) -> str:
     rows = "\n".join(
         f'<tr><td style="padding:2px 16px 2px 0;white-space:nowrap;vertical-align:top;{_MUTED}">'
-        f'{_text(name)}</td><td style="padding:2px 0;overflow-wrap:anywhere">{_text(value)}'
+        f'{_text(name)}</td><td style="padding:2px 0">{_text(value)}'
         "</td></tr>"
         for name, value in pairs
     )
@@ -153,7 +150,7 @@ def _line(number: int, line: str, is_current: bool) -> str:
 def _variables(frame: Frame) -> str:
     rows = "\n".join(
         f'<tr><td style="padding:0 12px 0 8px;vertical-align:top;white-space:nowrap;color:#0550ae">'
-        f'{_text(name)}</td><td style="overflow-wrap:anywhere">{_text(value)}</td></tr>'
+        f"{_text(name)}</td><td>{_text(value)}</td></tr>"
         for name, value in frame.variables
     )
     style = f"margin:4px 0 0;border-collapse:collapse;font-size:12px;{_MONO}"

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.headerregistry import Group as Recipients
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
 from hashlib import blake2b
+from typing import Any
 
 from quartapp.reporting import hypertext, plaintext
 from quartapp.reporting.policy import Alert, Kind
@@ -21,7 +22,22 @@ __all__ = ["Group", "Letterhead", "build_digest", "build_message"]
 
 _SHORT = {"production": "prod", "development": "dev"}
 _SUBJECT = 120
+_LINE = 500
 _DIGEST = 100
+
+
+class _OneLine(EmailPolicy):
+    """Headers in ASCII are not folded: the standard library would begin a line after `Subject:`
+    and `Message-ID:`, which is allowed (RFC 5322, 2.2.3), and which not all readers understand."""
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        line = f"{name}: {value}"
+        if line.isascii() and len(line) <= _LINE and "\n" not in line:
+            return f"{line}\r\n".encode()
+        return super().fold_binary(name, value)
+
+
+_POLICY = _OneLine(linesep="\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +120,7 @@ def build_digest(
 
 
 def _addressed(letterhead: Letterhead, now: float) -> EmailMessage:
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_POLICY)
     message["From"] = _sender(letterhead)
     known = [Address(addr_spec=to) for to in map(ascii_address, letterhead.recipients) if to]
     # who can only be reached by SMTPUTF8 stands on the envelope, where the mailer knows of it

@@ -8,6 +8,7 @@ from quartapp.reporting.report import ExceptionInfo, Frame, Report, dotted
 from quartapp.reporting.wire import moment
 
 _BARS = "▁▂▃▄▅▆▇█"
+_MINUTES = 30  # more would not fit on the line of a telephone
 
 RELATIONS = {
     "": "",
@@ -83,15 +84,12 @@ def facts(group: Group, report: Report | None) -> list[tuple[str, str]]:
         origin = report.origin
         found += [
             ("Release", ", ".join(group.releases) or origin.release),
-            (
-                "Where",
-                " · ".join(filter(None, [", ".join(group.hosts) or origin.host, origin.worker])),
-            ),
+            ("Where", _where(group, report)),
             ("Environment", origin.environment),
             *_facts_of_request(report),
             ("Logger", report.logger),
             ("Reference", report.reference),
-            ("Seen by", report.door),
+            ("Door", report.door),
             *report.extra,
             ("Versions", ", ".join(f"{name} {of}" for name, of in origin.versions.items())),
         ]
@@ -133,10 +131,18 @@ def _facts_of_request(report: Report) -> list[tuple[str, str]]:
     return found
 
 
+def _where(group: Group, report: Report) -> str:
+    hosts = ", ".join(group.hosts) or report.origin.host
+    return f"{hosts}, worker {report.origin.worker}" if report.origin.worker else hosts
+
+
 def _recently(group: Group) -> str:
-    counts = group.per_minute[-60:]
-    most = max(counts, default=0)
-    if most <= 0 or len(counts) < 2:
+    """A bar for each of the last minutes, from the first with an occurrence."""
+    counts = group.per_minute[-_MINUTES:]
+    first = next((position for position, count in enumerate(counts) if count > 0), len(counts))
+    counts = counts[first:]
+    if sum(count > 0 for count in counts) < 2:
         return ""
+    most = max(counts)
     bars = "".join(_BARS[max(count, 0) * (len(_BARS) - 1) // most] for count in counts)
     return f", by the minute {bars}"

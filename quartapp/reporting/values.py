@@ -49,9 +49,13 @@ def shown(value: object, depth: int = _DEPTH) -> str:
 
 def named(name: str, value: object, depth: int = _DEPTH) -> str:
     """The value of a name, hidden if the name says that it is a secret."""
-    if is_secret_name(name) and not _is_harmless(value):
+    if not is_secret_name(name) or _is_harmless(value):
+        return shown(value, depth)
+    cls = type(value)
+    if cls in _BY_TYPE or issubclass(cls, _HOLDERS) or issubclass(type(cls), enum.EnumMeta):
         return HIDDEN
-    return shown(value, depth)
+    # of an object nothing but its class is told: a database session is no secret
+    return f"<{qualified(cls)}>"
 
 
 def attributes_of(value: object) -> dict[str, object]:
@@ -238,3 +242,5 @@ _CONTAINERS: tuple[tuple[type, Callable[[Any, int], str]], ...] = (
     (str, _shown_str_like),
     (bytes, _shown_bytes_like),
 )
+
+_HOLDERS = tuple(base for base, _ in _CONTAINERS)

@@ -86,6 +86,24 @@ def test_tells_what_where_and_whose() -> None:
     assert frame.source[frame.line - frame.first_line].strip() == "raise KeyError(name)"
 
 
+def test_headers_are_read_as_they_were_meant() -> None:
+    sent = "Bücherwurm/1.0"
+    headers = [("User-Agent", sent.encode().decode("latin-1")), ("Origin", "ü\ud800")]
+    report = report_of(ValueError(), url="/", headers=headers)
+    assert report.request
+    assert report.request.headers == (("User-Agent", sent), ("Origin", "ü\\ud800"))
+
+
+def test_of_an_object_under_the_name_of_a_secret_the_class_is_told() -> None:
+    def view() -> None:
+        session, token, secrets, key = Person(id=7), Colour.RED, {"a": 1}, 1234
+        raise ValueError([session, token, secrets, key])
+
+    found = locals_of(view)
+    assert found["session"] == f"<{__name__}.Person>", "not even which one"
+    assert [found[name] for name in ("token", "secrets", "key")] == [HIDDEN] * 3
+
+
 def test_library_frames_carry_neither_source_nor_locals() -> None:
     report = report_of(caught(lambda: __import__("json").loads("{")))
     frames = report.exceptions[0].frames
@@ -251,7 +269,7 @@ def test_asks_nothing_of_a_hostile_local() -> None:
     assert Hostile.asked == []
     name = f"<{__name__}.Hostile>"
     assert found["hostile"] == name
-    assert found["inside"].startswith(f"[{name}, {{'key': {HIDDEN}, {name}: 1}}, ({name},)")
+    assert found["inside"].startswith(f"[{name}, {{'key': {name}, {name}: 1}}, ({name},)")
     assert found["strange"] == f"HostileDict {{'a': 1, 'password': {HIDDEN}}}"
     assert found["text"] == "'readable'"
     assert found["meta"] == f"<{__name__}.Meta>"

@@ -163,7 +163,18 @@ def test_a_mail_without_a_sample_still_says_what_is_known() -> None:
 def test_the_counts_by_the_minute_are_a_line_of_bars() -> None:
     group = Group("a", "E", 17, NOW, NOW, per_minute=(0, 1, 8, 4))
     text, _ = parts(build_message(NEW, group, REPORT, LETTERHEAD, now=NOW))
-    assert "17 times, by the minute ▁▁█▄" in text
+    assert "17 times, by the minute ▁█▄" in text
+    assert "minute" not in parts(build_message(NEW, GROUP, REPORT, LETTERHEAD, now=NOW))[0]
+    once = Group("a", "E", 1, NOW, NOW, per_minute=(*[0] * 59, 1))
+    assert "minute" not in parts(build_message(NEW, once, REPORT, LETTERHEAD, now=NOW))[0]
+
+
+def test_no_header_begins_on_its_second_line() -> None:
+    group = Group("a887" * 8 + "-1", "IntegrityError in web." + "x" * 60, 17, NOW, NOW)
+    alert = Alert(Kind.ESCALATION, 3, 1)
+    letterhead = Letterhead("errors@example.com", ("ops@example.com",), domain="d" * 60)
+    data = build_message(alert, group, REPORT, letterhead, now=NOW).as_bytes()
+    assert not re.findall(rb"^[\w-]+:\s*$", data.partition(b"\r\n\r\n")[0], re.MULTILINE)
 
 
 def test_one_prefix_or_another() -> None:

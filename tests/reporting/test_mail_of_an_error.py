@@ -1,0 +1,161 @@
+"""From an error in a view to a mail in a mailbox, over STARTTLS with a login, in full Unicode.
+
+`QUARTAPP_WRITE_IMAGES=1` renews the picture of the mail in docs/images.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import async_playwright
+from pydantic import SecretStr
+from quart import request
+
+from quartapp.app import create_app
+from quartapp.database import Database
+from quartapp.flasklike import App
+from quartapp.models import User
+from quartapp.reporting.pipeline import Pipeline
+from quartapp.testing import GivenSettings, create_tables
+from quartapp.testing.mail import MailServer, Received, certificate
+from tests.browser.conftest import OPTIONS
+from tests.conftest import CHROMIUM
+from tests.reporting.test_message import Words, parts
+
+IMAGE = Path(__file__).parents[2] / "docs" / "images" / "error-mail.png"
+PASSWORD = "Geheimnis-für-Zoë-7f3a"
+ACCOUNT = ("microblog@example.com", "the password of the account")
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[MailServer]:
+    try:
+        context, _ = certificate(tmp_path)
+    except FileNotFoundError:
+        pytest.skip("no openssl: install it")
+    server = MailServer()
+    await server.start(tls=context, login=ACCOUNT)
+    yield server
+    await server.stop()
+
+
+VIEW = """
+async def register(name):
+    form = await request.form
+    greeting = f"Grüße an {name}, {form['password']}"
+    async with database.begin() as session:
+        session.add(User(username=name, email=form["email"], password_hash="-"))
+    return greeting
+"""
+
+
+def view(folder: Path, database: Database) -> Any:
+    """A view in a file of its own, as an application would have it."""
+    path = folder / "microblog" / "web" / "people.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(VIEW, "utf-8")
+    names = {"request": request, "database": database, "User": User}
+    names["__name__"] = "microblog.web.people"
+    exec(compile(VIEW, str(path), "exec"), names)
+    return names["register"]
+
+
+@pytest.fixture
+async def app(
+    server: MailServer, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[App]:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    app = create_app(
+        GivenSettings(
+            environment="production",
+            secret_key="0123456789abcdef" * 2,
+            database_url=database_url,
+            instance_path=tmp_path / "instance",
+            log_dir=tmp_path / "logs",
+            mail_server=server.host,
+            mail_port=server.port,
+            mail_use_tls=True,
+            mail_username=ACCOUNT[0],
+            mail_password=SecretStr(ACCOUNT[1]),
+            mail_from="Fehler für Zoë <errors@bücher.example>",
+            admins=("ops@bücher.example", "zoë@example.com", "dev@example.com"),
+            inbox_url="https://blog.example/errors",
+            release="v1.2-3-gabcdef",
+        )
+    )
+    app.post("/straße/<name>")(view(tmp_path, app.extensions["database"]))
+    trust(app, tmp_path / "cert.pem")
+    await create_tables(app)
+    async with app.test_app():
+        yield app
+
+
+def trust(app: App, certificate: Path) -> None:
+    """Take the test's certificate, and do not gather first."""
+    pipeline: Pipeline = app.extensions["reporting"]
+    assert pipeline.mailer
+    pipeline.mailer.server = replace(pipeline.mailer.server, ca_file=str(certificate))
+    rules = pipeline.drainer.rules
+    pipeline.drainer.rules = replace(rules, limits=replace(rules.limits, gather=0.0))
+
+
+@pytest.fixture
+async def mail(app: App, server: MailServer) -> Received:
+    """The mail of a second registration under one name."""
+    client = app.test_client()
+    for status in (200, 500):
+        response = await client.post(
+            "/straße/Zoë?next=/f%C3%BCr/alle&token=abcd1234",
+            form={"password": PASSWORD, "email": "zoë@example.com"},
+            headers={"Cookie": "session=abcd1234", "User-Agent": "Bücherwurm/1.0"},
+        )
+        assert response.status_code == status
+    for _ in range(200):
+        if server.mails:
+            break
+        await asyncio.sleep(0.05)
+    return server.mails[0]
+
+
+async def test_arrives_encrypted_and_readable(mail: Received) -> None:
+    assert mail.over_tls
+    assert mail.username == ACCOUNT[0]
+    assert mail.sender == "errors@xn--bcher-kva.example"
+    assert mail.recipients == ("ops@xn--bcher-kva.example", "dev@example.com"), "no SMTPUTF8 here"
+    message = mail.message
+    assert message["From"] == "Fehler für Zoë <errors@xn--bcher-kva.example>"
+    subject = "[microblog prod] NEW IntegrityError in web.people.register (#"
+    assert message["Subject"].startswith(subject)
+    text, html = parts(message)
+    for part in (text, Words(html).text):
+        assert "UNIQUE constraint failed" in part
+        assert "INSERT INTO" in part
+        assert "/straße/<name>" in part
+        assert "Grüße an Zoë, [hidden]" in part
+        assert "Bücherwurm/1.0" in part
+        assert "v1.2-3-gabcdef" in part
+        assert "https://blog.example/errors/1" in part or "/errors/1" in html
+        assert PASSWORD not in part
+        assert "abcd1234" not in part
+
+
+@pytest.mark.browser
+async def test_looks_right_in_a_window_and_on_a_telephone(mail: Received) -> None:
+    _, html = parts(mail.message)
+    requested: list[str] = []
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        for width in (860, 360):
+            page = await chromium.new_page(viewport={"width": width, "height": 900})
+            page.on("request", lambda request: requested.append(request.url))
+            await page.set_content(html)
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width
+            if width == 860 and os.environ.get("QUARTAPP_WRITE_IMAGES"):
+                IMAGE.parent.mkdir(exist_ok=True)
+                await page.screenshot(path=IMAGE, full_page=True)
+        await chromium.close()
+    assert requested == [], "a mail that loads something tells somebody that it was read"
