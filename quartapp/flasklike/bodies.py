@@ -5,7 +5,7 @@ from collections.abc import Generator
 from typing import Any
 
 from quart.wrappers import Body as QuartBody
-from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 
 # What may wait unread: enough to keep a fast upload flowing, little enough to let many wait.
 READ_AHEAD = 64 * 1024
@@ -31,6 +31,7 @@ class Body(QuartBody):
         self._limit: int | None = None
         self._rejected = False
         self._whole = False
+        self._lost = False
         self._room = asyncio.Event()
 
     @property
@@ -45,7 +46,7 @@ class Body(QuartBody):
 
     async def room(self) -> None:
         """Return when more may be appended: what makes a fast client wait for a slow reader."""
-        while not (self._rejected or self._whole) and len(self._data) >= READ_AHEAD:
+        while not (self._rejected or self._whole or self._lost) and len(self._data) >= READ_AHEAD:
             self._room.clear()
             await self._room.wait()
 
@@ -58,9 +59,19 @@ class Body(QuartBody):
         if self._opened and self._limit is not None and self._received > self._limit:
             self._rejected = True
             self.clear()
-        if not self._rejected:
+        if not (self._rejected or self._lost):
             self._data.extend(data)
         if data:
+            self._has_data.set()
+
+    def abandon(self) -> None:
+        """Throw away what has not arrived yet; reading it then raises ClientDisconnected.
+
+        A server may wait to hand over the rest before it lets an answer end.
+        """
+        if not self.complete:
+            self._lost = True
+            self.clear()
             self._has_data.set()
 
     def clear(self) -> None:
@@ -119,6 +130,8 @@ class Body(QuartBody):
         self._limit = self.max_content_length
 
     def _check_limit(self) -> None:
+        if self._lost:
+            raise ClientDisconnected
         self.open()
         if self._rejected or (self._limit is not None and self._received > self._limit):
             self._reject()

@@ -1,6 +1,7 @@
 """Telling a cancelled task from a CancelledError that application code let out."""
 
 import asyncio
+from typing import Any
 
 
 class StrayCancelledError(RuntimeError):
@@ -22,3 +23,13 @@ def as_error(cancelled: asyncio.CancelledError) -> StrayCancelledError:
     error = StrayCancelledError("a CancelledError left the application, but its request goes on")
     error.__cause__ = cancelled
     return error
+
+
+async def cancel(task: asyncio.Task[Any]) -> None:
+    """Cancel *task* and return when it has ended, however it did."""
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not task.done() or being_cancelled():
+            raise

@@ -16,7 +16,7 @@ from quart.signals import (
 from quart.typing import ResponseReturnValue, ResponseTypes
 from quart.wrappers import Request as QuartRequest
 from quart.wrappers.base import BaseRequestWebsocket
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequestKeyError, HTTPException
 from werkzeug.routing import RequestRedirect
 from werkzeug.sansio.response import Response as SansIOResponse
 
@@ -69,6 +69,7 @@ class RequestHandling(Quart):
                 error = None
             if context._cv_tokens:
                 await context.pop(error)
+            error = None  # its traceback holds this frame
 
     async def full_dispatch_request(
         self, request_context: QuartRequestContext | None = None
@@ -108,6 +109,27 @@ class RequestHandling(Quart):
                 if result is not None:
                     return cast(ResponseReturnValue, result)
         return None
+
+    async def handle_user_exception(self, error: Exception) -> Any:
+        """Answer with the handler for *error*, an HTTP error without one with itself.
+
+        Any other error without a handler is raised again.
+        """
+        if isinstance(error, BadRequestKeyError) and (
+            self.debug or self.config["TRAP_BAD_REQUEST_ERRORS"]
+        ):
+            error.show_exception = True
+        if isinstance(error, HTTPException) and not self.trap_http_exception(error):
+            return await self.handle_http_exception(error)
+        context: Any = _cv_request.get(None) or _cv_websocket.get(None)
+        blueprints = [] if context is None else context.request_websocket.blueprints
+        handler = self._find_error_handler(error, blueprints)
+        if handler is None:
+            try:
+                raise error
+            finally:
+                del error  # its traceback holds this frame: a cycle would keep all of them alive
+        return await self.ensure_async(handler)(error)
 
     def raise_routing_exception(self, request: BaseRequestWebsocket) -> Any:
         """Raise what routing failed with.

@@ -9,6 +9,7 @@ from quart.asgi import ASGIHTTPConnection
 from quart.wrappers import Request as QuartRequest
 from werkzeug.exceptions import InternalServerError
 
+from quartapp.flasklike.cancellation import cancel
 from quartapp.flasklike.debugging import Debugger
 from quartapp.flasklike.responses import (
     Response,
@@ -52,7 +53,7 @@ class HTTPConnection(ASGIHTTPConnection):
         self._failure: BaseException | None = None
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        request = self._create_request_from_scope(send)
+        request: Any = self._create_request_from_scope(send)
         task = asyncio.current_task()
         assert task is not None, "an ASGI application runs in a task"
         receiver = asyncio.ensure_future(self._receive(request, receive, task))
@@ -66,8 +67,10 @@ class HTTPConnection(ASGIHTTPConnection):
             self._ending = True
             if self._left:
                 task.uncancel()
-            receiver.cancel()
-            await asyncio.wait([receiver])
+            if not request.body.complete:
+                request.body.abandon()
+                await asyncio.sleep(0)  # for the receiver to take what the server has ready
+            await cancel(receiver)
         if self._failure is not None:
             raise self._failure
 
@@ -194,6 +197,7 @@ class HTTPConnection(ASGIHTTPConnection):
             except TimeoutError:
                 pass
         self._ending = True
+        body.abandon()
         await send({"type": "http.response.body", "body": data, "more_body": False})
 
     def _log_departure(self, request: QuartRequest, cancelled: asyncio.CancelledError) -> None:

@@ -18,7 +18,7 @@ from quart.typing import ResponseReturnValue, ResponseTypes
 from quart.wrappers import Websocket as QuartWebsocket
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from quartapp.flasklike.cancellation import as_error, being_cancelled
+from quartapp.flasklike.cancellation import as_error, being_cancelled, cancel
 from quartapp.flasklike.contexts import WebsocketContext
 from quartapp.flasklike.responses import Response, complete_data, convert, wire_headers
 from quartapp.flasklike.signals import send
@@ -66,8 +66,7 @@ class WebsocketConnection(ASGIWebsocketConnection):
             self._ending = True
             if self._left:
                 task.uncancel()
-            receiver.cancel()
-            await asyncio.wait([receiver])
+            await cancel(receiver)
         if self._failure is not None:
             raise self._failure
 
@@ -183,6 +182,7 @@ class WebsocketHandling(Quart):
                 error = None
             if context._cv_tokens:
                 await context.pop(error)
+            error = None  # its traceback holds this frame
 
     async def full_dispatch_websocket(
         self, websocket_context: QuartWebsocketContext | None = None

@@ -1,8 +1,10 @@
 """The life of a request, in the order and with the errors of Flask."""
 
 import asyncio
+import gc
 import logging
 import sys
+import weakref
 from typing import Any
 
 import pytest
@@ -387,3 +389,25 @@ async def test_a_missing_header_is_the_applications_error(caplog: pytest.LogCapt
 async def test_names_of_quart_are_untouched() -> None:
     assert isinstance(App("x"), Quart)
     assert issubclass(NotFound, HTTPException)
+
+
+async def test_an_errors_frames_are_freed_without_the_garbage_collector() -> None:
+    class Resource:
+        pass
+
+    app = make_app()
+    kept: list[weakref.ref[Resource]] = []
+
+    @app.get("/")
+    async def index() -> str:
+        resource = Resource()
+        kept.append(weakref.ref(resource))
+        raise ValueError("with a resource in its frame")
+
+    app.logger.disabled = True
+    gc.disable()
+    try:
+        await app.test_client().get("/")
+        assert kept[0]() is None
+    finally:
+        gc.enable()

@@ -440,3 +440,41 @@ async def test_a_connection_is_kept_and_left_clean(serve: Serve) -> None:
             writer.write(f"GET /{status} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
             assert (await read_answer(reader)).status == status
         writer.close()
+
+
+@pytest.mark.parametrize("kind", ["complete", "broken"])
+async def test_a_server_can_always_hand_over_an_unread_body(kind: str) -> None:
+    """Hypercorn waits, at the end, until a bounded queue takes the news of the end."""
+    app, _ = make_app()
+    queue: asyncio.Queue[Any] = asyncio.Queue(maxsize=10)
+
+    @app.post("/")
+    async def index() -> Any:
+        while not queue.full():  # noqa: ASYNC110  # a queue tells no one
+            await asyncio.sleep(0)
+
+        async def parts() -> AsyncIterator[str]:
+            yield "some"
+            if kind == "broken":
+                raise ValueError("while the body is still coming")
+
+        return parts()
+
+    async def feed() -> None:
+        for _ in range(100):
+            await queue.put({"type": "http.request", "body": b"x" * 65536, "more_body": True})
+            if queue.qsize() < 10:
+                await asyncio.sleep(0)  # as each read of a socket takes its turn
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body" and not message["more_body"]:
+            await queue.put({"type": "http.disconnect"})
+
+    scope: Any = app.test_client().request("/", method="POST")
+    feeding = asyncio.create_task(feed())
+    async with asyncio.timeout(5):
+        try:
+            await app(scope.scope, queue.get, send)
+        except ValueError:
+            queue.put_nowait({"type": "http.disconnect"})
+    feeding.cancel()
