@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import (
 
 from quartapp.config import async_url
 from quartapp.database import sqlite
+from quartapp.database.onehop import DRIVER
 
 POOL_TIMEOUT = 5.0
 """Seconds that a request waits for a connection before it is answered with 503."""
@@ -47,7 +48,11 @@ class Database:
             # A connection that the server closed is replaced before a request meets it.
             options["pool_pre_ping"] = True
         # Parameters hold what people typed: they stay out of every message and log.
-        self.engine: AsyncEngine = create_async_engine(self.url, hide_parameters=True, **options)
+        self.engine: AsyncEngine = create_async_engine(
+            self.url.set(drivername=DRIVER) if self.is_sqlite else self.url,
+            hide_parameters=True,
+            **options,
+        )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self._writers = async_sessionmaker(
             self.engine.execution_options(**BEGIN_WRITE), expire_on_commit=False

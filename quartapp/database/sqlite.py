@@ -8,11 +8,13 @@ Savepoints / Transactional DDL").
 """
 
 import secrets
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from quartapp.database.onehop import OneHopConnection
 
 BUSY_TIMEOUT = 5.0
 """Seconds that a writer waits for another."""
@@ -38,9 +40,10 @@ def shared_memory(url: URL) -> URL:
 
 
 def configure(engine: AsyncEngine, write_option: str) -> None:
-    """Prepare each connection of an engine, and begin its transactions.
+    """Prepare each connection of an engine on the dialect `onehop`, and begin its transactions.
 
-    A connection that has the execution option `write_option` begins them with BEGIN IMMEDIATE.
+    A connection that has the execution option `write_option` begins them with BEGIN IMMEDIATE;
+    under the isolation level AUTOCOMMIT there are none.
     """
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -53,5 +56,7 @@ def configure(engine: AsyncEngine, write_option: str) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get(write_option, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        options = connection.get_execution_options()
+        if options.get("isolation_level") != "AUTOCOMMIT":
+            adapted = cast(OneHopConnection, connection.connection.dbapi_connection)
+            adapted.begin(immediate=options.get(write_option, False))

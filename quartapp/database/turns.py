@@ -1,0 +1,40 @@
+"""Who may write to SQLite next.
+
+SQLite lets one transaction write, and makes the others poll: whoever sleeps longest waits
+longest, while newcomers slip in. Within a process, the writers of an engine queue here instead.
+"""
+
+import asyncio
+import sqlite3
+import threading
+
+PATIENCE = 5.0
+"""Seconds that a writer waits for its turn, as SQLite's busy timeout is for other processes."""
+
+
+class Turns:
+    """Turns to write, first come first served. A wait that is cancelled leaves the queue."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+
+    async def take(self) -> None:
+        """Wait for a turn, which the caller gives back.
+
+        Raises sqlite3.OperationalError, in SQLite's words, after PATIENCE seconds.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._lock.acquire()
+        except TimeoutError:
+            raise sqlite3.OperationalError("database is locked") from None
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+
+    def give_back(self) -> None:
+        """End the turn; also from another thread, where a forgotten connection was collected."""
+        if threading.get_ident() == self._thread:
+            self._lock.release()
+        elif self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._lock.release)
