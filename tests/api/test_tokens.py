@@ -61,6 +61,17 @@ async def test_wrong_credentials_are_refused_alike(nobody: Caller) -> None:
         assert answer.headers["WWW-Authenticate"] == 'Basic realm="quartapp", charset="UTF-8"'
 
 
+async def test_an_overlong_password_is_not_hashed(
+    susan: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_args: object) -> bool:
+        raise AssertionError("hashing takes longer the longer a password is")
+
+    monkeypatch.setattr("quartapp.api.authentication.is_password_right", fail)
+    headers = basic("susan", "c" * (PASSWORD_LENGTH + 1))
+    assert (await susan("POST", "/api/tokens", headers=headers)).status == 401
+
+
 async def test_a_token_ends_with_its_life(clock: Clock, enter: Enter) -> None:
     susan = await enter("susan")
     clock.advance(seconds=TOKEN_LIFE.total_seconds() - 1)
