@@ -7,7 +7,7 @@ EXAMPLES ?= 100
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev install test parity fuzz check format lint types imports lock seed clean
+.PHONY: help run dev install test parity fuzz faults check format lint types imports lock seed clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,14 @@ parity: $(STAMP)  ## Compare many generated applications with Flask (N=20000, SE
 
 fuzz: $(STAMP)  ## Send the API many generated requests, on a real server (EXAMPLES=100)
 	QUARTAPP_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/api/test_generated_requests.py
+
+faults: $(STAMP)  ## Prove at length that no error is lost: kill -9, storms, full disks (10 minutes)
+	$(BIN)/python -m tests.faults.kill_workers 50
+	$(BIN)/python -m tests.faults.kill_drainers 20
+	$(BIN)/python -m tests.faults.storm 1000000 100000
+	$(BIN)/python -m tests.faults.database_down 30
+	$(BIN)/python -m tests.faults.full_disk
+	$(BIN)/python -m tests.faults.slow_mail 2
 
 check: format lint types imports test  ## Everything that must pass before a commit
 

@@ -358,3 +358,20 @@ async def test_a_slow_server_does_not_stop_the_loop(
     beating.cancel()
     # The tutorial's handler would stop it for the whole 2.7 seconds.
     assert max(gaps) < 1.0
+
+
+async def test_nothing_is_dropped_however_long_the_server_is_away(
+    mailer: Mailer,
+    mail_server: MailServer,
+    happen: Happen,
+    session: AsyncSession,
+    database: Database,
+) -> None:
+    await mail_server.stop()
+    await happen("aaaa", "bbbb")
+    for _ in range(20):  # more than a day of tries
+        assert await mailer.send_due() == 0
+        await make_due(database)
+    assert {row.state for row in await alerts(session)} == {"waiting"}
+    await mail_server.start()
+    assert await mailer.send_due() == 2
