@@ -18,7 +18,8 @@ class Body(QuartBody):
     announcement or by count, and 408 after `timeout` seconds spent waiting for the client; nothing
     is raised before something reads. Both are also in force for a body that is iterated. At most
     `READ_AHEAD` bytes and one message wait unread, unless the whole is awaited; then no more than
-    the limit and one message. What comes after a 413 is thrown away as it arrives."""
+    the limit and one message. What comes after a 413 is thrown away as it arrives.
+    """
 
     def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
         super().__init__(None, None)  # the limit is judged here, when something reads

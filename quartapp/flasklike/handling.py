@@ -32,7 +32,8 @@ class RequestHandling(Quart):
 
     Whatever fails from the opening of the session on goes through the error handlers, or
     `handle_exception`; the teardown functions get the error that was not handled by a handler of
-    its own (unless `should_ignore_error`), and every way out of a request leads through them."""
+    its own (unless `should_ignore_error`), and every way out of a request leads through them.
+    """
 
     async def handle_request(self, request: QuartRequest) -> ResponseTypes:
         """Answer *request*.

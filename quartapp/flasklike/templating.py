@@ -2,7 +2,8 @@
 
 An asynchronous environment awaits every expression, which is most of the cost of a page; here what
 a template shows is loaded before. An application that sets ``jinja_options["enable_async"]`` is
-rendered asynchronously all the same."""
+rendered asynchronously all the same.
+"""
 
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,8 @@ def default_context() -> dict[str, Any]:
     """`g` and `request` themselves instead of their proxies.
 
     The session stays a proxy: that a template reads it is an access, and the answer varies by
-    cookie."""
+    cookie.
+    """
     context: dict[str, Any] = {}
     app_context = _cv_app.get(None)
     if app_context is not None:

@@ -3,7 +3,8 @@ not.
 
 `asyncio`'s executor loses three things an application relies on: a StopIteration leaves the
 awaiting task hanging, `sys.exc_info()` is empty in an error handler, and a cancelled await goes on
-while the thread still runs. None of them is lost here."""
+while the thread still runs. None of them is lost here.
+"""
 
 import asyncio
 import inspect

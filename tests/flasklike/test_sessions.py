@@ -1,0 +1,69 @@
+from typing import Any
+
+import flask
+import pytest
+from quart import session
+
+from quartapp.flasklike import App
+
+
+async def test_writes_the_cookie_that_flask_writes_and_reads_it() -> None:
+    oracle = flask.Flask("oracle")
+    app = App("subject")
+    oracle.secret_key = app.secret_key = "secret"
+
+    def put() -> str:
+        flask.session.update(b=[1], a="é")
+        flask.session.permanent = True
+        return ""
+
+    oracle.add_url_rule("/", view_func=put)
+
+    @app.get("/")
+    async def read() -> Any:
+        return dict(session)
+
+    @app.get("/put")
+    async def write() -> str:
+        session.update(b=[1], a="é")
+        session.permanent = True
+        return ""
+
+    theirs = oracle.test_client().get("/").headers["Set-Cookie"].split(";")[0]
+    ours = (await app.test_client().get("/put")).headers["Set-Cookie"].split(";")[0]
+    assert ours.split(".")[0] == theirs.split(".")[0]
+    response = await app.test_client().get("/", headers={"Cookie": theirs})
+    assert await response.get_json() == {"_permanent": True, "a": "é", "b": [1]}
+
+
+async def test_a_new_key_is_used_at_once_and_the_old_one_as_a_fallback() -> None:
+    app = App("keys")
+    app.secret_key = "old"
+
+    @app.get("/")
+    async def count() -> str:
+        session["n"] = session.get("n", 0) + 1
+        return str(session["n"])
+
+    client = app.test_client()
+    await client.get("/")
+    app.secret_key = "new"
+    app.config["SECRET_KEY_FALLBACKS"] = ["old"]
+    assert await (await client.get("/")).get_data() == b"2"
+    app.config["SECRET_KEY_FALLBACKS"] = None
+    assert await (await client.get("/")).get_data() == b"3"
+    app.secret_key = "unknown"
+    assert await (await client.get("/")).get_data() == b"1"
+
+
+async def test_without_a_key_writing_fails() -> None:
+    app = App("keyless")
+    app.testing = True
+
+    @app.get("/")
+    async def write() -> str:
+        session["a"] = 1
+        return ""
+
+    with pytest.raises(RuntimeError, match="no secret key was set"):
+        await app.test_client().get("/")
