@@ -18,6 +18,7 @@ from quartapp.reporting.fingerprint import fingerprint as fingerprint_of
 from quartapp.reporting.harvest import Harvest
 from quartapp.reporting.places import Places
 from quartapp.reporting.report import (
+    MAX_BYTES,
     Context,
     ExceptionInfo,
     Frame,
@@ -92,6 +93,7 @@ class _Draft:
         self._record = subject if isinstance(subject, logging.LogRecord) else None
         self._texts: list[str] = []
         self._source: list[str] = []
+        self._room = MAX_BYTES
         self._harvest = Harvest()
         error = exception_of(subject)
         self._exceptions = [self._read(*link) for link in chain(error)] if error else []
@@ -123,9 +125,11 @@ class _Draft:
         notes = notes_of(error)
         self._texts += [message_of(error), *notes]
         walked, left_out = shortened(calls(error.__traceback__))
-        frames = tuple([self._frame(call.tb_frame, call.tb_lineno) for call in walked])
+        # the innermost first: should there be more locals than have room, those are shown
+        frames = [self._frame(call.tb_frame, call.tb_lineno) for call in reversed(walked)]
         return ExceptionInfo(
-            qualified(type(error)), "", relation, frames, left_out, ("",) * len(notes)
+            *(qualified(type(error)), "", relation, tuple(frames)),
+            *(left_out, ("",) * len(notes)),
         )
 
     def _frame(self, frame: FrameType, line: int) -> Frame:
@@ -147,8 +151,10 @@ class _Draft:
         names: list[str] = []
         for name, value in _locals(frame):
             self._harvest.named(name, value)
-            if len(names) < ITEMS:
-                self._texts.append(named(name, value))
+            if len(names) < ITEMS and self._room > 0:
+                text = named(name, value)
+                self._room -= min(len(text), _VALUE)
+                self._texts.append(text)
                 names.append(name)
         return names
 
@@ -179,6 +185,7 @@ class _Draft:
         message = self._take(MESSAGE)
         notes = tuple([self._take(_TEXT) for _ in info.notes])
         frames = [self._finished_frame(each) if each.in_app else each for each in info.frames]
+        frames.reverse()
         return ExceptionInfo(info.type, message, info.relation, tuple(frames), info.left_out, notes)
 
     def _finished_frame(self, frame: Frame) -> Frame:

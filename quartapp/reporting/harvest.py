@@ -17,7 +17,9 @@ from quartapp.reporting.values import as_name, attributes_of
 
 _ITEMS = 200
 _DEPTH = 4
-_SECRETS = 100
+_SECRETS = 50
+_VALUES = 2000
+"""What is read of all containers together: a body of JSON can hold any number of them."""
 _LONGEST = 1001
 """One more than is looked for whole: what is longer is looked for by its beginning."""
 
@@ -31,6 +33,7 @@ class Harvest:
 
     def __init__(self) -> None:
         self.secrets: set[str] = set()
+        self._left = _VALUES
 
     def named(self, name: str, value: object) -> None:
         """Look at a value and below it: every string in it, if the name says so."""
@@ -77,6 +80,9 @@ class Harvest:
                 self._add(base.__getitem__(value, slice(_LONGEST)).decode("utf-8", "replace"))
         elif depth > 0 and cls not in _EMPTY:
             for name, item in _inside(value, secret):
+                self._left -= 1
+                if self._left < 0:
+                    return
                 self._look(item, secret or is_secret_name(name), depth - 1)
 
 

@@ -3,6 +3,9 @@
 import re
 from functools import lru_cache
 
+HIDDEN = "[hidden]"
+"""Stands where a secret was."""
+
 _LONGEST = 200
 _WORDS = re.compile(
     "passw|passphrase|pwd|secret|token|key|auth|cookie|session|credential|csrf|xsrf|jwt|bearer|dsn"

@@ -15,8 +15,8 @@ from itertools import islice
 from typing import Any
 
 from quartapp.reporting.fingerprint import qualified
-from quartapp.reporting.names import is_secret_name
-from quartapp.reporting.scrub import HIDDEN, LONG, SHOWN, window
+from quartapp.reporting.names import HIDDEN, is_secret_name
+from quartapp.reporting.scrub import LONG, SHOWN, window
 
 ITEMS = 20
 _DEPTH = 2

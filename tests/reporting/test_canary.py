@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from quartapp.reporting import capture as capture_module
-from quartapp.reporting import harvest, names, scrub, values, wording
+from quartapp.reporting import harvest, names, scrub, shapes, values, wording
 from quartapp.reporting.capture import capture
 from quartapp.reporting.fingerprint import exception_of
 from quartapp.reporting.formatter import ScrubbingFormatter, remember
@@ -17,7 +17,8 @@ from quartapp.reporting.message import Group, Letterhead, build_message
 from quartapp.reporting.places import Places
 from quartapp.reporting.policy import Alert, Kind
 from quartapp.reporting.report import Context, Origin
-from quartapp.reporting.scrub import SHAPES, Scrubber
+from quartapp.reporting.scrub import Scrubber
+from quartapp.reporting.shapes import SHAPES, Shape
 from tests.reporting.canary import CANARY, CORE, PLANTINGS, Planted, known_secrets, leaks
 
 PLACES = Places(Path(__file__).parent)
@@ -86,8 +87,8 @@ RULES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "in base64": lambda patch: patch.setattr(scrub, "_in_base64", lambda data: []),
     "beginnings": lambda patch: patch.setattr(scrub, "_HEAD", 10**9),
     "beyond the cut": without_window,
-    "assignments": lambda patch: patch.setattr(scrub, "_assignments", unchanged),
-    "literals": lambda patch: patch.setattr(scrub, "_literals", unchanged),
+    "assignments": lambda patch: patch.setattr(shapes, "assignments", unchanged),
+    "literals": lambda patch: patch.setattr(shapes, "literals", unchanged),
     "depth": lambda patch: patch.setattr(harvest, "_DEPTH", 2),
     "fields": lambda patch: patch.setattr(harvest, "_HELD", ()),
     "objects": lambda patch: patch.setattr(harvest, "attributes_of", lambda value: {}),
@@ -111,9 +112,9 @@ def test_each_rule_is_needed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
-def test_each_shape_is_needed(shape: scrub.Shape) -> None:
+def test_each_shape_is_needed(shape: Shape) -> None:
     others = [each for each in SHAPES if each != shape]
-    assert leaking(Scrubber(known=known_secrets(), shapes=others))
+    assert leaking(Scrubber(known=known_secrets(), only=others))
 
 
 def test_what_the_settings_say_is_needed() -> None:
@@ -139,4 +140,4 @@ def test_each_part_of_the_context_is_read(field: str) -> None:
 def test_the_detector_sees_what_it_should() -> None:
     assert leaks(f"...{CANARY}...")
     assert leaks(CORE.encode().hex())
-    assert not leaks(scrub.HIDDEN)
+    assert not leaks(names.HIDDEN)

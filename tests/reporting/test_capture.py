@@ -17,9 +17,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from quartapp.reporting import capture as capture_module
 from quartapp.reporting.capture import capture
+from quartapp.reporting.names import HIDDEN
 from quartapp.reporting.places import Places
 from quartapp.reporting.report import MAX_BYTES, Context, Frame, Origin, Report
-from quartapp.reporting.scrub import HIDDEN, Scrubber
+from quartapp.reporting.scrub import Scrubber
 
 PLACES = Places(Path(__file__).parent)
 ORIGIN = Origin(release="v1.2-3-gabcdef", host="web1", worker="7", versions={"quart": "0.22"})
@@ -427,6 +428,23 @@ def test_bounds_the_frames_from_their_middle() -> None:
         (("depth", "199"),),
     ]
     assert info.frames[-1].variables == (("depth", "0"),)
+
+
+def widening(depth: int) -> None:
+    large, larger, largest = [["x" * 90] * 9] * 9, ["y" * 190] * 9, ["z" * 190] * 9
+    if not depth:
+        raise ValueError(len([*large, larger, largest]))
+    widening(depth - 1)
+
+
+def test_locals_without_room_are_those_of_the_outermost_frames() -> None:
+    frames = report_of(caught(lambda: widening(200))).exceptions[0].frames
+    shown = [bool(frame.variables) for frame in frames]
+    assert shown[-1]
+    assert not shown[10]
+    assert sum(len(value) for frame in frames for _, value in frame.variables) < MAX_BYTES + 2000
+    assert [frame.line for frame in frames[2:10]] == [frames[2].line] * 8
+    assert frames[-1].line != frames[2].line
 
 
 def test_shows_twenty_locals_and_reads_the_others_for_secrets() -> None:

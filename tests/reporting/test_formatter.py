@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from quartapp.reporting.formatter import ScrubbingFormatter, remember
+from quartapp.reporting.names import HIDDEN
 from quartapp.reporting.places import Places
 from quartapp.reporting.report import Context
-from quartapp.reporting.scrub import HIDDEN, Scrubber
+from quartapp.reporting.scrub import Scrubber
 
 TUTORIAL = "%(asctime)s %(levelname)s: %(message)s [in %(pathname)s:%(lineno)d]"
 
