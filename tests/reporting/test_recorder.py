@@ -1,0 +1,225 @@
+"""The recorder: what is written, what is counted, and what happens when it cannot write."""
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from quartapp.reporting import journal as journal_module
+from quartapp.reporting import recorder as recorder_module
+from quartapp.reporting.entries import Brief, Entry, Tick, decode
+from quartapp.reporting.journal import Journal
+from quartapp.reporting.places import Places
+from quartapp.reporting.recorder import UNKNOWN, Recorder
+from quartapp.reporting.report import Context, Origin, Report
+from quartapp.reporting.scrub import Scrubber
+from quartapp.reporting.segments import list_segments, open_segment
+
+
+class Clock:
+    now = 1_900_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def recorder(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    monkeypatch.setattr(journal_module, "_LOOK_AGAIN", 0.0)
+    return Recorder(
+        Journal(tmp_path / "journal", segment_bytes=65536),
+        places=Places(Path(__file__).parent),
+        origin=Origin(),
+        scrubber=Scrubber(),
+        clock=clock,
+    )
+
+
+def entries(recorder: Recorder) -> list[Entry]:
+    found: list[Entry] = []
+    for path in list_segments(recorder.journal.folder):
+        with open_segment(path) as reading:
+            assert reading is not None
+            found += map(decode, reading.read(0).payloads)
+    return found
+
+
+def total(recorder: Recorder) -> int:
+    return sum(1 if isinstance(entry, Report) else entry.count for entry in entries(recorder))
+
+
+def error(group: str = "a") -> ValueError:
+    made = ValueError(group)
+    made.__fingerprint__ = group  # type: ignore[attr-defined]  # documented
+    return made
+
+
+def test_five_full_reports_a_minute_and_ticks_for_the_rest(
+    recorder: Recorder, clock: Clock
+) -> None:
+    for _ in range(8):
+        recorder.record(error())
+    clock.now += 61
+    recorder.record(error())
+    assert [type(entry) for entry in entries(recorder)] == [Report] * 5 + [Tick] * 3 + [Report]
+
+
+def test_a_clock_that_is_set_back_begins_a_new_minute(recorder: Recorder, clock: Clock) -> None:
+    for _ in range(6):
+        recorder.record(error())
+    clock.now -= 3600
+    recorder.record(error())
+    assert isinstance(entries(recorder)[-1], Report)
+
+
+def test_describes_only_what_is_written_in_full(recorder: Recorder) -> None:
+    asked: list[str] = []
+
+    def describe(group: str) -> Context:
+        asked.append(group)
+        return Context(door="test")
+
+    group = recorder.record(error(), describe)
+    for _ in range(9):
+        recorder.record(error(), describe)
+    assert asked == [group] * 5
+
+
+def test_a_thousand_different_errors_are_kept_apart_and_further_ones_named(
+    recorder: Recorder, clock: Clock
+) -> None:
+    for number in range(1003):
+        recorder.record(error(f"{number}"))
+    assert [type(entry) for entry in entries(recorder)] == [Report] * 1000 + [Brief] * 3
+    clock.now += 61
+    recorder.record(error("new"))
+    assert isinstance(entries(recorder)[-1], Report)
+    assert len(recorder._windows) == 1000
+
+
+def test_only_counts_when_the_journal_is_crowded(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Journal, "is_crowded", True)
+    for _ in range(3):
+        recorder.record(error())
+    assert [type(entry) for entry in entries(recorder)] == [Brief, Tick, Tick]
+
+
+def test_owes_what_the_disk_does_not_take_and_pays_when_it_does(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Journal.append
+    monkeypatch.setattr(Journal, "append", lambda _self, _payload: False)
+    for group in ("a", "a", "b"):
+        recorder.record(error(group))
+    assert (recorder.lost_reports, recorder.owed) == (3, 3)
+    monkeypatch.setattr(Journal, "append", append)
+    recorder.record(error("c"))
+    assert (recorder.lost_reports, recorder.owed) == (3, 0)
+    assert total(recorder) == 4
+
+
+def test_owes_a_bounded_number_of_groups(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Journal, "append", lambda _self, _payload: False)
+    for number in range(1500):
+        recorder.record(error(f"{number}"))
+    assert len(recorder._owed) == 1001
+    assert recorder._owed[UNKNOWN] == 500
+
+
+def test_a_bug_of_its_own_costs_the_details_but_not_the_count(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> Report:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(recorder_module, "capture", broken)
+    group = recorder.record(error())
+    monkeypatch.setattr(recorder_module, "fingerprint", broken)
+    assert recorder.record(error()) == UNKNOWN
+    assert [entry.fingerprint for entry in entries(recorder)] == [group, UNKNOWN]
+
+
+def test_an_error_while_recording_is_recorded_briefly_and_without_end(
+    recorder: Recorder,
+) -> None:
+    def describe(_: str) -> Context:
+        recorder.record(error("inner"), describe)
+        recorder.record(error("second"), describe)
+        return Context()
+
+    recorder.record(error("outer"), describe)
+    assert [type(entry) for entry in entries(recorder)] == [Brief, Brief, Report]
+
+
+def test_listeners_hear_of_reports_that_are_in_the_journal_and_may_fail(
+    recorder: Recorder,
+) -> None:
+    heard: list[int] = []
+
+    def listener(_: Report) -> None:
+        heard.append(total(recorder))
+        raise ZeroDivisionError
+
+    recorder.listeners.append(listener)
+    for _ in range(7):
+        recorder.record(error())
+    assert heard == [1, 2, 3, 4, 5]
+    assert total(recorder) == 7
+
+
+def test_log_records_of_one_statement_are_one_group(recorder: Recorder) -> None:
+    def record(*arguments: object) -> logging.LogRecord:
+        return logging.LogRecord("app", logging.ERROR, "x.py", 1, "no %s", arguments, None, "f")
+
+    assert recorder.record(record("one")) == recorder.record(record("two"))
+    assert [getattr(entry, "message", "") for entry in entries(recorder)] == ["no one", "no two"]
+
+
+def test_a_child_owes_nothing_of_its_parents(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Journal.append
+    monkeypatch.setattr(Journal, "append", lambda _self, _payload: False)
+    recorder.record(error())
+    monkeypatch.setattr(Journal, "append", append)
+    pid = os.fork()
+    if pid == 0:
+        recorder.settle()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    recorder.settle()
+    assert total(recorder) == 1
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Tick("a" * 32 + "-1", 1_900_000_000, 3),
+        Brief("a" * 32 + "-1", 1_900_000_000, "日本\n\x00\udcff" * 90, "\\" * 900 + '"', 2),
+    ],
+)
+def test_entries_are_one_short_line_and_come_back(entry: Tick | Brief) -> None:
+    encoded = entry.encode()
+    assert len(encoded) <= (300 if isinstance(entry, Brief) else 60)
+    assert b"\n" not in encoded
+    assert b"\0" not in encoded
+    again = decode(encoded)
+    assert (again.fingerprint, again.time) == (entry.fingerprint, entry.time)
+    assert not isinstance(again, Report)
+    assert again.count == entry.count
+
+
+@pytest.mark.parametrize("line", [b"", b"x", b"[]", b'["a","b",1]', b'["a",1,2,3]', b'{"a":1}'])
+def test_other_lines_are_no_entries(line: bytes) -> None:
+    with pytest.raises(ValueError):
+        decode(line)
