@@ -64,9 +64,11 @@ async def _run(context: Context, active: BaseException | None, func: Callable[[]
     except asyncio.CancelledError as cancelled:
         raise cancelled from await _error_of(future)
     if error is not None:
+        raised_while_handling = error.__context__
         try:
             raise error
         finally:
+            error.__context__ = raised_while_handling  # not what is being handled here
             del error  # the traceback refers to this frame, which would refer back to the error
     return cast(T, result)
 

@@ -123,6 +123,26 @@ async def test_an_iterator_keeps_its_context_and_is_closed() -> None:
     assert closed.is_set()
 
 
+async def test_an_error_keeps_what_was_handled_when_it_was_raised() -> None:
+    def fail() -> None:
+        try:
+            raise KeyError("inner")
+        except KeyError:
+            raise OSError("outer")  # noqa: B904  # the context is the point
+
+    async def handle() -> None:
+        try:
+            raise ValueError("handled by the caller")
+        except ValueError:
+            await in_thread(fail)()
+
+    with pytest.raises(OSError) as caught:
+        await handle()
+    context = caught.value.__context__
+    assert isinstance(context, KeyError)
+    assert isinstance(context.__context__, ValueError)
+
+
 async def test_an_iterators_error_and_end_arrive() -> None:
     def parts() -> Iterator[str]:
         yield "one"

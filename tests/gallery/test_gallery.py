@@ -18,7 +18,7 @@ class Exchange:
 
     example: str
     request: str
-    status: str
+    status: int
     body: str = ""
     header: tuple[str, str] | None = None
     data: str = ""
@@ -27,46 +27,49 @@ class Exchange:
 
 JSON = "application/json"
 EXCHANGES = [
-    Exchange("registering", "GET /posts/2", "200 OK", "Post 2"),
-    Exchange("registering", "GET /posts/0", "400 BAD REQUEST", "counted from 1"),
-    Exchange("registering", "GET /posts/9", "404 NOT FOUND", "no such post"),
-    Exchange("registering", "GET /nowhere", "404 NOT FOUND", "no such post"),
-    Exchange("unknown_code", "POST /uploads", "507 INSUFFICIENT STORAGE", "There is no room"),
-    Exchange("generic_json", "GET /nowhere", "404 NOT FOUND", '"code": 404'),
-    Exchange("generic_json", "GET /search", "429 TOO MANY REQUESTS", header=("retry-after", "60")),
-    Exchange("generic_json", "POST /search", "405 METHOD NOT ALLOWED", '"code": 405'),
-    Exchange("generic_json", "GET /broken", "500 INTERNAL SERVER ERROR", '"code": 500'),
-    Exchange("generic_exception", "GET /", "500 INTERNAL SERVER ERROR", "not your fault"),
-    Exchange("generic_exception", "GET /nowhere", "404 NOT FOUND", "<h1>Not Found</h1>"),
-    Exchange("unhandled", "GET /asked", "500 INTERNAL SERVER ERROR", "Someone said abort"),
-    Exchange("unhandled", "GET /unexpected", "500 INTERNAL SERVER ERROR", "a ConnectionError"),
-    Exchange("custom_pages", "GET /<x>", "404 NOT FOUND", "<h1>/&lt;x&gt; is not here"),
-    Exchange("custom_pages", "GET /followers", "500 INTERNAL SERVER ERROR", "our fault"),
-    Exchange("factory", "POST /posts", "429 TOO MANY REQUESTS", "come back tomorrow"),
-    Exchange("factory", "GET /", "404 NOT FOUND", "nothing here"),
-    Exchange("blueprints", "GET /api/posts/13", "422 UNPROCESSABLE ENTITY", "rejected by api"),
-    Exchange("blueprints", "GET /post/1", "422 UNPROCESSABLE ENTITY", "rejected by pages"),
-    Exchange("blueprints", "GET /api/posts/1", "404 NOT FOUND", "a view of the API said"),
-    Exchange("blueprints", "GET /api/nowhere", "404 NOT FOUND", '"error":"Not Found"'),
-    Exchange("blueprints", "PUT /api/posts/1", "405 METHOD NOT ALLOWED", "Method Not Allowed"),
-    Exchange("blueprints", "GET /nowhere", "404 NOT FOUND", "<h1>Not Found</h1>"),
-    Exchange("json_errors", "GET /users/bob", "404 NOT FOUND", "404 Not Found: nobody is"),
-    Exchange("json_errors", "POST /users", "400 BAD REQUEST", data="{", content_type=JSON),
-    Exchange("json_errors", "POST /users", "201 CREATED", data='{"name":1}', content_type=JSON),
-    Exchange("invalid_usage", "GET /messages", "400 BAD REQUEST", "how many messages"),
-    Exchange("invalid_usage", "GET /messages?limit=999", "422 UNPROCESSABLE ENTITY", "too much"),
-    Exchange("invalid_usage", "GET /messages?limit=5", "200 OK", "5 messages"),
-    Exchange("statuses", "GET /number", "202 ACCEPTED", "accepted"),
-    Exchange("statuses", "GET /enum", "409 CONFLICT", "conflict"),
-    Exchange("statuses", "GET /headers", "200 OK", header=("x-answer", "42")),
-    Exchange("statuses", "GET /all", "202 ACCEPTED", '"queued"', ("x-queue", "mail")),
-    Exchange("statuses", "GET /made", "203 NON AUTHORITATIVE INFORMATION", "made by hand"),
-    Exchange("statuses", "POST /empty", "201 CREATED", header=("content-length", "0")),
-    Exchange("statuses", "POST /posts", "201 CREATED", '"id":7', ("location", "/posts/7")),
-    Exchange("statuses", "GET /latest", "303 SEE OTHER", header=("location", "/posts/9")),
-    Exchange("lookups", "GET /users/susan", "200 OK", "Susan says hello."),
-    Exchange("lookups", "GET /users/bob", "404 NOT FOUND", "nobody is called bob"),
-    Exchange("lookups", "GET /users/bob/created", "500 INTERNAL SERVER ERROR", "abort refuses: "),
+    Exchange("registering", "GET /posts/2", 200, "Post 2"),
+    Exchange("registering", "GET /posts/0", 400, "counted from 1"),
+    Exchange("registering", "GET /posts/9", 404, "no such post"),
+    Exchange("registering", "GET /nowhere", 404, "no such post"),
+    Exchange("unknown_code", "POST /uploads", 507, "There is no room"),
+    Exchange("generic_json", "GET /nowhere", 404, '"code": 404'),
+    Exchange("generic_json", "GET /search", 429, header=("retry-after", "60")),
+    Exchange("generic_json", "POST /search", 405, '"code": 405'),
+    Exchange("generic_json", "GET /broken", 500, '"code": 500'),
+    Exchange("generic_exception", "GET /", 500, "not your fault"),
+    Exchange("generic_exception", "GET /nowhere", 404, "<h1>Not Found</h1>"),
+    Exchange("unhandled", "GET /asked", 500, "Someone said abort"),
+    Exchange("unhandled", "GET /unexpected", 500, "a ConnectionError"),
+    Exchange("custom_pages", "GET /<x>", 404, "<h1>/&lt;x&gt; is not here"),
+    Exchange("custom_pages", "GET /followers", 500, "our fault"),
+    Exchange("factory", "POST /posts", 429, "come back tomorrow"),
+    Exchange("factory", "GET /", 404, "nothing here"),
+    Exchange("blueprints", "GET /api/posts/13", 422, "rejected by api"),
+    Exchange("blueprints", "GET /post/1", 422, "rejected by pages"),
+    Exchange("blueprints", "GET /api/posts/1", 404, "a view of the API said"),
+    Exchange("blueprints", "GET /api/nowhere", 404, '"error":"Not Found"'),
+    Exchange("blueprints", "PUT /api/posts/1", 405, "Method Not Allowed"),
+    Exchange("blueprints", "GET /nowhere", 404, "<h1>Not Found</h1>"),
+    Exchange("json_errors", "GET /users/bob", 404, "404 Not Found: nobody is"),
+    Exchange("json_errors", "POST /users", 415, data="x=1"),
+    Exchange("json_errors", "POST /users", 400, data="{", content_type=JSON),
+    Exchange("json_errors", "POST /users", 201, data='{"name":1}', content_type=JSON),
+    Exchange("invalid_usage", "GET /messages", 400, "how many messages"),
+    Exchange("invalid_usage", "GET /messages?limit=999", 422, "too much"),
+    Exchange("invalid_usage", "GET /messages?limit=5", 200, "5 messages"),
+    Exchange("statuses", "GET /number", 202, "accepted"),
+    Exchange("statuses", "GET /text", 418, "short and stout"),
+    Exchange("statuses", "GET /enum", 409, "conflict"),
+    Exchange("statuses", "GET /headers", 200, header=("x-answer", "42")),
+    Exchange("statuses", "GET /all", 202, '"queued"', ("x-queue", "mail")),
+    Exchange("statuses", "GET /made", 203, "made by hand"),
+    Exchange("statuses", "POST /empty", 201, header=("content-length", "0")),
+    Exchange("statuses", "POST /posts", 201, '"id":7', ("location", "/posts/7")),
+    Exchange("statuses", "GET /latest", 303, header=("location", "/posts/9")),
+    Exchange("statuses", "DELETE /posts/1", 204),
+    Exchange("lookups", "GET /users/susan", 200, "Susan says hello."),
+    Exchange("lookups", "GET /users/bob", 404, "nobody is called bob"),
+    Exchange("lookups", "GET /users/bob/created", 500, "abort refuses: "),
 ]
 
 
@@ -84,20 +87,20 @@ def arguments(exchange: Exchange) -> tuple[str, dict[str, Any]]:
     return path, keywords
 
 
-Answer = tuple[str, tuple[tuple[str, str], ...], bytes]
+Answer = tuple[int, tuple[tuple[str, str], ...], bytes]
 
 
 def ask_flask(exchange: Exchange) -> Answer:
     path, keywords = arguments(exchange)
     response = load(exchange.example, "on_flask").test_client().open(path, **keywords)
-    return response.status, describe_headers(response.headers), response.data
+    return response.status_code, describe_headers(response.headers), response.data
 
 
 async def ask_flasklike(exchange: Exchange) -> Answer:
     path, keywords = arguments(exchange)
     response = await load(exchange.example, "on_flasklike").test_client().open(path, **keywords)
     body = await response.get_data(as_text=False)
-    return response.status, describe_headers(response.headers), body
+    return response.status_code, describe_headers(response.headers), body
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,10 @@ class FlaskSide(Side):
             arguments["data"] = data
         else:
             arguments["input_stream"] = BytesIO(data)
-            arguments["environ_overrides"] = {"wsgi.input_terminated": True}
+            arguments["environ_overrides"] = {
+                "wsgi.input_terminated": True,
+                "HTTP_TRANSFER_ENCODING": "chunked",
+            }
         return arguments
 
 
@@ -140,7 +143,7 @@ class FlasklikeSide(Side):
         **{name: getattr(quart, name) for name in dir(quart) if not name.startswith("_")}
         | {name: getattr(flasklike, name) for name in flasklike.__all__},
         signal={name: getattr(quart, name) for name in SIGNALS},
-        session_interface=quart.sessions.SecureCookieSessionInterface,
+        session_interface=flasklike.App.session_interface.__class__,
     )
 
     def function(self, body: Callable[..., Body], *, sync: bool) -> Callable[..., Any]:
