@@ -11,7 +11,7 @@ import secrets
 from datetime import timedelta
 from typing import NamedTuple, cast
 
-from quart import Quart, current_app, request
+from quart import Quart, current_app, g, request
 from quart_auth import Action, AuthUser, QuartAuth
 from sqlalchemy.exc import OperationalError
 from werkzeug.security import check_password_hash, generate_password_hash
@@ -108,6 +108,9 @@ def visitor() -> Visitor:
 
 def visitor_id() -> str:
     """The visitor's id for an error's report, "" for nobody. Never asks the database."""
+    caller: int | None = g.get("api_caller_id")  # a program, by its token
+    if caller is not None:
+        return str(caller)
     claim = visitor().claim()
     return str(claim.user_id) if claim else ""
 

@@ -13,6 +13,7 @@ from quartapp.config import Settings
 from quartapp.database import Database
 from quartapp.flasklike import App
 from quartapp.models import Post, User
+from quartapp.reporting.report import Report
 from quartapp.testing import create_tables
 from tests.api.conftest import Answer, Caller
 
@@ -76,6 +77,17 @@ async def test_a_failed_flush_leaves_nothing_behind(
     check_failure(await susan("POST", "/api/posts", {"body": "canary"}), caplog.text)
     assert await session.scalar(select(func.count(Post.id))) == 0
     assert (await susan("GET", "/api/posts")).status == 200
+
+
+async def test_the_report_names_the_caller(
+    susan: Caller, captured_reports: list[Report], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def publish(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("quartapp.api.posts.add_post", publish)
+    await susan("POST", "/api/posts", {"body": "a"})
+    assert [report.user_id for report in captured_reports] == [str(susan.id)]
 
 
 async def test_the_database_is_gone(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from quartapp.flasklike import App
+from quartapp.database import request_session
 from quartapp.testing import PASSWORD, AddPerson, Client, LogIn
 from quartapp.web import auth
 from quartapp.web.auth import safe_destination
@@ -87,23 +87,23 @@ async def test_a_wrong_login_does_not_say_what_was_wrong(
 
 
 async def test_nobody_waits_for_a_hash_with_a_connection_in_hand(
-    app: App, client: Client, submit: Submit, monkeypatch: pytest.MonkeyPatch
+    client: Client, submit: Submit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_hand = []
 
     async def hash_password(_: str) -> str:
-        in_hand.append(app.extensions["database"].engine.pool.checkedout())
+        in_hand.append(request_session().in_transaction())
         return "nothing that any password matches"
 
     async def is_password_right(*_: object) -> bool:
-        in_hand.append(app.extensions["database"].engine.pool.checkedout())
+        in_hand.append(request_session().in_transaction())
         return False
 
     monkeypatch.setattr(auth, "hash_password", hash_password)
     monkeypatch.setattr(auth, "is_password_right", is_password_right)
     await submit(client, "/register", **SUSAN)
     await submit(client, "/login", username="susan", password=PASSWORD)
-    assert in_hand == [0, 0]
+    assert in_hand == [False, False]
 
 
 async def test_only_a_remembered_login_outlives_the_browser(
