@@ -39,8 +39,7 @@ _DETAILS = {
     413: "What you sent is larger than this server accepts.",
     415: "What you sent is of a kind that this address does not take.",
     429: "You are sending requests faster than this server takes them. Please wait a little.",
-    500: "An unexpected error has occurred. The administrator has been notified. "
-    "Sorry for the inconvenience!",
+    500: "The administrator has been notified. Sorry for the inconvenience!",
     502: "A server that this page depends on gave no proper answer. Please try again.",
     503: "The server is busy right now. Please try again in a moment.",
     504: "A server that this page depends on did not answer in time. Please try again.",
