@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
+from flask.templating import _default_template_ctx_processor
 from quart import Quart
 from quart.globals import _cv_app, _cv_request, _cv_websocket
 from quart.wrappers.base import BaseRequestWebsocket
@@ -180,6 +181,8 @@ class App(RequestHandling, WebsocketHandling, DevelopmentServer):
         context.update(default_context())
         for name in names:
             for processor in self.template_context_processors.get(name, ()):
+                if processor is _default_template_ctx_processor:
+                    continue  # every blueprint of Flask's has it; it would take a thread
                 extra: Any = await self.ensure_async(processor)()
                 context.update(extra)
         context.update(original)

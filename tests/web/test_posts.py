@@ -114,7 +114,7 @@ async def test_the_time_of_a_post_is_for_people_and_programs(
     await submit(client, "/", post="Hello")
     clock.advance(minutes=5)
     page = await text_of(await client.get("/"))
-    assert '<time datetime="2030-01-01T12:00:00Z" title="1 January 2030, 12:00 UTC">' in page
+    assert '<time datetime="2030-01-01T12:00:00+00:00" title="1 January 2030, 12:00 UTC">' in page
     assert "5 minutes ago</time>" in page
 
 

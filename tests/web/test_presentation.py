@@ -33,7 +33,7 @@ def test_a_moment_is_told_as_people_do(ago: timedelta, text: str) -> None:
 
 def test_a_moment_is_exact_for_programs() -> None:
     moment = show_moment(NOW, NOW)
-    assert (moment.iso, moment.exact) == ("2030-01-10T12:00:00Z", "10 January 2030, 12:00 UTC")
+    assert (moment.iso, moment.exact) == ("2030-01-10T12:00:00+00:00", "10 January 2030, 12:00 UTC")
 
 
 async def test_a_list_beyond_its_end_leads_back_to_the_start(app: App) -> None:
