@@ -46,7 +46,8 @@ Entry = Report | Brief | Tick
 
 
 def _cut(text: str) -> str:
-    # Control characters would take six bytes each in JSON.
+    # Of a backslash or a quote JSON makes two bytes, of a control character six.
+    text = text.replace("\\", "/").replace('"', "'")
     short = text.encode("utf-8", "replace")[:_TEXT_BYTES].decode("utf-8", "ignore")
     return "".join(character if character.isprintable() else " " for character in short)
 
