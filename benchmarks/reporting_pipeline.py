@@ -1,0 +1,192 @@
+"""What reporting costs a request: `python -m benchmarks.reporting_pipeline`.
+
+Two things are measured. First the recorder itself, on the IntegrityError of a view with 54 frames,
+with the journal on a real disk, in processor time: the first occurrence of an error and the
+repeated one. Then healthy requests to a real server, alone and beside 40 errors a second whose
+mails take a second each. Budgets: 0.3 ms in the middle and 1 ms at the 99th percentile for a new
+error, 50 us for a repeated one; at least 0.97 of the requests, and at most 1.2 times their 99th
+percentile. The second part needs a machine with nothing else to do.
+"""
+
+import argparse
+import asyncio
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from statistics import median, quantiles
+from urllib.parse import urlsplit
+
+from benchmarks.reporting_capture import integrity_error
+from quartapp.reporting.circumstances import describe
+from quartapp.reporting.journal import Journal
+from quartapp.reporting.places import Places
+from quartapp.reporting.recorder import Recorder
+from quartapp.reporting.report import Context, Origin
+from quartapp.reporting.scrub import Scrubber
+from quartapp.serving import migrate
+from quartapp.testing.server import LiveServer
+
+ROOT = Path(__file__).parents[1]
+
+MAIL_SERVER = """
+import asyncio
+from quartapp.testing.mail import MailServer
+async def main():
+    server = MailServer(delay=1 / 3)
+    await server.start()
+    print(server.port, flush=True)
+    await asyncio.sleep(3600)
+asyncio.run(main())
+"""
+
+
+class Sockets:
+    """Counts sockets and statements: while recording there are none of either."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.on = False
+        sys.addaudithook(self._hook)
+
+    def _hook(self, event: str, _: object) -> None:
+        if self.on and event.startswith(("socket.", "sqlite3.")):
+            self.events += 1
+
+
+def recording(rounds: int) -> None:
+    error = asyncio.run(integrity_error())
+    watch = Sockets()
+    with tempfile.TemporaryDirectory(dir=ROOT) as folder:
+        clock = [time.time()]
+        journal = Journal(Path(folder), max_bytes=1 << 40, reports_bytes=1 << 40)
+        recorder = Recorder(
+            journal,
+            places=Places(Path(__file__).parent),
+            origin=Origin("production", "v1", "host", "1"),
+            scrubber=Scrubber(),
+            clock=lambda: clock[0],
+        )
+        context = describe("request", lambda: "7")
+        new: list[float] = []
+        repeated: list[float] = []
+        watch.on = True
+        for number in range(rounds):
+            clock[0] += 61  # a new minute: a full report again
+            new.append(timed(recorder, error, context))
+            if number % 10 == 0:
+                for _ in range(5):
+                    timed(recorder, error, context)
+                repeated += [timed(recorder, error, context) for _ in range(50)]
+        watch.on = False
+        journal.close()
+    print(f"new error       p50 {median(new) * 1e3:6.3f} ms   p99 {last(new) * 1e3:6.3f} ms")
+    print(
+        f"repeated error  p50 {median(repeated) * 1e6:6.1f} us   p99 {last(repeated) * 1e6:6.1f} us"
+    )
+    print(f"sockets and statements while recording: {watch.events}")
+
+
+def timed(recorder: Recorder, error: BaseException, context: Context) -> float:
+    """Seconds of processor time: what is on the machine beside this must not count."""
+    began = time.thread_time()
+    recorder.record(error, lambda _: context)
+    return time.thread_time() - began
+
+
+def last(times: list[float]) -> float:
+    return quantiles(times, n=100)[-1]
+
+
+async def ask(host: str, port: int, path: str, until: float, pause: float) -> list[float]:
+    """One client that keeps its connection, and the time of each answer."""
+    times: list[float] = []
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    reader, writer = await asyncio.open_connection(host, port)
+    while time.monotonic() < until:
+        began = time.perf_counter()
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(
+            int(line.split(b":")[1])
+            for line in head.splitlines()
+            if b"content-length" in line.lower()
+        )
+        await reader.readexactly(length)
+        times.append(time.perf_counter() - began)
+        await asyncio.sleep(pause)
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return times
+
+
+async def load(url: str, seconds: float, *, errors: bool) -> tuple[float, float]:
+    """Healthy requests a second, and their 99th percentile in seconds."""
+    address = urlsplit(url)
+    assert address.hostname
+    assert address.port
+    until = time.monotonic() + seconds
+    # Paced, so that it is the waiting that is compared and not who gets the processor.
+    healthy = [ask(address.hostname, address.port, "/health", until, 0.01) for _ in range(4)]
+    failing = [ask(address.hostname, address.port, "/boom", until, 0.1) for _ in range(4)]
+    results = await asyncio.gather(*healthy, *(failing if errors else []))
+    for unused in [] if errors else failing:
+        unused.close()
+    times = [one for result in results[:4] for one in result]
+    return len(times) / seconds, last(times)
+
+
+def beside_errors(seconds: float, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        url = f"sqlite+aiosqlite:///{folder / 'bench.db'}"
+        migrate(url)
+        with subprocess.Popen(
+            [sys.executable, "-c", MAIL_SERVER], stdout=subprocess.PIPE, text=True
+        ) as mail_server:
+            assert mail_server.stdout is not None
+            environment = {
+                "SECRET_KEY": "0123456789abcdef" * 4,
+                "DATABASE_URL": url,
+                "INSTANCE_PATH": str(folder / "instance"),
+                "LOG_DIR": str(folder / "logs"),
+                "PYTHONPATH": str(ROOT),
+                "MAIL_SERVER": "127.0.0.1",
+                "MAIL_PORT": mail_server.stdout.readline().strip(),
+                "ADMINS": "ops@example.com",
+                "ERRORS_EVERY_OCCURRENCE": "true",
+            }
+            alone: list[tuple[float, float]] = []
+            beside: list[tuple[float, float]] = []
+            with LiveServer(environment, [str(ROOT / "tests" / "serve.py"), "boom"]) as server:
+                for number in range(rounds):  # in turns, so that the machine's moods are shared
+                    alone.append(asyncio.run(load(server.url, seconds, errors=False)))
+                    beside.append(asyncio.run(load(server.url, seconds, errors=True)))
+                    print(f"round {number + 1} of {rounds}", flush=True)
+            os.kill(mail_server.pid, signal.SIGKILL)
+    rates = [median(rate for rate, _ in runs) for runs in (alone, beside)]
+    p99s = [median(p99 for _, p99 in runs) for runs in (alone, beside)]
+    print(f"alone          {rates[0]:7.1f} requests/s   p99 {p99s[0] * 1e3:6.2f} ms")
+    print(f"beside errors  {rates[1]:7.1f} requests/s   p99 {p99s[1] * 1e3:6.2f} ms")
+    print(f"ratio          {rates[1] / rates[0]:7.3f}              {p99s[1] / p99s[0]:6.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=2000, help="new errors to record")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each load")
+    parser.add_argument("--loads", type=int, default=3, help="loads of each kind")
+    given = parser.parse_args()
+    print(f"Python {platform.python_version()}, {os.cpu_count()} processors")
+    recording(given.rounds)
+    beside_errors(given.seconds, given.loads)
+
+
+if __name__ == "__main__":
+    main()
