@@ -200,6 +200,20 @@ class ToolSettings(Settings):
         return data if data.get("secret_key") else {**data, "secret_key": secrets.token_hex()}
 
 
+class _DebugSwitches(BaseSettings):
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore")
+
+    flask_debug: str = ""
+    quart_debug: str = ""
+
+
+def debug_switches() -> list[str]:
+    """Those of FLASK_DEBUG and QUART_DEBUG that are on, by the rule of Flask and Quart."""
+    switches = _DebugSwitches().model_dump()
+    off = {"", "0", "false", "no"}
+    return [name.upper() for name, value in switches.items() if value.lower() not in off]
+
+
 def kept_secret_key(instance_path: Path) -> str:
     """The secret key that is kept in this folder; made at the first call (mode 0600)."""
     path = instance_path / "secret_key"

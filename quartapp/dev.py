@@ -201,7 +201,7 @@ def _run_reloader(options: Options, listener: int) -> None:
     Reloader(files, start, _say).run()
 
 
-def _environment() -> dict[str, str]:
+def _environment(*, with_ours: bool = True) -> dict[str, str]:
     """The environment of the server's process.
 
     What `quart` took from the file .env is left out: the settings read the file themselves, and
@@ -216,11 +216,12 @@ def _environment() -> dict[str, str]:
         for name, value in dotenv_values(".env").items():
             if variables.get(name) == value:
                 del variables[name]
-    return variables | ENVIRONMENT
+    return variables | ENVIRONMENT if with_ours else variables
 
 
 def _refuse_production() -> None:
-    if os.environ.get("ENVIRONMENT") == "production":  # noqa: TID251 before there are settings
+    # What stands in .env is the machine's default, which this command is there to override.
+    if _environment(with_ours=False).get("ENVIRONMENT") == "production":
         raise click.UsageError(
             "ENVIRONMENT is production, and this is the development server. Unset it, or say "
             "ENVIRONMENT=development."

@@ -22,7 +22,7 @@ from hypercorn.middleware import ProxyFixMiddleware
 from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
 
 from quartapp.app import create_app
-from quartapp.config import LocalSettings, Settings, load_settings
+from quartapp.config import LocalSettings, Settings, debug_switches, load_settings
 from quartapp.exceptions import ConfigurationError
 from quartapp.serving.workers import run_workers
 
@@ -51,6 +51,11 @@ def main(arguments: Sequence[str] = ()) -> int:
         return _refuse(str(error), EXIT_MISCONFIGURED)
     except OSError as error:
         return _refuse(_explain(error, settings), EXIT_FAILED)
+    for name in debug_switches():
+        _say(
+            f"{name} has no effect: this server has no debugger. It is in the development server,"
+            " 'make dev' or 'quart --app quartapp dev'."
+        )
     work = partial(_work, local)
     if settings.workers > 1:
         return run_workers(work, listener, settings.workers, GRACEFUL_TIMEOUT + 5)
@@ -151,8 +156,12 @@ def _has_uvloop() -> bool:
     return True
 
 
-def _refuse(sentence: str, code: int) -> int:
+def _say(sentence: str) -> None:
     print(f"quartapp: {sentence}", file=sys.stderr)  # noqa: T201 the terminal is its reader
+
+
+def _refuse(sentence: str, code: int) -> int:
+    _say(sentence)
     return code
 
 
