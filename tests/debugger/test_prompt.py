@@ -204,6 +204,8 @@ async def test_dump_and_help_print_into_the_page(failed: Site) -> None:
 
 
 async def test_the_display_hook_is_left_alone(failed: Site) -> None:
+    before = sys.displayhook
+
     await failed.run("1 + 1")
 
-    assert sys.displayhook is sys.__displayhook__
+    assert sys.displayhook is before
