@@ -4,10 +4,11 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 N      ?= 20000
 EXAMPLES ?= 100
+TWIN   := benchmarks/flask_twin/.venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev install test parity fuzz faults check format lint types imports lock seed clean
+.PHONY: help run dev install test bench parity fuzz faults check format lint types imports lock seed clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +68,16 @@ imports: $(STAMP)  ## Check who imports whom
 
 lock: $(STAMP)  ## Renew requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+
+bench: $(STAMP) $(TWIN)/.installed  ## Measure against the version on Flask (SCENARIO=index for one)
+	$(BIN)/python -m benchmarks $(if $(SCENARIO),--scenario $(SCENARIO)) $(BENCH)
+
+# The version on Flask has libraries of its own: quartapp never imports it.
+$(TWIN)/.installed: benchmarks/flask_twin/requirements.txt
+	@echo "Installing the version on Flask; this happens once."
+	@$(PYTHON) -m venv --clear $(TWIN)
+	@$(TWIN)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 seed: $(STAMP)  ## Fill the database with people and posts
 	@$(BIN)/alembic upgrade head

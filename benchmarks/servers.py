@@ -1,0 +1,159 @@
+"""The servers that are measured: each one process on a core of its own, and a login on it."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parents[1]
+TWIN_BIN = ROOT / "benchmarks" / "flask_twin" / ".venv" / "bin"
+SECRET_KEY = "benchmarks-only-0123456789abcdef0123456789"
+CORES = os.cpu_count() or 1
+
+
+def pinned(core: int) -> list[str]:
+    """A prefix that keeps a command on one core, where there are two and `taskset`."""
+    return ["taskset", "-c", str(core)] if CORES > 1 and shutil.which("taskset") else []
+
+
+class Server:
+    """A server process. `close()` ends it; also usable in a `with` statement."""
+
+    def __init__(self, name: str, database_url: str, *, threads: int = 0, **more: str) -> None:
+        self.name, self.threads = name, threads
+        self.port = _free_port()
+        self.folder = tempfile.mkdtemp(prefix="quartapp-bench-")
+        environment = os.environ | {
+            "DATABASE_URL": database_url,
+            "SECRET_KEY": SECRET_KEY,
+            "INSTANCE_PATH": f"{self.folder}/instance",
+            "LOG_DIR": f"{self.folder}/logs",
+            "COOKIE_SECURE": "false",
+            "TWIN": "tuned" if name == "flask-tuned" else "",
+            **more,
+        }
+        self.log = open(f"{self.folder}/output.txt", "w")  # noqa: SIM115 closed by close()
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            [*pinned(0), *self._command()],
+            cwd=ROOT,
+            env=environment,
+            stdout=self.log,
+            stderr=self.log,
+        )
+        self.cookie = ""
+        try:
+            self._wait()
+        except BaseException:
+            self.close()
+            raise
+        self.start_seconds = time.monotonic() - self.started
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _command(self) -> list[str]:
+        if not self.name.startswith("flask"):
+            kind = self.name.removeprefix("quartapp-")
+            return [sys.executable, "-m", "benchmarks.serve", kind, str(self.port)]
+        bind = f"127.0.0.1:{self.port}"
+        options = ["--workers", "1", "--worker-class", "gthread", "--threads", str(self.threads)]
+        options += ["--bind", bind, "--log-level", "info", "--keep-alive", "75"]
+        return [str(TWIN_BIN / "gunicorn"), *options, "benchmarks.flask_twin.twin:app"]
+
+    def _wait(self) -> None:
+        while True:
+            if self.process.poll() is not None or time.monotonic() - self.started > 60:
+                output = Path(self.log.name).read_text()[-2000:]
+                raise RuntimeError(f"{self.name} did not start:\n{output}")
+            try:
+                if self.get("/ping")[0] == 200:
+                    return
+            except OSError:
+                time.sleep(0.005)
+
+    def tree(self) -> list[psutil.Process]:
+        me = psutil.Process(self.process.pid)
+        return [me, *me.children(recursive=True)]
+
+    def cpu_seconds(self) -> float:
+        """Of the process and its children, since they started."""
+        return sum(sum(each.cpu_times()[:2]) for each in self.tree())
+
+    def memory_bytes(self) -> int:
+        """What the processes use, shared pages in proportion (PSS)."""
+        return sum(each.memory_full_info().pss for each in self.tree())
+
+    def get(self, path: str, **headers: str) -> tuple[int, str, HTTPResponse]:
+        return self.request("GET", path, None, **headers)
+
+    def request(
+        self, method: str, path: str, body: str | None, **headers: str
+    ) -> tuple[int, str, HTTPResponse]:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            names = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, names)
+            response = connection.getresponse()
+            return response.status, response.read().decode(), response
+        finally:
+            connection.close()
+
+    def submit(self, path: str, cookie: str = "", **values: str) -> tuple[int, str, str]:
+        """Look at a page with a form and send it; gives status, cookies, and what was sent."""
+        _, page, response = self.get(path, Cookie=cookie)
+        cookie = merge(cookie, response)
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+        token = found[1] if found else ""
+        body = urllib.parse.urlencode({"csrf_token": token, **values})
+        kind = "application/x-www-form-urlencoded"
+        status, _, response = self.request("POST", path, body, Cookie=cookie, Content_Type=kind)
+        return status, merge(cookie, response), body
+
+    def log_in(self) -> str:
+        """Log susan in; gives the header Cookie, also of who looked at a page since."""
+        if not self.cookie:
+            status, cookie, _ = self.submit("/login", username="susan", password="cat")
+            if status not in {302, 303}:
+                raise RuntimeError(f"{self.name}: the login was answered with {status}")
+            _, _, response = self.get("/", Cookie=cookie)
+            self.cookie = merge(cookie, response)
+        return self.cookie
+
+
+def merge(cookie: str, response: HTTPResponse) -> str:
+    """The header Cookie after a response."""
+    jar = dict(part.split("=", 1) for part in cookie.split("; ") if part)
+    for header in response.headers.get_all("Set-Cookie") or []:
+        name, _, value = header.partition(";")[0].partition("=")
+        jar[name] = value
+    return "; ".join(f"{name}={value}" for name, value in jar.items() if value)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
