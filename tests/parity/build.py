@@ -87,7 +87,6 @@ def attempt(run: Run, what: str, action: Callable[..., Any], *args: Any, **kwarg
 def make_app(spec: Spec, run: Run) -> Any:
     app_class = type("App", (run.side.app_class,), app_attributes(spec, run))
     app = app_class("parity", root_path="/nonexistent", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = None  # the defaults differ
     app.config.update(spec.config)
     if spec.session:
         app.config["SECRET_KEY"] = "not secret"

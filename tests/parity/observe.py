@@ -51,8 +51,7 @@ class JournalHandler(logging.Handler):
 
 
 def stable(text: str) -> str:
-    """The text without addresses, and without the one word that has to differ in it."""
-    return VOLATILE.sub("0x", text).replace("WSGI callable", "asynchronous generator")
+    return VOLATILE.sub("0x", text)
 
 
 def describe_error(error: BaseException | None) -> Any:

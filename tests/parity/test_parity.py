@@ -1,8 +1,10 @@
 """Some hundreds of generated applications behave as on Flask; `make parity` runs many more."""
 
+import pytest
+
 from tests.parity.campaign import campaign
 from tests.parity.compare import compare
-from tests.parity.specification import Spec
+from tests.parity.specification import Function, Hook, Scope, Spec, Step
 
 SPECIFICATIONS = 500
 
@@ -11,6 +13,13 @@ async def test_flasklike_behaves_as_flask() -> None:
     result = await campaign(range(SPECIFICATIONS))
     assert not result.failures, str(result.failures[0])
     assert result.specifications == SPECIFICATIONS
+
+
+@pytest.mark.parametrize("what", ["none", "str", "int"])
+async def test_an_after_request_function_without_a_response_fails_as_on_flask(what: str) -> None:
+    hook = Hook("after_request", Function((Step("return", what),)))
+    comparison = await compare(Spec(scopes=(Scope(hooks=(hook,)),)))
+    assert not comparison.differs, comparison.report()
 
 
 async def test_the_smallest_application_behaves_as_flask() -> None:
