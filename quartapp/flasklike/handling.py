@@ -181,8 +181,8 @@ class RequestHandling(Quart):
         try:
             response = await self.process_response(response, request_context)
             await send(request_finished, self, response=response)
-        except Exception:
-            if not from_error_handler:
+        except (Exception, asyncio.CancelledError):
+            if not from_error_handler or being_cancelled():
                 raise
             self.logger.exception("Request finalizing failed with an error while handling an error")
         return response

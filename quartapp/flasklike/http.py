@@ -9,7 +9,7 @@ from quart.asgi import ASGIHTTPConnection
 from quart.wrappers import Request as QuartRequest
 from werkzeug.exceptions import InternalServerError
 
-from quartapp.flasklike.cancellation import cancel
+from quartapp.flasklike.cancellation import as_error, being_cancelled, cancel
 from quartapp.flasklike.debugging import Debugger
 from quartapp.flasklike.responses import (
     Response,
@@ -123,6 +123,11 @@ class HTTPConnection(ASGIHTTPConnection):
             response: Any = await self.app.handle_request(request)
         except Exception as error:
             await self._let_through(error, request, send)
+            return
+        except asyncio.CancelledError as cancelled:
+            if being_cancelled():
+                raise
+            await self._let_through(as_error(cancelled), request, send)
             return
         if getattr(request.body, "timed_out", False):
             self.app.logger.warning(

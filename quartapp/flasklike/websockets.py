@@ -235,8 +235,8 @@ class WebsocketHandling(Quart):
         try:
             response = await self.postprocess_websocket(response, websocket_context)
             await send(websocket_finished, self, response=response)
-        except Exception:
-            if not from_error_handler:
+        except (Exception, asyncio.CancelledError):
+            if not from_error_handler or being_cancelled():
                 raise
             self.logger.exception(
                 "Websocket finalizing failed with an error while handling an error"

@@ -119,6 +119,17 @@ async def test_a_large_upload_goes_to_a_file_and_comes_back_whole() -> None:
     assert files == [("file", "a.bin", "application/octet-stream", content)]
 
 
+async def test_a_field_is_counted_over_all_its_parts() -> None:
+    data = (
+        b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n' + b"x" * 150_000 + b"\r\n" + END
+    )
+    messages = [data[i : i + 65536] for i in range(0, len(data), 65536)]
+    for limit, expected in ((100_000, 413), (150_000, ([("a", "x" * 150_000)], []))):
+        limits = {"max_form_memory_size": limit}
+        assert await by_us(MULTIPART, messages, {"boundary": "b"}, **limits) == expected
+        assert by_werkzeug(MULTIPART, data, {"boundary": "b"}, **limits) == expected
+
+
 async def test_the_files_of_a_refused_form_are_closed() -> None:
     opened: list[io.BytesIO] = []
 

@@ -197,6 +197,19 @@ async def test_a_stray_cancelled_error_goes_to_the_handlers() -> None:
     assert await (await app.test_client().get("/")).get_data() == b"CancelledError"
 
 
+async def test_a_stray_cancelled_error_of_a_later_function_is_unhandled() -> None:
+    app = make_app()
+    seen: list[Any] = []
+    app.add_url_rule("/", view_func=_answer("index"), endpoint="index")
+    app.teardown_request(seen.append)
+    app.after_request(failing(asyncio.CancelledError()))
+    app.register_error_handler(500, lambda e: (type(e.original_exception).__name__, 500))
+    response = await app.test_client().get("/")
+    assert response.status_code == 500
+    assert await response.get_data() == b"StrayCancelledError"
+    assert [type(error).__name__ for error in seen] == ["StrayCancelledError"]
+
+
 async def test_after_request_functions_see_one_class_of_response() -> None:
     app = make_app()
     seen: list[Any] = []
@@ -384,6 +397,8 @@ async def test_a_missing_header_is_the_applications_error(caplog: pytest.LogCapt
 
     assert (await app.test_client().get("/")).status_code == 500
     assert caplog.records[0].levelno == logging.ERROR
+    assert caplog.records[0].exc_info
+    assert repr(caplog.records[0].exc_info[1]) == "KeyError('HTTP_X_MISSING')"
 
 
 async def test_names_of_quart_are_untouched() -> None:

@@ -412,6 +412,19 @@ async def test_a_stray_cancelled_error_is_an_error(
     assert isinstance(torn_down[0].__cause__, asyncio.CancelledError)
 
 
+async def test_a_stray_cancelled_error_of_the_500_handler_is_answered(serve: Serve) -> None:
+    app, _ = make_app()
+
+    async def fail(*_: Any) -> Any:
+        raise asyncio.CancelledError
+
+    app.add_url_rule("/", view_func=fail, endpoint="index")
+    app.register_error_handler(500, fail)
+    async with serve(app) as server:
+        assert (await server.get("/")).status == 500
+        await wait_for(lambda: server.log)
+
+
 @pytest.mark.parametrize("target", [b"/?q=\xff", b"//", b"*", b"http://other/"])
 async def test_odd_request_targets_are_answered(serve: Serve, target: bytes) -> None:
     app, _ = make_app()

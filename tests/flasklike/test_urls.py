@@ -133,6 +133,11 @@ async def test_a_scheme_needs_an_external_url() -> None:
             url_for("index", _scheme="https", _external=False)
 
 
+async def test_a_scope_without_a_path_is_the_root() -> None:
+    response = await make_app().test_client().get("/", scope_base={"path": ""})
+    assert response.status_code == 200
+
+
 @pytest.mark.parametrize("query", [b"q=\xff", b"\xff"])
 async def test_a_query_that_is_not_utf8_still_finds_its_view(query: bytes) -> None:
     app = make_app()
