@@ -7,7 +7,7 @@ from quartapp.commands.tools import with_database
 from quartapp.database import Database
 from quartapp.exceptions import ConflictError
 from quartapp.identity import hash_password
-from quartapp.models.base import is_storable
+from quartapp.models.text import one_line, username_fault
 from quartapp.models.user import EMAIL_LENGTH, USERNAME_LENGTH, add_user
 
 
@@ -17,6 +17,7 @@ from quartapp.models.user import EMAIL_LENGTH, USERNAME_LENGTH, add_user
 @click.password_option(help="Asked for when it is not given.")
 def create_admin(username: str, email: str, password: str) -> None:
     """Add a person who may see the errors of this site."""
+    username = one_line(username)  # as the login page reads it
     _check(username, email)
 
     async def work(database: Database) -> None:
@@ -32,10 +33,12 @@ def create_admin(username: str, email: str, password: str) -> None:
 
 
 def _check(username: str, email: str) -> None:
-    if not username.strip() or len(username) > USERNAME_LENGTH or not is_storable(username):
+    if not 1 <= len(username) <= USERNAME_LENGTH:
         raise click.BadParameter(
             f"expected 1 to {USERNAME_LENGTH} characters", param_hint="username"
         )
+    if fault := username_fault(username):
+        raise click.BadParameter(fault, param_hint="username")
     try:
         validate_email(email, check_deliverability=False)
     except EmailNotValidError as error:

@@ -43,6 +43,7 @@ def test_a_taken_name_is_one_sentence(database: str) -> None:
         (" ", "a@example.com"),
         ("x" * 65, "a@example.com"),
         ("a\0b", "a@example.com"),
+        ("a/b", "a@example.com"),
         ("ada", "nonsense"),
     ],
 )
