@@ -125,24 +125,26 @@ class _Draft:
         notes = notes_of(error)
         self._texts += [message_of(error), *notes]
         walked, left_out = shortened(calls(error.__traceback__))
-        # the innermost first: should there be more locals than have room, those are shown
-        frames = [self._frame(call.tb_frame, call.tb_lineno) for call in reversed(walked)]
+        frames: list[Frame] = []
+        for call in reversed(walked):  # so that the innermost have room for their locals
+            code = call.tb_frame.f_code
+            name, in_app = self._places.of(code.co_filename)
+            if in_app:
+                frames.append(self._frame(name, call.tb_frame, call.tb_lineno))
+            else:
+                module = _module(call.tb_frame) if name[:1] == "<" else ""
+                frames.append(_library_frame(name, code.co_qualname, call.tb_lineno, module))
         return ExceptionInfo(
             *(qualified(type(error)), "", relation, tuple(frames)),
             *(left_out, ("",) * len(notes)),
         )
 
-    def _frame(self, frame: FrameType, line: int) -> Frame:
-        code = frame.f_code
-        name, in_app = self._places.of(code.co_filename)
-        if not in_app:
-            module = _module(frame) if name.startswith("<") else ""
-            return _library_frame(name, code.co_qualname, line, module)
-        first_line, source = around(code.co_filename, line)
+    def _frame(self, file: str, frame: FrameType, line: int) -> Frame:
+        first_line, source = around(frame.f_code.co_filename, line)
         self._source += source
         names = tuple([(name, "") for name in self._variables(frame)])
         return Frame(
-            *(name, _module(frame), code.co_qualname, line, True),
+            *(file, _module(frame), frame.f_code.co_qualname, line, True),
             *(first_line, tuple(source), names),
         )
 

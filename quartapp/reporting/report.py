@@ -205,7 +205,7 @@ def _dump_exception(info: ExceptionInfo) -> dict[str, Any]:
         "type": info.type,
         "message": info.message,
         "relation": info.relation,
-        "frames": info.frames,
+        "frames": [frame if frame.in_app else frame[:4] for frame in info.frames],
         "left_out": info.left_out,
         "notes": info.notes,
     }
@@ -254,6 +254,8 @@ def _load_exception(raw: dict[str, Any]) -> ExceptionInfo:
 
 
 def _load_frame(raw: list[Any]) -> Frame:
+    if len(raw) == 4:
+        return Frame(*raw)
     *head, source, variables = raw
     return Frame._make((*head, tuple(source), _pairs(variables)))
 

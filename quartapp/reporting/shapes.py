@@ -109,10 +109,12 @@ def assignments(joined: str) -> str:
 def _assigned(joined: str, start: int, done: int) -> tuple[re.Match[str] | None, int]:
     """What is given to the name around `start`, if it is a secret, and the end of the name."""
     end = start + len(_match(_NAME, joined, start))
+    sign = _match(_SIGN, joined, end)
+    if not sign:
+        return None, end
     before = _NAME_BEFORE.search(joined, max(done, start - 40), start)
     name = (before[0] if before else "") + joined[start:end]
-    sign = _match(_SIGN, joined, end)
-    if not sign or not is_secret_name(name) or name.lower() in _NOT_ASSIGNED:
+    if not is_secret_name(name) or name.lower() in _NOT_ASSIGNED:
         return None, end
     if name.endswith(("Error", "Exception", "Warning")):  # KeyError: 'username'
         return None, end
