@@ -15,7 +15,7 @@ from quartapp.reporting.report import (
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 pairs = st.lists(st.tuples(texts, texts), max_size=4).map(tuple)
-library_frames = st.builds(Frame, texts, texts, texts, st.integers(0, 9999))
+library_frames = st.tuples(texts, texts, texts, st.integers(0, 9999)).map(lambda head: Frame(*head))
 app_frames = st.builds(
     Frame,
     texts,
