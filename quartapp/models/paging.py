@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Select
+from sqlalchemy import Integer, Row, Select, bindparam
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from quartapp.exceptions import NotFoundError
-from quartapp.models.base import MAX_ID
+from quartapp.models.base import MAX_ID, Id
 
 MAX_PAGE = 10_000
 """A numbered page is found by counting rows; further back one gets by the links."""
@@ -38,17 +39,11 @@ class PageRequest:
             return cls(size, after=_number(args["after"], MAX_ID))
         return cls(size, page=_number(args.get("page", "1"), MAX_PAGE))
 
-    def apply(self, statement: Select[Any], key: InstrumentedAttribute[int]) -> Select[Any]:
-        """Order by the key, newest first, and take one row more than asked: it tells of a next."""
-        if self.after is not None:
-            return statement.where(key > self.after).order_by(key.asc()).limit(self.size + 1)
-        if self.before is not None:
-            return statement.where(key < self.before).order_by(key.desc()).limit(self.size + 1)
-        offset = (self.page - 1) * self.size
-        return statement.order_by(key.desc()).limit(self.size + 1).offset(offset)
-
     def collect(self, rows: Sequence[T]) -> "Page[T]":
-        """The page of what `apply` found. Raises NotFoundError for a numbered page past the end."""
+        """The page of the rows that `Pages.find` read.
+
+        Raises NotFoundError for a numbered page past the end.
+        """
         more = len(rows) > self.size
         items = list(rows[: self.size])
         if self.after is not None:
@@ -57,6 +52,41 @@ class PageRequest:
         if not items and self.before is None and self.page > 1:
             raise NotFoundError("There is no such page.")
         return Page(items, has_newer=self.before is not None or self.page > 1, has_older=more)
+
+
+class Pages:
+    """A list's statement, built once for each way to walk it: building costs more than running.
+
+    `statement` may hold bound parameters of its own.
+    """
+
+    def __init__(self, statement: Select[Any], key: InstrumentedAttribute[int]) -> None:
+        def limited(ordered: Select[Any]) -> Select[Any]:
+            return ordered.limit(bindparam("page_limit", type_=Integer))
+
+        newest, position = statement.order_by(key.desc()), bindparam("page_key", type_=Id)
+        self._after = limited(statement.where(key > position).order_by(key.asc()))
+        self._before = limited(newest.where(key < position))
+        self._numbered = limited(newest).offset(bindparam("page_offset", type_=Integer))
+        self._first = limited(newest)
+
+    async def find(
+        self, session: AsyncSession, wanted: PageRequest, **values: Any
+    ) -> Sequence[Row[Any]]:
+        """Rows ordered by the key, and one more than asked: it tells of a next."""
+        values["page_limit"] = wanted.size + 1
+        statement: Select[Any]
+        if wanted.after is not None:
+            values["page_key"], statement = wanted.after, self._after
+        elif wanted.before is not None:
+            values["page_key"], statement = wanted.before, self._before
+        elif wanted.page > 1:
+            values["page_offset"] = (wanted.page - 1) * wanted.size
+            statement = self._numbered
+        else:
+            statement = self._first
+        rows: Sequence[Row[Any]] = (await session.execute(statement, values)).all()
+        return rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,27 +2,35 @@
 
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.models.paging import Page, PageRequest
+from quartapp.models.base import Id
+from quartapp.models.paging import Page, PageRequest, Pages
 from quartapp.models.user import PROFILES, Profile, User, followers
+
+_PERSON = bindparam("person_id", type_=Id)
+
+_FOLLOWERS = select(followers.c.follower_id).where(followers.c.followed_id == _PERSON)
+_FOLLOWED = select(followers.c.followed_id).where(followers.c.follower_id == _PERSON)
+
+_ALL = Pages(PROFILES, User.id)
+_WHO_FOLLOW = Pages(PROFILES.where(User.id.in_(_FOLLOWERS)), User.id)
+_WHOM_ONE_FOLLOWS = Pages(PROFILES.where(User.id.in_(_FOLLOWED)), User.id)
 
 
 async def all_people(session: AsyncSession, wanted: PageRequest) -> Page[Profile]:
-    return await _page(session, PROFILES, wanted)
+    return await _page(session, _ALL, wanted)
 
 
 async def followers_of(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[Profile]:
     """Who follows a person."""
-    ids = select(followers.c.follower_id).where(followers.c.followed_id == user_id)
-    return await _page(session, PROFILES.where(User.id.in_(ids)), wanted)
+    return await _page(session, _WHO_FOLLOW, wanted, person_id=user_id)
 
 
 async def followed_by(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[Profile]:
     """Whom a person follows."""
-    ids = select(followers.c.followed_id).where(followers.c.follower_id == user_id)
-    return await _page(session, PROFILES.where(User.id.in_(ids)), wanted)
+    return await _page(session, _WHOM_ONE_FOLLOWS, wanted, person_id=user_id)
 
 
 async def find_email(session: AsyncSession, user_id: int) -> str | None:
@@ -31,8 +39,8 @@ async def find_email(session: AsyncSession, user_id: int) -> str | None:
 
 
 async def _page(
-    session: AsyncSession, statement: Select[Any], wanted: PageRequest
+    session: AsyncSession, pages: Pages, wanted: PageRequest, **values: Any
 ) -> Page[Profile]:
     # No viewer: whether one follows somebody is no part of a list.
-    rows = await session.execute(wanted.apply(statement, User.id), {"viewer_id": 0})
+    rows = await pages.find(session, wanted, viewer_id=0, **values)
     return wanted.collect([Profile._make(row) for row in rows])

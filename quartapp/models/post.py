@@ -1,15 +1,26 @@
 """What people write."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ForeignKey, Index, Select, String, column, delete, select, table
+from sqlalchemy import (
+    ForeignKey,
+    Index,
+    Row,
+    String,
+    bindparam,
+    column,
+    delete,
+    select,
+    table,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from quartapp.exceptions import ForbiddenError, NotFoundError
 from quartapp.models.base import MAX_ID, Base, Id, UTCDateTime, utc_now
-from quartapp.models.paging import Page, PageRequest
+from quartapp.models.paging import Page, PageRequest, Pages
 
 BODY_LENGTH = 140
 
@@ -48,19 +59,26 @@ _POSTS = select(Post.id, Post.body, Post.timestamp, Post.user_id, _USERS.c.usern
 )
 
 
+_AUTHOR = bindparam("author_id", type_=Id)
+
+_FOLLOWED = select(_FOLLOWERS.c.followed_id).where(_FOLLOWERS.c.follower_id == _AUTHOR)
+
+_TIMELINE = Pages(_POSTS.where((Post.user_id == _AUTHOR) | Post.user_id.in_(_FOLLOWED)), Post.id)
+_ALL = Pages(_POSTS, Post.id)
+_OF_ONE = Pages(_POSTS.where(Post.user_id == _AUTHOR), Post.id)
+
+
 async def timeline(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[PostRow]:
     """The posts of a person and of everyone they follow."""
-    followed = select(_FOLLOWERS.c.followed_id).where(_FOLLOWERS.c.follower_id == user_id)
-    mine = (Post.user_id == user_id) | Post.user_id.in_(followed)
-    return await _page(session, _POSTS.where(mine), wanted)
+    return _page(await _TIMELINE.find(session, wanted, author_id=user_id), wanted)
 
 
 async def all_posts(session: AsyncSession, wanted: PageRequest) -> Page[PostRow]:
-    return await _page(session, _POSTS, wanted)
+    return _page(await _ALL.find(session, wanted), wanted)
 
 
 async def posts_of(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[PostRow]:
-    return await _page(session, _POSTS.where(Post.user_id == user_id), wanted)
+    return _page(await _OF_ONE.find(session, wanted, author_id=user_id), wanted)
 
 
 async def find_post(session: AsyncSession, post_id: int) -> PostRow:
@@ -90,8 +108,5 @@ async def delete_post(session: AsyncSession, post_id: int, user_id: int) -> None
     await session.commit()
 
 
-async def _page(
-    session: AsyncSession, statement: Select[Any], wanted: PageRequest
-) -> Page[PostRow]:
-    rows = (await session.execute(wanted.apply(statement, Post.id))).all()
+def _page(rows: Sequence[Row[Any]], wanted: PageRequest) -> Page[PostRow]:
     return wanted.collect([PostRow._make(row) for row in rows])

@@ -136,6 +136,9 @@ PROFILES = select(
     .label("is_followed"),
 )
 
+_PROFILE_BY_NAME = PROFILES.where(User.username == bindparam("wanted"))
+_PROFILE_BY_ID = PROFILES.where(User.id == bindparam("wanted"))
+
 
 async def find_person(session: AsyncSession, user_id: int) -> Person | None:
     row = (await session.execute(_PERSON, {"user_id": user_id})).one_or_none()
@@ -154,12 +157,13 @@ async def find_profile(
 ) -> Profile:
     """The profile of a username or an id. Raises NotFoundError."""
     if isinstance(key, str) and is_storable(key):
-        statement = PROFILES.where(User.username == key)
+        statement = _PROFILE_BY_NAME
     elif isinstance(key, int) and 0 < key <= MAX_ID:
-        statement = PROFILES.where(User.id == key)
+        statement = _PROFILE_BY_ID
     else:
         raise NotFoundError("There is no such user.")
-    row = (await session.execute(statement, {"viewer_id": viewer_id or 0})).one_or_none()
+    values = {"viewer_id": viewer_id or 0, "wanted": key}
+    row = (await session.execute(statement, values)).one_or_none()
     if row is None:
         raise NotFoundError("There is no such user.")
     return Profile(*row)
