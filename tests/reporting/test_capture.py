@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from jinja2 import Environment, FileSystemLoader
 from sqlalchemy import ForeignKey, event
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -478,3 +479,14 @@ def test_a_failure_of_its_own_leaves_a_small_report(monkeypatch: pytest.MonkeyPa
     assert report.title == "ValueError, whose capture raised ZeroDivisionError"
     assert (report.reference, report.door, report.origin) == ("ABCD", "signal", ORIGIN)
     assert report.fingerprint
+
+
+def test_a_template_is_a_frame_of_the_application(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("<p>{{ greeting }}\n{{ person.name.first }}\n", "utf-8")
+    template = Environment(loader=FileSystemLoader(tmp_path)).get_template("page.html")
+    error = caught(lambda: template.render(greeting="Grüße", person={}, csrf_token="abcd1234"))
+    frame = innermost(report_of(error))
+    assert (frame.file, frame.line) == ("page.html", 2)
+    assert frame.source == ("<p>{{ greeting }}", "{{ person.name.first }}")
+    assert ("greeting", "'Grüße'") in frame.variables
+    assert ("csrf_token", HIDDEN) in frame.variables
