@@ -109,14 +109,14 @@ def test_the_commands_own_package_may_be_broken_too(tmp_path: Path) -> None:
         assert str(tmp_path) in broken.text
 
         server.write("quartapp/models/user.py", user)
-        server.wait_for_text("/healthz", "ok")
+        server.wait_for_text("/login", "Sign In")
 
         package = (tmp_path / "quartapp/__init__.py").read_text()
         server.write("quartapp/__init__.py", package + SYNTAX_ERROR)
-        server.wait_for_text("/healthz", "SyntaxError")
+        server.wait_for_text("/login", "SyntaxError")
 
         server.write("quartapp/__init__.py", package)
-        server.wait_for_text("/healthz", "ok")
+        server.wait_for_text("/login", "Sign In")
 
 
 def test_ctrl_c_ends_both_processes(folder: Path) -> None:
