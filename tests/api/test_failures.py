@@ -94,6 +94,8 @@ async def test_the_database_is_gone(
     app: App, susan: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
     database: Database = app.extensions["database"]
+    # Whoever holds a connection now would never close it.
+    await app.extensions["reporting"].stop()
     await database.dispose()
 
     def refuse(*_args: object, **_options: object) -> Any:

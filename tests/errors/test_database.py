@@ -70,6 +70,8 @@ async def test_the_database_gone_leaves_a_page_that_greets(
 ) -> None:
     client = await log_in("susan")
     database = app.extensions["database"]
+    # Whoever holds a connection now would never close it.
+    await app.extensions["reporting"].stop()
     await database.dispose()
 
     database.engine.sync_engine.dialect.connect = refuse

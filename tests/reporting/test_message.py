@@ -306,7 +306,7 @@ HEADERS = {
 }
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(fuzzed_alerts, fuzzed_groups, st.none() | fuzzed_reports, anything, anything)
 def test_whatever_is_in_a_report_the_mail_parses_back(
     alert: Alert, group: Group, report: Report | None, app: str, prefix: str
