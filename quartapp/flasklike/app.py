@@ -92,6 +92,7 @@ class App(RequestHandling, WebsocketHandling, DevelopmentServer):
 
     def url_for(
         self,
+        /,
         endpoint: str,
         *,
         _anchor: str | None = None,

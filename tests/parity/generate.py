@@ -220,7 +220,9 @@ class Generator:
             return "stream" if self.preserve else self.pick(tuple(STREAMS))
         if place == "after_request":
             return "response"
-        return self.pick(tuple(RETURNS) if sync else (*RETURNS, *AWAITED_RETURNS))
+        if not sync and self.chance(0.2):
+            return self.pick(tuple(AWAITED_RETURNS))
+        return self.pick(tuple(RETURNS))
 
     def request(self, scopes: Sequence[Scope]) -> Request:
         number = self.random.randrange(len(scopes))

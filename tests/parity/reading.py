@@ -31,6 +31,7 @@ READS: dict[str, Reader] = {
     "exc_info": lambda run: describe_active_error(),
     "url_for": lambda run: run.web.url_for("index"),
     "url_for external": lambda run: run.web.url_for("index", _external=True, _anchor="a b", q="é"),
+    "url_for self": lambda run: run.web.url_for("index", self="a value"),
     "url_for unknown": lambda run: run.web.url_for("nowhere", _anchor="x", _method="PUT", n=1),
     "url_for relative": lambda run: run.web.url_for(".nowhere"),
     "url_for scheme": lambda run: run.web.url_for("index", _scheme="https", _external=False),
