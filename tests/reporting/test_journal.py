@@ -13,7 +13,7 @@ import pytest
 from quartapp.reporting import journal as journal_module
 from quartapp.reporting import segments
 from quartapp.reporting.journal import Journal
-from quartapp.reporting.segments import Content, list_segments, open_segment, pack, parse
+from quartapp.reporting.segments import Content, Segment, list_segments, open_segment, pack, parse
 
 
 def read_all(folder: Path) -> list[bytes]:
@@ -209,6 +209,26 @@ def test_a_destructor_may_append_in_the_middle_of_an_append(
     monkeypatch.setattr(os, "pwrite", pwrite_with_collection)
     assert journal.append(b"outer")
     assert read_all(tmp_path) == [b"before", b"outer", b"from a destructor"]
+
+
+def test_a_destructor_may_append_between_the_look_for_room_and_the_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = small(tmp_path)
+    for _ in range(4):
+        journal.append(b"x" * 950)
+    has_room = Segment.has_room
+
+    def has_room_then_collection(self: Segment, line: bytes) -> bool:
+        monkeypatch.setattr(Segment, "has_room", has_room)
+        found = has_room(self, line)
+        journal.append(b"y" * 200)
+        return found
+
+    monkeypatch.setattr(Segment, "has_room", has_room_then_collection)
+    journal.append(b"z" * 200)
+    assert {path.stat().st_size for path in list_segments(tmp_path)} == {4096}
+    assert read_all(tmp_path)[-2:] == [b"z" * 200, b"y" * 200]
 
 
 def test_a_full_disk_is_met_a_segment_early(

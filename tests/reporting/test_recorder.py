@@ -161,6 +161,17 @@ def test_an_error_while_recording_is_recorded_briefly_and_without_end(
     assert [type(entry) for entry in entries(recorder)] == [Brief, Brief, Report]
 
 
+def test_an_error_that_records_itself_comes_to_an_end(recorder: Recorder) -> None:
+    class EndlessError(Exception):
+        @property
+        def __fingerprint__(self) -> str:
+            recorder.record(EndlessError())
+            return "endless"
+
+    recorder.record(EndlessError())
+    assert total(recorder) == 4
+
+
 def test_listeners_hear_of_reports_that_are_in_the_journal_and_may_fail(
     recorder: Recorder,
 ) -> None:
