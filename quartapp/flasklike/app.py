@@ -19,7 +19,7 @@ from quartapp.flasklike.http import HTTPConnection
 from quartapp.flasklike.requests import Request
 from quartapp.flasklike.responses import Response
 from quartapp.flasklike.sessions import SecureCookieSessionInterface
-from quartapp.flasklike.templating import Environment, default_context
+from quartapp.flasklike.templating import Environment, Loader, default_context
 from quartapp.flasklike.threads import in_thread
 from quartapp.flasklike.urls import Map, UrlMemory
 from quartapp.flasklike.websockets import Websocket, WebsocketConnection, WebsocketHandling
@@ -163,6 +163,10 @@ class App(RequestHandling, WebsocketHandling, DevelopmentServer):
         if key is not None:
             self._urls.keep(key, url)
         return url
+
+    def create_global_jinja_loader(self) -> Loader:
+        """Load templates from the application's folder, then the blueprints'."""
+        return Loader(self)
 
     def create_jinja_environment(self) -> Any:
         """The environment of the templates; they are reloaded in debug mode unless configured."""

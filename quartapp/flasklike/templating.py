@@ -8,6 +8,8 @@ rendered asynchronously all the same.
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from flask.globals import _cv_request as _flask_request
+from flask.templating import DispatchingJinjaLoader
 from flask.templating import Environment as FlaskEnvironment
 from jinja2 import Template
 from quart import current_app, has_request_context
@@ -21,6 +23,22 @@ if TYPE_CHECKING:
     from quartapp.flasklike.app import App
 
 Environment = FlaskEnvironment
+
+
+class Loader(DispatchingJinjaLoader):
+    """Flask's loader; with EXPLAIN_TEMPLATE_LOADING it also names the blueprint of the request."""
+
+    def _get_source_explained(self, environment: Any, template: str) -> Any:
+        context: Any = _cv_request.get(None)
+        if context is None:
+            return super()._get_source_explained(environment, template)
+        # Flask's explanation asks Flask's context for the request.
+        token = _flask_request.set(context)
+        try:
+            return super()._get_source_explained(environment, template)
+        finally:
+            _flask_request.reset(token)
+
 
 TemplateName = str | Template | list[str | Template]
 

@@ -147,3 +147,21 @@ async def test_without_a_secret_key_there_are_no_messages(app: App) -> None:
         assert await render_template_string("{{ get_flashed_messages() }}") == "[]"
         with pytest.raises(RuntimeError, match="secret key"):
             await flash("one")
+
+
+async def test_the_search_for_a_template_is_explained(
+    app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.config["EXPLAIN_TEMPLATE_LOADING"] = True
+    app.logger.setLevel("INFO")
+    blueprint = Blueprint("inner", "inner")
+
+    @blueprint.get("/in")
+    async def view() -> str:
+        return await render_template("missing.html")
+
+    app.register_blueprint(blueprint)
+    await app.test_client().get("/in")
+    text = caplog.records[0].getMessage()
+    assert text.startswith("Locating template 'missing.html'")
+    assert "an endpoint that belongs to the blueprint 'inner'" in text
