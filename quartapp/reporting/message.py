@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.header import Header
 from email.headerregistry import Address
 from email.headerregistry import Group as Recipients
 from email.message import EmailMessage
@@ -34,6 +35,9 @@ class _OneLine(EmailPolicy):
         line = f"{name}: {value}"
         if line.isascii() and len(line) <= _LINE and "\n" not in line:
             return f"{line}\r\n".encode()
+        if name.lower() == "subject":  # Python 3.13.0 doubles spaces where it folds such a text
+            words = Header(str(value), "utf-8", header_name=name).encode(linesep="\r\n")
+            return f"{name}: {words}\r\n".encode()
         return super().fold_binary(name, value)
 
 
