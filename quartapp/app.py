@@ -37,6 +37,7 @@ def create_app(settings: Settings | None = None) -> App:
     errors.init_app(app)
     web.init_app(app)
     api.init_app(app)
+    errors.admission.init_app(app, settings)
     reporting.init_app(app, settings, database, user_id=identity.visitor_id)
     app.after_serving(database.dispose)
     return app

@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=1024)
     proxy_hops: int = Field(default=0, ge=0, le=10)
     cookie_secure: bool | None = None
+    request_limit: int = Field(default=256, ge=0, le=100_000)
+    request_queue: int = Field(default=256, ge=0, le=100_000)
 
     instance_path: Path = Path("instance")
     database_url: str = Field(default="", validate_default=True)

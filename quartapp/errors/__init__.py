@@ -5,6 +5,7 @@ that was not written for people, and never fails itself: the last resort is a pa
 template, database or session.
 """
 
+from quartapp.errors import admission
 from quartapp.errors.handlers import init_app
 
-__all__ = ["init_app"]
+__all__ = ["admission", "init_app"]

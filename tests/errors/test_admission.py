@@ -1,0 +1,147 @@
+"""Admission: a limit, a queue, and a quick refusal beyond both."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from quartapp.app import create_app
+from quartapp.config import Settings
+from quartapp.errors.admission import Admission
+from quartapp.flasklike import App
+from quartapp.testing import create_tables
+
+
+class Work:
+    """An application whose requests end when they are told to."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+        self.go_on = asyncio.Semaphore(0)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.order.append(scope["path"])
+        await self.go_on.acquire()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+
+def start(app: Any, path: str) -> tuple[asyncio.Task[None], list[Any]]:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "path": path, "method": "GET"}
+    return asyncio.create_task(app(scope, None, send)), sent
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_requests_beyond_the_queue_are_refused_at_once() -> None:
+    work = Work()
+    app = Admission(work, limit=1, queue=1)
+    first, second, third = (start(app, f"/{number}") for number in range(3))
+    await settle()
+    assert third[0].done()
+    assert third[1][0]["status"] == 503
+    assert dict(third[1][0]["headers"])[b"retry-after"] == b"5"
+    assert work.order == ["/0"]
+    work.go_on.release()
+    work.go_on.release()
+    await asyncio.gather(first[0], second[0])
+    assert work.order == ["/0", "/1"]
+
+
+async def test_the_queue_is_served_in_order_and_its_places_are_free_again() -> None:
+    work = Work()
+    app = Admission(work, limit=2, queue=8)
+    for _ in range(2):
+        tasks = [start(app, f"/{number}")[0] for number in range(8)]
+        for _ in range(8):
+            work.go_on.release()
+        await asyncio.gather(*tasks)
+    assert work.order == [f"/{number}" for number in range(8)] * 2
+    assert app._free == 2
+
+
+async def test_who_is_cancelled_while_waiting_leaves_the_queue() -> None:
+    work = Work()
+    app = Admission(work, limit=1, queue=1)
+    first, waiting = start(app, "/0")[0], start(app, "/1")[0]
+    await settle()
+    waiting.cancel()
+    await settle()
+    last = start(app, "/2")[0]
+    work.go_on.release()
+    work.go_on.release()
+    await asyncio.gather(first, last)
+    assert work.order == ["/0", "/2"]
+
+
+async def test_a_turn_that_comes_to_someone_cancelled_goes_on_to_the_next() -> None:
+    work = Work()
+    app = Admission(work, limit=1, queue=2)
+
+    async def end_and_cancel(*arguments: Any) -> None:
+        await app(*arguments)
+        waiting.cancel()
+
+    first = start(end_and_cancel, "/0")[0]
+    await settle()
+    waiting, last = (start(app, f"/{number}")[0] for number in (1, 2))
+    await settle()
+    for _ in range(3):
+        work.go_on.release()
+    await asyncio.wait_for(asyncio.gather(first, last), 1)
+    assert work.order == ["/0", "/2"]
+    assert app._free == 1
+
+
+async def test_a_failing_request_gives_its_place_back() -> None:
+    async def fail(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    app = Admission(fail, limit=1, queue=0)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            await start(app, "/")[0]
+
+
+@pytest.fixture
+async def full(settings: Settings) -> AsyncIterator[App]:
+    """An application whose only place is taken, and which has no queue."""
+    app = create_app(settings.model_copy(update={"request_limit": 1, "request_queue": 0}))
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> str:
+        entered.set()
+        await leave.wait()
+        return "held"
+
+    app.add_url_rule("/hold", view_func=hold)
+    await create_tables(app)
+    async with app.test_app():
+        holding = asyncio.create_task(app.test_client().get("/hold"))
+        await entered.wait()
+        yield app
+        leave.set()
+        assert (await holding).status_code == 200
+
+
+async def test_a_full_application_refuses_without_a_report_and_says_that_it_lives(
+    full: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = full.test_client()
+    page = await client.get("/")
+    problem = await client.get("/api/posts")
+    assert (page.status_code, problem.status_code) == (503, 503)
+    assert page.headers["Retry-After"] == problem.headers["Retry-After"] == "5"
+    assert json.loads(await problem.get_data())["code"] == "service-unavailable"
+    assert (await client.get("/health")).status_code == 200
+    assert "expected to be 5xx since the last line: admission" in caplog.text
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
