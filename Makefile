@@ -8,7 +8,7 @@ TWIN   := benchmarks/flask_twin/.venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev install test bench parity fuzz faults check format lint types imports lock seed clean
+.PHONY: help run dev install test bench bench-growth parity fuzz faults check format lint types imports lock seed clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ lock: $(STAMP)  ## Renew requirements.lock from pyproject.toml
 
 bench: $(STAMP) $(TWIN)/.installed  ## Measure against the version on Flask (SCENARIO=index for one)
 	$(BIN)/python -m benchmarks $(if $(SCENARIO),--scenario $(SCENARIO)) $(BENCH)
+
+bench-growth: $(STAMP) $(TWIN)/.installed  ## Measure other servers, many connections and many posts
+	$(BIN)/python -m benchmarks.growth
 
 # The version on Flask has libraries of its own: quartapp never imports it.
 $(TWIN)/.installed: benchmarks/flask_twin/requirements.txt

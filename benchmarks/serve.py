@@ -28,11 +28,17 @@ async def slow_database() -> str:
     return "slept"
 
 
+async def wait() -> str:
+    await asyncio.sleep(10)
+    return "waited"
+
+
 def create(settings: Settings | None = None) -> App:
     app = create_app(settings)
     app.add_url_rule("/ping", view_func=ping)
     app.add_url_rule("/boom", view_func=boom)
     app.add_url_rule("/slow_database", view_func=slow_database)
+    app.add_url_rule("/wait", view_func=wait)
     return app
 
 
