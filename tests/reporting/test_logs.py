@@ -38,19 +38,28 @@ def test_rotates_like_the_standard_library(tmp_path: Path) -> None:
     assert not path.with_name("app.log.3").exists()
 
 
+class HesitantFile(RotatingFile):
+    """Leaves the others time between the look at the size and what follows from it."""
+
+    def _is_full(self, more: int) -> bool:
+        found = super()._is_full(more)
+        time.sleep(0.0005)
+        return found
+
+
 def test_processes_that_rotate_together_lose_no_line(tmp_path: Path) -> None:
     path = tmp_path / "app.log"
     children = []
     for name in range(4):
         if (pid := os.fork()) == 0:
-            file = RotatingFile(path, max_bytes=500, backups=500)
-            for number in range(300):
+            file = HesitantFile(path, max_bytes=100, backups=500)
+            for number in range(150):
                 file.write(b"%d %d\n" % (name, number))
             os._exit(0)
         children.append(pid)
     for pid in children:
         os.waitpid(pid, 0)
-    assert sorted(lines(path)) == sorted(f"{name} {n}" for name in range(4) for n in range(300))
+    assert sorted(lines(path)) == sorted(f"{name} {n}" for name in range(4) for n in range(150))
 
 
 def test_a_file_that_was_moved_away_is_made_anew(tmp_path: Path) -> None:
