@@ -115,21 +115,27 @@ def serve_here(
     config.include_server_header = False
     application = behind_proxies(load_settings(kind))
 
-    async def until_told() -> None:
-        started()
-        await _told_to_stop()
+    async def serve_until_told() -> None:
+        # Before the start: a signal that comes during it is heard as soon as it is over.
+        told = _listen_for_the_end()
 
-    _run(serve(application, config, shutdown_trigger=until_told))
+        async def until_told() -> None:
+            started()
+            await told.wait()
+
+        await serve(application, config, shutdown_trigger=until_told)
+
+    _run(serve_until_told())
 
 
-async def _told_to_stop() -> None:
+def _listen_for_the_end() -> asyncio.Event:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(name) is not signal.SIG_IGN:
             loop.add_signal_handler(name, told.set)
     if (master := parent_process()) is not None:
         loop.add_reader(master.sentinel, told.set)  # readable when the master has died
-    await told.wait()
+    return told
 
 
 def _work(local: bool, listener: socket.socket, started: Callable[[], None]) -> None:

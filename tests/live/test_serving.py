@@ -45,6 +45,11 @@ def test_files_are_served_whole(live_server: StartServer) -> None:
         assert "Traceback" not in server.output
 
 
+def test_a_signal_at_the_very_start_stops_it_cleanly(live_server: StartServer) -> None:
+    with live_server() as server:  # returns at the line "Running on"
+        assert server.stop(signal.SIGTERM) == 0
+
+
 def test_two_workers_serve_and_stop_cleanly(live_server: StartServer) -> None:
     with live_server(WORKERS="2") as server:
         assert httpx.get(f"{server.url}/ready").status_code == 200
