@@ -39,6 +39,7 @@ def create_app(settings: Settings | None = None) -> App:
     api.init_app(app)
     errors.admission.init_app(app, settings)
     reporting.init_app(app, settings, database, user_id=identity.visitor_id)
+    app.before_serving(database.warm_up)
     app.after_serving(database.dispose)
     return app
 

@@ -1,11 +1,14 @@
 """The engine and its pool, on SQLite through aiosqlite or on PostgreSQL through asyncpg."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -19,6 +22,11 @@ from quartapp.database.onehop import DRIVER
 
 POOL_TIMEOUT = 5.0
 """Seconds that a request waits for a connection before it is answered with 503."""
+
+WARM_UP = 2.0
+"""Seconds that a start spends on opening connections beforehand."""
+
+_logger = logging.getLogger(__name__)
 
 BEGIN_WRITE = {"quartapp_write": True}
 """Execution option of a connection whose transactions take SQLite's write lock at their start."""
@@ -48,6 +56,7 @@ class Database:
             # A connection that the server closed is replaced before a request meets it.
             options["pool_pre_ping"] = True
         # Parameters hold what people typed: they stay out of every message and log.
+        self._pool_size = pool_size
         self.engine: AsyncEngine = create_async_engine(
             self.url.set(drivername=DRIVER) if self.is_sqlite else self.url,
             hide_parameters=True,
@@ -79,6 +88,21 @@ class Database:
         """Ask the database for a sign of life; raises SQLAlchemy's or the driver's error."""
         async with self.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
+
+    async def warm_up(self) -> None:
+        """Open the pool's connections, so that the first requests need not wait for them.
+
+        Takes WARM_UP seconds at most, and raises nothing: an application starts without its
+        database too, and connects when there is one.
+        """
+        try:
+            async with asyncio.timeout(WARM_UP), AsyncExitStack() as stack:
+                for _ in range(self._pool_size):
+                    connection = self.engine.connect()
+                    await stack.enter_async_context(connection)
+        except (SQLAlchemyError, OSError) as error:
+            # TimeoutError is an OSError.
+            _logger.warning("The database did not answer at the start: %s", type(error).__name__)
 
     async def dispose(self) -> None:
         await self.engine.dispose()

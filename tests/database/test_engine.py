@@ -2,10 +2,12 @@
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import QueuePool
 
 from quartapp.database import Database
 from quartapp.models import Base, User
@@ -82,3 +84,20 @@ async def test_sessions_share_a_database_in_memory(url: str) -> None:
         assert (await session.execute(text("SELECT * FROM sqlite_master"))).all() == []
     await database.dispose()
     await other.dispose()
+
+
+async def test_warming_up_opens_the_pool_and_gives_it_back(each_database_url: str) -> None:
+    database = Database(each_database_url, pool_size=3)
+    await database.warm_up()
+    pool = cast(QueuePool, database.engine.sync_engine.pool)
+    assert (pool.checkedin(), pool.checkedout()) == (3, 0)
+    await database.dispose()
+
+
+async def test_warming_up_survives_a_database_that_is_away(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    await database.warm_up()
+    assert "did not answer at the start" in caplog.text
+    await database.dispose()
