@@ -339,6 +339,8 @@ async def test_an_error_in_a_streamed_body_breaks_the_connection(
         answer = await server.get("/")
         await wait_for(lambda: server.log)
         assert len(server.log) == 1
+        assert server.log[0].exc_info
+        assert server.log[0].exc_info[1] is error
     assert (answer.body, answer.whole) == (b"some", False)
 
 
@@ -491,3 +493,25 @@ async def test_a_server_can_always_hand_over_an_unread_body(kind: str) -> None:
         except ValueError:
             queue.put_nowait({"type": "http.disconnect"})
     feeding.cancel()
+
+
+async def test_the_servers_task_is_not_left_cancelled_when_the_client_leaves() -> None:
+    app, torn_down = make_app()
+
+    @app.get("/")
+    async def index() -> str:
+        await asyncio.sleep(10)
+        return "never"
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        raise AssertionError("nobody is there")
+
+    connection: Any = app.test_client().request("/")
+    await app(connection.scope, receive, send)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+    assert [type(error) for error in torn_down] == [asyncio.CancelledError]
