@@ -51,3 +51,7 @@ async def slow() -> str:
 
 async def scheme() -> str:
     return request.scheme
+
+
+async def failing_name(name: str) -> str:
+    raise RuntimeError(f"canary in {name}")

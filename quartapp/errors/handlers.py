@@ -2,7 +2,16 @@
 
 import logging
 
-from quart import Quart, Response, current_app, flash, has_request_context, jsonify, request
+from quart import (
+    Quart,
+    Response,
+    current_app,
+    flash,
+    has_request_context,
+    has_websocket_context,
+    jsonify,
+    request,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -61,8 +70,11 @@ def init_app(app: Quart) -> None:
 
 def note_reference(record: logging.LogRecord) -> bool:
     """Let an error in the log carry the reference that the client is shown (a logging filter)."""
-    if record.levelno >= logging.ERROR and has_request_context() and isinstance(record.args, tuple):
-        record.msg = f"{record.msg} [reference %s]"
+    in_request = has_request_context() or has_websocket_context()
+    if record.levelno >= logging.ERROR and in_request and isinstance(record.args, tuple):
+        # Without arguments a message is taken as it is, percent signs included.
+        text = str(record.msg) if record.args else str(record.msg).replace("%", "%%")
+        record.msg = f"{text} [reference %s]"
         record.args = (*record.args, error_reference())
     return True
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from http import HTTPStatus
 
-from quart import Response, current_app, request
+from quart import Response, current_app, has_request_context, request
 
 from quartapp.flasklike import render_template
 from quartapp.reporting.reference import error_reference
@@ -69,7 +69,12 @@ def describe(status: int, detail: str | None = None, **more: object) -> ClientEr
 
 
 def wants_json() -> bool:
-    """Whether the client is a program: by the path, else by what it accepts before HTML."""
+    """Whether the client is a program: by the path, else by what it accepts before HTML.
+
+    Who opens a WebSocket always is one.
+    """
+    if not has_request_context():
+        return True
     if request.path == "/api" or request.path.startswith("/api/"):
         return True
     accept = request.accept_mimetypes

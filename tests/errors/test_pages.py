@@ -1,16 +1,19 @@
 """What a client sees when things fail: the page, the JSON, and nothing of the inside."""
 
 import json
+import logging
 import re
 from typing import NoReturn
 
 import pytest
 from quart import abort
+from quart.testing.connections import WebsocketResponseError
 
 from quartapp.errors.responses import describe
 from quartapp.exceptions import ForbiddenError, NotFoundError, QuartappError
 from quartapp.flasklike import App
 from quartapp.testing import Client, LogIn
+from tests import boom
 
 NAMED = [400, 401, 403, 404, 405, 413, 415, 429, 500, 502, 503, 504]
 OTHERS = [406, 408, 409, 410, 411, 412, 414, 416, 417, 418, 422, 423, 424, 428, 431, 451, 501, 505]
@@ -121,3 +124,30 @@ async def test_a_domain_error_without_a_status_is_recorded_and_says_nothing(
     assert response.status_code == 500
     assert "canary" not in await response.get_data(as_text=True)
     assert "canary" in caplog.text
+
+
+async def test_a_websocket_that_fails_is_refused_with_json_and_one_record(
+    app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def view() -> NoReturn:
+        raise RuntimeError("canary")
+
+    app.add_websocket("/ws", view_func=view)
+    with pytest.raises(WebsocketResponseError) as caught:
+        async with app.test_client().websocket("/ws") as connection:
+            await connection.receive()
+    problem = json.loads(await caught.value.response.get_data())
+    assert (problem["status"], problem["code"]) == (500, "internal-server-error")
+    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(errors) == 1
+
+
+@pytest.mark.parametrize("path", ["/boom/100%25", "/boom/%25s%25d"])
+async def test_a_percent_sign_in_the_address_disturbs_no_log(
+    app: App, client: Client, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    app.add_url_rule("/boom/<name>", view_func=boom.failing_name)
+    assert (await client.get(path)).status_code == 500
+    errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(errors) == 1
+    assert errors[0].startswith(f"Exception on {path.replace('%25', '%')} [GET] [reference ")
