@@ -98,8 +98,7 @@ def _internal_error(_error: Exception) -> tuple[str, int]:
     return _error_page(
         500,
         "An unexpected error has occurred",
-        "An unexpected error has occurred. The administrator has been notified. "
-        "Sorry for the inconvenience!",
+        "The administrator has been notified. Sorry for the inconvenience!",
     )
 
 
