@@ -27,6 +27,8 @@ LAST_SEEN_EVERY = timedelta(minutes=1)
 
 REMEMBER_FOR = timedelta(days=365)
 
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
 # Blueprints that answer everybody alike, or find out themselves who calls.
 _IMPERSONAL = frozenset({"api", "avatars", "health"})
 
@@ -75,12 +77,21 @@ class Visitor(AuthUser):
         claim = self.claim()
         if claim is None:
             return None
-        person = await find_person(request_session(), claim.user_id)
+        person = await _find(claim.user_id)
         if person is None or person.login_epoch != claim.login_epoch:
             self._auth_id = None
             return None
         self.person = person
         return person
+
+
+async def _find(user_id: int) -> Person | None:
+    if request.method in _SAFE_METHODS:
+        return await find_person(request_session(), user_id)
+    # A session of its own, which only reads: the request's would take SQLite's write lock here,
+    # and make writers wait for each other twice.
+    async with current_database().session(write=False) as session:
+        return await find_person(session, user_id)
 
 
 class _Auth(QuartAuth):
