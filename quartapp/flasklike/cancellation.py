@@ -25,6 +25,18 @@ def as_error(cancelled: asyncio.CancelledError) -> StrayCancelledError:
     return error
 
 
+def settle(requests: int) -> None:
+    """Forget requests to end the current task, beyond so many, that were answered otherwise.
+
+    To be called when the application has given an answer or an error: before Python 3.13 a
+    TaskGroup whose member fails while the group is being left asks its task to end, and does not
+    take that back.
+    """
+    task = asyncio.current_task()
+    while task is not None and task.cancelling() > requests:
+        task.uncancel()
+
+
 async def cancel(task: asyncio.Task[Any]) -> None:
     """Cancel *task* and return when it has ended, however it did."""
     task.cancel()

@@ -9,7 +9,7 @@ from quart.asgi import ASGIHTTPConnection
 from quart.wrappers import Request as QuartRequest
 from werkzeug.exceptions import InternalServerError
 
-from quartapp.flasklike.cancellation import as_error, being_cancelled, cancel
+from quartapp.flasklike.cancellation import as_error, being_cancelled, cancel, settle
 from quartapp.flasklike.debugging import Debugger
 from quartapp.flasklike.responses import (
     Response,
@@ -121,7 +121,9 @@ class HTTPConnection(ASGIHTTPConnection):
     async def _respond(self, request: Any, send: ASGISendCallable) -> None:
         try:
             response: Any = await self.app.handle_request(request)
+            settle(self._left)
         except Exception as error:
+            settle(self._left)
             await self._let_through(error, request, send)
             return
         except asyncio.CancelledError as cancelled:

@@ -82,8 +82,6 @@ async def end_connections(admin: URL, name: str, until: float) -> None:
 
 
 async def run(url: str, folder: Path, seconds: float, admin: URL | None = None) -> bool:
-    logging.getLogger("quartapp.reporting").setLevel(logging.CRITICAL)
-    logging.getLogger("sqlalchemy").setLevel(logging.CRITICAL)
     database = Database(url)
     async with database.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
@@ -128,6 +126,8 @@ async def with_postgresql(seconds: float, folder: Path, address: str) -> bool:
 
 
 def main() -> int:
+    logging.getLogger("quartapp.reporting").setLevel(logging.CRITICAL)
+    logging.getLogger("sqlalchemy").setLevel(logging.CRITICAL)
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

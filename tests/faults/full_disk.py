@@ -52,7 +52,6 @@ async def counted(database: Database) -> int:
 
 
 async def run(folder: Path, disk: Path) -> bool:
-    logging.getLogger("quartapp.reporting").setLevel(logging.CRITICAL)
     database = Database(f"sqlite+aiosqlite:///{folder / 'full.db'}")
     async with database.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
@@ -105,6 +104,7 @@ def in_tmpfs() -> bool:
 
 
 def main() -> int:
+    logging.getLogger("quartapp.reporting").setLevel(logging.CRITICAL)
     try:
         held = in_tmpfs()
     except CannotMountError as error:

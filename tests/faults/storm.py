@@ -57,7 +57,6 @@ def error(number: int, groups: int) -> ValueError:
 
 
 async def storm(folder: Path, errors: int, groups: int) -> Outcome:
-    logging.getLogger("quartapp.reporting").setLevel(logging.CRITICAL)
     database = Database(f"sqlite+aiosqlite:///{folder / 'storm.db'}")
     async with database.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
@@ -120,6 +119,7 @@ def run(errors: int, groups: int) -> Outcome:
 
 
 def main() -> int:
+    logging.getLogger("quartapp.reporting").setLevel(logging.CRITICAL)
     one, distinct = (int(argument) for argument in (sys.argv[1:] or ["1000000", "100000"]))
     outcomes = [run(one, 1), run(distinct, distinct)]
     for outcome in outcomes:

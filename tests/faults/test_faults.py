@@ -1,11 +1,19 @@
 """Short versions of the proofs that `make faults` runs at length."""
 
+import logging
 import os
 from pathlib import Path
 
 import pytest
 
 from tests.faults import database_down, full_disk, kill_drainers, kill_workers, slow_mail, storm
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """What the proofs break on purpose is not worth a line; the levels are restored."""
+    caplog.set_level(logging.CRITICAL, "quartapp.reporting")
+    caplog.set_level(logging.CRITICAL, "sqlalchemy")
 
 
 @pytest.mark.timeout(120)
