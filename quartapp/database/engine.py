@@ -62,10 +62,9 @@ class Database:
             hide_parameters=True,
             **options,
         )
+        self._writing_engine = self.engine.execution_options(**BEGIN_WRITE)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._writers = async_sessionmaker(
-            self.engine.execution_options(**BEGIN_WRITE), expire_on_commit=False
-        )
+        self._writers = async_sessionmaker(self._writing_engine, expire_on_commit=False)
         if self.is_sqlite:
             sqlite.configure(self.engine, write_option="quartapp_write")
 
@@ -77,6 +76,11 @@ class Database:
         PostgreSQL needs `SELECT ... FOR UPDATE` or one UPDATE statement for the same.
         """
         return (self._writers if write else self._sessions)()
+
+    def let_write(self, session: AsyncSession, write: bool) -> None:
+        """Decide anew what `session` decided, for the transactions that this session will begin."""
+        engine = self._writing_engine if write else self.engine
+        session.sync_session.bind = engine.sync_engine
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncSession]:

@@ -102,7 +102,8 @@ class Profile(NamedTuple):
 
 
 # Rows come from tables, not entities: see `post`.
-_USERS = User.__table__.c
+_TABLE = cast(Table, User.__table__)
+_USERS = _TABLE.c
 
 _PERSON = select(
     _USERS.id, _USERS.username, _USERS.is_admin, _USERS.login_epoch, _USERS.last_seen
@@ -112,11 +113,14 @@ _CREDENTIALS = select(_USERS.id, _USERS.username, _USERS.password_hash, _USERS.l
     _USERS.username == bindparam("username")
 )
 
+# Which columns it sets follows from the parameters that it is given.
+_UPDATE = update(_TABLE).where(_USERS.id == bindparam("changed_id"))
+
 _FOLLOWED = followers.alias()
 
 
 def _number(condition: ColumnElement[bool], name: str) -> Label[int]:
-    counted = select(func.count()).where(condition).correlate(User.__table__)
+    counted = select(func.count()).where(condition).correlate(_TABLE)
     return counted.scalar_subquery().label(name)
 
 
@@ -131,7 +135,7 @@ PROFILES = select(
     _number(Post.__table__.c.user_id == _USERS.id, "post_count"),
     exists()
     .where(followers.c.followed_id == _USERS.id, followers.c.follower_id == bindparam("viewer_id"))
-    .correlate(User.__table__)
+    .correlate(_TABLE)
     .label("is_followed"),
 )
 
@@ -194,7 +198,7 @@ async def update_user(session: AsyncSession, user_id: int, **values: Any) -> Non
     for a name, whom no question beforehand can warn.
     """
     async with _one_of_a_kind(session):
-        await session.execute(update(User).where(User.id == user_id).values(**values))
+        await session.execute(_UPDATE, {"changed_id": user_id, **values})
         await session.commit()
 
 
