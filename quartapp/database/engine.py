@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from quartapp.config import async_url
-from quartapp.database import sqlite
+from quartapp.database import postgresql, sqlite
+from quartapp.database.fairness import FairPool
 from quartapp.database.onehop import DRIVER
 
 POOL_TIMEOUT = 5.0
@@ -48,13 +49,11 @@ class Database:
         options: dict[str, Any] = {
             "pool_size": pool_size,
             "max_overflow": 0,
+            "poolclass": FairPool,
             "pool_timeout": pool_timeout,
         }
         if self.is_sqlite:
             _make_folder(self.url.database)
-        else:
-            # A connection that the server closed is replaced before a request meets it.
-            options["pool_pre_ping"] = True
         # Parameters hold what people typed: they stay out of every message and log.
         self._pool_size = pool_size
         self.engine: AsyncEngine = create_async_engine(
@@ -67,6 +66,8 @@ class Database:
         self._writers = async_sessionmaker(self._writing_engine, expire_on_commit=False)
         if self.is_sqlite:
             sqlite.configure(self.engine, write_option="quartapp_write")
+        else:
+            postgresql.configure(self.engine)
 
     def session(self, *, write: bool = True) -> AsyncSession:
         """A new session, which the caller closes.
