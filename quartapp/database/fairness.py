@@ -83,4 +83,7 @@ class Line(QueueCommon[T]):
 class FairPool(AsyncAdaptedQueuePool):
     """SQLAlchemy's asyncio pool, with a `Line` in place of its queue."""
 
+    # Its logger is named after it: one below sqlalchemy.pool, not one of the application's.
+    __module__ = AsyncAdaptedQueuePool.__module__
+
     _queue_class: type[QueueCommon[ConnectionPoolEntry]] = Line

@@ -17,10 +17,11 @@ from quartapp.flasklike.development import DevelopmentServer
 from quartapp.flasklike.flashing import get_flashed_messages
 from quartapp.flasklike.handling import RequestHandling
 from quartapp.flasklike.http import HTTPConnection
+from quartapp.flasklike.rendering import Environment
 from quartapp.flasklike.requests import Request
 from quartapp.flasklike.responses import Response
 from quartapp.flasklike.sessions import SecureCookieSessionInterface
-from quartapp.flasklike.templating import Environment, Loader, default_context
+from quartapp.flasklike.templating import Loader, default_context
 from quartapp.flasklike.threads import in_thread
 from quartapp.flasklike.urls import Map, UrlMemory
 from quartapp.flasklike.websockets import Websocket, WebsocketConnection, WebsocketHandling
