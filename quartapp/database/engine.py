@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import (
 from quartapp.config import async_url
 from quartapp.database import postgresql, sqlite
 from quartapp.database.fairness import FairPool
-from quartapp.database.onehop import DRIVER
+from quartapp.database.onehop import DRIVER, WRITES
 
 POOL_TIMEOUT = 5.0
 """Seconds that a request waits for a connection before it is answered with 503."""
@@ -28,9 +28,6 @@ WARM_UP = 2.0
 """Seconds that a start spends on opening connections beforehand."""
 
 _logger = logging.getLogger(__name__)
-
-BEGIN_WRITE = {"quartapp_write": True}
-"""Execution option of a connection whose transactions take SQLite's write lock at their start."""
 
 
 class Database:
@@ -61,11 +58,11 @@ class Database:
             hide_parameters=True,
             **options,
         )
-        self._writing_engine = self.engine.execution_options(**BEGIN_WRITE)
+        self._writing_engine = self.engine.execution_options(**{WRITES: True})
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self._writers = async_sessionmaker(self._writing_engine, expire_on_commit=False)
         if self.is_sqlite:
-            sqlite.configure(self.engine, write_option="quartapp_write")
+            sqlite.configure(self.engine)
         else:
             postgresql.configure(self.engine)
 
