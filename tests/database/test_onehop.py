@@ -142,9 +142,12 @@ async def test_transactions_are_ours_again_after_autocommit(tmp_path: Path) -> N
         connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
         await connection.exec_driver_sql("CREATE TABLE things (name)")
     async with database.session() as session:
-        await session.execute(text("INSERT INTO things VALUES (1)"))
-        await session.rollback()
-        assert (await session.execute(text("SELECT * FROM things"))).all() == []
+        await session.execute(text("SELECT * FROM things"))  # takes the write lock
+        with (
+            closing(sqlite3.connect(tmp_path / "one.db", isolation_level=None, timeout=0)) as other,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            other.execute("BEGIN IMMEDIATE")
     await database.dispose()
 
 
