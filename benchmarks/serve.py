@@ -23,8 +23,11 @@ async def boom() -> str:
     raise RuntimeError("what the benchmark asks for")
 
 
+SLEEP = text("SELECT pg_sleep(0.1)")
+
+
 async def slow_database() -> str:
-    await request_session().execute(text("SELECT pg_sleep(0.1)"))
+    await request_session().execute(SLEEP)
     return "slept"
 
 

@@ -188,8 +188,11 @@ def boom() -> str:
     raise RuntimeError("what the benchmark asks for")
 
 
+SLEEP = sa.text("SELECT pg_sleep(0.1)")
+
+
 def slow_database() -> str:
-    db.session.execute(sa.text("SELECT pg_sleep(0.1)"))
+    db.session.execute(SLEEP)
     return "slept"
 
 
