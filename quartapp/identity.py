@@ -12,7 +12,15 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
-from quart import Quart, current_app, g, request
+from quart import (
+    Quart,
+    current_app,
+    g,
+    has_request_context,
+    has_websocket_context,
+    request,
+    websocket,
+)
 from quart_auth import Action, AuthUser, QuartAuth
 from sqlalchemy.exc import OperationalError
 from werkzeug.security import check_password_hash, generate_password_hash
@@ -98,6 +106,22 @@ def _serializer(keys: str | list[str], salt: str) -> Any:
 class _Auth(QuartAuth):
     user_class = Visitor
     serializer_class = staticmethod(_serializer)  # type: ignore[assignment]  # as good as a class
+
+    def load_user(self) -> AuthUser:
+        """Who the cookie says it is, read once a request."""
+        if not (has_request_context() or has_websocket_context()):
+            return self.user_class(None)
+        user: AuthUser | None = g.get(self.attribute_name)
+        if user is None:
+            user = self.resolve_user()
+            setattr(g, self.attribute_name, user)
+        return user
+
+    def load_cookie(self) -> str | None:
+        """What a genuine cookie says. Most programs and many people send none."""
+        cookies = request.cookies if has_request_context() else websocket.cookies
+        token = cookies.get(self.cookie_name or "")
+        return None if token is None else self.load_token(token)
 
 
 def init_app(app: Quart, settings: Settings) -> None:

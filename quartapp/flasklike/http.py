@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # at once would reset the connection and lose the answer.
 LINGER = 2.0
 
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
 
 class ResponseTimeoutError(TimeoutError):
     """The client did not take, or the view did not produce, the answer in RESPONSE_TIMEOUT
@@ -37,11 +39,12 @@ class ResponseTimeoutError(TimeoutError):
 class HTTPConnection(ASGIHTTPConnection):
     """Handles a request in the server's own task, beside one task that receives.
 
-    When the client leaves, the request is cancelled, wherever it is; that is logged (INFO), and the
-    teardown functions get the CancelledError. An exception the application lets through is answered
-    by `App.debugger` or with a bare 500, then raised: to the test client, or to the server, which
-    logs it. An error while the body is sent breaks the connection, so that no client takes the
-    answer for whole, and is raised too. No task is left behind.
+    The task that receives begins when the request first waits for something: one that never does
+    needs none. When the client leaves, the request is cancelled, wherever it is; that is logged
+    (INFO), and the teardown functions get the CancelledError. An exception the application lets
+    through is answered by `App.debugger` or with a bare 500, then raised: to the test client, or to
+    the server, which logs it. An error while the body is sent breaks the connection, so that no
+    client takes the answer for whole, and is raised too. No task is left behind.
     """
 
     app: "App"
@@ -51,12 +54,14 @@ class HTTPConnection(ASGIHTTPConnection):
         self._left = False
         self._ending = False
         self._failure: BaseException | None = None
+        self._receiver: asyncio.Task[None] | None = None
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         request: Any = self._create_request_from_scope(send)
         task = asyncio.current_task()
         assert task is not None, "an ASGI application runs in a task"
-        receiver = asyncio.ensure_future(self._receive(request, receive, task))
+        begin = partial(self._begin_to_receive, request, receive, task)
+        beginning = task.get_loop().call_soon(begin)
         try:
             await self._respond(request, send)
         except asyncio.CancelledError as error:
@@ -67,10 +72,11 @@ class HTTPConnection(ASGIHTTPConnection):
             self._ending = True
             if self._left:
                 task.uncancel()
-            if not request.body.complete:
-                request.body.abandon()
-                await asyncio.sleep(0)  # for the receiver to take what the server has ready
-            await cancel(receiver)
+            beginning.cancel()
+            if self._receiver is None and _may_have_body(request):
+                begin()
+            if self._receiver is not None:
+                await self._end_receiving(request.body, self._receiver)
         if self._failure is not None:
             raise self._failure
 
@@ -92,6 +98,17 @@ class HTTPConnection(ASGIHTTPConnection):
             send_push_promise=partial(self._send_push_promise, send),
             scope=self.scope,
         )
+
+    def _begin_to_receive(
+        self, request: Any, receive: ASGIReceiveCallable, task: asyncio.Task[Any]
+    ) -> None:
+        self._receiver = asyncio.ensure_future(self._receive(request, receive, task))
+
+    async def _end_receiving(self, body: Any, receiver: asyncio.Task[None]) -> None:
+        if not body.complete:
+            body.abandon()
+            await asyncio.sleep(0)  # for the receiver to take what the server has ready
+        await cancel(receiver)
 
     async def _receive(
         self, request: Any, receive: ASGIReceiveCallable, task: asyncio.Task[Any]
@@ -216,3 +233,12 @@ class HTTPConnection(ASGIHTTPConnection):
             request.method,
             exc_info=cancelled.__cause__,
         )
+
+
+def _may_have_body(request: Any) -> bool:
+    # Without either field only HTTP/2 may send one, and does not with these methods.
+    return (
+        request.method not in _BODILESS
+        or request.headers.get("Content-Length") is not None
+        or request.headers.get("Transfer-Encoding") is not None
+    )

@@ -28,6 +28,17 @@ class RequestHeaders(Headers):
             raise KeyError(f"{prefix}{name}")
         return value
 
+    def get(self, key: str, default: Any = None, type: Any = None) -> Any:  # type: ignore[override]
+        """As Werkzeug's, which makes and drops an exception for each field that is missing."""
+        wanted = key.lower()
+        for name, value in self:
+            if name.lower() == wanted:
+                try:
+                    return value if type is None else type(value)
+                except ValueError:
+                    return default
+        return default
+
 
 @lru_cache(maxsize=512)  # few names are in use; clients may invent more
 def _title(name: bytes) -> str:

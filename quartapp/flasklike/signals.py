@@ -10,6 +10,6 @@ if TYPE_CHECKING:
 
 async def send(signal: Signal, app: "Quart", **values: Any) -> None:
     """Send *signal* for *app*; synchronous receivers run in threads, one after the other."""
-    if signal.receivers:
-        wrapper: Any = app.ensure_async
-        await signal.send_async(app, _sync_wrapper=wrapper, **values)
+    if signal.receivers and not signal.is_muted:
+        for receiver in signal.receivers_for(app):
+            await app.ensure_async(receiver)(app, **values)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from quart import request
 from quart.sessions import SessionInterface
+from werkzeug.datastructures import Headers
 
 from quartapp.flasklike import App, Response, abort, stream_with_context
 from tests.flasklike.conftest import Serve
@@ -515,3 +516,45 @@ async def test_the_servers_task_is_not_left_cancelled_when_the_client_leaves() -
     assert task is not None
     assert task.cancelling() == 0
     assert [type(error) for error in torn_down] == [asyncio.CancelledError]
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "received"),
+    [
+        ("GET", {}, False),
+        ("HEAD", {}, False),
+        ("GET", {"Content-Length": "3"}, True),
+        ("GET", {"Transfer-Encoding": "chunked"}, True),
+        ("POST", {}, True),
+    ],
+)
+async def test_only_a_request_that_waits_or_has_a_body_receives(
+    method: str, headers: dict[str, str], received: bool
+) -> None:
+    """The task that receives costs a tenth of a short request."""
+    app, _ = make_app()
+    sent: list[Any] = []
+    asked = False
+
+    @app.route("/", methods=["GET", "POST"])
+    async def index() -> str:
+        return "at once"
+
+    async def receive() -> Any:
+        nonlocal asked
+        if asked:
+            await asyncio.Event().wait()
+        asked = True
+        return {"type": "http.request", "body": b"abc", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    tasks = asyncio.all_tasks()
+    connection: Any = app.test_client().request("/", method=method, headers=Headers(headers))
+    await app(connection.scope, receive, send)
+    assert sent[0]["status"] == 200
+    assert asked is received
+    await asyncio.sleep(0)
+    assert asked is received
+    assert asyncio.all_tasks() == tasks
