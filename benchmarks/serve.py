@@ -4,15 +4,18 @@ Instead of hypercorn also uvicorn or granian.
 """
 
 import asyncio
+import gc
 import sys
 
-from sqlalchemy import text
+gc.disable()  # as run.py
 
-from quartapp import serving
-from quartapp.app import create_app
-from quartapp.config import Settings, load_settings
-from quartapp.database import request_session
-from quartapp.flasklike import App
+from sqlalchemy import text  # noqa: E402
+
+from quartapp import serving  # noqa: E402
+from quartapp.app import create_app  # noqa: E402
+from quartapp.config import Settings, load_settings  # noqa: E402
+from quartapp.database import request_session  # noqa: E402
+from quartapp.flasklike import App  # noqa: E402
 
 
 async def ping() -> str:
@@ -50,10 +53,12 @@ def main(server: str, port: int) -> None:
         import uvicorn
 
         app = create(load_settings())
+        serving.collect_from_now_on()
         uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_level="warning")
     else:
         from granian.server.embed import Server
 
+        serving.collect_from_now_on()
         embedded = Server(create(load_settings()), address="127.0.0.1", port=port)
         asyncio.run(embedded.serve())
 

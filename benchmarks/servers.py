@@ -41,6 +41,8 @@ class Server:
             "TWIN": "tuned" if name == "flask-tuned" else "",
             **more,
         }
+        # Servers are started many times and installed once: bytecode is there, as it is elsewhere.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.log = open(f"{self.folder}/output.txt", "w")  # noqa: SIM115 closed by close()
         self.started = time.monotonic()
         self.process = subprocess.Popen(
