@@ -7,15 +7,16 @@ import asyncio
 import gc
 import sys
 
-gc.disable()  # as run.py
+if __name__ == "__main__":
+    gc.disable()  # as run.py
 
-from sqlalchemy import text  # noqa: E402
+from sqlalchemy import text
 
-from quartapp import serving  # noqa: E402
-from quartapp.app import create_app  # noqa: E402
-from quartapp.config import Settings, load_settings  # noqa: E402
-from quartapp.database import request_session  # noqa: E402
-from quartapp.flasklike import App  # noqa: E402
+from quartapp import serving
+from quartapp.app import create_app
+from quartapp.config import Settings, load_settings
+from quartapp.database import request_session
+from quartapp.flasklike import App
 
 
 async def ping() -> str:
