@@ -41,8 +41,11 @@ async def boom_again() -> str:
     raise error
 
 
+SLEEP = text("SELECT pg_sleep(0.1)")
+
+
 async def slow_database() -> str:
-    await request_session().execute(text("SELECT pg_sleep(0.1)"))
+    await request_session().execute(SLEEP)
     return "slept"
 
 

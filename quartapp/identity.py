@@ -8,7 +8,8 @@ which must greet a person while the database is gone.
 import asyncio
 import logging
 from datetime import timedelta
-from typing import NamedTuple, cast
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
 
 from quart import Quart, current_app, g, request
 from quart_auth import Action, AuthUser, QuartAuth
@@ -16,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from quartapp.config import Settings
-from quartapp.database import current_database, request_session
+from quartapp.database import current_database, reading_first, request_session
 from quartapp.exceptions import LoginRequiredError
 from quartapp.models.base import utc_now
 from quartapp.models.user import Person, find_person, update_user
@@ -25,8 +26,6 @@ LAST_SEEN_EVERY = timedelta(minutes=1)
 """How much of a person's presence goes unrecorded: a write at every request costs too much."""
 
 REMEMBER_FOR = timedelta(days=365)
-
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 # Blueprints that answer everybody alike, or find out themselves who calls.
 _IMPERSONAL = frozenset({"api", "avatars", "health"})
@@ -81,7 +80,8 @@ class Visitor(AuthUser):
         claim = self.claim()
         if claim is None:
             return None
-        person = await _find(claim.user_id)
+        async with reading_first() as session:
+            person = await find_person(session, claim.user_id)
         if person is None or person.login_epoch != claim.login_epoch:
             self._auth_id = None
             return None
@@ -89,17 +89,19 @@ class Visitor(AuthUser):
         return person
 
 
-async def _find(user_id: int) -> Person | None:
-    if request.method in _SAFE_METHODS:
-        return await find_person(request_session(), user_id)
-    # A session of its own, which only reads: the request's would take SQLite's write lock here,
-    # and make writers wait for each other twice.
-    async with current_database().session(write=False) as session:
-        return await find_person(session, user_id)
+@lru_cache(maxsize=8)
+def _kept_serializer(keys: str | tuple[str, ...], salt: str) -> Any:
+    return QuartAuth.serializer_class(keys, salt)
+
+
+def _serializer(keys: str | list[str], salt: str) -> Any:
+    """What signs with these keys: made once, where the extension makes one for each cookie."""
+    return _kept_serializer(keys if isinstance(keys, str) else tuple(keys), salt)
 
 
 class _Auth(QuartAuth):
     user_class = Visitor
+    serializer_class = staticmethod(_serializer)  # type: ignore[assignment]  # as good as a class
 
 
 def init_app(app: Quart, settings: Settings) -> None:
@@ -137,7 +139,7 @@ async def load_person() -> None:
     """
     if request.routing_exception is not None or request.endpoint in {None, "static"}:
         return
-    if request.blueprint in _IMPERSONAL or not visitor().is_known:
+    if request.blueprint in _IMPERSONAL:
         return
     person = await visitor().load()
     if person is not None and utc_now() - person.last_seen > LAST_SEEN_EVERY:
@@ -175,6 +177,8 @@ def rename_cookie(username: str) -> None:
     """Put another name into the login cookie, which lives as long as before."""
     person = current_person()
     claim = visitor().claim()
+    if claim is not None and claim.username == username:
+        return  # it would be the same cookie
     log_in(person.id, username, person.login_epoch, remember=claim is not None and claim.remember)
 
 

@@ -55,9 +55,12 @@ class User(UserMixin, db.Model):
         related = getattr(self, what).select().subquery()
         return db.session.scalar(sa.select(sa.func.count()).select_from(related)) or 0
 
-    def following_posts(self) -> sa.Select[tuple["Post"]]:
+    def following_posts(self, tuned: bool) -> sa.Select[tuple["Post"]]:
         """Without the tutorial's GROUP BY, which reads every post there is."""
         followed = sa.select(followers.c.followed_id).where(followers.c.follower_id == self.id)
+        if tuned:
+            authors = followed.union_all(sa.select(sa.literal(self.id)))
+            return sa.select(Post).where(Post.user_id.in_(authors))
         return sa.select(Post).where((Post.user_id == self.id) | Post.user_id.in_(followed))
 
 

@@ -79,7 +79,7 @@ def index() -> Any:
         "index.html",
         form=form,
         title="Home",
-        page=_page(current_user.following_posts(), "posts.index"),
+        page=_page(current_user.following_posts(current_app.config["TUNED"]), "posts.index"),
         own_avatar_url=url_for("avatars.avatar", user_id=current_user.id),
     )
 
@@ -188,8 +188,11 @@ def boom() -> str:
     raise RuntimeError("what the benchmark asks for")
 
 
+SLEEP = sa.text("SELECT pg_sleep(0.1)")
+
+
 def slow_database() -> str:
-    db.session.execute(sa.text("SELECT pg_sleep(0.1)"))
+    db.session.execute(SLEEP)
     return "slept"
 
 
@@ -220,10 +223,13 @@ def _show(row: Any) -> dict[str, Any]:
 def _recent(query: Any) -> Any:
     if before := request.args.get("before", type=int):
         query = query.where(Post.id < before)
-    if current_app.config["TUNED"]:
-        columns = (Post.id, Post.body, Post.timestamp, Post.user_id, User.username)
-        query = query.with_only_columns(*columns).join(User, User.id == Post.user_id)
-    return query.order_by(Post.id.desc()).limit(current_app.config["POSTS_PER_PAGE"] + 1)
+    limit = current_app.config["POSTS_PER_PAGE"] + 1
+    if not current_app.config["TUNED"]:
+        return query.order_by(Post.id.desc()).limit(limit)
+    keys = query.with_only_columns(Post.id).order_by(Post.id.desc()).limit(limit)
+    columns = (Post.id, Post.body, Post.timestamp, Post.user_id, User.username)
+    query = sa.select(*columns).join(User, User.id == Post.user_id)
+    return query.where(Post.id.in_(keys.correlate(None))).order_by(Post.id.desc())
 
 
 def _page(query: Any, endpoint: str, **values: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar, cast
 from quart import g, request
 from werkzeug.datastructures import Authorization
 
-from quartapp.database import current_database, request_session
+from quartapp.database import reading_first, request_session
 from quartapp.exceptions import InvalidCredentialsError, TokenRequiredError
 from quartapp.identity import is_password_right
 from quartapp.models.token import find_token_owner
@@ -74,7 +74,6 @@ def _authorization() -> Authorization | None:
 
 async def _authenticate() -> None:
     token = presented_token()
-    # A session of its own, which only reads: the request's might take SQLite's write lock, and
-    # keep it while a slow client sends the body.
-    async with current_database().session(write=False) as session:
+    # A writing session would take SQLite's write lock, and keep it while a slow client sends.
+    async with reading_first() as session:
         g.api_caller_id = await find_token_owner(session, token)

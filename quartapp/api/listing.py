@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field
-from quart import current_app, request, url_for
+from quart import current_app, request
 
 from quartapp.api.bodies import reply
 from quartapp.api.schemas import Listing, PageLinks, PageMeta
 from quartapp.exceptions import Fault, InvalidInputError
-from quartapp.flasklike import Response
+from quartapp.flasklike import Response, url_for
 from quartapp.models.base import MAX_ID
 from quartapp.models.paging import MAX_PAGE, Page, PageRequest
 

@@ -1,7 +1,5 @@
 """Posts: everybody's, one person's, one's own."""
 
-from quart import url_for
-
 from quartapp.api.authentication import caller_id, token_required
 from quartapp.api.blueprint import blueprint
 from quartapp.api.bodies import no_content, reply, takes
@@ -9,7 +7,7 @@ from quartapp.api.listing import reply_page, wanted_page
 from quartapp.api.openapi import answers
 from quartapp.api.schemas import NewPost, Post, PostLinks, PostList
 from quartapp.database import request_session
-from quartapp.flasklike import Response
+from quartapp.flasklike import Response, url_for
 from quartapp.models.post import PostRow, add_post, all_posts, delete_post, find_post, posts_of
 from quartapp.models.user import find_profile
 

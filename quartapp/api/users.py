@@ -1,6 +1,6 @@
 """People: registering, looking, changing oneself."""
 
-from quart import ResponseReturnValue, jsonify, request, url_for
+from quart import ResponseReturnValue, jsonify, request
 
 from quartapp.api.authentication import caller_id, token_required
 from quartapp.api.blueprint import blueprint
@@ -16,7 +16,7 @@ from quartapp.exceptions import (
     NotFoundError,
     UsernameTakenError,
 )
-from quartapp.flasklike import Response
+from quartapp.flasklike import Response, url_for
 from quartapp.identity import hash_password
 from quartapp.models.base import MAX_ID
 from quartapp.models.people import all_people, find_email

@@ -10,6 +10,7 @@ from quartapp.database.request import (
     close_request_session,
     current_database,
     init_app,
+    reading_first,
     request_session,
     rollback_request_session,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "close_request_session",
     "current_database",
     "init_app",
+    "reading_first",
     "request_session",
     "rollback_request_session",
 ]

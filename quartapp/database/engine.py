@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from quartapp.config import async_url
-from quartapp.database import sqlite
-from quartapp.database.onehop import DRIVER
+from quartapp.database import postgresql, sqlite
+from quartapp.database.fairness import FairPool
+from quartapp.database.onehop import DRIVER, WRITES
 
 POOL_TIMEOUT = 5.0
 """Seconds that a request waits for a connection before it is answered with 503."""
@@ -27,9 +28,6 @@ WARM_UP = 2.0
 """Seconds that a start spends on opening connections beforehand."""
 
 _logger = logging.getLogger(__name__)
-
-BEGIN_WRITE = {"quartapp_write": True}
-"""Execution option of a connection whose transactions take SQLite's write lock at their start."""
 
 
 class Database:
@@ -48,13 +46,11 @@ class Database:
         options: dict[str, Any] = {
             "pool_size": pool_size,
             "max_overflow": 0,
+            "poolclass": FairPool,
             "pool_timeout": pool_timeout,
         }
         if self.is_sqlite:
             _make_folder(self.url.database)
-        else:
-            # A connection that the server closed is replaced before a request meets it.
-            options["pool_pre_ping"] = True
         # Parameters hold what people typed: they stay out of every message and log.
         self._pool_size = pool_size
         self.engine: AsyncEngine = create_async_engine(
@@ -62,12 +58,13 @@ class Database:
             hide_parameters=True,
             **options,
         )
+        self._writing_engine = self.engine.execution_options(**{WRITES: True})
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._writers = async_sessionmaker(
-            self.engine.execution_options(**BEGIN_WRITE), expire_on_commit=False
-        )
+        self._writers = async_sessionmaker(self._writing_engine, expire_on_commit=False)
         if self.is_sqlite:
-            sqlite.configure(self.engine, write_option="quartapp_write")
+            sqlite.configure(self.engine)
+        else:
+            postgresql.configure(self.engine)
 
     def session(self, *, write: bool = True) -> AsyncSession:
         """A new session, which the caller closes.
@@ -77,6 +74,11 @@ class Database:
         PostgreSQL needs `SELECT ... FOR UPDATE` or one UPDATE statement for the same.
         """
         return (self._writers if write else self._sessions)()
+
+    def let_write(self, session: AsyncSession, write: bool) -> None:
+        """Decide anew what `session` decided, for the transactions that this session will begin."""
+        engine = self._writing_engine if write else self.engine
+        session.sync_session.bind = engine.sync_engine
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncSession]:

@@ -34,12 +34,20 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
     AsyncAdapt_aiosqlite_ss_cursor,
     SQLiteDialect_aiosqlite,
 )
+from sqlalchemy.engine.characteristics import ConnectionCharacteristic
 from sqlalchemy.util.concurrency import await_
 
 from quartapp.database.turns import Turns
 
 DRIVER = "sqlite+onehop"
 """The name of the dialect in a database's address."""
+
+WRITES = "quartapp_write"
+"""Execution option of a connection or an engine: transactions take the write lock at their start.
+
+A characteristic of the dialect, not a listener to events: with a single listener to an engine,
+SQLAlchemy asks for listeners at every step of every statement.
+"""
 
 T = TypeVar("T")
 
@@ -121,7 +129,7 @@ class StreamCursor(AsyncAdapt_aiosqlite_ss_cursor):
 class OneHopConnection(AsyncAdapt_aiosqlite_connection):
     """A connection that knows whether its transaction was begun, and whether it has a turn."""
 
-    __slots__ = ("_begin", "_has_turn", "_is_ending")
+    __slots__ = ("_begin", "_has_turn", "_is_ending", "autocommits", "writes")
 
     _cursor_cls = OneHopCursor
     _ss_cursor_cls = StreamCursor
@@ -134,15 +142,18 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
         self._begin: str | None = None
         self._has_turn = False
         self._is_ending = False
+        self.autocommits = False
+        self.writes = False
 
-    def begin(self, *, immediate: bool) -> None:
+    def begin(self) -> None:
         """Begin a transaction with the next statement; nothing is sent before it.
 
         Raises the driver's OperationalError where one is under way.
         """
         if self._begin is not None:
             raise sqlite3.OperationalError("cannot start a transaction within a transaction")
-        self._begin = "BEGIN IMMEDIATE" if immediate else "BEGIN"
+        if not self.autocommits:
+            self._begin = "BEGIN IMMEDIATE" if self.writes else "BEGIN"
 
     def send_begin(self) -> None:
         """Send the BEGIN that waits for a statement, for one that is sent in another way."""
@@ -258,11 +269,39 @@ class OneHopDBAPI(AsyncAdapt_aiosqlite_dbapi):
         return OneHopConnection(self, super().connect(*arg, **kw)._connection)
 
 
+class _Writes(ConnectionCharacteristic):
+    """What the option WRITES sets on a connection, until it is given back."""
+
+    __slots__ = ()
+
+    transactional = True
+
+    def reset_characteristic(self, dialect: Any, dbapi_conn: Any) -> None:
+        dbapi_conn.writes = False
+
+    def set_characteristic(self, dialect: Any, dbapi_conn: Any, value: Any) -> None:
+        dbapi_conn.writes = bool(value)
+
+    def get_characteristic(self, dialect: Any, dbapi_conn: Any) -> Any:
+        return dbapi_conn.writes
+
+
 class OneHopDialect(SQLiteDialect_aiosqlite):
     """SQLAlchemy's dialect for aiosqlite, on the cursor and connection above."""
 
     driver = "onehop"
     supports_statement_cache = True
+    connection_characteristics = SQLiteDialect_aiosqlite.connection_characteristics.union(
+        {WRITES: _Writes()}
+    )
+
+    def do_begin(self, dbapi_connection: Any) -> None:
+        dbapi_connection.begin()
+
+    def set_isolation_level(self, dbapi_connection: Any, level: Any) -> None:
+        """As the stock dialect's; transactions stay our own at every level but AUTOCOMMIT."""
+        dbapi_connection.autocommits = level == "AUTOCOMMIT"
+        super().set_isolation_level(dbapi_connection, level)
 
     @classmethod
     def import_dbapi(cls) -> OneHopDBAPI:

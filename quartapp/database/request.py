@@ -6,6 +6,8 @@ cancelled, teardown closes the session and so returns its connection.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import cast
 
 from quart import Quart, current_app, g, has_request_context, request
@@ -37,6 +39,27 @@ def request_session() -> AsyncSession:
         write = not has_request_context() or request.method not in _SAFE_METHODS
         session = g._session = current_database().session(write=write)
     return session
+
+
+@asynccontextmanager
+async def reading_first() -> AsyncIterator[AsyncSession]:
+    """The request's session, which only reads in this block, whatever the request does later.
+
+    For what is asked before the view begins, such as who calls: the session of a request that may
+    write takes SQLite's write lock at its first statement. Such a request is in no transaction
+    afterwards; one that only reads stays in that which was begun here.
+    """
+    session = request_session()
+    if request.method in _SAFE_METHODS or session.in_transaction():
+        yield session
+        return
+    database = current_database()
+    database.let_write(session, False)
+    try:
+        yield session
+        await session.rollback()  # on SQLite waits for nothing, where a commit would
+    finally:
+        database.let_write(session, True)
 
 
 async def rollback_request_session() -> None:

@@ -8,13 +8,11 @@ Savepoints / Transactional DDL").
 """
 
 import secrets
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
-
-from quartapp.database.onehop import OneHopConnection
 
 BUSY_TIMEOUT = 5.0
 """Seconds that a writer waits for another."""
@@ -39,12 +37,8 @@ def shared_memory(url: URL) -> URL:
     return url.set(database=name, query={"vfs": "memdb", "uri": "true"})
 
 
-def configure(engine: AsyncEngine, write_option: str) -> None:
-    """Prepare each connection of an engine on the dialect `onehop`, and begin its transactions.
-
-    A connection that has the execution option `write_option` begins them with BEGIN IMMEDIATE;
-    under the isolation level AUTOCOMMIT there are none.
-    """
+def configure(engine: AsyncEngine) -> None:
+    """Prepare each connection of an engine on the dialect `onehop`, which begins transactions."""
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(dbapi_connection: Any, _record: object) -> None:
@@ -53,10 +47,3 @@ def configure(engine: AsyncEngine, write_option: str) -> None:
         for pragma in _PRAGMAS:
             cursor.execute(pragma)
         cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        if options.get("isolation_level") != "AUTOCOMMIT":
-            adapted = cast(OneHopConnection, connection.connection.dbapi_connection)
-            adapted.begin(immediate=options.get(write_option, False))

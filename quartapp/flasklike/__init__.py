@@ -7,7 +7,7 @@ Names of Quart that already behave as Flask's (`request`, `g`, `session`, signal
 imported from `quart`.
 """
 
-from quart import abort, flash, redirect, url_for
+from quart import abort, flash, redirect
 
 from quartapp.flasklike.app import App
 from quartapp.flasklike.blueprints import Blueprint
@@ -25,6 +25,7 @@ from quartapp.flasklike.templating import (
     stream_template,
     stream_template_string,
 )
+from quartapp.flasklike.urls import url_for
 from quartapp.flasklike.views import MethodView, View
 from quartapp.flasklike.websockets import Websocket
 

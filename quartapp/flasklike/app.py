@@ -1,6 +1,7 @@
 """The application class."""
 
 from collections.abc import Awaitable, Callable
+from inspect import CO_COROUTINE
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
@@ -16,11 +17,12 @@ from quartapp.flasklike.development import DevelopmentServer
 from quartapp.flasklike.flashing import get_flashed_messages
 from quartapp.flasklike.handling import RequestHandling
 from quartapp.flasklike.http import HTTPConnection
+from quartapp.flasklike.rendering import Environment
 from quartapp.flasklike.requests import Request
 from quartapp.flasklike.responses import Response
 from quartapp.flasklike.sessions import SecureCookieSessionInterface
 from quartapp.flasklike.static import StaticFiles
-from quartapp.flasklike.templating import Environment, Loader, default_context
+from quartapp.flasklike.templating import Loader, default_context
 from quartapp.flasklike.threads import in_thread
 from quartapp.flasklike.urls import Map, UrlMemory
 from quartapp.flasklike.websockets import Websocket, WebsocketConnection, WebsocketHandling
@@ -56,6 +58,13 @@ class App(StaticFiles, RequestHandling, WebsocketHandling, DevelopmentServer):
         self._urls = UrlMemory()
         super().__init__(import_name, *args, **kwargs)
         self.template_context_processors[None] = []  # `default_context` needs no list
+
+    def ensure_async(self, func: Callable[P, Any]) -> Callable[P, Awaitable[Any]]:
+        """*func* itself where it is a coroutine function, else made one by `sync_to_async`."""
+        code = getattr(func, "__code__", None)
+        if code is not None and code.co_flags & CO_COROUTINE:  # what every hook and view is asked
+            return func
+        return super().ensure_async(func)
 
     def sync_to_async(self, func: Callable[P, T]) -> Callable[P, Awaitable[T]]:
         """Make a synchronous function awaitable; see `threads.in_thread`."""

@@ -12,6 +12,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from quartapp.flasklike.bodies import Body
 from quartapp.flasklike.forms import FormDataParser
+from quartapp.flasklike.scopes import blueprints_of
 
 if TYPE_CHECKING:
     from hypercorn.typing import HTTPScope
@@ -58,6 +59,12 @@ class Request(QuartRequest):
         )
         self.body.timeout = body_timeout
         self._cached_data: bytes | None = None
+
+    @property
+    def blueprints(self) -> list[str]:
+        """The names of the view's blueprints, the innermost first."""
+        rule = self.url_rule
+        return [] if rule is None else blueprints_of(rule.endpoint)
 
     @property
     def max_content_length(self) -> int | None:

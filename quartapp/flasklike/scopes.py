@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from quart.helpers import _split_blueprint_path
 from werkzeug.datastructures import Headers
 
 # No rule matches it: what a path outside of the root path becomes.
@@ -31,6 +32,13 @@ class RequestHeaders(Headers):
 @lru_cache(maxsize=512)  # few names are in use; clients may invent more
 def _title(name: bytes) -> str:
     return name.decode("latin1").title()
+
+
+@lru_cache(maxsize=1024)
+def blueprints_of(endpoint: str) -> list[str]:
+    """The names of the blueprints that an endpoint is in, the innermost first."""
+    name, dot, _ = endpoint.rpartition(".")
+    return _split_blueprint_path(name) if dot else []
 
 
 def headers_of(scope: Any) -> Headers:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from flask.globals import _cv_request as _flask_request
 from flask.templating import DispatchingJinjaLoader
-from flask.templating import Environment as FlaskEnvironment
 from jinja2 import Template
 from quart import current_app, has_request_context
 from quart.globals import _cv_app, _cv_request
@@ -21,8 +20,6 @@ from quartapp.flasklike.streaming import stream_with_context
 
 if TYPE_CHECKING:
     from quartapp.flasklike.app import App
-
-Environment = FlaskEnvironment
 
 
 class Loader(DispatchingJinjaLoader):

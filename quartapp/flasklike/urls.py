@@ -5,6 +5,8 @@ from collections import OrderedDict
 from functools import lru_cache
 from typing import Any
 
+from quart import current_app
+from quart.globals import _cv_app
 from quart.routing import QuartMap
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.routing import MapAdapter
@@ -45,6 +47,16 @@ class Map(QuartMap):
             path_of(request.scope),
             request.query_string.decode("utf-8", "replace"),
         )
+
+
+def url_for(endpoint: str, **values: Any) -> str:
+    """Build a URL with the current application; see `App.url_for` for the values with a "_".
+
+    Raises RuntimeError outside of an application context.
+    """
+    context = _cv_app.get(None)
+    app = current_app if context is None else context.app  # not the proxy: pages build dozens
+    return app.url_for(endpoint, **values)
 
 
 @lru_cache(maxsize=256)

@@ -4,13 +4,12 @@ Links walk by key (`before` and `after` are ids), so that a page costs the same 
 million posts as at its start. `page` numbers are understood as well, for people who type them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Integer, Row, Select, bindparam
+from sqlalchemy import ColumnElement, Integer, Row, Select, asc, bindparam, desc
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
 
 from quartapp.exceptions import NotFoundError
 from quartapp.models.base import MAX_ID, Id
@@ -57,18 +56,29 @@ class PageRequest:
 class Pages:
     """A list's statement, built once for each way to walk it: building costs more than running.
 
-    `statement` may hold bound parameters of its own.
+    `rows` selects what is shown, by the column `key`; `members`, a SELECT of keys alone, says which
+    of them belong to the list, all of them without it. The keys of a page are found first, from an
+    index, and only then its rows. Both may hold bound parameters of their own.
     """
 
-    def __init__(self, statement: Select[Any], key: InstrumentedAttribute[int]) -> None:
-        def limited(ordered: Select[Any]) -> Select[Any]:
-            return ordered.limit(bindparam("page_limit", type_=Integer))
+    def __init__(
+        self, rows: Select[Any], key: ColumnElement[int], members: Select[Any] | None = None
+    ) -> None:
+        keys = rows if members is None else members
+        by = key if members is None else members.selected_columns[0]
 
-        newest, position = statement.order_by(key.desc()), bindparam("page_key", type_=Id)
-        self._after = limited(statement.where(key > position).order_by(key.asc()))
-        self._before = limited(newest.where(key < position))
-        self._numbered = limited(newest).offset(bindparam("page_offset", type_=Integer))
-        self._first = limited(newest)
+        def shown(chosen: Select[Any], order: Callable[[Any], Any]) -> Select[Any]:
+            limited = chosen.order_by(order(by)).limit(bindparam("page_limit", type_=Integer))
+            if members is None:
+                return limited
+            return rows.where(key.in_(limited)).order_by(order(key))
+
+        position = bindparam("page_key", type_=Id)
+        offset = bindparam("page_offset", type_=Integer)
+        self._after = shown(keys.where(by > position), asc)
+        self._before = shown(keys.where(by < position), desc)
+        self._numbered = shown(keys.offset(offset), desc)
+        self._first = shown(keys, desc)
 
     async def find(
         self, session: AsyncSession, wanted: PageRequest, **values: Any

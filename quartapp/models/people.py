@@ -14,9 +14,11 @@ _PERSON = bindparam("person_id", type_=Id)
 _FOLLOWERS = select(followers.c.follower_id).where(followers.c.followed_id == _PERSON)
 _FOLLOWED = select(followers.c.followed_id).where(followers.c.follower_id == _PERSON)
 
-_ALL = Pages(PROFILES, User.id)
-_WHO_FOLLOW = Pages(PROFILES.where(User.id.in_(_FOLLOWERS)), User.id)
-_WHOM_ONE_FOLLOWS = Pages(PROFILES.where(User.id.in_(_FOLLOWED)), User.id)
+_ID = User.__table__.c.id
+
+_ALL = Pages(PROFILES, _ID)
+_WHO_FOLLOW = Pages(PROFILES.where(_ID.in_(_FOLLOWERS)), _ID)
+_WHOM_ONE_FOLLOWS = Pages(PROFILES.where(_ID.in_(_FOLLOWED)), _ID)
 
 
 async def all_people(session: AsyncSession, wanted: PageRequest) -> Page[Profile]:

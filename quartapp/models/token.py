@@ -35,8 +35,9 @@ class IssuedToken(NamedTuple):
     expires_at: datetime
 
 
-_OWNER = select(ApiToken.user_id).where(
-    ApiToken.digest == bindparam("digest"), ApiToken.expires_at > bindparam("now")
+_TOKENS = ApiToken.__table__.c
+_OWNER = select(_TOKENS.user_id).where(
+    _TOKENS.digest == bindparam("digest"), _TOKENS.expires_at > bindparam("now")
 )
 
 
@@ -64,7 +65,7 @@ async def find_token_owner(session: AsyncSession, token: str) -> int:
     choose how a digest begins.
     """
     values = {"digest": _digest(token), "now": utc_now()}
-    user_id = await session.scalar(_OWNER, values)
+    user_id: int | None = await session.scalar(_OWNER, values)
     if user_id is None:
         raise InvalidTokenError
     return user_id

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     CursorResult,
     ForeignKey,
     Index,
     Integer,
+    Label,
     String,
     Table,
     bindparam,
@@ -99,45 +101,46 @@ class Profile(NamedTuple):
     is_followed: bool
 
 
-_PERSON = select(User.id, User.username, User.is_admin, User.login_epoch, User.last_seen).where(
-    User.id == bindparam("user_id")
+# Rows come from tables, not entities: see `post`.
+_TABLE = cast(Table, User.__table__)
+_USERS = _TABLE.c
+
+_PERSON = select(
+    _USERS.id, _USERS.username, _USERS.is_admin, _USERS.login_epoch, _USERS.last_seen
+).where(_USERS.id == bindparam("user_id"))
+
+_CREDENTIALS = select(_USERS.id, _USERS.username, _USERS.password_hash, _USERS.login_epoch).where(
+    _USERS.username == bindparam("username")
 )
 
-_CREDENTIALS = select(User.id, User.username, User.password_hash, User.login_epoch).where(
-    User.username == bindparam("username")
-)
+# Which columns it sets follows from the parameters that it is given.
+_UPDATE = update(_TABLE).where(_USERS.id == bindparam("changed_id"))
 
 _FOLLOWED = followers.alias()
 
+
+def _number(condition: ColumnElement[bool], name: str) -> Label[int]:
+    counted = select(func.count()).where(condition).correlate(_TABLE)
+    return counted.scalar_subquery().label(name)
+
+
 PROFILES = select(
-    User.id,
-    User.username,
-    User.about_me,
-    User.created_at,
-    User.last_seen,
-    select(func.count())
-    .where(followers.c.followed_id == User.id)
-    .correlate(User)
-    .scalar_subquery()
-    .label("follower_count"),
-    select(func.count())
-    .where(_FOLLOWED.c.follower_id == User.id)
-    .correlate(User)
-    .scalar_subquery()
-    .label("following_count"),
-    select(func.count())
-    .where(Post.user_id == User.id)
-    .correlate(User)
-    .scalar_subquery()
-    .label("post_count"),
+    _USERS.id,
+    _USERS.username,
+    _USERS.about_me,
+    _USERS.created_at,
+    _USERS.last_seen,
+    _number(followers.c.followed_id == _USERS.id, "follower_count"),
+    _number(_FOLLOWED.c.follower_id == _USERS.id, "following_count"),
+    _number(Post.__table__.c.user_id == _USERS.id, "post_count"),
     exists()
-    .where(followers.c.followed_id == User.id, followers.c.follower_id == bindparam("viewer_id"))
-    .correlate(User)
+    .where(followers.c.followed_id == _USERS.id, followers.c.follower_id == bindparam("viewer_id"))
+    .correlate(_TABLE)
     .label("is_followed"),
 )
 
-_PROFILE_BY_NAME = PROFILES.where(User.username == bindparam("wanted"))
-_PROFILE_BY_ID = PROFILES.where(User.id == bindparam("wanted"))
+_PROFILE_BY_NAME = PROFILES.where(_USERS.username == bindparam("wanted"))
+_PROFILE_BY_ID = PROFILES.where(_USERS.id == bindparam("wanted"))
 
 
 async def find_person(session: AsyncSession, user_id: int) -> Person | None:
@@ -195,7 +198,7 @@ async def update_user(session: AsyncSession, user_id: int, **values: Any) -> Non
     for a name, whom no question beforehand can warn.
     """
     async with _one_of_a_kind(session):
-        await session.execute(update(User).where(User.id == user_id).values(**values))
+        await session.execute(_UPDATE, {"changed_id": user_id, **values})
         await session.commit()
 
 

@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from quart import url_for
-
+from quartapp.flasklike import url_for
 from quartapp.models.base import utc_now
 from quartapp.models.paging import Page
 from quartapp.models.post import PostRow
@@ -56,9 +55,9 @@ class ProfileView(NamedTuple):
 def show_moment(moment: datetime, now: datetime) -> Moment:
     """How long ago within a week, else the date: neither needs the reader's time zone."""
     # strftime takes ten times as long, and a page shows dozens of moments.
-    month = _MONTHS[moment.month - 1]
-    exact = f"{moment.day} {month} {moment.year}, {moment.hour:02}:{moment.minute:02} UTC"
-    return Moment(_ago(moment, now), moment.isoformat(timespec="seconds"), exact)
+    iso = moment.isoformat(timespec="seconds")
+    exact = f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}, {iso[11:16]} UTC"
+    return Moment(_ago(moment, now), iso, exact)
 
 
 def show_posts(page: Page[PostRow], endpoint: str, **values: Any) -> PostList:

@@ -40,10 +40,13 @@ async def refuse_foreign_requests() -> None:
 async def add_headers(response: Response) -> Response:
     """Add what the view did not set itself. Pages are personal: no shared cache keeps them."""
     headers = response.headers
+    # Not `setdefault`, with which Werkzeug makes an exception for each field that is missing.
+    present = {name.lower() for name, _ in headers}
     for name, value in _HEADERS:
-        headers.setdefault(name, value)
-    if response.mimetype == "text/html":
-        headers.setdefault("Cache-Control", "private, no-cache")
+        if name.lower() not in present:
+            headers.add(name, value)
+    if "cache-control" not in present and response.mimetype == "text/html":
+        headers.add("Cache-Control", "private, no-cache")
     return response
 
 

@@ -18,7 +18,6 @@ from wtforms.csrf.core import CSRFTokenField
 from wtforms.csrf.session import SessionCSRF
 from wtforms.validators import StopValidation, ValidationError
 
-from quartapp.database import request_session
 from quartapp.exceptions import ConflictError
 from quartapp.flasklike import abort, render_template
 from quartapp.models.base import utc_now
@@ -134,13 +133,13 @@ async def show(template: str, form: Form, **context: Any) -> tuple[str, int]:
 
 def csrf_token() -> str:
     """The token of this request, for buttons that have no form object."""
+    made: str | None = g.get("_csrf_token")
+    if made is not None:
+        return made
     return cast(CSRFTokenField, EmptyForm()["csrf_token"]).current_token or ""
 
 
 async def _read() -> MultiDict[str, str]:
-    # What loading the person began ends here: a client that sends its form slowly would
-    # otherwise keep a connection, and on SQLite the write lock, as long as it likes.
-    await request_session().commit()
     if request.mimetype not in _FORM_TYPES:
         abort(415, "This address takes forms only.")
     # The parser leaves what is no UTF-8 percent-encoded, as Flask's does; we refuse it instead.

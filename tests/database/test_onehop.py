@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -124,11 +125,37 @@ async def test_autocommit_begins_nothing(database: Database) -> None:
         await connection.exec_driver_sql("VACUUM")
 
 
+async def test_a_connection_that_wrote_takes_no_lock_to_read(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'one.db'}", pool_size=1)
+    async with database.begin() as session:
+        await session.execute(text("CREATE TABLE things (name)"))
+    with closing(sqlite3.connect(tmp_path / "one.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with asyncio.timeout(2), database.session(write=False) as session:
+            assert (await session.execute(text("SELECT * FROM things"))).all() == []
+    await database.dispose()
+
+
+async def test_transactions_are_ours_again_after_autocommit(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'one.db'}", pool_size=1)
+    async with database.engine.connect() as connection:
+        connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.exec_driver_sql("CREATE TABLE things (name)")
+    async with database.session() as session:
+        await session.execute(text("SELECT * FROM things"))  # takes the write lock
+        with (
+            closing(sqlite3.connect(tmp_path / "one.db", isolation_level=None, timeout=0)) as other,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            other.execute("BEGIN IMMEDIATE")
+    await database.dispose()
+
+
 async def test_a_second_begin_is_refused(database: Database) -> None:
     async with database.engine.connect() as connection, connection.begin():
         adapted: Any = (await connection.get_raw_connection()).dbapi_connection
         with pytest.raises(sqlite3.OperationalError, match="within a transaction"):
-            adapted.begin(immediate=False)
+            adapted.begin()
 
 
 async def test_results_tell_what_a_cursor_tells(database: Database) -> None:

@@ -9,7 +9,7 @@ from quart import g
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import Database, init_app, request_session
+from quartapp.database import Database, init_app, reading_first, request_session
 from quartapp.flasklike import App
 from quartapp.models import User
 from quartapp.testing import AddPerson, create_tables
@@ -133,3 +133,36 @@ async def test_unsafe_methods_write(app: App) -> None:
     async with app.test_request_context("/", method="GET"):
         get = options(request_session())
     assert (post.get("quartapp_write"), get.get("quartapp_write")) == (True, None)
+
+
+async def test_what_is_asked_first_takes_no_write_lock_and_no_connection_along(app: App) -> None:
+    async with app.test_request_context("/", method="POST"):
+        async with reading_first() as session:
+            assert options(session).get("quartapp_write") is None
+            await session.execute(text("SELECT 1"))
+        assert pool(app).checkedout() == 0
+        assert session is request_session()
+        assert options(session).get("quartapp_write") is True
+
+
+async def test_a_request_that_reads_goes_on_in_the_same_transaction(app: App) -> None:
+    async with app.test_request_context("/"):
+        async with reading_first() as session:
+            await session.execute(text("SELECT 1"))
+        assert session.in_transaction()
+
+
+async def test_a_question_that_fails_leaves_a_session_that_writes(app: App) -> None:
+    async with app.test_request_context("/", method="POST"):
+        with pytest.raises(LookupError):
+            async with reading_first():
+                raise LookupError
+        assert options(request_session()).get("quartapp_write") is True
+
+
+async def test_a_transaction_under_way_is_not_ended_by_a_question(app: App) -> None:
+    async with app.test_request_context("/", method="POST"):
+        await request_session().execute(text("SELECT 1"))
+        async with reading_first() as session:
+            await session.execute(text("SELECT 1"))
+        assert session.in_transaction()

@@ -11,6 +11,7 @@ import flask.app
 import flask.debughelpers
 import flask.sansio.app
 import flask.templating
+import jinja2
 import pytest
 import quart
 import quart.asgi
@@ -21,6 +22,7 @@ import quart.testing.client
 import quart.testing.connections
 import quart.wrappers
 import quart.wrappers.response
+from jinja2.compiler import CodeGenerator
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, MapAdapter
@@ -110,6 +112,8 @@ OVERRIDDEN: list[tuple[Callable[..., Any], str]] = [
     (flask.debughelpers.FormDataRoutingRedirect.__init__, "(self, request)"),
     (flask.debughelpers.attach_enctype_error_multidict, "(request)"),
     (flask.templating.Environment.__init__, "(self, app, options)"),
+    (CodeGenerator._output_child_pre, "(self, node, frame, finalize)"),
+    (jinja2.Environment.make_globals, "(self, d)"),
 ]
 
 

@@ -68,6 +68,10 @@ async def test_keeping_ones_own_name_is_allowed(log_in: LogIn, submit: Submit) -
     client = await log_in("susan")
     answer = await submit(client, "/edit_profile", username="susan", about_me="New")
     assert answer.status_code == 302
+    # The same name makes the same login cookie, which is not signed and sent anew.
+    assert [cookie.partition("=")[0] for cookie in answer.headers.getlist("Set-Cookie")] == [
+        "session"
+    ]
 
 
 @pytest.mark.parametrize("warned", [True, False])

@@ -1,0 +1,89 @@
+"""A pool whose connections go to whoever has waited longest.
+
+SQLAlchemy's asyncio pool waits in an `asyncio.Queue`: whoever comes while a connection is free
+takes it, though others were woken for it, and these then wait again behind everybody. Under load
+some requests so wait until their timeout, while newcomers are served.
+"""
+
+import asyncio
+from collections import deque
+from typing import TypeVar
+
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+from sqlalchemy.util.concurrency import await_
+from sqlalchemy.util.queue import Empty, Full, QueueCommon
+
+T = TypeVar("T")
+
+
+class Line(QueueCommon[T]):
+    """A queue that hands what is put into it to the first who waits, past any newcomer.
+
+    Used by one event loop. What was handed to a waiter that was cancelled goes to the next.
+    """
+
+    def __init__(self, maxsize: int = 0, use_lifo: bool = False) -> None:
+        self.maxsize = maxsize
+        self.use_lifo = use_lifo
+        self._items: deque[T] = deque()
+        self._waiting: deque[asyncio.Future[T]] = deque()
+
+    def empty(self) -> bool:
+        return not self._items
+
+    def full(self) -> bool:
+        return 0 < self.maxsize <= len(self._items)
+
+    def qsize(self) -> int:
+        return len(self._items)
+
+    def put_nowait(self, item: T) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(item)
+                return
+        if self.full():
+            raise Full
+        self._items.append(item)
+
+    def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
+        """Never waits: a pool takes back only what it gave out."""
+        self.put_nowait(item)
+
+    def get_nowait(self) -> T:
+        if not self._items:
+            raise Empty
+        return self._items.pop() if self.use_lifo else self._items.popleft()
+
+    def get(self, block: bool = True, timeout: float | None = None) -> T:
+        if self._items or not block:
+            return self.get_nowait()
+        return await_(self._wait(timeout))
+
+    async def _wait(self, timeout: float | None) -> T:
+        waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            async with asyncio.timeout(timeout):
+                return await waiter
+        except TimeoutError:
+            if not waiter.cancelled():
+                return waiter.result()  # it came in the same moment
+            raise Empty from None
+        except asyncio.CancelledError:
+            if not waiter.cancelled():
+                self.put_nowait(waiter.result())
+            raise
+        finally:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+
+
+class FairPool(AsyncAdaptedQueuePool):
+    """SQLAlchemy's asyncio pool, with a `Line` in place of its queue."""
+
+    # Its logger is named after it: one below sqlalchemy.pool, not one of the application's.
+    __module__ = AsyncAdaptedQueuePool.__module__
+
+    _queue_class: type[QueueCommon[ConnectionPoolEntry]] = Line
