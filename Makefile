@@ -72,8 +72,12 @@ lock: $(STAMP)  ## Renew requirements.lock from pyproject.toml
 bench: $(STAMP) $(TWIN)/.installed  ## Measure against the version on Flask (SCENARIO=index for one)
 	$(BIN)/python -m benchmarks $(if $(SCENARIO),--scenario $(SCENARIO)) $(BENCH)
 
-bench-growth: $(STAMP) $(TWIN)/.installed  ## Measure other servers, many connections and many posts
-	$(BIN)/python -m benchmarks.growth
+bench-growth: $(STAMP) $(TWIN)/.installed $(VENV)/.granian  ## Measure the floor, other servers, and growth (PARTS="floor posts")
+	$(BIN)/python -m benchmarks.growth $(PARTS) $(BENCH)
+
+# Beside quartapp's libraries: it serves quartapp. Without it, the rest is measured all the same.
+$(VENV)/.granian: $(VENV)/.libraries benchmarks/granian.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r benchmarks/granian.txt && touch $@ || echo "granian could not be installed: its rows are skipped."
 
 # The version on Flask has libraries of its own: quartapp never imports it.
 $(TWIN)/.installed: benchmarks/flask_twin/requirements.txt

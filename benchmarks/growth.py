@@ -1,142 +1,126 @@
-"""`python -m benchmarks.growth`: other servers, many connections, many posts, many errors.
+"""`python -m benchmarks.growth [PART ...] [--budget 900]`: what one table of ratios cannot show.
 
-Prints tables; nothing is written but to the terminal. Bounded to about ten minutes.
+The floor below every figure, other servers, many connections, memory of a connection, many posts,
+many errors. Printed as it is measured, and written to results/growth.md.
 """
 
-import asyncio
-import importlib.util
-import socket
+import argparse
+import platform
+import resource
+import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import ExitStack
-from typing import Any
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.exc import SQLAlchemyError
 
+from benchmarks import growth_connections, growth_data
 from benchmarks.databases import prepared
-from benchmarks.load import press
-from benchmarks.servers import Server
-from quartapp.database import Database
-from quartapp.models.paging import PageRequest
-from quartapp.models.post import all_posts, posts_of, timeline
+from benchmarks.results import FOLDER
+from benchmarks.servers import CORES
 
-CONNECTIONS = (1, 16, 64, 256, 1000)
-POSTS = (1_000, 100_000, 1_000_000)
-ERRORS = (0, 1_000, 20_000)
-SERVERS = ("hypercorn", "uvicorn", "granian")
-SECONDS = 4
+GROWTH = FOLDER / "growth.md"
+
+SERVED: dict[str, Callable[..., None]] = {
+    "floor": growth_connections.floor,
+    "servers": growth_connections.servers,
+    "memory": growth_connections.memory,
+    "errors": growth_data.errors,
+}
+PARTS = (*SERVED, "posts")
+
+
+class Notes:
+    """Lines that are printed and kept in a Markdown file, a section for each part.
+
+    A part that is measured again replaces its section; the others stay.
+    """
+
+    def __init__(self) -> None:
+        self._sections: dict[str, list[str]] = {}
+        if GROWTH.exists():
+            title = ""
+            for line in GROWTH.read_text().splitlines():
+                if line.startswith("## "):
+                    title = line
+                    self._sections[title] = []
+                elif title:
+                    self._sections[title].append(line)
+        self._title = ""
+
+    def begin(self, title: str, *lines: str) -> None:
+        self._title = f"## {title}"
+        self._sections[self._title] = [""]
+        print(f"\n{self._title}\n", flush=True)
+        self.add(*lines)
+
+    def add(self, *lines: str) -> None:
+        for line in lines:
+            print(line, flush=True)
+            self._sections[self._title].append(line)
+        text = "# Growth\n\nMeasured with `make bench-growth`; "
+        text += f"Python {platform.python_version()}, {CORES} cores.\n"
+        for title, section in self._sections.items():
+            text += f"\n{title}\n" + "\n".join(section).rstrip() + "\n"
+        GROWTH.write_text(text)
 
 
 def main() -> int:
-    with prepared("sqlite") as (url, _):
-        servers(url)
-        memory(url)
-        errors(url)
-    pages(POSTS)
-    return 0
+    options = _options()
+    started = time.monotonic()
+    _allow_many_files()
+    notes = Notes()
+    failed = 0
+    served = [part for part in options.parts if part in SERVED]
+    if served:
+        with prepared("sqlite") as (url, _):
+            for part in served:
+                if _is_time_left(part, started, options.budget):
+                    failed += not _succeeds(partial(SERVED[part], url, notes), notes)
+    if "posts" in options.parts:
+        for count in growth_data.POSTS:
+            if _is_time_left(f"{count} posts", started, options.budget):
+                failed += not _succeeds(partial(growth_data.posts, count, notes), notes)
+    print(f"\n{time.monotonic() - started:.0f} seconds; written to {GROWTH}")
+    return 1 if failed else 0
 
 
-def servers(url: str) -> None:
-    """Requests a second and p99 of `/` at growing numbers of connections.
-
-    The admission limit refuses the connections beyond 512: `refused` counts these answers.
-    """
-    print("\n| server | connections | requests/s | p50 ms | p99 ms | refused |")
-    print("|---|--:|--:|--:|--:|--:|")
-    for name in SERVERS:
-        if importlib.util.find_spec(name) is None:
-            print(f"{name} is not installed: its rows are skipped (pip install {name}).")
-            continue
-        with Server(f"quartapp-{name}", url) as server:
-            cookie = {"Cookie": server.log_in()}
-            press(server, "/", 16, 1, cookie)
-            for connections in CONNECTIONS:
-                found = press(server, "/", connections, SECONDS, cookie)
-                print(
-                    f"| {name} | {connections} | {found.rps:.0f} | {found.p50_ms:.1f} "
-                    f"| {found.p99_ms:.1f} | {found.errors} |",
-                    flush=True,
-                )
+def _succeeds(part: Callable[[], None], notes: Notes) -> bool:
+    """Measure a part; what fails is said, and the others are measured all the same."""
+    try:
+        part()
+    except (OSError, RuntimeError, subprocess.SubprocessError, SQLAlchemyError) as error:
+        notes.add("", f"Failed: {str(error).splitlines()[0]}")
+        traceback.print_exception(error)
+        return False
+    return True
 
 
-def memory(url: str) -> None:
-    """KiB of the server for a connection that is idle, and for one that waits for its answer."""
-    count = 400
-    print("\n| connections | KiB each |\n|---|--:|")
-    for name, sent in (
-        ("idle", b""),
-        ("waiting", b"GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-    ):
-        with Server("quartapp-hypercorn", url, REQUEST_LIMIT="0") as server:
-            server.get("/ping")
-            before = server.memory_bytes()
-            with ExitStack() as stack:
-                for _ in range(count):
-                    address = ("127.0.0.1", server.port)
-                    held = stack.enter_context(socket.create_connection(address))
-                    held.sendall(sent)
-                time.sleep(2)
-                grown = server.memory_bytes() - before
-        print(f"| {name} | {grown / count / 1024:.1f} |", flush=True)
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth")
+    parser.add_argument("parts", nargs="*", default=PARTS, metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--budget", type=int, default=900, help="seconds, after which none begins")
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"unknown part {sorted(unknown)[0]!r}; there are {', '.join(PARTS)}")
+    return options
 
 
-def pages(counts: Sequence[int]) -> None:
-    """Milliseconds of a list's first page and of one in its middle, which keys lead to."""
-    print("\n| posts | list | first page ms | middle ms | plan of the first page |")
-    print("|--:|---|--:|--:|---|")
-    for count in counts:
-        with prepared("sqlite", people=1000, posts=count) as (url, _):
-            asyncio.run(_pages(url, count))
+def _is_time_left(part: str, started: float, budget: int) -> bool:
+    if time.monotonic() - started < budget:
+        return True
+    print(f"{part}: skipped, the time is over (--budget {budget})")
+    return False
 
 
-async def _pages(url: str, count: int) -> None:
-    database = Database(url)
-    plans: list[tuple[str, Any]] = []
-
-    @event.listens_for(database.engine.sync_engine, "before_cursor_execute")
-    def keep(_c: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        plans.append((statement, values))
-
-    lists: dict[str, Callable[[AsyncSession, PageRequest], Awaitable[Any]]] = {
-        "everybody": all_posts,
-        "one person": lambda session, wanted: posts_of(session, 2, wanted),
-        "timeline": lambda session, wanted: timeline(session, 1, wanted),
-    }
-    async with database.session(write=False) as session:
-        for name, find in lists.items():
-            plans.clear()
-            times = []
-            for wanted in (PageRequest(25), PageRequest(25, before=max(1, count // 2))):
-                await find(session, wanted)
-                started = time.perf_counter()
-                for _ in range(10):
-                    await find(session, wanted)
-                times.append((time.perf_counter() - started) * 100)
-            statement, values = plans[0]
-            connection = await session.connection()
-            rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
-            plan = "; ".join(str(row.detail) for row in rows)
-            print(f"| {count} | {name} | {times[0]:.2f} | {times[1]:.2f} | {plan} |", flush=True)
-    await database.dispose()
-
-
-def errors(url: str) -> None:
-    """Milliseconds of an error's answer after so many of the same error."""
-    print("\n| errors before | ms an error |\n|--:|--:|")
-    with Server("quartapp-hypercorn", url) as server:
-        done = 0
-        for target in ERRORS:
-            while done < target:
-                press_for = min(10, max(1, (target - done) // 500))
-                found = press(server, "/boom", 16, press_for, {}, fails=True)
-                done += int(found.rps * press_for)
-            started = time.perf_counter()
-            for _ in range(50):
-                server.get("/boom")
-            print(f"| {done} | {(time.perf_counter() - started) * 20:.2f} |", flush=True)
-            done += 50
+def _allow_many_files() -> None:
+    """A thousand connections are a thousand files, for the servers and for wrk."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 if __name__ == "__main__":

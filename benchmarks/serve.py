@@ -1,18 +1,29 @@
-"""Serve quartapp with three more routes: `python -m benchmarks.serve hypercorn PORT`.
+"""Serve quartapp with some more routes: `python -m benchmarks.serve hypercorn PORT`.
 
-Instead of hypercorn also uvicorn or granian.
+Instead of hypercorn also uvicorn or granian. `floor-hypercorn` serves an application that does
+nothing, and so on.
 """
 
 import asyncio
+import gc
+import signal
 import sys
+from collections.abc import Coroutine
+from typing import Any
+
+if __name__ == "__main__":
+    gc.disable()  # as run.py
 
 from sqlalchemy import text
 
+from benchmarks import floor
 from quartapp import serving
 from quartapp.app import create_app
 from quartapp.config import Settings, load_settings
 from quartapp.database import request_session
 from quartapp.flasklike import App
+
+FINGERPRINT = "benchmarks.growth"
 
 
 async def ping() -> str:
@@ -21,6 +32,13 @@ async def ping() -> str:
 
 async def boom() -> str:
     raise RuntimeError("what the benchmark asks for")
+
+
+async def boom_again() -> str:
+    """Fail as one group with the errors that `growth_data` records beside this server."""
+    error = RuntimeError("what the benchmark asks for again")
+    error.__fingerprint__ = FINGERPRINT  # type: ignore[attr-defined]  # docs/reporting.md
+    raise error
 
 
 SLEEP = text("SELECT pg_sleep(0.1)")
@@ -40,25 +58,47 @@ def create(settings: Settings | None = None) -> App:
     app = create_app(settings)
     app.add_url_rule("/ping", view_func=ping)
     app.add_url_rule("/boom", view_func=boom)
+    app.add_url_rule("/boom_again", view_func=boom_again)
     app.add_url_rule("/slow_database", view_func=slow_database)
     app.add_url_rule("/wait", view_func=wait)
     return app
 
 
-def main(server: str, port: int) -> None:
+def main(kind: str, port: int) -> None:
+    server = kind.removeprefix("floor-")
+    make: Any = create if server == kind else lambda _settings=None: floor.asgi
     if server == "hypercorn":
-        serving.create_app = create  # type: ignore[assignment]
+        serving.create_app = make
         serving.serve_here(Settings, serving.listen("127.0.0.1", port))
-    elif server == "uvicorn":
+        return
+    application = make(load_settings())
+    serving.collect_from_now_on()
+    if server == "uvicorn":
         import uvicorn
 
-        app = create(load_settings())
-        uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_level="warning")
+        uvicorn.run(application, host="127.0.0.1", port=port, access_log=False, log_level="warning")
     else:
+        from granian.constants import Interfaces
         from granian.server.embed import Server
 
-        embedded = Server(create(load_settings()), address="127.0.0.1", port=port)
-        asyncio.run(embedded.serve())
+        interface = Interfaces.ASGI
+        embedded = Server(application, address="127.0.0.1", port=port, interface=interface)
+        _run(_serve(embedded))
+
+
+async def _serve(embedded: Any) -> None:
+    # Embedded, granian leaves signals to us.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, embedded.stop)
+    await embedded.serve()
+
+
+def _run(coroutine: Coroutine[Any, Any, None]) -> None:
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(coroutine)
+    else:
+        uvloop.run(coroutine)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,8 @@ class Server:
             "TWIN": "tuned" if name == "flask-tuned" else "",
             **more,
         }
+        # Servers are started many times and installed once: bytecode is there, as it is elsewhere.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.log = open(f"{self.folder}/output.txt", "w")  # noqa: SIM115 closed by close()
         self.started = time.monotonic()
         self.process = subprocess.Popen(
@@ -75,13 +77,15 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _command(self) -> list[str]:
-        if not self.name.startswith("flask"):
+        if not self.name.startswith(("flask", "floor-gunicorn")):
             kind = self.name.removeprefix("quartapp-")
             return [sys.executable, "-m", "benchmarks.serve", kind, str(self.port)]
         bind = f"127.0.0.1:{self.port}"
         options = ["--workers", "1", "--worker-class", "gthread", "--threads", str(self.threads)]
         options += ["--bind", bind, "--log-level", "info", "--keep-alive", "75"]
-        return [str(TWIN_BIN / "gunicorn"), *options, "benchmarks.flask_twin.twin:app"]
+        is_floor = self.name == "floor-gunicorn"
+        app = "benchmarks.floor:wsgi" if is_floor else "benchmarks.flask_twin.twin:app"
+        return [str(TWIN_BIN / "gunicorn"), *options, app]
 
     def _wait(self) -> None:
         while True:

@@ -7,12 +7,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from quart import request
-from quart_schema import document_request
 
 from quartapp.exceptions import Fault, InvalidInputError
 from quartapp.flasklike import Response, abort
 
 M = TypeVar("M", bound=BaseModel)
+
+TAKES_BODY = "_api_body"
+"""The attribute of a view that holds the model of its body, for the OpenAPI document."""
 
 _REQUIRED = "This field is required."
 
@@ -41,7 +43,8 @@ def takes(
         async def wrapper(*args: Any, **kwargs: Any) -> Response:
             return await view(*args, data=await read(model), **kwargs)
 
-        return document_request(model)(wrapper)
+        setattr(wrapper, TAKES_BODY, model)
+        return wrapper
 
     return decorate
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
@@ -24,6 +23,9 @@ _SOMETHING = f"^[^{_REFUSED}]*[^{_REFUSED}\\s][^{_REFUSED}]*$"
 
 
 def _email_fault(address: str) -> str | None:
+    # Inside: its expressions take 20 ms to compile, at every start; WTForms does the same.
+    from email_validator import EmailNotValidError, validate_email
+
     if fault := text_fault(address):
         return fault
     try:

@@ -7,10 +7,12 @@ Names of Quart that already behave as Flask's (`request`, `g`, `session`, signal
 imported from `quart`.
 """
 
-from quart import Blueprint, abort, flash, redirect
+from quart import abort, flash, redirect
 
 from quartapp.flasklike.app import App
+from quartapp.flasklike.blueprints import Blueprint
 from quartapp.flasklike.debugging import Debugger
+from quartapp.flasklike.files import send_file, send_from_directory
 from quartapp.flasklike.flashing import get_flashed_messages
 from quartapp.flasklike.http import ResponseTimeoutError
 from quartapp.flasklike.requests import Request
@@ -45,6 +47,8 @@ __all__ = [
     "redirect",
     "render_template",
     "render_template_string",
+    "send_file",
+    "send_from_directory",
     "stream_template",
     "stream_template_string",
     "stream_with_context",

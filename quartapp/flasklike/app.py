@@ -21,6 +21,7 @@ from quartapp.flasklike.rendering import Environment
 from quartapp.flasklike.requests import Request
 from quartapp.flasklike.responses import Response
 from quartapp.flasklike.sessions import SecureCookieSessionInterface
+from quartapp.flasklike.static import StaticFiles
 from quartapp.flasklike.templating import Loader, default_context
 from quartapp.flasklike.threads import in_thread
 from quartapp.flasklike.urls import Map, UrlMemory
@@ -32,7 +33,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class App(RequestHandling, WebsocketHandling, DevelopmentServer):
+class App(StaticFiles, RequestHandling, WebsocketHandling, DevelopmentServer):
     """A Quart application whose errors behave as Flask's documentation says.
 
     `debugger` answers, on a real server, requests whose exception is let through (see
@@ -49,7 +50,9 @@ class App(RequestHandling, WebsocketHandling, DevelopmentServer):
     url_map_class = Map
     websocket_class = Websocket
 
-    default_config = ImmutableDict({**Quart.default_config, "MAX_CONTENT_LENGTH": None})
+    default_config = ImmutableDict(
+        {**Quart.default_config, "MAX_CONTENT_LENGTH": None, "SEND_FILE_MAX_AGE_DEFAULT": None}
+    )
 
     def __init__(self, import_name: str, *args: Any, **kwargs: Any) -> None:
         self._urls = UrlMemory()

@@ -7,6 +7,7 @@ failed, 2 when the settings are wrong: a supervisor can tell them apart.
 
 import asyncio
 import errno
+import gc
 import signal
 import socket
 import sys
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         )
     work = partial(_work, local)
     if settings.workers > 1:
+        collect_from_now_on()
         return run_workers(work, listener, settings.workers, GRACEFUL_TIMEOUT + 5)
     work(listener, lambda: None)
     return 0
@@ -120,12 +122,19 @@ def serve_here(
         told = _listen_for_the_end()
 
         async def until_told() -> None:
+            collect_from_now_on()
             started()
             await told.wait()
 
         await serve(application, config, shutdown_trigger=until_told)
 
     _run(serve_until_told())
+
+
+def collect_from_now_on() -> None:
+    """Let the garbage collector work, but not through what is there already: it stays for good."""
+    gc.freeze()
+    gc.enable()
 
 
 def _listen_for_the_end() -> asyncio.Event:

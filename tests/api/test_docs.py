@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from quartapp import exceptions
-from quartapp.api.openapi import document
+from quartapp.api.document import document
 from quartapp.errors import handlers
 from quartapp.errors.responses import describe
 from quartapp.flasklike import App

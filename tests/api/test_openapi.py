@@ -6,7 +6,7 @@ from typing import Any
 from quart import jsonify
 from quart.json.provider import DefaultJSONProvider
 
-from quartapp.api.openapi import document
+from quartapp.api.document import document
 from quartapp.config import Settings
 from quartapp.flasklike import App
 from tests.api.conftest import Caller

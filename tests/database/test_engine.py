@@ -90,7 +90,8 @@ async def test_warming_up_opens_the_pool_and_gives_it_back(each_database_url: st
     database = Database(each_database_url, pool_size=3)
     await database.warm_up()
     pool = cast(QueuePool, database.engine.sync_engine.pool)
-    assert (pool.checkedin(), pool.checkedout()) == (3, 0)
+    # A file is opened in two milliseconds, when a request needs it.
+    assert (pool.checkedin(), pool.checkedout()) == (1 if database.is_sqlite else 3, 0)
     await database.dispose()
 
 

@@ -1,0 +1,116 @@
+"""Growth: the floor, other servers, many connections, and what a connection costs."""
+
+import importlib.util
+import socket
+import statistics
+import time
+from contextlib import ExitStack
+from typing import Any
+
+from benchmarks.load import Measurement, press
+from benchmarks.servers import TWIN_BIN, Server
+
+CONNECTIONS = (1, 16, 64, 256, 1000)
+SERVERS = ("hypercorn", "uvicorn", "granian")
+SECONDS = 3
+ROUNDS = 3
+HELD = 400
+"""Connections that are held open to weigh them."""
+
+FLOOR = (
+    ("floor-hypercorn", "/ping"),
+    ("quartapp-hypercorn", "/ping"),
+    ("quartapp-hypercorn", "/static/app.css"),
+    ("floor-uvicorn", "/ping"),
+    ("quartapp-uvicorn", "/ping"),
+    ("floor-granian", "/ping"),
+    ("quartapp-granian", "/ping"),
+    ("floor-gunicorn", "/ping"),
+    ("flask-twin", "/ping"),
+    ("flask-twin", "/static/app.css"),
+)
+
+
+def floor(url: str, notes: Any) -> None:
+    """An application that only answers "pong", under the servers and settings of both versions."""
+    notes.begin("The floor", "What is left of /ping when there is no application; c=16.", "")
+    wanted = [pair for pair in FLOOR if _is_there(pair[0], notes)]
+    notes.add("| server | path | requests/s | p50 ms | p99 ms | CPU us |")
+    notes.add("|---|---|--:|--:|--:|--:|")
+    rounds: dict[tuple[str, str], list[Measurement]] = {pair: [] for pair in wanted}
+    with ExitStack() as stack:
+        names = dict.fromkeys(name for name, _ in wanted)
+        servers = {
+            name: stack.enter_context(Server(name, url, threads=_threads(name))) for name in names
+        }
+        for pair in wanted:
+            press(servers[pair[0]], pair[1], 16, 1, {})
+        for _ in range(ROUNDS):
+            for pair in wanted:
+                rounds[pair].append(press(servers[pair[0]], pair[1], 16, SECONDS, {}))
+    for (name, path), measured in rounds.items():
+        middle = [
+            statistics.median(getattr(each, field) for each in measured)
+            for field in ("rps", "p50_ms", "p99_ms", "cpu_us")
+        ]
+        notes.add("| {} | {} | {:.0f} | {:.1f} | {:.1f} | {:.0f} |".format(name, path, *middle))
+
+
+def _threads(name: str) -> int:
+    return 16 if name in {"floor-gunicorn", "flask-twin"} else 0
+
+
+def _is_there(name: str, notes: Any) -> bool:
+    server = name.rpartition("-")[2]
+    if server in SERVERS:
+        is_there = importlib.util.find_spec(server) is not None
+    else:
+        is_there = (TWIN_BIN / "gunicorn").exists()
+    if not is_there:
+        notes.add(f"{name} is skipped: its server is not installed.", "")
+    return is_there
+
+
+def servers(url: str, notes: Any) -> None:
+    """Requests a second and p99 of `/` at growing numbers of connections.
+
+    The admission limit refuses the connections beyond 512: `refused` counts these answers.
+    """
+    notes.begin("Servers and connections", "The timeline of somebody logged in.", "")
+    wanted = [name for name in SERVERS if importlib.util.find_spec(name) is not None]
+    for name in sorted(set(SERVERS) - set(wanted)):
+        notes.add(f"{name} is not installed: its rows are skipped.", "")
+    notes.add("| server | connections | requests/s | p50 ms | p99 ms | CPU us | refused |")
+    notes.add("|---|--:|--:|--:|--:|--:|--:|")
+    for name in wanted:
+        with Server(f"quartapp-{name}", url) as server:
+            cookie = {"Cookie": server.log_in()}
+            press(server, "/", 16, 1, cookie)
+            for connections in CONNECTIONS:
+                found = press(server, "/", connections, SECONDS, cookie)
+                notes.add(
+                    f"| {name} | {connections} | {found.rps:.0f} | {found.p50_ms:.1f} "
+                    f"| {found.p99_ms:.1f} | {found.cpu_us:.0f} | {found.errors} |"
+                )
+
+
+def memory(url: str, notes: Any) -> None:
+    """KiB of the server for a connection that is idle, and for one that waits for its answer."""
+    notes.begin("Memory of a connection", f"{HELD} of them are held open.", "")
+    notes.add("| connections | KiB each |", "|---|--:|")
+    for name, sent in (
+        ("idle", b""),
+        ("waiting", b"GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ):
+        with Server("quartapp-hypercorn", url, REQUEST_LIMIT="0") as server:
+            for _ in range(50):
+                server.get("/ping")
+            before = server.memory_bytes()
+            with ExitStack() as stack:
+                for _ in range(HELD):
+                    address = ("127.0.0.1", server.port)
+                    held = stack.enter_context(socket.create_connection(address))
+                    held.sendall(sent)
+                time.sleep(2)
+                grown = server.memory_bytes() - before
+        notes.add(f"| {name} | {grown / HELD / 1024:.1f} |")
