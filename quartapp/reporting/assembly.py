@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from quartapp.config import Settings
 from quartapp.database import Database
 from quartapp.reporting import logs
-from quartapp.reporting.circumstances import UserId, describe
+from quartapp.reporting.circumstances import UserId, of_secrets
 from quartapp.reporting.cleaner import Cleaner
 from quartapp.reporting.doors import Doors
 from quartapp.reporting.drainer import Drainer
@@ -123,9 +123,7 @@ class Log:
         self._logger = logging.getLogger(app.name)
         self._settings = settings
         self._is_quiet = settings.environment == "testing"
-        self._clean = Cleaner(
-            places=places, scrubber=scrubber, describe=lambda: describe("log", str)
-        )
+        self._clean = Cleaner(places=places, scrubber=scrubber, describe=of_secrets)
         self._stream_formatter = logging.Formatter(logs.STREAM_FORMAT)
         self._file_formatter = logging.Formatter(logs.FILE_FORMAT)
         self._file = RotatingFile(
