@@ -77,6 +77,9 @@ async def close_request_session(_error: BaseException | None = None) -> None:
     session: AsyncSession | None = g.pop("_session", None)
     if session is None:
         return
+    if not session.in_transaction():  # committed or rolled back: its connection is back already
+        session.sync_session.close()
+        return
     closing = asyncio.ensure_future(session.close())
     try:
         await asyncio.shield(closing)

@@ -13,10 +13,10 @@ from sqlalchemy.engine import make_url
 from quartapp.config import Settings
 from quartapp.database import Database
 from quartapp.reporting import logs
-from quartapp.reporting.circumstances import UserId, describe
+from quartapp.reporting.circumstances import UserId, of_secrets
+from quartapp.reporting.cleaner import Cleaner
 from quartapp.reporting.doors import Doors
 from quartapp.reporting.drainer import Drainer
-from quartapp.reporting.formatter import ScrubbingFormatter
 from quartapp.reporting.journal import Journal
 from quartapp.reporting.ledger import Rules
 from quartapp.reporting.mailer import Mailer
@@ -123,11 +123,9 @@ class Log:
         self._logger = logging.getLogger(app.name)
         self._settings = settings
         self._is_quiet = settings.environment == "testing"
-        formatters = (
-            ScrubbingFormatter(form, places=places, scrubber=scrubber)
-            for form in (logs.STREAM_FORMAT, logs.FILE_FORMAT)
-        )
-        self._stream_formatter, self._file_formatter = formatters
+        self._clean = Cleaner(places=places, scrubber=scrubber, describe=of_secrets)
+        self._stream_formatter = logging.Formatter(logs.STREAM_FORMAT)
+        self._file_formatter = logging.Formatter(logs.FILE_FORMAT)
         self._file = RotatingFile(
             logs.log_path(settings.log_dir),
             max_bytes=settings.log_max_bytes,
@@ -157,5 +155,4 @@ class Log:
             self._logger.info(logs.STARTUP)
 
     def _attach(self, *targets: logs.Target) -> None:
-        handler = logs.ThreadedHandler(*targets, describe=lambda: describe("log", str))
-        logs.attach(self._logger, handler, alone=True)
+        logs.attach(self._logger, logs.ThreadedHandler(*targets, clean=self._clean), alone=True)

@@ -5,17 +5,17 @@ last frame is taken out of the message of the first exception.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
-from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
+from types import FrameType
 from typing import Any
 from uuid import uuid4
 
 from quartapp.reporting.chain import calls, chain, shortened
 from quartapp.reporting.fingerprint import exception_of, qualified
 from quartapp.reporting.fingerprint import fingerprint as fingerprint_of
-from quartapp.reporting.harvest import Harvest
+from quartapp.reporting.harvest import Harvest, locals_of
 from quartapp.reporting.places import Places
 from quartapp.reporting.report import (
     MAX_BYTES,
@@ -35,12 +35,10 @@ from quartapp.reporting.wording import MESSAGE, message_of, message_of_record, n
 _TEXT = 500
 _VALUE = 1000
 _TITLE = 120
-_NAMES = 200
 _HEADERS = (
     *("accept", "accept-language", "content-length", "content-type", "host", "origin"),
     *("referer", "sec-fetch-site", "user-agent", "x-request-id"),
 )
-_NO_VALUES = (ModuleType, FunctionType, BuiltinFunctionType, type)
 
 
 def capture(
@@ -104,16 +102,7 @@ class _Draft:
         self._read_context(context)
 
     def _read_context(self, context: Context) -> None:
-        harvest = self._harvest
-        harvest.pairs(context.headers)
-        for values in (context.form, context.path_args, context.extra):
-            if values is not None:
-                harvest.pairs(_items(values))
-        harvest.named("", context.json)
-        harvest.url(context.url)
-        for name, value in self._headers:
-            if name.lower() == "referer":
-                harvest.url(value)
+        self._harvest.context(context)
         record = self._record
         self._texts += [message_of_record(record) if record else "", _first_words(record)]
         self._texts += [context.user_id[: window(_TEXT)]]
@@ -151,7 +140,7 @@ class _Draft:
     def _variables(self, frame: FrameType) -> Iterable[str]:
         """Put down the locals to show, read the others for secrets; the names of the first."""
         names: list[str] = []
-        for name, value in _locals(frame):
+        for name, value in locals_of(frame):
             self._harvest.named(name, value)
             if len(names) < ITEMS and self._room > 0:
                 text = named(name, value)
@@ -222,18 +211,6 @@ def _module(frame: FrameType) -> str:
     return module if type(module) is str else ""
 
 
-def _locals(frame: FrameType) -> Iterator[tuple[str, object]]:
-    """Names and values of a call; of a module's own frame only what is not code."""
-    variables = frame.f_locals
-    if type(variables) is not dict and type(variables).__name__ != "FrameLocalsProxy":
-        return  # the body of a class whose metaclass chose another namespace
-    outermost = frame.f_code.co_name == "<module>"
-    for name, value in islice(tuple(variables.items()), _NAMES):
-        if name.startswith("__") or (outermost and issubclass(type(value), _NO_VALUES)):
-            continue
-        yield name, value
-
-
 def _readable(header: str) -> str:
     """A header's value as it was meant: servers read it as Latin-1, clients send UTF-8."""
     if header.isascii():
@@ -242,11 +219,6 @@ def _readable(header: str) -> str:
         return header.encode("latin-1").decode()
     except UnicodeError:
         return header
-
-
-def _items(values: Mapping[str, object]) -> Iterable[tuple[object, object]]:
-    # a MultiDict answers `items` with the first of each; its dict has them all
-    return dict.items(values) if isinstance(values, dict) else values.items()
 
 
 def _culprit(frames: tuple[Frame, ...]) -> str:

@@ -55,6 +55,21 @@ def of_request(found: BaseRequestWebsocket, door: str) -> Context:
     )
 
 
+def of_secrets() -> Context:
+    """Of the request under way only what tells the secrets that came with it: for the log."""
+    found = current_request()
+    if found is None:
+        return Context()
+    form, json = _parsed(found)
+    return Context(
+        url="?" + found.query_string.decode("latin-1"),
+        headers=list(found.headers),
+        form=form,
+        json=json,
+        path_args=found.view_args,
+    )
+
+
 def of_asgi(asgi: Any, door: str) -> Context:
     """A request that Quart has not seen, or not yet."""
     query = asgi.get("query_string", b"").decode("latin-1")

@@ -36,11 +36,12 @@ class Guard:
             await self._app(asgi, receive, send)
             return
         scope = Scope()
+        watched: Scope | None = scope
 
         async def watch(message: Message) -> None:
             fails = message["type"] in _RESPONSE_STARTS and message["status"] >= 500
-            if fails and not scope.explained:
-                self._watcher.unexplained(asgi, scope, message["status"])
+            if fails and watched is not None and not watched.explained:
+                self._watcher.unexplained(asgi, watched, message["status"])
             await send(message)
 
         token = current_scope.set(scope)
@@ -51,3 +52,6 @@ class Guard:
             raise
         finally:
             current_scope.reset(token)
+            # The scope holds the request, which holds `send`, and the error, whose mark holds the
+            # scope: such circles would keep all frames until the garbage collector comes.
+            watched = scope.logged = None

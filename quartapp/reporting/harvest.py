@@ -6,13 +6,15 @@ a local of another name: reading deeper than what is shown finds it.
 
 from base64 import b64decode
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
+from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit
 
 from quartapp.reporting.names import is_secret_name
+from quartapp.reporting.report import Context
 from quartapp.reporting.values import as_name, attributes_of
 
 _ITEMS = 200
@@ -25,6 +27,8 @@ _LONGEST = 1001
 
 # where WTForms' fields and pydantic's SecretStr keep what they hold
 _HELD = ("data", "raw_data", "_secret_value", "value")
+_NAMES = 200
+_NO_VALUES = (ModuleType, FunctionType, BuiltinFunctionType, type)
 _EMPTY = frozenset((type(None), bool, int, float))
 
 
@@ -65,6 +69,18 @@ class Harvest:
                 self._add(value)  # as it came: a client may encode more than it has to
                 self._add(unquote_plus(value))
 
+    def context(self, context: Context) -> None:
+        """Look at all that a door knows of a request."""
+        self.pairs(context.headers)
+        for values in (context.form, context.path_args, context.extra):
+            if values is not None:
+                self.pairs(_items(values))
+        self.named("", context.json)
+        self.url(context.url)
+        for name, value in context.headers:
+            if name.lower() == "referer":
+                self.url(value)
+
     def _add(self, secret: str) -> None:
         if len(self.secrets) < _SECRETS:
             self.secrets.add(secret)
@@ -84,6 +100,23 @@ class Harvest:
                 if self._left < 0:
                     return
                 self._look(item, secret or is_secret_name(name), depth - 1)
+
+
+def locals_of(frame: FrameType) -> Iterator[tuple[str, object]]:
+    """Names and values of a call; of a module's own frame only what is not code."""
+    variables = frame.f_locals
+    if type(variables) is not dict and type(variables).__name__ != "FrameLocalsProxy":
+        return  # the body of a class whose metaclass chose another namespace
+    outermost = frame.f_code.co_name == "<module>"
+    for name, value in islice(tuple(variables.items()), _NAMES):
+        if name.startswith("__") or (outermost and issubclass(type(value), _NO_VALUES)):
+            continue
+        yield name, value
+
+
+def _items(values: Mapping[str, object]) -> Iterable[tuple[object, object]]:
+    # a MultiDict answers `items` with the first of each; its dict has them all
+    return dict.items(values) if isinstance(values, dict) else values.items()
 
 
 def _inside(value: Any, secret: bool) -> Iterator[tuple[str, object]]:

@@ -1,8 +1,8 @@
 """The application's log: the rotating file of the tutorial, and the terminal; off the loop.
 
 Errors do not depend on it: they are in the journal. What is logged goes through a bounded queue to
-a thread, which formats and writes; where lines come faster than the disk takes them, their number
-is written instead.
+a thread, which writes several at a time; where lines come faster than the disk takes them, their
+number is written instead.
 """
 
 import atexit
@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import TextIO
 from weakref import WeakSet
 
-from quartapp.reporting.formatter import remember
-from quartapp.reporting.report import Context
 from quartapp.reporting.rotation import RotatingFile
 from quartapp.reporting.wording import message_of_record
 
@@ -32,42 +30,50 @@ _QUEUE = 1000
 _QUEUE_WITH_TRACEBACKS = 100
 _FLUSH_SECONDS = 2.0
 
-Write = Callable[[str], None]
+_PAUSE = 0.05
+"""Seconds for which lines are gathered: a thread that is woken for each takes the processor from
+the loop several times an error, which costs more than all the writing."""
+
+Write = Callable[[list[str]], None]
 Target = tuple[logging.Formatter, Write]
+Clean = Callable[[logging.LogRecord], logging.LogRecord]
 
 
 def to_file(file: RotatingFile, formatter: logging.Formatter) -> Target:
     """A target that is UTF-8 whatever the locale says."""
-    return formatter, lambda line: file.write(line.encode("utf-8", "backslashreplace"))
+    return formatter, lambda lines: file.write(
+        *(line.encode("utf-8", "backslashreplace") for line in lines)
+    )
 
 
 def to_stream(stream: TextIO, formatter: logging.Formatter) -> Target:
-    def write(line: str) -> None:
+    def write(lines: list[str]) -> None:
         encoding = stream.encoding or "utf-8"
-        stream.write(line.encode(encoding, "backslashreplace").decode(encoding))
+        stream.write("".join(lines).encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()
 
     return formatter, write
 
 
 class ThreadedHandler(logging.Handler):
-    """Formats and writes in a thread of its own, which begins with the first record.
+    """Formats at once, and writes in a thread of its own, which begins with the first record.
 
-    `emit` takes microseconds and never blocks. At most 1000 records wait, at most 100 of them with
-    a traceback, which keeps its frames alive; what is left out is counted in the log. Lines that
-    wait when the process ends normally are written; `kill -9` loses them. `describe` is asked for
-    the request whose secrets are not to be written.
+    `emit` never blocks, and what it formats is the record as it is then; `clean` has made it safe
+    to be written. At most 1000 records wait; where more than 100 do, tracebacks are left out; what
+    is left out is counted in the log. Lines that wait (50 ms, while the disk keeps up) when the
+    process ends normally are written; `kill -9` loses them.
     """
 
-    def __init__(self, *targets: Target, describe: Callable[[], Context] = Context) -> None:
+    def __init__(self, *targets: Target, clean: Clean = lambda record: record) -> None:
         super().__init__()
         self._targets = targets
-        self._describe = describe
+        self._clean = clean
         self._begin()
         _handlers.add(self)
 
     def _begin(self) -> None:
-        self._queue: queue.SimpleQueue[logging.LogRecord | threading.Event] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[str] | threading.Event] = queue.SimpleQueue()
+        self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._left_out = 0
@@ -78,17 +84,18 @@ class ThreadedHandler(logging.Handler):
         if waiting >= _QUEUE:
             self._left_out += 1
             return
-        record = copy.copy(record)
-        # The arguments may change before the thread comes to them, and the request will be gone.
-        record.msg, record.args = message_of_record(record), None
-        if record.exc_info:
-            remember(record, self._describe())
         if record.exc_info and waiting >= _QUEUE_WITH_TRACEBACKS:
-            record.msg += " [traceback left out: too many at once]"
-            record.exc_info = None
-        self._queue.put(record)
+            record = _without_traceback(record)
+        try:
+            self._queue.put(self._formatted(self._clean(record)))
+        except Exception as error:  # noqa: BLE001 - logging never raises
+            self._complain(error)
         if self._thread is None:
             self._start()
+
+    def _formatted(self, record: logging.LogRecord) -> list[str]:
+        """The record's line for each target."""
+        return [formatter.format(record) + "\n" for formatter, _ in self._targets]
 
     def _start(self) -> None:
         with self._starting:
@@ -98,19 +105,24 @@ class ThreadedHandler(logging.Handler):
 
     def _run(self) -> None:
         while True:
-            item = self._queue.get()
-            if isinstance(item, threading.Event):
-                item.set()
-                continue
+            items = [self._queue.get()]
+            self._hurry.wait(_PAUSE)
+            self._hurry.clear()
+            while not self._queue.empty():
+                items.append(self._queue.get())
+            lines = [item for item in items if isinstance(item, list)]
             if self._left_out:
                 left_out, self._left_out = self._left_out, 0
-                self._write(_line_about(left_out))
-            self._write(item)
+                lines.insert(0, self._formatted(_line_about(left_out)))
+            self._write(lines)
+            for item in items:
+                if isinstance(item, threading.Event):
+                    item.set()
 
-    def _write(self, record: logging.LogRecord) -> None:
-        for formatter, write in self._targets:
+    def _write(self, lines: list[list[str]]) -> None:
+        for (_, write), column in zip(self._targets, zip(*lines, strict=True), strict=False):
             try:
-                write(formatter.format(record) + "\n")
+                write(list(column))
             except Exception as error:  # noqa: BLE001 - the log must outlive a full disk
                 self._complain(error)
 
@@ -125,6 +137,7 @@ class ThreadedHandler(logging.Handler):
         if thread is not None and thread.is_alive() and thread is not threading.current_thread():
             written = threading.Event()
             self._queue.put(written)
+            self._hurry.set()
             written.wait(_FLUSH_SECONDS)
 
 
@@ -143,6 +156,13 @@ def _flush_all() -> None:
 
 os.register_at_fork(after_in_child=_after_fork)
 atexit.register(_flush_all)
+
+
+def _without_traceback(record: logging.LogRecord) -> logging.LogRecord:
+    record = copy.copy(record)
+    record.msg = f"{message_of_record(record)} [traceback left out: too many at once]"
+    record.args, record.exc_info = None, None
+    return record
 
 
 def _line_about(left_out: int) -> logging.LogRecord:

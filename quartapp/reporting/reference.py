@@ -8,6 +8,7 @@ from quart import g, has_app_context
 from quartapp.reporting.scopes import current_scope
 
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that is misread on the telephone
+_LENGTH = 8
 
 
 def error_reference() -> str:
@@ -28,4 +29,10 @@ def error_reference() -> str:
 
 
 def _make() -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+    # one draw for all: each is a system call, at which another thread may take the interpreter
+    number = secrets.randbelow(len(_ALPHABET) ** _LENGTH)
+    found = ""
+    for _ in range(_LENGTH):
+        number, digit = divmod(number, len(_ALPHABET))
+        found += _ALPHABET[digit]
+    return found

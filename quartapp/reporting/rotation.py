@@ -24,13 +24,14 @@ class RotatingFile:
         self._backups = backups
         self._handle = -1
 
-    def write(self, line: bytes) -> None:
-        """Write a whole line. Raises OSError; the next call begins again."""
+    def write(self, *lines: bytes) -> None:
+        """Write one or more whole lines. Raises OSError; the next call begins again."""
         with self.locked():
             self._follow()
-            if self._is_full(len(line)):
-                self._rotate()
-            os.write(self._handle, line)
+            for piece in self._pieces(lines):
+                if self._is_full(len(piece)):
+                    self._rotate()
+                os.write(self._handle, piece)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[Path]:
@@ -61,6 +62,18 @@ class RotatingFile:
         size = os.fstat(self._handle).st_size
         # An empty file takes a line of any length.
         return bool(self._max_bytes and self._backups and size and size + more >= self._max_bytes)
+
+    def _pieces(self, lines: tuple[bytes, ...]) -> Iterator[bytes]:
+        """As few as there can be if the file is full where it would be, line by line."""
+        size = 0 if self._is_full(len(lines[0])) else os.fstat(self._handle).st_size
+        room = self._max_bytes if self._backups else 0
+        piece = b""
+        for line in lines:
+            if piece and room and size + len(piece) + len(line) >= room:
+                yield piece
+                size, piece = 0, b""
+            piece += line
+        yield piece
 
     def _rotate(self) -> None:
         for number in range(self._backups - 1, -1, -1):

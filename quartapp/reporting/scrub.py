@@ -27,6 +27,7 @@ _HEAD = 64
 _NUL = "\\x00"
 _WRITTEN_AS_IT_IS = re.compile("[A-Za-z0-9_.~-]+")
 _RUNS = re.compile("[A-Za-z0-9]{3,}")
+_ALPHANUMERIC = re.compile("[A-Za-z0-9]+")
 _PERCENT = re.compile("%[0-9A-F]{2}")
 _ESCAPED = 16
 """The length of one character that was escaped twice."""
@@ -61,14 +62,17 @@ class Scrubber:
         Marked texts (`LONG`) are cut to 200 characters. Lines of source keep what follows a
         secret's name, unless it is a literal: `password = form.password.data` is no secret.
         """
+        joined, joined_source = _joined(texts), _joined(source)
         found = set(self._known)
+        both = f"{joined}\0{joined_source}"
         for secret in secrets:
-            found.update(forms(secret))
+            if _may_stand_in(both, secret):
+                found.update(forms(secret))
         if texts:
-            joined = self._of_shape(_without(_joined(texts), found))
+            joined = self._of_shape(_without(joined, found))
             texts = _cut(shapes.assignments(joined)).split("\0")
         if source:
-            joined = self._of_shape(_without(_joined(source), found))
+            joined = self._of_shape(_without(joined_source, found))
             source = [shapes.literals(line) for line in joined.split("\0")]
         return [*texts, *source]
 
@@ -109,6 +113,20 @@ def forms(secret: str) -> set[Form]:
     return found
 
 
+def _may_stand_in(joined: str, secret: str) -> bool:
+    """False where none of the forms of a secret can be found: nearly always, and at a tenth of the
+    price of making them.
+
+    What escapes or quotes leaves runs of letters and digits as they are; the other forms are those
+    of bytes, and begin with the form of the beginning.
+    """
+    head = secret[:_HEAD]
+    if max(_ALPHANUMERIC.findall(head), key=len, default="") in joined:
+        return True
+    data = head.encode("utf-8", "surrogatepass")
+    return data.hex() in joined or any(form in joined for form in _inside_base64(data))
+
+
 def _in_any_writing(secret: str) -> Form | None:
     """Its letters and digits, and between them whatever the rest was turned into.
 
@@ -142,16 +160,21 @@ def _written(secret: str) -> set[str]:
 
 def _in_base64(data: bytes) -> Iterable[str]:
     """Wherever it stands in a longer text: what the bytes before and after it do not change."""
-    for offset in range(3):
-        coded = b64encode(bytes(offset) + data).decode()
-        if offset == 0 and len(coded) >= 8:
-            yield coded.rstrip("=")
-        first = (offset * 8 + 5) // 6
-        inner = coded[first : (offset + len(data)) * 8 // 6]
+    coded = b64encode(data).decode()
+    if len(coded) >= 8:
+        yield coded.rstrip("=")
+    for inner in _inside_base64(data):
         if len(inner) >= 6:
             yield inner
-            if not inner.isalnum():
-                yield inner.translate(_URL_SAFE)
+
+
+def _inside_base64(data: bytes) -> Iterable[str]:
+    for offset in range(3):
+        first = (offset * 8 + 5) // 6
+        inner = b64encode(bytes(offset) + data).decode()[first : (offset + len(data)) * 8 // 6]
+        yield inner
+        if not inner.isalnum():
+            yield inner.translate(_URL_SAFE)
 
 
 _URL_SAFE = str.maketrans("+/", "-_")

@@ -20,6 +20,12 @@ def around(filename: str, line: int) -> tuple[int, list[str]]:
     return first, lines[first - 1 : line + _AFTER]
 
 
+def line_of(filename: str, line: int) -> str:
+    """One line; "" if the file cannot be read as source."""
+    lines = _lines(filename)
+    return lines[line - 1] if 0 < line <= len(lines) else ""
+
+
 @lru_cache(maxsize=256)
 def _lines(filename: str) -> list[str]:
     try:

@@ -11,8 +11,8 @@ import pytest
 from quartapp.reporting import capture as capture_module
 from quartapp.reporting import harvest, names, scrub, shapes, values, wording
 from quartapp.reporting.capture import capture
+from quartapp.reporting.cleaner import Cleaner
 from quartapp.reporting.fingerprint import exception_of
-from quartapp.reporting.formatter import ScrubbingFormatter, remember
 from quartapp.reporting.message import Group, Letterhead, build_message
 from quartapp.reporting.places import Places
 from quartapp.reporting.policy import Alert, Kind
@@ -41,8 +41,8 @@ def outputs(planted: Planted, scrubber: Scrubber) -> Iterator[str]:
         assert error
         info = (type(error), error, error.__traceback__)
         subject = logging.LogRecord("app", 40, __file__, 1, "failed", None, info)
-    remember(subject, context)
-    yield ScrubbingFormatter("%(message)s", places=PLACES, scrubber=scrubber).format(subject)
+    clean = Cleaner(places=PLACES, scrubber=scrubber, describe=lambda: context)
+    yield logging.Formatter("%(message)s").format(clean(subject))
 
 
 def leaking(scrubber: Scrubber | None = None) -> set[str]:

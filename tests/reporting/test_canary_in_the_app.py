@@ -17,12 +17,14 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.name: path.read_bytes().decode("utf-8", "replace") for path in files}
 
 
-@pytest.mark.parametrize("place", ["path", "form", "header", "cookie", "query", "setting"])
+@pytest.mark.parametrize(
+    "place", ["path", "form", "header", "cookie", "query", "setting", "path before the view"]
+)
 async def test_a_secret_of_a_request_is_nowhere_on_the_disk(
     place: str, tmp_path: Path, database_url: str
 ) -> None:
     held = dict.fromkeys(("path", "form", "header", "cookie", "query", "setting"), "harmless")
-    held[place] = CORE
+    held["path" if place.startswith("path") else place] = CORE
     told_by_the_view = [*held.values(), f"key-of-the-application-{held['setting']}"]
     del told_by_the_view[5]
     app = create_app(
@@ -39,6 +41,12 @@ async def test_a_secret_of_a_request_is_nowhere_on_the_disk(
     async def reset(token: str) -> str:
         await request.form
         raise ValueError(" and ".join(told_by_the_view))
+
+    if place == "path before the view":  # so that no local of the view tells that it is a secret
+
+        @app.before_request
+        def refuse() -> None:
+            raise ValueError(f"no reset for {CORE}")
 
     await create_tables(app)
     async with app.test_app():

@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from quart import Response, abort, websocket
@@ -17,8 +20,10 @@ from quartapp.config import Settings
 from quartapp.flasklike import App
 from quartapp.reporting import expect
 from quartapp.reporting.entries import Brief, Entry, Tick, decode
+from quartapp.reporting.guard import Guard
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.report import Report
+from quartapp.reporting.scopes import current_scope
 from quartapp.reporting.segments import list_segments, open_segment
 from quartapp.testing import GivenSettings, create_tables
 
@@ -342,6 +347,86 @@ async def test_propagated_exceptions_are_recorded_and_logged(
     assert [record.getMessage() for record in caplog.records] == [
         "Exception on request GET /fail/x"
     ]
+
+
+async def test_a_failed_request_leaves_nothing_to_the_garbage_collector(
+    app: App, without_gc: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[weakref.ref[object]] = []
+    logger = logging.getLogger(app.name)
+    own = [handler for handler in logger.handlers if handler.__module__.startswith("quartapp.")]
+    monkeypatch.setattr(logger, "handlers", own)  # pytest's keep what they see
+
+    class Broken(Exception):
+        """One that can be watched, and that no local holds."""
+
+        def __init__(self) -> None:
+            seen.append(weakref.ref(self))
+
+    @route(app)
+    async def fail(kind: str) -> str:
+        raise Broken
+
+    await asyncio.create_task(ask(app, "/fail/x"))
+    await asyncio.sleep(0)
+    assert [reference() for reference in seen] == [None]
+
+
+async def test_the_guard_leaves_nothing_to_the_garbage_collector(without_gc: None) -> None:
+    seen: list[weakref.ref[object]] = []
+
+    class Request:
+        """Has a way to push promises, as Quart's."""
+
+        def __init__(self, send: object) -> None:
+            self.send = send
+            seen.append(weakref.ref(self))
+
+    async def serve(_asgi: object, _receive: object, send: object) -> None:
+        scope: Any = current_scope.get()
+        scope.request = Request(send)
+
+    guard: Any = Guard(serve, watcher=object())  # type: ignore[arg-type]  # has nothing to see
+    await guard({"type": "http"}, None, None)
+    assert [reference() for reference in seen] == [None]
+
+
+@pytest.fixture
+def without_gc() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def ask(app: App, path: str) -> None:
+    """A request by ASGI alone: the test client keeps what it has seen."""
+    asgi: dict[str, object] = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"localhost")],
+        "extensions": {},
+    }
+
+    received = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> dict[str, object]:
+        if received:
+            return received.pop()
+        await asyncio.Event().wait()
+        raise AssertionError("nobody wakes it")
+
+    async def send(_message: object) -> None:
+        return None
+
+    await app(asgi, receive, send)  # type: ignore[arg-type]  # looser than ASGI's own types
 
 
 async def test_a_full_house_of_errors_still_names_them(app: App, records: Records) -> None:

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,24 @@ def test_processes_that_rotate_together_lose_no_line(tmp_path: Path) -> None:
     assert sorted(lines(path)) == sorted(f"{name} {n}" for name in range(4) for n in range(150))
 
 
+@pytest.mark.parametrize("max_bytes", [0, 1, 9, 10, 19, 20, 21, 45, 1000])
+@pytest.mark.parametrize("begun", [1, 2, 5])
+def test_lines_written_together_rotate_as_one_by_one(
+    tmp_path: Path, max_bytes: int, begun: int
+) -> None:
+    made = [b"line %d..\n" % number for number in range(9)]
+    contents = []
+    for folder, written in (
+        ("one", [[line] for line in made]),
+        ("all", [made[:begun], made[begun:]]),
+    ):
+        file = RotatingFile(tmp_path / folder / "app.log", max_bytes=max_bytes, backups=20)
+        for lines in written:
+            file.write(*lines)
+        contents.append({path.name: path.read_bytes() for path in file.path.parent.glob("app*")})
+    assert contents[0] == contents[1]
+
+
 def test_a_file_that_was_moved_away_is_made_anew(tmp_path: Path) -> None:
     path = tmp_path / "app.log"
     file = RotatingFile(path, max_bytes=0, backups=0)
@@ -85,13 +104,64 @@ def test_writes_in_a_thread_and_in_utf_8(tmp_path: Path) -> None:
     assert path.read_text("utf-8") == "['日本 \\udcff']\n"
 
 
+def test_lines_that_come_together_are_written_together() -> None:
+    writes: list[list[str]] = []
+    handler = ThreadedHandler((PLAIN, writes.append))
+    for number in range(20):
+        handler.emit(record("%d", number))
+        time.sleep(0.001)  # as long as a thread that is woken for each line needs
+    handler.flush()
+    assert [line for lines in writes for line in lines] == [f"{number}\n" for number in range(20)]
+    assert len(writes) <= 5
+
+
+def test_a_line_that_waits_keeps_nothing_of_the_error_alive() -> None:
+    gate = threading.Event()
+
+    def slow(_lines: list[str]) -> None:
+        gate.wait(10)
+
+    class Broken(Exception):
+        """One that can be watched."""
+
+    handler = ThreadedHandler((PLAIN, slow))
+    error = Broken()
+    kept = weakref.ref(error)
+    handler.emit(logging.LogRecord("app", 40, "", 1, "x", (), (Broken, error, None)))
+    del error
+    assert kept() is None
+    gate.set()
+    handler.flush()
+
+
+def test_tracebacks_are_left_out_where_too_many_wait() -> None:
+    written: list[str] = []
+    gate = threading.Event()
+
+    def slow(lines: list[str]) -> None:
+        gate.wait(10)
+        written.extend(lines)
+
+    handler = ThreadedHandler((PLAIN, slow))
+    error = ValueError("broken")
+    for _ in range(150):
+        info = (ValueError, error, None)
+        handler.emit(logging.LogRecord("app", 40, "", 1, "failed %d", (7,), info))
+    gate.set()
+    handler.flush()
+    text = "".join(written)
+    assert text.count("failed 7") == 150
+    assert 100 <= text.count("ValueError: broken") <= 101
+    assert "failed 7 [traceback left out: too many at once]\n" in text
+
+
 def test_a_slow_disk_costs_lines_but_no_time_and_they_are_counted() -> None:
     written: list[str] = []
     gate = threading.Event()
 
-    def slow(line: str) -> None:
+    def slow(lines: list[str]) -> None:
         gate.wait(10)
-        written.append(line)
+        written.extend(lines)
 
     handler = ThreadedHandler((PLAIN, slow))
     began = time.perf_counter()
@@ -102,13 +172,13 @@ def test_a_slow_disk_costs_lines_but_no_time_and_they_are_counted() -> None:
     handler.flush()
     handler.emit(record("after"))
     handler.flush()
-    left_out = re.search(r"(\d+) lines were left out", "".join(written))
-    assert left_out is not None
-    assert int(left_out[1]) + len(written) - 1 == 5001
+    left_out = [int(n) for n in re.findall(r"(\d+) lines were left out", "".join(written))]
+    assert left_out
+    assert sum(left_out) + len(written) - len(left_out) == 5001
 
 
 def test_a_full_disk_is_complained_of_once(capsys: pytest.CaptureFixture[str]) -> None:
-    def full(_line: str) -> None:
+    def full(_lines: list[str]) -> None:
         raise OSError(28, "No space left on device")
 
     handler = ThreadedHandler((PLAIN, full))

@@ -4,7 +4,7 @@ import time
 from base64 import b64encode
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from quartapp.reporting.harvest import Harvest
@@ -149,3 +149,18 @@ def test_what_is_read_for_secrets_is_bounded() -> None:
     harvest.pairs([(f"token_{number}", f"value-{number}") for number in range(1000)])
     assert time.perf_counter() - start < 0.5
     assert len(harvest.secrets) <= 50
+
+
+@given(
+    st.text(min_size=4, max_size=90)
+    | st.text("abcXYZ019+/-_ =%&'\"\\é\0\udcff", min_size=4, max_size=90)
+)
+@example("+".join("abcdefgh") * 5 + "+a-longer-run-beyond-the-beginning0123456789")
+def test_a_secret_is_looked_for_as_thoroughly_as_one_that_is_always_known(secret: str) -> None:
+    written = [form.text for form in forms(secret)]
+    for text in (*written, repr(repr(secret)), b64encode(f"x:{secret}".encode(errors="replace"))):
+        line = f"before {text!s} after"
+        always = Scrubber(known=[secret])
+        assert Scrubber().clean([line], secrets=[secret]) == always.clean([line])
+        found = Scrubber().clean([], secrets=[secret], source=[line])
+        assert found == always.clean([], source=[line])

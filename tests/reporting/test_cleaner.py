@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from quartapp.reporting.formatter import ScrubbingFormatter, remember
+from quartapp.reporting.cleaner import Cleaner
 from quartapp.reporting.names import HIDDEN
 from quartapp.reporting.places import Places
 from quartapp.reporting.report import Context
@@ -21,28 +21,40 @@ def stream() -> io.StringIO:
     return io.StringIO()
 
 
-@pytest.fixture
-def logger(stream: io.StringIO) -> Iterator[logging.Logger]:
-    logger = logging.Logger("app")  # noqa: LOG001 - one that no other test shares
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        ScrubbingFormatter(
-            "%(levelname)s: %(message)s",
+class Cleaning(logging.Formatter):
+    """Formats what a cleaner makes of a record."""
+
+    def __init__(self, fmt: str, *, context: Context | None = None) -> None:
+        super().__init__(fmt)
+        self.context = context or Context()
+        self._clean = Cleaner(
             places=Places(Path(__file__).parent),
             scrubber=Scrubber(known=["the-key-of-the-application"]),
+            describe=lambda: self.context,
         )
-    )
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(self._clean(record))
+
+
+@pytest.fixture
+def formatter() -> Cleaning:
+    return Cleaning("%(levelname)s: %(message)s")
+
+
+@pytest.fixture
+def logger(stream: io.StringIO, formatter: Cleaning) -> Iterator[logging.Logger]:
+    logger = logging.Logger("app")  # noqa: LOG001 - one that no other test shares
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
     logger.addHandler(handler)
     yield logger
     handler.close()
 
 
 def test_formats_as_the_tutorial_does() -> None:
-    formatter = ScrubbingFormatter(
-        TUTORIAL, places=Places(Path(__file__).parent), scrubber=Scrubber()
-    )
     record = logging.LogRecord("app", 20, "/app.py", 7, "Grüße %s", ("Zoë",), None)
-    assert formatter.format(record).endswith(" INFO: Grüße Zoë [in /app.py:7]")
+    assert Cleaning(TUTORIAL).format(record).endswith(" INFO: Grüße Zoë [in /app.py:7]")
 
 
 def test_messages_pass_the_scrubber(logger: logging.Logger, stream: io.StringIO) -> None:
@@ -86,28 +98,33 @@ def test_what_a_driver_adds_of_the_data_is_left_out(
 
 
 def test_the_secrets_of_the_request_are_kept_out(
-    logger: logging.Logger, stream: io.StringIO
+    logger: logging.Logger, stream: io.StringIO, formatter: Cleaning
 ) -> None:
-    class Remembering(logging.Filter):
-        def filter(self, record: logging.LogRecord) -> bool:
-            remember(record, Context(form={"password": "letmein!"}))
-            return True
-
-    logger.addFilter(Remembering())
+    formatter.context = Context(form={"password": "letmein!"})
     try:
         raise ValueError("cannot hash letmein!")
     except ValueError:
-        logger.exception("failed")
+        logger.exception("failed for letmein!")
+    assert "ValueError: cannot hash" in stream.getvalue()
     assert "letmein" not in stream.getvalue(), "not even in the line of source"
 
 
-def test_other_handlers_see_the_record_as_it_was(stream: io.StringIO) -> None:
-    formatter = ScrubbingFormatter("%(message)s", places=Places(Path("/x")), scrubber=Scrubber())
+def test_other_handlers_see_the_record_as_it_was() -> None:
     error = ValueError("broken")
     info = (type(error), error, None)
     record = logging.LogRecord("app", 40, "/app.py", 7, "a %s", (1,), info)
-    formatter.format(record)
+    assert Cleaning("%(message)s").format(record) == "a 1\nValueError: broken"
     assert (record.msg, record.args, record.exc_info, record.exc_text) == ("a %s", (1,), info, None)
+
+
+def test_what_fails_while_a_line_is_made_is_said_in_its_place() -> None:
+    def describe() -> Context:
+        raise LookupError("of secrets")
+
+    clean = Cleaner(places=Places(Path("/x")), scrubber=Scrubber(), describe=describe)
+    error = ValueError("broken")
+    record = logging.LogRecord("app", 40, "/app.py", 7, "a", (), (type(error), error, None))
+    assert clean(record).getMessage() == "ValueError, whose traceback raised LookupError"
 
 
 def test_a_stack_is_scrubbed_too(logger: logging.Logger, stream: io.StringIO) -> None:
