@@ -168,6 +168,10 @@ class RequestContext(_Context, QuartRequestContext):  # type: ignore[misc]  # a 
         close = getattr(self.request_websocket, "close", None)
         if close is not None:
             await close()
+        failed = self.request_websocket.routing_exception
+        if failed is not None and failed is not exc:
+            # The frames of its tracebacks hold the request, which holds it.
+            failed.__traceback__ = failed.__context__ = None
 
 
 class WebsocketContext(_Context, QuartWebsocketContext):  # type: ignore[misc]  # as above

@@ -14,7 +14,6 @@ from quart import current_app, g, request, session
 from werkzeug.datastructures import MultiDict
 from wtforms import Field
 from wtforms import Form as PlainForm
-from wtforms.csrf.core import CSRFTokenField
 from wtforms.csrf.session import SessionCSRF
 from wtforms.validators import StopValidation, ValidationError
 
@@ -133,10 +132,9 @@ async def show(template: str, form: Form, **context: Any) -> tuple[str, int]:
 
 def csrf_token() -> str:
     """The token of this request, for buttons that have no form object."""
-    made: str | None = g.get("_csrf_token")
-    if made is not None:
-        return made
-    return cast(CSRFTokenField, EmptyForm()["csrf_token"]).current_token or ""
+    maker = _SessionCSRF()
+    maker.form_meta = cast(Any, Form.Meta())
+    return maker.generate_csrf_token(None)
 
 
 async def _read() -> MultiDict[str, str]:

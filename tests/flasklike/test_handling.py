@@ -426,3 +426,33 @@ async def test_an_errors_frames_are_freed_without_the_garbage_collector() -> Non
         assert kept[0]() is None
     finally:
         gc.enable()
+
+
+async def test_an_unknown_address_leaves_nothing_to_the_garbage_collector() -> None:
+    app = make_app()
+    seen: list[weakref.ref[Any]] = []
+
+    @app.before_request
+    async def watch() -> None:
+        proxy: Any = request
+        seen.append(weakref.ref(proxy._get_current_object()))
+
+    async def ask() -> None:
+        assert (await app.test_client().get("/nowhere")).status_code == 404
+
+    gc.collect()
+    gc.disable()
+    try:
+        await asyncio.create_task(ask())
+        await asyncio.sleep(0)
+        assert [reference() for reference in seen] == [None]
+    finally:
+        gc.enable()
+
+
+async def test_what_routing_raised_keeps_its_traceback_where_it_is_let_through() -> None:
+    app = make_app(TRAP_HTTP_EXCEPTIONS=True, PROPAGATE_EXCEPTIONS=True)
+    with pytest.raises(NotFound) as caught:
+        await app.test_client().get("/nowhere")
+    names = [entry.name for entry in caught.traceback]
+    assert "raise_routing_exception" in names
