@@ -5,32 +5,17 @@ a server of 2 s). Here the loop never stops for 20 ms, with STARTTLS and a login
 """
 
 import asyncio
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from quartapp.reporting.transport import Mail, Server, deliver
-from quartapp.testing.mail import certificate
+from tests.mailbox import Mailbox
 
 MAIL = Mail("no-reply@example.com", ("ops@example.com",), b"Subject: hello\r\n\r\nhello\r\n")
+ACCOUNT = ("susan", "secret")
 LONGEST_GAP = 0.020
-
-SERVER = """
-import asyncio, sys
-from pathlib import Path
-from quartapp.testing.mail import MailServer
-import ssl
-async def main():
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(sys.argv[1], sys.argv[2])
-    server = MailServer(delay=float(sys.argv[3]))
-    await server.start(tls=tls, login=("susan", "secret"))
-    print(server.port, flush=True)
-    await asyncio.sleep(600)
-asyncio.run(main())
-"""
 
 
 async def gaps(work: "asyncio.Task[None]") -> list[float]:
@@ -54,19 +39,14 @@ async def run(server: Server, mails: int) -> list[float]:
 
 def measure(seconds: float, mails: int = 3) -> list[float]:
     """The gaps between two beats of the loop while it sends, in order."""
-    with tempfile.TemporaryDirectory() as name:
-        certificate(Path(name))
-        pem = [str(Path(name) / file) for file in ("cert.pem", "key.pem")]
-        # Each of MAIL, RCPT and DATA is answered after a third of the time.
-        command = [sys.executable, "-c", SERVER, *pem, str(seconds / 3)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            port = int(process.stdout.readline())
-            server = Server("127.0.0.1", port, True, False, "susan", "secret", pem[0])
-            try:
-                return asyncio.run(run(server, mails))
-            finally:
-                process.kill()
+    # Each of MAIL, RCPT and DATA is answered after a third of the time.
+    with (
+        tempfile.TemporaryDirectory() as name,
+        Mailbox(Path(name), *ACCOUNT, delay=seconds / 3) as mailbox,
+    ):
+        trusted = str(mailbox.trusted)
+        server = Server("127.0.0.1", mailbox.port, True, False, *ACCOUNT, trusted)
+        return asyncio.run(run(server, mails))
 
 
 def main() -> int:
