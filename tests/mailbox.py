@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from email.message import EmailMessage
 from pathlib import Path
 from types import TracebackType
@@ -55,6 +56,14 @@ class Mailbox:
         self._reader.join(10)
         assert self._process.stdout is not None
         self._process.stdout.close()
+
+    def wait_for(self, mails: int, seconds: float = 60.0) -> None:
+        """Raises TimeoutError if so many mails do not come."""
+        deadline = time.monotonic() + seconds
+        while len(self.mails) < mails:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{len(self.mails)} mails came, not {mails}")
+            time.sleep(0.05)
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -92,8 +92,7 @@ def test_a_full_disk_costs_details_but_no_count() -> None:
 
 def test_a_slow_mail_server_does_not_stop_the_loop() -> None:
     try:
-        gaps = slow_mail.measure(0.6, mails=2)
+        beats = slow_mail.measure(0.6, mails=2)
     except FileNotFoundError:
         pytest.skip("no openssl: install it")
-    assert gaps[len(gaps) * 99 // 100] < slow_mail.LONGEST_GAP
-    assert gaps[-1] < 0.3
+    assert beats.is_right, beats
