@@ -45,7 +45,7 @@ parity: $(STAMP)  ## Compare many generated applications with Flask (N=20000, SE
 fuzz: $(STAMP)  ## Send the API many generated requests, on a real server (EXAMPLES=100)
 	QUARTAPP_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/api/test_generated_requests.py
 
-faults: $(STAMP)  ## Prove at length that no error is lost (10 minutes; MINUTES=10 without a database: 20)
+faults: $(STAMP)  ## Prove at length that no error is lost (10 to 15 minutes; MINUTES=10: ten more)
 	$(BIN)/python -m tests.faults.kill_workers 50
 	$(BIN)/python -m tests.faults.kill_drainers 20
 	$(BIN)/python -m tests.faults.storm 1000000 100000 1500000
