@@ -249,6 +249,10 @@ def load_settings(kind: type[Settings] = Settings, **values: Any) -> Settings:
     except ValidationError as error:
         lines = [_explain(fault) for fault in error.errors(include_url=False, include_input=False)]
         raise ConfigurationError("\n".join(lines)) from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f".env: expected UTF-8, found a byte that is none at position {error.start}"
+        ) from None
 
 
 def _explain(fault: Mapping[str, Any]) -> str:

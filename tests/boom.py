@@ -16,6 +16,7 @@ def create(settings: Settings | None = None) -> App:
     app = create_app(settings)
     app.add_url_rule("/boom", view_func=boom, methods=["GET", "POST"])
     app.add_url_rule("/failed-flush", view_func=failed_flush)
+    app.add_url_rule("/straße/<name>", view_func=greet)
     app.add_url_rule("/slow", view_func=slow)
     app.add_url_rule("/hold", view_func=hold)
     app.add_url_rule("/scheme", view_func=scheme)
@@ -35,6 +36,12 @@ async def failed_flush() -> str:
     session.add(User(username=name, email="canary@example.com", password_hash=""))
     await session.flush()
     return "never"
+
+
+async def greet(name: str) -> str:
+    """Fail with everything that is not ASCII."""
+    größe = f"Größe von {name}: \N{SNAKE}"
+    raise ValueError(f"{größe}, \udc80 und \u202everkehrt")
 
 
 async def hold() -> str:

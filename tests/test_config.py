@@ -51,6 +51,12 @@ def test_reads_a_dotenv_file_and_ignores_what_it_does_not_know(tmp_path: Path) -
     assert load_settings().port == 8123
 
 
+def test_a_dotenv_file_that_is_not_utf_8_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("RELEASE=Größe".encode("latin-1"))
+    with pytest.raises(ConfigurationError, match=r"^\.env: expected UTF-8, .* position 10$"):
+        load_settings(secret_key=STRONG)
+
+
 def test_a_numeric_secret_key_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
     key = "1234567890" * 4
     monkeypatch.setenv("SECRET_KEY", key)

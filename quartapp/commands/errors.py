@@ -1,7 +1,9 @@
 """Commands for those who look after errors: `quart --app quartapp errors ...`."""
 
 import asyncio
+import io
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -13,20 +15,36 @@ from quartapp.app import create_app
 from quartapp.commands.tools import with_database
 from quartapp.config import ToolSettings, load_settings
 from quartapp.database import Database
-from quartapp.exceptions import NotFoundError
+from quartapp.database.explanation import explain, is_of_database
+from quartapp.exceptions import ConfigurationError, NotFoundError
 from quartapp.models import ErrorGroup, error_group
 from quartapp.reporting.doctor import examine
 from quartapp.reporting.ledger import database_now
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.trial import follow
+from quartapp.reporting.wire import one_line, plain
 
 T = TypeVar("T")
 _EVERYTHING = 1_000_000
+_GROUP_ID = click.IntRange(min=1, max=2**63 - 1)
+_TIMES = click.IntRange(min=1, max=2**31 - 1)
+_HOURS = click.FloatRange(min=0, min_open=True, max=24 * 36_500)
+_DAYS = click.IntRange(min=1, max=36_500)
 
 
 @click.group()
 def errors() -> None:
     """Look after errors: list, show, resolve, mute, test, doctor, prune."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that knows only Latin-1 shows the rest as escapes.
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _number(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    """Refuse "nan", which no range does."""
+    if value != value:
+        raise click.BadParameter("expected a number")
+    return value
 
 
 @errors.command("list")
@@ -43,11 +61,12 @@ def list_errors(as_json: bool) -> None:
         click.echo(json.dumps(groups))
         return
     for group in groups:
+        group["title"] = one_line(str(group["title"]), error_group.TITLE_LENGTH)
         click.echo("{id:>6} {state:<8} {count:>9,}x {last_seen:.19}  {title}".format(**group))
 
 
 @errors.command()
-@click.argument("group_id", type=int)
+@click.argument("group_id", type=_GROUP_ID)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with all samples.")
 def show(group_id: int, as_json: bool) -> None:
     """Show one error with its last report."""
@@ -64,13 +83,13 @@ def show(group_id: int, as_json: bool) -> None:
         return
     samples = found.pop("samples")
     for name, value in found.items():
-        click.echo(f"{name:<12} {value}")
+        click.echo(plain(f"{name:<12} {value}"))
     if samples:
-        click.echo(json.dumps(samples[0], indent=2, ensure_ascii=False))  # type: ignore[index]  # a list
+        click.echo(plain(json.dumps(samples[0], indent=2, ensure_ascii=False)))  # type: ignore[index]  # a list
 
 
 @errors.command()
-@click.argument("group_id", type=int)
+@click.argument("group_id", type=_GROUP_ID)
 def resolve(group_id: int) -> None:
     """Call an error mended; should it come back, you are told."""
 
@@ -84,9 +103,11 @@ def resolve(group_id: int) -> None:
 
 
 @errors.command()
-@click.argument("group_id", type=int)
-@click.option("--hours", type=float, help="For so many hours; default: for ever.")
-@click.option("--times", type=int, help="For so many more occurrences.")
+@click.argument("group_id", type=_GROUP_ID)
+@click.option(
+    "--hours", type=_HOURS, callback=_number, help="For so many hours; default: for ever."
+)
+@click.option("--times", type=_TIMES, help="For so many more occurrences.")
 def mute(group_id: int, hours: float | None, times: int | None) -> None:
     """Hear no more of an error."""
 
@@ -102,7 +123,7 @@ def mute(group_id: int, hours: float | None, times: int | None) -> None:
 
 
 @errors.command()
-@click.option("--days", type=click.IntRange(min=1), default=90, show_default=True)
+@click.option("--days", type=_DAYS, default=90, show_default=True)
 def prune(days: int) -> None:
     """Forget errors that did not occur for so many days."""
 
@@ -125,9 +146,17 @@ def test() -> None:
 
     try:
         _with_pipeline(work)
+    except (ConfigurationError, click.ClickException):
+        raise
     except Exception as error:
-        text = str(error).partition("\n")[0]
-        raise click.ClickException(f"here it stopped: {type(error).__name__}: {text}") from error
+        raise click.ClickException(f"here it stopped: {_sentence(error)}") from error
+
+
+def _sentence(error: Exception) -> str:
+    if is_of_database(error):
+        return explain(error)
+    text = str(error).partition("\n")[0]
+    return text if isinstance(error, RuntimeError) else f"{type(error).__name__}: {text}"
 
 
 @errors.command()
@@ -168,7 +197,11 @@ def _with_group(work: Callable[[Database], Awaitable[T]]) -> T:
 
 def _with_pipeline(work: Callable[[Pipeline], Awaitable[T]]) -> T:
     async def run() -> T:
-        pipeline: Pipeline = create_app(load_settings(ToolSettings)).extensions["reporting"]
+        settings = load_settings(ToolSettings)
+        try:
+            pipeline: Pipeline = create_app(settings).extensions["reporting"]
+        except OSError as error:  # the folder of an SQLite file
+            raise click.ClickException(explain(error)) from error
         try:
             return await work(pipeline)
         finally:

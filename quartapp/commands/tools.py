@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import click
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import SQLAlchemyError
 
 from quartapp.config import ToolSettings, load_settings
 from quartapp.database import Database
+from quartapp.database.explanation import explain
 
 T = TypeVar("T")
 
@@ -29,14 +30,5 @@ def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(run())
-    except (OperationalError, ProgrammingError) as error:
-        raise click.ClickException(_explain(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"The database does not answer: {error}") from error
-
-
-def _explain(error: DBAPIError) -> str:
-    what = str(error.orig).partition("\n")[0]
-    if "no such table" in what or "does not exist" in what:
-        return "The database has no such table: run 'alembic upgrade head' first."
-    return f"The database does not answer: {what}"
+    except (SQLAlchemyError, OSError) as error:
+        raise click.ClickException(explain(error)) from error

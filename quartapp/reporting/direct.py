@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from quartapp.reporting.journal import Journal
 from quartapp.reporting.mailer import Mailer
@@ -99,12 +99,14 @@ class DirectMail:
         return [self._mailer.envelope(message) for message in messages]
 
     def _read(self, positions: dict[str, int]) -> Sequence[Tally]:
-        payloads: list[bytes] = []
+        return tally(self._payloads(positions), self._clock())
+
+    def _payloads(self, positions: dict[str, int]) -> Iterator[bytes]:
+        """What is not counted, with one segment at a time in memory: a full journal is 64 MB."""
         for path in list_segments(self._journal.folder):
             with open_segment(path) as reading:
                 if reading is not None:
-                    payloads += reading.read(positions.get(reading.name, 0)).payloads
-        return tally(payloads, self._clock())
+                    yield from reading.read(positions.get(reading.name, 0)).payloads
 
 
 def _alert(one: Tally, stage: int) -> Alert:

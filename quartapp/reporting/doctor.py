@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
+from quartapp.database.explanation import explain, is_of_database
 from quartapp.models import ErrorAlert, ErrorSegment
 from quartapp.reporting.journal import MAX_BYTES
 from quartapp.reporting.ledger import database_now
@@ -17,6 +18,7 @@ from quartapp.reporting.transport import check
 
 _SKEW = 30.0
 _LATE = 900.0
+_IN_DATABASE = ("database", "outbox")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,14 @@ async def examine(pipeline: Pipeline) -> AsyncGenerator[Finding]:
         try:
             is_well, text = await look(pipeline)
         except Exception as error:  # noqa: BLE001 - what fails here is what the doctor is asked for
-            is_well, text = False, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            is_well, text = False, _say(part, error)
         yield Finding(part, is_well, text)
+
+
+def _say(part: str, error: Exception) -> str:
+    if part in _IN_DATABASE and is_of_database(error):
+        return explain(error)
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 async def _journal(pipeline: Pipeline) -> tuple[bool, str]:
@@ -60,7 +68,11 @@ async def _journal(pipeline: Pipeline) -> tuple[bool, str]:
 
 
 async def _disk(pipeline: Pipeline) -> tuple[bool, str]:
-    free = (await asyncio.to_thread(shutil.disk_usage, pipeline.journal.folder)).free
+    def look() -> int:
+        folder = pipeline.journal.folder  # which the first error makes
+        return shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.is_dir())).free
+
+    free = await asyncio.to_thread(look)
     return (
         free > MAX_BYTES,
         f"{free / 1e6:,.0f} MB free, the journal may take {MAX_BYTES / 1e6:.0f}",

@@ -20,8 +20,9 @@ from quartapp.reporting.policy import Alert, AlertState, Decision, Limits, Seen,
 from quartapp.reporting.report import Report
 from quartapp.reporting.tally import LAST_SAMPLES, UNNAMED, Tally
 
-_ROWS = 200
-"""Rows a statement: both databases limit its parameters to some 32,000."""
+_ROWS = 20
+"""Rows a statement. Putting one together holds the event loop for some 0.4 ms a row, and requests
+wait for that; with 200 rows 10,000 groups are counted in two thirds of the time."""
 
 _RECENT_MINUTES = 5
 

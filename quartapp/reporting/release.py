@@ -13,22 +13,22 @@ from quartapp.reporting.report import Origin
 
 _SHOWN = ("quart", "hypercorn", "sqlalchemy", "aiosqlite", "asyncpg")
 _GIT_SECONDS = 2.0
+_ROOT = Path(__file__).parents[2]
 
 
 def origin(environment: str, release: str) -> Origin:
     """Where the reports of this process come from; `release` "" stands for what git says."""
     return Origin(
         environment=environment,
-        release=release or _described(),
-        host=socket.gethostname(),
+        release=release or _described(_ROOT),
+        host=_text(os.fsencode(socket.gethostname())),
         worker=str(os.getpid()),
         versions=_versions(),
     )
 
 
 @functools.cache
-def _described() -> str:
-    root = Path(__file__).parents[2]
+def _described(root: Path) -> str:
     if not (root / ".git").exists():
         return __version__
     try:
@@ -36,12 +36,16 @@ def _described() -> str:
             ["git", "-C", str(root), "describe", "--always", "--tags", "--dirty"],
             capture_output=True,
             timeout=_GIT_SECONDS,
-            text=True,
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return __version__
-    return found.stdout.strip() or __version__
+    return _text(found.stdout).strip() or __version__
+
+
+def _text(name: bytes) -> str:
+    """A name of the system, which may be any bytes, as text that every database stores."""
+    return name.decode("utf-8", "replace").replace("\0", "")
 
 
 @functools.cache

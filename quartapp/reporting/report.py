@@ -197,7 +197,9 @@ def _dump(report: Report) -> str:
             "versions": dict(origin.versions),
         },
     }
-    return _encode(raw)
+    text = _encode(raw)
+    # The name of a file or a logger is not scrubbed, and may be bytes that are no text.
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _dump_exception(info: ExceptionInfo) -> dict[str, Any]:

@@ -6,10 +6,11 @@ whole has one too.
 """
 
 import asyncio
+import functools
+import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from aiosmtplib import (
     SMTP,
@@ -107,10 +108,11 @@ async def _connect(server: Server) -> SMTP:
     context = None
     if server.starttls or server.tls:
         # Reads some hundred certificates: tens of milliseconds that no request should wait for.
-        make = partial(ssl.create_default_context, cafile=server.ca_file)
+        make = functools.partial(ssl.create_default_context, cafile=server.ca_file)
         context = await asyncio.to_thread(make)
     client = SMTP(
         hostname=server.host,
+        local_hostname=await asyncio.to_thread(_own_name),
         port=server.port,
         username=server.username or None,
         password=server.password or None,
@@ -129,6 +131,13 @@ async def _connect(server: Server) -> SMTP:
         client.close()
         raise
     return client
+
+
+@functools.cache
+def _own_name() -> str:
+    """The name by which this machine greets; a host may be called what no greeting can say."""
+    address = ascii_address(f"host@{socket.getfqdn()}")
+    return address.rpartition("@")[2] if address else "localhost"
 
 
 async def _greet(client: SMTP) -> None:

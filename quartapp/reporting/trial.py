@@ -21,9 +21,12 @@ class TrialError(Exception):
 async def follow(pipeline: Pipeline) -> AsyncGenerator[str]:
     """Record an error and take it through every part; a sentence for each step that was made.
 
-    Raises what the database raises, and RuntimeError for a mail that was not taken.
+    Raises what the database raises, and RuntimeError for a journal that cannot be written or a mail
+    that was not taken.
     """
     fingerprint = _record(pipeline)
+    if pipeline.recorder.owed:
+        raise RuntimeError("the journal cannot be written; 'errors doctor' says more")
     yield f"recorded as {fingerprint} in segment {pipeline.journal.segment_name}"
     await pipeline.flush()
     async with pipeline.database.begin() as session:

@@ -153,6 +153,11 @@ def certificate(folder: Path, name: str = "127.0.0.1") -> tuple[ssl.SSLContext, 
     subprocess.run(
         [*command.split(), "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True
     )
+    return server_context(cert, key), cert
+
+
+def server_context(cert: Path, key: Path) -> ssl.SSLContext:
+    """What a server needs for TLS under this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
-    return context, cert
+    return context

@@ -4,15 +4,21 @@ import asyncio
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy.engine import make_url
 
 from quartapp.commands.errors import errors
 from quartapp.config import Settings
+from quartapp.database import Database
+from quartapp.exceptions import ConfigurationError
+from quartapp.models import ErrorGroup
 from quartapp.serving import migrate
 from quartapp.testing import MailServer
+from tests.conftest import POSTGRESQL
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +101,7 @@ def test_the_doctor_finds_what_is_broken(
     result = run("doctor")
     assert result.exit_code == 1
     bad = [line.split(":")[0] for line in result.stdout.splitlines() if line.startswith("BAD")]
-    assert bad == ["BAD journal", "BAD disk", "BAD database", "BAD outbox", "BAD mail server"]
+    assert bad == ["BAD journal", "BAD database", "BAD outbox", "BAD mail server"]
 
 
 def test_show_resolve_mute_and_prune() -> None:
@@ -112,6 +118,120 @@ def test_show_resolve_mute_and_prune() -> None:
     missing = run("show", "99")
     assert missing.exit_code == 1
     assert "There is no such error." in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("show", "9" * 20), "not in the range"),
+        (("show", "0"), "not in the range"),
+        (("resolve", "9" * 20), "not in the range"),
+        (("mute", "1", "--hours", "nan"), "expected a number"),
+        (("mute", "1", "--hours", "-1"), "not in the range"),
+        (("mute", "1", "--times", "-3"), "not in the range"),
+        (("mute", "1", "--times", "99999999999"), "not in the range"),
+        (("prune", "--days", "99999999"), "not in the range"),
+    ],
+)
+def test_a_number_that_cannot_be_is_one_sentence(arguments: tuple[str, ...], sentence: str) -> None:
+    run("test")
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+
+
+EACH = [("list",), ("show", "1"), ("resolve", "1"), ("mute", "1"), ("prune",), ("test",)]
+
+
+@pytest.mark.parametrize("arguments", EACH, ids=" ".join)
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("sqlite:///empty.db", "has no such table: run 'alembic upgrade head' first"),
+        ("sqlite:////proc/nowhere/x.db", "does not answer"),
+        ("sqlite:///test.txt", "cannot be used: file is not a database"),
+        ("postgresql://x@127.0.0.1:1/x", "does not answer"),
+    ],
+    ids=["without tables", "without a folder", "no database", "refused"],
+)
+def test_a_database_that_is_not_there_is_one_sentence(
+    arguments: tuple[str, ...],
+    url: str,
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "test.txt").write_text("a text, not a database\n" * 100)
+    monkeypatch.setenv("DATABASE_URL", url)
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit), "not a traceback"
+    assert sentence in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.postgresql
+def test_a_postgresql_database_that_was_never_made_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = make_url(POSTGRESQL).set(database="nosuch")
+    monkeypatch.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
+    result = run("list")
+    assert result.exit_code == 1
+    assert result.stderr == 'Error: The database cannot be used: database "nosuch" does not exist\n'
+    assert 'BAD database: The database cannot be used: database "nosuch"' in run("doctor").stdout
+
+
+def test_the_doctor_says_that_the_migrations_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///empty.db")
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "BAD database: The database has no such table: run 'alembic upgrade" in result.stdout
+
+
+def test_a_test_stops_at_a_journal_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "instance").write_text("a file, not a folder")
+    result = run("test")
+    assert result.exit_code == 1
+    assert "here it stopped: the journal cannot be written" in result.stderr
+    assert "recorded" not in result.stdout
+
+
+def test_a_test_without_recipients_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_SERVER", "127.0.0.1")
+    result = run("test")
+    assert isinstance(result.exception, ConfigurationError | SystemExit)
+    assert "ADMINS" in result.stderr + str(result.exception)
+
+
+async def hostile(url: str) -> None:
+    """A group whose title has everything that a terminal should not see."""
+    database = Database(url)
+    now = datetime.now(UTC)
+    async with database.session() as session:
+        title = "Grüße \N{SNAKE} \x1b[2J\u202egnp.exe"
+        session.add(
+            ErrorGroup(
+                fingerprint="a", title=title, culprit=title, count=1, first_seen=now, last_seen=now
+            )
+        )
+        await session.commit()
+    await database.dispose()
+
+
+def test_a_terminal_sees_no_controls_and_only_what_it_knows(environment: dict[str, str]) -> None:
+    asyncio.run(hostile(environment["DATABASE_URL"]))
+    quart = Path(sys.executable).parent / "quart"
+    for arguments in (["list"], ["show", "1"]):
+        result = subprocess.run(
+            [str(quart), "--app", "quartapp", "errors", *arguments],
+            env=environment | {"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "latin-1"},
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        assert b"Gr\xfc\xdfe \\U0001f40d [2Jgnp.exe" in result.stdout
 
 
 def test_the_json_is_all_there_is_on_standard_output(environment: dict[str, str]) -> None:

@@ -354,8 +354,9 @@ def test_every_length_keeps_the_whole_lines_before_it() -> None:
 def test_a_living_segment_is_read_up_to_what_is_being_written() -> None:
     first, second = pack(b"first"), pack(b"second")
     assert parse(first + second[:5] + bytes(30), final=False) == Content([b"first"], len(first))
-    hole = first + bytes(6) + second[6:] + pack(b"third")
-    assert parse(hole, final=False) == Content([b"first"], len(first))
+    for written in (0, 6):
+        hole = first + second[:written] + bytes(6) + second[written + 6 :] + pack(b"third")
+        assert parse(hole, final=False) == Content([b"first"], len(first))
 
 
 def test_pages_that_were_lost_with_the_power_are_passed_over() -> None:
