@@ -26,6 +26,7 @@ EVERY = 1.0
 _ROUND_SECONDS = 60.0
 _FLUSH_SECONDS = 5.0
 _SYNC_EVERY = 0.1
+_CANCEL_AGAIN = 0.5
 
 _logger = logging.getLogger(__name__)
 
@@ -68,9 +69,7 @@ class Pipeline:
 
     async def stop(self) -> None:
         """Stop serving: count once more what there is, for five seconds at the most."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(end(task) for task in self._tasks))
         self._tasks = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH_SECONDS):
@@ -132,6 +131,19 @@ class Pipeline:
             await asyncio.to_thread(self.journal.sync)
         except OSError as error:
             _logger.error("The journal cannot be synced: %s", error)
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it has ended. Raises nothing of what it raised.
+
+    Once is not always enough: a database driver that is connecting while its server hangs up can
+    take a cancellation for the failure of its attempt.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=_CANCEL_AGAIN)
+    if not task.cancelled():
+        task.exception()  # which asyncio would complain of as of one that nobody looked at
 
 
 def _brief(error: Exception) -> str:

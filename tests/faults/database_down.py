@@ -25,6 +25,7 @@ from quartapp.models import Base, ErrorGroup
 from quartapp.reporting.drainer import Drainer
 from quartapp.reporting.journal import Journal
 from quartapp.reporting.ledger import Rules
+from quartapp.reporting.pipeline import end
 from quartapp.reporting.places import Places
 from quartapp.reporting.policy import Limits
 from quartapp.reporting.recorder import Recorder
@@ -104,8 +105,7 @@ async def run(url: str, folder: Path, seconds: float, fault: Fault) -> bool:
     until = time.monotonic() + seconds
     draining = asyncio.create_task(drain(drainer))
     (errors, longest), _ = await asyncio.gather(storm(recorder, until), fault(until))
-    draining.cancel()
-    await asyncio.gather(draining, return_exceptions=True)
+    await end(draining)
     recorder.settle()
     journal.close()
     rest = 0

@@ -30,6 +30,7 @@ from tests.faults.databases import POSTGRESQL, postgresql
 
 ROOT = Path(__file__).parents[2]
 GROUPS = 20
+MOST_ROUNDS = 40
 STATEMENTS = 60
 """Among the first so many is the last one of a drainer; a piece of a segment takes about ten."""
 
@@ -102,7 +103,9 @@ def run(url: str, rounds: int, folder: Path, ticks: int = 1500) -> bool:
     migrate(url)
     written: Counts = {}
     kills = 0
-    for number in range(1, rounds + 1):
+    for number in range(1, MOST_ROUNDS + 1):
+        if number > rounds and kills:
+            break  # chance may let all of them come to their end
         new, living = fill(folder, ticks)
         for group, count in new.items():
             written[group] = written.get(group, 0) + count

@@ -1,0 +1,45 @@
+"""The end of the pipeline's tasks."""
+
+import asyncio
+
+import pytest
+
+from quartapp.reporting import pipeline
+from quartapp.reporting.pipeline import end
+
+
+async def test_a_task_that_loses_a_cancellation_is_cancelled_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline, "_CANCEL_AGAIN", 0.01)
+    lost = 0
+
+    async def work() -> None:
+        nonlocal lost
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                if lost == 2:
+                    raise
+                lost += 1
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(2):
+        await end(task)
+    assert task.cancelled()
+    assert lost == 2
+
+
+async def test_what_a_task_raised_at_its_end_is_nobodys_concern() -> None:
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise ValueError("at the end")
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    await end(task)
+    assert task.done()
