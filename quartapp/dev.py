@@ -13,12 +13,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from quart import Quart
@@ -29,9 +30,6 @@ from quart.cli import (
     pass_script_info,
     prepare_import,
 )
-
-if TYPE_CHECKING:
-    pass
 
 ENVIRONMENT = {"DEBUG": "1", "QUART_DEBUG": "1", "ENVIRONMENT": "development"}
 """What the application finds in its environment under this command."""
@@ -314,4 +312,5 @@ def _serve_as_child() -> None:
 
 
 if __name__ == "__main__":
-    _serve_as_child()
+    with suppress(KeyboardInterrupt):  # Ctrl+C while the application is being imported
+        _serve_as_child()

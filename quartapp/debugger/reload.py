@@ -107,14 +107,17 @@ class Reloader:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process: politely, then not."""
+    """End a process: politely, then not. A KeyboardInterrupt ends it at once, and goes on."""
     if process.poll() is None:
         process.terminate()
     try:
         process.wait(STOP_TIMEOUT)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        process.kill()
-        process.wait()
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def source_folders(*more: Path) -> list[Path]:

@@ -92,7 +92,7 @@ def test_no_request_is_refused_while_the_server_restarts(folder: Path) -> None:
         server.wait_for_text("/", "first")
         server.write("shop.py", APPLICATION.replace("first", "second"))
         deadline = time.monotonic() + 20
-        while server.client.get("/").text != "second":
+        while server.get("/").text != "second":
             assert time.monotonic() < deadline
 
 
@@ -128,6 +128,32 @@ def test_ctrl_c_ends_both_processes(folder: Path) -> None:
 
         assert len(children) == 1
         assert not any(child.is_running() for child in children)
+
+
+def test_ctrl_c_in_the_middle_of_a_restart_ends_both(folder: Path) -> None:
+    slow = "\nimport asyncio\n\n@app.after_serving\nasync def stop():\n    await asyncio.sleep(4)\n"
+    (folder / "shop.py").write_text(APPLICATION + slow)
+    with development(folder) as server:
+        server.wait_for_text("/", "first")
+        children = psutil.Process(server.process.pid).children()
+        server.write("shop.py", APPLICATION)
+        server.wait_for("Restarting: shop.py")
+
+        assert server.stop() == 0
+
+        assert not any(child.is_running() for child in children)
+        assert "Traceback" not in server.terminal
+
+
+def test_ctrl_c_while_the_application_is_imported_shows_no_traceback(folder: Path) -> None:
+    slow = "import sys, time\nprint('importing', file=sys.stderr)\ntime.sleep(20)\n"
+    (folder / "shop.py").write_text(slow + APPLICATION)
+    with development(folder) as server:
+        server.wait_for("importing")
+
+        assert server.stop() == 0
+
+        assert "Traceback" not in server.terminal
 
 
 def test_a_killed_reloader_leaves_no_server(folder: Path) -> None:

@@ -28,21 +28,18 @@ async def plan_of(app: App, ask: Ask, wanted: PageRequest) -> list[str]:
     """SQLite's plan for the one statement of a list."""
     database: Database = app.extensions["database"]
     sent: list[tuple[str, Any]] = []
-    engine = database.engine.sync_engine
 
     def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
         sent.append((statement, values))
 
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        async with database.session(write=False) as session:
-            await ask(session, wanted)
-            [(statement, values)] = sent
-            connection = await session.connection()
-            rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
-            return [row.detail for row in rows]
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
+    async with database.session(write=False) as session:
+        connection = await session.connection()
+        # Of this connection alone: the application's own tasks use the engine too.
+        event.listen(connection.sync_connection, "before_cursor_execute", note)
+        await ask(session, wanted)
+        [(statement, values)] = sent
+        rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        return [row.detail for row in rows]
 
 
 @pytest.mark.parametrize("wanted", [PageRequest(25), PageRequest(25, before=9)], ids=str)
