@@ -8,7 +8,6 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Coroutine
 from typing import Any
 
 if __name__ == "__main__":
@@ -83,22 +82,14 @@ def main(kind: str, port: int) -> None:
 
         interface = Interfaces.ASGI
         embedded = Server(application, address="127.0.0.1", port=port, interface=interface)
-        _run(_serve(embedded))
+        with asyncio.Runner(loop_factory=serving.loop_factory(load_settings())) as runner:
+            runner.run(_serve(embedded))
 
 
 async def _serve(embedded: Any) -> None:
     # Embedded, granian leaves signals to us.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, embedded.stop)
     await embedded.serve()
-
-
-def _run(coroutine: Coroutine[Any, Any, None]) -> None:
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(coroutine)
-    else:
-        uvloop.run(coroutine)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ UNNEEDED = {
     "quartapp.debugger",
     "sentry_sdk",
     "sqlalchemy.dialects.postgresql",
+    "uvloop",
 }
 
 SERVE_ON_SQLITE = """
@@ -76,3 +77,25 @@ def test_the_collector_works_from_the_first_request_on(
         gc.unfreeze()
         gc.enable()
     assert seen == [(True, True)]
+
+
+@pytest.mark.parametrize(
+    ("database_url", "module"),
+    [
+        ("sqlite:///microblog.db", "asyncio.unix_events"),
+        ("postgresql://user@127.0.0.1/microblog", "uvloop"),
+    ],
+)
+def test_uvloop_is_for_a_database_behind_a_socket(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, database_url: str, module: str
+) -> None:
+    loops = []
+
+    async def serve(*_: object, **__: object) -> None:
+        loops.append(type(asyncio.get_running_loop()).__module__)
+
+    monkeypatch.setattr(serving, "serve", serve)
+    for name, value in (environment | {"DATABASE_URL": database_url}).items():
+        monkeypatch.setenv(name, value)
+    serving.serve_here(Settings, serving.listen("127.0.0.1", 0))
+    assert loops == [module]
