@@ -8,10 +8,13 @@ from contextlib import ExitStack
 from typing import Any
 
 from benchmarks.load import Measurement, press
+from benchmarks.results import TWINS, add_ratios, merge, row
 from benchmarks.servers import TWIN_BIN, Server
 
 CONNECTIONS = (1, 16, 64, 256, 1000)
+QUARTAPP = ("quartapp-hypercorn", "quartapp-uvicorn", "quartapp-granian")
 SERVERS = ("hypercorn", "uvicorn", "granian")
+COMPARED = (16, 64)
 SECONDS = 3
 ROUNDS = 3
 HELD = 400
@@ -57,7 +60,7 @@ def floor(url: str, notes: Any) -> None:
 
 
 def _threads(name: str) -> int:
-    return 16 if name in {"floor-gunicorn", "flask-twin"} else 0
+    return 16 if name in {"floor-gunicorn", *TWINS} else 0
 
 
 def _is_there(name: str, notes: Any) -> bool:
@@ -72,26 +75,38 @@ def _is_there(name: str, notes: Any) -> bool:
 
 
 def servers(url: str, notes: Any) -> None:
-    """Requests a second and p99 of `/` at growing numbers of connections.
+    """The timeline under each server, at growing numbers of connections, medians of rounds in turn.
 
-    The admission limit refuses the connections beyond 512: `refused` counts these answers.
+    The admission limit refuses the connections beyond 512: `refused` counts these answers. The rows
+    of uvicorn and granian go into latest.json too, where `make bench` has the same connections.
     """
     notes.begin("Servers and connections", "The timeline of somebody logged in.", "")
-    wanted = [name for name in SERVERS if importlib.util.find_spec(name) is not None]
-    for name in sorted(set(SERVERS) - set(wanted)):
-        notes.add(f"{name} is not installed: its rows are skipped.", "")
-    notes.add("| server | connections | requests/s | p50 ms | p99 ms | CPU us | refused |")
-    notes.add("|---|--:|--:|--:|--:|--:|--:|")
-    for name in wanted:
-        with Server(f"quartapp-{name}", url) as server:
-            cookie = {"Cookie": server.log_in()}
-            press(server, "/", 16, 1, cookie)
-            for connections in CONNECTIONS:
-                found = press(server, "/", connections, SECONDS, cookie)
+    names = [name for name in (*QUARTAPP, *TWINS) if _is_there(name, notes)]
+    notes.add(
+        "| server | connections | requests/s | p50 ms | p99 ms | CPU us | refused | to Flask |"
+    )
+    notes.add("|---|--:|--:|--:|--:|--:|--:|--:|")
+    with ExitStack() as stack:
+        running = [stack.enter_context(Server(name, url, threads=_threads(name))) for name in names]
+        cookies = {server.name: {"Cookie": server.log_in()} for server in running}
+        for connections in CONNECTIONS:
+            rounds: dict[str, list[Measurement]] = {name: [] for name in names}
+            for _ in range(ROUNDS):
+                for server in running:
+                    cookie = cookies[server.name]
+                    rounds[server.name].append(press(server, "/", connections, SECONDS, cookie))
+            rows = [
+                row("index", "sqlite", connections, name, rounds[name], _threads(name))
+                for name in names
+            ]
+            for each in add_ratios(rows):
                 notes.add(
-                    f"| {name} | {connections} | {found.rps:.0f} | {found.p50_ms:.1f} "
-                    f"| {found.p99_ms:.1f} | {found.cpu_us:.0f} | {found.errors} |"
+                    f"| {each['server']} | {connections} | {each['rps']:.0f} "
+                    f"| {each['p50_ms']:.1f} | {each['p99_ms']:.1f} | {each['cpu_us']} "
+                    f"| {each['errors']} | {each['ratios'].get('flask-twin', '')} |"
                 )
+            if connections in COMPARED:
+                merge([each for each in rows if each["server"] in QUARTAPP[1:]])
 
 
 def memory(url: str, notes: Any) -> None:
