@@ -15,10 +15,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from quartapp.app import create_app
 from quartapp.reporting.pipeline import Pipeline
-from quartapp.testing import GivenSettings, create_tables
+from quartapp.testing import create_tables
 from tests.mailbox import Mailbox
+from tests.mailing import mailing_app
 
 ACCOUNT = ("susan", "secret")
 GROUPS = 300
@@ -60,19 +60,13 @@ async def beat(beats: Beats) -> None:
 
 
 async def run(folder: Path, mailbox: Mailbox, mails: int) -> Beats:
-    app = create_app(
-        GivenSettings(
-            environment="testing",
-            database_url=f"sqlite:///{folder / 'slow.db'}",
-            instance_path=folder / "instance",
-            log_dir=folder / "logs",
-            mail_server="127.0.0.1",
-            mail_port=mailbox.port,
-            mail_use_tls=True,
-            mail_username=ACCOUNT[0],
-            mail_password=SecretStr(ACCOUNT[1]),
-            admins=("ops@example.com",),
-        )
+    app = mailing_app(
+        folder,
+        f"sqlite:///{folder / 'slow.db'}",
+        mailbox.port,
+        mail_use_tls=True,
+        mail_username=ACCOUNT[0],
+        mail_password=SecretStr(ACCOUNT[1]),
     )
     await create_tables(app)
     pipeline: Pipeline = app.extensions["reporting"]
