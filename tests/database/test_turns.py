@@ -14,7 +14,7 @@ async def test_another_thread_can_give_a_turn_back() -> None:
     thread = threading.Thread(target=turns.give_back)
     thread.start()
     thread.join()
-    await asyncio.wait_for(waiting, 1)
+    await waiting
     turns.give_back()
 
 
