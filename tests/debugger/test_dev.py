@@ -91,9 +91,7 @@ def test_no_request_is_refused_while_the_server_restarts(folder: Path) -> None:
     with development(folder) as server:
         server.wait_for_text("/", "first")
         server.write("shop.py", APPLICATION.replace("first", "second"))
-        deadline = time.monotonic() + 20
-        while server.get("/").text != "second":
-            assert time.monotonic() < deadline
+        server.wait_for_text("/", "second", pause=0)
 
 
 def test_the_commands_own_package_may_be_broken_too(tmp_path: Path) -> None:
@@ -163,7 +161,7 @@ def test_a_killed_reloader_leaves_no_server(folder: Path) -> None:
 
         server.process.kill()
 
-        assert not psutil.wait_procs([child], timeout=10)[1]
+        assert not psutil.wait_procs([child], timeout=60)[1]
 
 
 def test_a_failure_shows_its_traceback_and_link_on_the_terminal(folder: Path) -> None:
@@ -173,8 +171,8 @@ def test_a_failure_shows_its_traceback_and_link_on_the_terminal(folder: Path) ->
         link = server.wait_for(r" \* RuntimeError in GET /fail: (\S+)")
         assert link.startswith(server.url + "/__debugger__/failures/")
         assert answer.text.endswith(f"Debugger: {link}\n")
-        assert "Exception on /fail [GET]" in server.terminal
-        assert "RuntimeError: susan" in server.terminal
+        server.wait_for(r"Exception on /fail \[GET\]")
+        server.wait_for("RuntimeError: susan")
 
 
 def test_escape_sequences_reach_no_terminal(folder: Path) -> None:
@@ -221,7 +219,9 @@ def test_in_ci_a_prompt_must_be_asked_for(
         page = server.client.get("/fail", headers=HTML).text
 
         assert ('id="lock"' in page) is offered
-        assert ("PIN" in server.terminal) is offered
+        if offered:
+            server.wait_for("PIN")
+    assert ("PIN" in server.terminal) is offered
 
 
 def test_an_application_that_is_not_in_debug_mode_has_no_debugger(folder: Path) -> None:
@@ -235,7 +235,7 @@ def test_an_application_that_is_not_in_debug_mode_has_no_debugger(folder: Path) 
         answer = server.client.get("/fail", headers=HTML)
 
         assert "susan" not in answer.text
-        assert "The debugger is off" in server.terminal
+        server.wait_for("The debugger is off")
 
 
 def refused(folder: Path, *arguments: str, **environment: str) -> str:
@@ -245,7 +245,7 @@ def refused(folder: Path, *arguments: str, **environment: str) -> str:
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert result.returncode != 0

@@ -57,7 +57,7 @@ class Running:
 
 
 async def read_answer(reader: asyncio.StreamReader, head_only: bool = False) -> Answer:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         head = await reader.readuntil(b"\r\n\r\n")
         answer = Answer(head, b"", True)
         if head_only or answer.status in {204, 304}:

@@ -387,11 +387,10 @@ async def closed(path: Path) -> bool:
 
 
 async def eventually(condition: Callable[[], bool]) -> bool:
-    for _ in range(200):
-        if condition():
-            return True
+    deadline = time.monotonic() + 60
+    while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110  # any condition
         await asyncio.sleep(0.01)
-    return False
+    return condition()
 
 
 async def test_a_file_that_grows_is_sent_as_announced(folder: Path) -> None:

@@ -28,7 +28,7 @@ def make_app(**config: Any) -> tuple[App, list[Any]]:
 
 
 async def wait_for(condition: Any) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110  # any condition
             await asyncio.sleep(0.01)
 
