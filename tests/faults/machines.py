@@ -134,9 +134,9 @@ def first_line(process: "subprocess.Popen[str]") -> str:
 
 
 async def settled(database: Database, errors: int) -> None:
-    """Wait, half a minute at most, until everything is counted and nobody has a mail to send."""
+    """Wait, four minutes at most, until everything is counted and nobody has a mail to send."""
     quiet = 0
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 240
     while quiet < 3 and time.monotonic() < deadline:
         await asyncio.sleep(1.0)
         async with database.session(write=False) as session:

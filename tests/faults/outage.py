@@ -62,8 +62,9 @@ class Outcome:
 @asynccontextmanager
 async def locked_out(path: Path) -> AsyncIterator[None]:
     """Somebody holds SQLite's write lock, and does not let go."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=30)
-    connection.execute("BEGIN IMMEDIATE")
+    connection = sqlite3.connect(path, isolation_level=None, timeout=60, check_same_thread=False)
+    # In a thread: who holds the lock now needs the loop to let go of it.
+    await asyncio.to_thread(connection.execute, "BEGIN IMMEDIATE")
     yield
     connection.execute("ROLLBACK")
     connection.close()
