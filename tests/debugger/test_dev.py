@@ -51,23 +51,18 @@ def test_edits_errors_and_mended_files_each_have_their_answer(folder: Path) -> N
         assert server.terminal.count("Debugger PIN: ") == 1
 
 
-def test_a_broken_first_start_is_answered_and_recovers(folder: Path) -> None:
-    (folder / "shop.py").write_text(SYNTAX_ERROR)
+FAILING = APPLICATION + "\n@app.before_serving\nasync def connect():\n    raise OSError('away')\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "error"), [(SYNTAX_ERROR, "SyntaxError"), (FAILING, "OSError: away")]
+)
+def test_a_first_start_that_fails_is_answered_and_recovers(
+    folder: Path, text: str, error: str
+) -> None:
+    (folder / "shop.py").write_text(text)
     with development(folder) as server:
-        server.wait_for_text("/", "SyntaxError")
-
-        server.write("shop.py", APPLICATION)
-
-        server.wait_for_text("/", "first")
-
-
-def test_an_error_at_start_up_is_answered_and_recovers(folder: Path) -> None:
-    failing = (
-        APPLICATION + "\n@app.before_serving\nasync def connect():\n    raise OSError('away')\n"
-    )
-    (folder / "shop.py").write_text(failing)
-    with development(folder) as server:
-        server.wait_for_text("/", "OSError: away")
+        server.wait_for_text("/", error)
 
         server.write("shop.py", APPLICATION)
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,6 +54,13 @@ class Running:
 
     async def get(self, path: str, method: str = "GET") -> Answer:
         return await self.send(f"{method} {path} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
+
+
+async def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds. Raises TimeoutError after a minute."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110  # any condition
+            await asyncio.sleep(0.01)
 
 
 async def read_answer(reader: asyncio.StreamReader, head_only: bool = False) -> Answer:

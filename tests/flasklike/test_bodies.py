@@ -96,7 +96,7 @@ async def test_a_fast_client_waits_for_a_slow_reader() -> None:
     await asyncio.sleep(0.01)
     assert not room.done()
     await anext(body)
-    await room
+    await asyncio.wait_for(room, 60)
 
 
 async def test_awaiting_the_whole_makes_room() -> None:
@@ -105,7 +105,7 @@ async def test_awaiting_the_whole_makes_room() -> None:
     room = asyncio.ensure_future(body.room())
     await asyncio.sleep(0)
     whole = asyncio.ensure_future(body._read())
-    await room
+    await asyncio.wait_for(room, 60)
     body.set_complete()
     assert len(await whole) == READ_AHEAD
 

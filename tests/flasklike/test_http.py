@@ -13,7 +13,7 @@ from werkzeug.datastructures import Headers
 
 from quartapp.flasklike import App, Response, abort, stream_with_context
 from tests.flasklike.conftest import Serve
-from tests.flasklike.servers import read_answer
+from tests.flasklike.servers import read_answer, wait_for
 
 
 def make_app(**config: Any) -> tuple[App, list[Any]]:
@@ -27,12 +27,6 @@ def make_app(**config: Any) -> tuple[App, list[Any]]:
         torn_down.append(error)
 
     return app, torn_down
-
-
-async def wait_for(condition: Any) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110  # any condition
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(("path", "method"), [("/", "HEAD"), ("/204", "GET"), ("/304", "GET")])
