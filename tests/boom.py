@@ -1,8 +1,9 @@
 """The application with routes that fail in known ways, which production does not have."""
 
 import asyncio
+import os
 
-from quart import request
+from quart import current_app, request
 from sqlalchemy import text
 
 from quartapp import create_app
@@ -20,6 +21,7 @@ def create(settings: Settings | None = None) -> App:
     app.add_url_rule("/slow", view_func=slow)
     app.add_url_rule("/hold", view_func=hold)
     app.add_url_rule("/scheme", view_func=scheme)
+    app.add_url_rule("/pid", view_func=pid)
     return app
 
 
@@ -51,7 +53,13 @@ async def hold() -> str:
     return "held"
 
 
+async def pid() -> str:
+    """Which process answers."""
+    return str(os.getpid())
+
+
 async def slow() -> str:
+    current_app.logger.warning("The slow view begins")
     await asyncio.sleep(float(request.args["seconds"]))
     return "slept"
 

@@ -38,7 +38,7 @@ class LiveServer:
         command: Sequence[str] = SERVE,
         *,
         cwd: Path | None = None,
-        timeout: float = 30,
+        timeout: float = 60,
     ) -> None:
         self.command = [sys.executable, *command]
         self.environment = _plain_environment() | {"PORT": "0", **environment}
@@ -82,6 +82,14 @@ class LiveServer:
     def output(self) -> str:
         """All that the process wrote so far, to stdout and stderr."""
         return "".join(self.lines)
+
+    def wait_for(self, text: str, times: int = 1) -> None:
+        """Wait until the process has written a text so many times. Raises ServerFailedError."""
+        deadline = time.monotonic() + self.timeout
+        while self.output.count(text) < times:
+            if time.monotonic() > deadline:
+                raise ServerFailedError(f"{text!r} was not written:\n{self.output}")
+            time.sleep(0.02)
 
     def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
         """Ask the server to stop, and return its exit code."""

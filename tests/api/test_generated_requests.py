@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,8 @@ from quartapp.testing import LiveServer, StartServer
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 EXAMPLES = os.environ.get("QUARTAPP_FUZZ_EXAMPLES", "")
 OPERATIONS = 15
+
+get, post = partial(httpx.get, timeout=60), partial(httpx.post, timeout=60)
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def test_generated_requests_find_no_fault(live_server: StartServer, tmp_path: Pa
         assert int(generated[1].replace(",", "")) > 20 * OPERATIONS
         # No test revoked it, so what was asked with it reached the views.
         headers = {"Authorization": f"Bearer {token}"}
-        assert httpx.get(f"{server.url}/api/posts", headers=headers).status_code == 200
+        assert get(f"{server.url}/api/posts", headers=headers).status_code == 200
     assert " ERROR " not in server.output, server.output[-4000:]
     assert "Traceback" not in server.output
 
@@ -60,9 +63,9 @@ def populate(server: LiveServer) -> str:
     """Two people and a post; returns a token of the first."""
     for name in ("susan", "david"):
         person = {"username": name, "email": f"{name}@example.com", "password": "cat"}
-        httpx.post(f"{server.url}/api/users", json=person).raise_for_status()
-    answer = httpx.post(f"{server.url}/api/tokens", auth=("susan", "cat"))
+        post(f"{server.url}/api/users", json=person).raise_for_status()
+    answer = post(f"{server.url}/api/tokens", auth=("susan", "cat"))
     token: str = answer.raise_for_status().json()["token"]
     headers = {"Authorization": f"Bearer {token}"}
-    httpx.post(f"{server.url}/api/posts", json={"body": "hi"}, headers=headers).raise_for_status()
+    post(f"{server.url}/api/posts", json={"body": "hi"}, headers=headers).raise_for_status()
     return token

@@ -10,11 +10,13 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from tests.browser.conftest import TIMEOUT
 from tests.conftest import CHROMIUM
 from tests.debugger.server import Development, development
 
 pytestmark = pytest.mark.browser
 
+expect.set_options(timeout=TIMEOUT)  # of the synchronous interface, which has its own
 SHOP = Path(__file__).parent / "shop"
 FLAGS = [
     "--no-sandbox",
@@ -240,8 +242,8 @@ def test_no_other_page_can_frame_or_command_it(page: Page, server: Development) 
     page.goto("/receipt")
     unlock(page, server)
     page.goto(server.url.replace("127.0.0.1", "localhost") + "/")
-    page.set_content(f"<iframe src='{server.url}/receipt'></iframe>")
-    page.wait_for_timeout(300)
+    with page.expect_console_message(lambda message: "frame-ancestors 'none'" in message.text):
+        page.set_content(f"<iframe src='{server.url}/receipt'></iframe>")
     assert not any("Traceback" in (f.content() or "") for f in page.frames[1:])
 
     outcome = page.evaluate(
@@ -277,4 +279,4 @@ def test_plain_text_can_be_copied(page: Page, server: Development) -> None:
 
     assert copied.startswith("Traceback (most recent call last):")
     assert "TypeError: unsupported operand" in copied
-    assert copied == httpx.get(f"{server.url}/receipt").text.rsplit("\nDebugger:")[0]
+    assert copied == httpx.get(f"{server.url}/receipt", timeout=60).text.rsplit("\nDebugger:")[0]

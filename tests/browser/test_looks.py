@@ -88,6 +88,25 @@ async def test_every_text_has_contrast(
     assert await page.evaluate(TOO_FAINT) == []
 
 
+FALLING_SHORT = """
+<p style="color: #999; background: #fff">faint</p>
+<p style="color: #666; background: #fff">not faint</p>
+<div style="width: 400px">wide</div>
+<button style="height: 20px; padding: 0">small</button>"""
+
+
+async def test_what_falls_short_is_found(open_page: OpenPage) -> None:
+    """Else a page without faults and a measurement that finds none would look alike."""
+    page = await open_page(viewport={"width": 320, "height": 640})
+    await page.set_content(FALLING_SHORT)
+    (faint,) = await page.evaluate(TOO_FAINT)
+    assert faint.startswith("faint: 2.8")
+    (wide,) = await page.evaluate(TOO_WIDE, 320)
+    assert wide.startswith('<div style="width: 400px">')
+    (small,) = await page.evaluate(TOO_SMALL)
+    assert small.startswith("<button")
+
+
 async def test_dark_mode_is_dark(open_page: OpenPage) -> None:
     page = await open_page(color_scheme="dark")
     await page.goto("/login")

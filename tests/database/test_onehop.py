@@ -44,14 +44,21 @@ class Hops:
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         self.caplog = caplog
 
-    async def count(self) -> int:
-        await asyncio.sleep(0.05)  # the end of a read is sent without waiting
+    async def count(self, expected: int) -> int:
+        """Wait until so many were sent (the end of a read is sent without waiting), and see
+        whether more come."""
+        deadline = time.monotonic() + 30
+        while self._sent() < expected and time.monotonic() < deadline:  # noqa: ASYNC110 no event
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        return self._sent()
+
+    def _sent(self) -> int:
         return sum("executing" in record.message for record in self.caplog.records)
 
 
 @pytest.fixture
-async def hops(database: Database, caplog: pytest.LogCaptureFixture) -> Hops:
-    await asyncio.sleep(0.05)
+def hops(database: Database, caplog: pytest.LogCaptureFixture) -> Hops:
     caplog.set_level(logging.DEBUG, "aiosqlite")
     caplog.clear()
     return Hops(caplog)
@@ -79,11 +86,11 @@ async def test_a_select_is_one_hop_with_its_begin_and_one_for_the_end(
 ) -> None:
     async with database.session(write=False) as session:
         assert len((await session.scalars(select(User.username))).all()) == 2
-        assert await hops.count() == 1
+        assert await hops.count(1) == 1
         assert len((await session.scalars(select(User.username))).all()) == 2
-        assert await hops.count() == 2
+        assert await hops.count(2) == 2
     await names(database)
-    assert await hops.count() == 3 + 2
+    assert await hops.count(3 + 2) == 3 + 2
 
 
 async def test_a_transaction_that_sent_nothing_is_no_hop(database: Database, hops: Hops) -> None:
@@ -91,13 +98,13 @@ async def test_a_transaction_that_sent_nothing_is_no_hop(database: Database, hop
         pass
     async with database.engine.connect() as connection:
         await (await connection.begin()).rollback()
-    assert await hops.count() == 0
+    assert await hops.count(0) == 0
 
 
 async def test_a_write_is_one_hop_and_its_commit_another(database: Database, hops: Hops) -> None:
     async with database.begin() as session:
         await session.execute(update(User).values(about_me="x"))
-    assert await hops.count() == 2
+    assert await hops.count(2) == 2
 
 
 async def test_a_transaction_reads_one_state_of_the_database(database: Database) -> None:
@@ -131,7 +138,7 @@ async def test_a_connection_that_wrote_takes_no_lock_to_read(tmp_path: Path) -> 
         await session.execute(text("CREATE TABLE things (name)"))
     with closing(sqlite3.connect(tmp_path / "one.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        async with asyncio.timeout(2), database.session(write=False) as session:
+        async with database.session(write=False) as session:
             assert (await session.execute(text("SELECT * FROM things"))).all() == []
     await database.dispose()
 
@@ -190,9 +197,7 @@ async def test_a_savepoint_is_rolled_back_alone(database: Database) -> None:
     assert await names(database) == ["susan", "john", "mary"]
 
 
-async def test_a_stream_is_read_in_parts_within_its_transaction(
-    database: Database, hops: Hops
-) -> None:
+async def test_a_stream_is_read_in_parts_within_its_transaction(database: Database) -> None:
     async with database.session() as session:
         result = await session.stream(SLOW_ROWS)
         first = await anext(aiter(result))
@@ -260,16 +265,17 @@ async def test_writers_take_turns_in_the_order_of_their_coming(database: Databas
 
     async def write(number: int) -> None:
         async with database.begin() as session:
+            connection = await (await session.connection()).get_raw_connection()
+            raw: Any = connection.driver_connection
+            # Whoever meets SQLite's lock fails at once, instead of looking again and again.
+            raw._conn.execute("PRAGMA busy_timeout = 0")
             await session.execute(update(User).values(about_me=str(number)))
             await asyncio.sleep(0.005)
         done.append(number)
 
     await asyncio.gather(*(names(database) for _ in range(10)))  # opens the connections
-    started = time.monotonic()
     await asyncio.gather(*(write(number) for number in range(10)))
     assert done == list(range(10))
-    # Polling sleeps up to 100 ms between looks; ten turns of 5 ms wait for nothing but each other.
-    assert time.monotonic() - started < 1
 
 
 async def test_a_wait_for_a_turn_is_bounded(
@@ -296,7 +302,7 @@ async def test_a_cancelled_wait_leaves_the_queue(database: Database) -> None:
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-    await asyncio.wait_for(write(), 1)
+    await write()
     assert checked_out(database) == 0
 
 
@@ -314,9 +320,9 @@ async def test_a_cancelled_statement_is_stopped_and_leaves_nothing(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.monotonic() - started < 1  # the statement itself takes a minute
+    assert time.monotonic() - started < 20  # the statement itself takes a minute
     assert checked_out(database) == 0
-    async with asyncio.timeout(1), database.begin() as session:
+    async with database.begin() as session:
         await session.execute(update(User).values(about_me="x"))
 
 
@@ -332,7 +338,7 @@ async def test_a_statement_that_was_cancelled_before_its_start_never_runs(
     started = time.monotonic()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(ask(), 0.05)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 20  # the statement itself takes a minute
 
 
 async def test_what_was_cancelled_is_not_written(database: Database) -> None:
@@ -348,7 +354,7 @@ async def test_what_was_cancelled_is_not_written(database: Database) -> None:
 
 
 async def test_every_thread_ends_with_the_engine(tmp_path: Path) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())  # of which some may be about to end
     database = Database(f"sqlite:///{tmp_path / 'threads.db'}")
 
     async def ask() -> None:
@@ -356,10 +362,10 @@ async def test_every_thread_ends_with_the_engine(tmp_path: Path) -> None:
             await session.execute(text("SELECT 1"))
 
     await asyncio.gather(*(ask() for _ in range(5)))
-    assert threading.active_count() > before
+    assert set(threading.enumerate()) - before
     await database.dispose()
-    async with asyncio.timeout(5):
-        while threading.active_count() > before:  # noqa: ASYNC110 a thread's end has no event
+    async with asyncio.timeout(30):
+        while set(threading.enumerate()) - before:  # noqa: ASYNC110 a thread's end has no event
             await asyncio.sleep(0.01)
 
 
@@ -372,5 +378,5 @@ async def test_a_forgotten_connection_gives_its_turn_back(database: Database) ->
 
     await forget()
     gc.collect()
-    async with asyncio.timeout(2), database.begin() as session:
+    async with database.begin() as session:
         await session.execute(update(User).values(about_me="y"))

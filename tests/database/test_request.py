@@ -80,7 +80,7 @@ async def test_is_closed_when_the_request_is_cancelled(app: App) -> None:
 
 
 async def wait_until_returned(app: App) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while pool(app).checkedout():  # noqa: ASYNC110 the pool has no event for it
             await asyncio.sleep(0.01)
 

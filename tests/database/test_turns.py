@@ -3,6 +3,8 @@
 import asyncio
 import threading
 
+import pytest
+
 from quartapp.database.turns import Turns
 
 
@@ -14,7 +16,9 @@ async def test_another_thread_can_give_a_turn_back() -> None:
     thread = threading.Thread(target=turns.give_back)
     thread.start()
     thread.join()
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 60)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(turns.take(), 0.05)  # it is taken
     turns.give_back()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 
 APPLICATION = """\
 from quartapp.flasklike import App
@@ -43,7 +43,9 @@ class Development:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.url = self.wait_for(r"Development server of \S+: (http://\S+)")
-        self.client = httpx.Client(base_url=self.url, timeout=TIMEOUT, trust_env=False)
+        # Shorter than the server keeps a connection, so that none ends at the moment of its use.
+        kept = httpx.Limits(keepalive_expiry=1)
+        self.client = httpx.Client(base_url=self.url, timeout=TIMEOUT, limits=kept, trust_env=False)
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -74,12 +76,12 @@ class Development:
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             return self.client.get(path)
 
-    def wait_for_text(self, path: str, text: str) -> httpx.Response:
-        """The answer once it holds this text."""
+    def wait_for_text(self, path: str, text: str, pause: float = 0.1) -> httpx.Response:
+        """The answer once it holds this text; with a `pause` in seconds between two requests."""
         deadline = time.monotonic() + TIMEOUT
         while text not in (answer := self.get(path)).text:
             assert time.monotonic() < deadline, answer.text
-            time.sleep(0.1)
+            time.sleep(pause)
         return answer
 
     def write(self, name: str, text: str) -> None:

@@ -51,23 +51,18 @@ def test_edits_errors_and_mended_files_each_have_their_answer(folder: Path) -> N
         assert server.terminal.count("Debugger PIN: ") == 1
 
 
-def test_a_broken_first_start_is_answered_and_recovers(folder: Path) -> None:
-    (folder / "shop.py").write_text(SYNTAX_ERROR)
+FAILING = APPLICATION + "\n@app.before_serving\nasync def connect():\n    raise OSError('away')\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "error"), [(SYNTAX_ERROR, "SyntaxError"), (FAILING, "OSError: away")]
+)
+def test_a_first_start_that_fails_is_answered_and_recovers(
+    folder: Path, text: str, error: str
+) -> None:
+    (folder / "shop.py").write_text(text)
     with development(folder) as server:
-        server.wait_for_text("/", "SyntaxError")
-
-        server.write("shop.py", APPLICATION)
-
-        server.wait_for_text("/", "first")
-
-
-def test_an_error_at_start_up_is_answered_and_recovers(folder: Path) -> None:
-    failing = (
-        APPLICATION + "\n@app.before_serving\nasync def connect():\n    raise OSError('away')\n"
-    )
-    (folder / "shop.py").write_text(failing)
-    with development(folder) as server:
-        server.wait_for_text("/", "OSError: away")
+        server.wait_for_text("/", error)
 
         server.write("shop.py", APPLICATION)
 
@@ -91,9 +86,7 @@ def test_no_request_is_refused_while_the_server_restarts(folder: Path) -> None:
     with development(folder) as server:
         server.wait_for_text("/", "first")
         server.write("shop.py", APPLICATION.replace("first", "second"))
-        deadline = time.monotonic() + 20
-        while server.get("/").text != "second":
-            assert time.monotonic() < deadline
+        server.wait_for_text("/", "second", pause=0)
 
 
 def test_the_commands_own_package_may_be_broken_too(tmp_path: Path) -> None:
@@ -163,7 +156,7 @@ def test_a_killed_reloader_leaves_no_server(folder: Path) -> None:
 
         server.process.kill()
 
-        assert not psutil.wait_procs([child], timeout=10)[1]
+        assert not psutil.wait_procs([child], timeout=60)[1]
 
 
 def test_a_failure_shows_its_traceback_and_link_on_the_terminal(folder: Path) -> None:
@@ -173,8 +166,8 @@ def test_a_failure_shows_its_traceback_and_link_on_the_terminal(folder: Path) ->
         link = server.wait_for(r" \* RuntimeError in GET /fail: (\S+)")
         assert link.startswith(server.url + "/__debugger__/failures/")
         assert answer.text.endswith(f"Debugger: {link}\n")
-        assert "Exception on /fail [GET]" in server.terminal
-        assert "RuntimeError: susan" in server.terminal
+        server.wait_for(r"Exception on /fail \[GET\]")
+        server.wait_for("RuntimeError: susan")
 
 
 def test_escape_sequences_reach_no_terminal(folder: Path) -> None:
@@ -221,7 +214,9 @@ def test_in_ci_a_prompt_must_be_asked_for(
         page = server.client.get("/fail", headers=HTML).text
 
         assert ('id="lock"' in page) is offered
-        assert ("PIN" in server.terminal) is offered
+        if offered:
+            server.wait_for("PIN")
+    assert ("PIN" in server.terminal) is offered
 
 
 def test_an_application_that_is_not_in_debug_mode_has_no_debugger(folder: Path) -> None:
@@ -235,7 +230,7 @@ def test_an_application_that_is_not_in_debug_mode_has_no_debugger(folder: Path) 
         answer = server.client.get("/fail", headers=HTML)
 
         assert "susan" not in answer.text
-        assert "The debugger is off" in server.terminal
+        server.wait_for("The debugger is off")
 
 
 def refused(folder: Path, *arguments: str, **environment: str) -> str:
@@ -245,7 +240,7 @@ def refused(folder: Path, *arguments: str, **environment: str) -> str:
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert result.returncode != 0

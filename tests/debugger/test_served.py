@@ -155,7 +155,7 @@ def test_a_thousand_failures_with_a_pool_of_two(server: Development) -> None:
 
     assert child.memory_info().rss - memory < 8 * 1024 * 1024
     assert after < before * 1.5 + 0.005
-    assert "Current Checked out connections: 0" in server.client.get("/pool").text
+    server.wait_for_text("/pool", "Current Checked out connections: 0")
 
 
 def test_prompts_give_their_connections_back(server: Development) -> None:
@@ -175,4 +175,4 @@ def test_prompts_give_their_connections_back(server: Development) -> None:
             )
             assert answer.json()["error"] is None, answer.text
 
-    assert "Current Checked out connections: 0" in server.client.get("/pool").text
+    server.wait_for_text("/pool", "Current Checked out connections: 0")

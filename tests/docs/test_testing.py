@@ -20,7 +20,7 @@ def test_the_suites_in_the_document_pass(tmp_path: Path) -> None:
         (tmp_path / f"test_{number}.py").write_text(suite)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     result = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=250
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "4 passed" in result.stdout

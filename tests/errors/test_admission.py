@@ -97,7 +97,7 @@ async def test_a_turn_that_comes_to_someone_cancelled_goes_on_to_the_next() -> N
     await settle()
     for _ in range(3):
         work.go_on.release()
-    await asyncio.wait_for(asyncio.gather(first, last), 1)
+    await asyncio.wait_for(asyncio.gather(first, last), 60)
     assert work.order == ["/0", "/2"]
     assert app._free == 1
 

@@ -10,6 +10,7 @@ import random
 import signal
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -59,7 +60,12 @@ async def load(url: str, seconds: float, kill: int, sums: Sums) -> None:
     clients = [
         asyncio.create_task(client(address.hostname, address.port, sums)) for _ in range(CLIENTS)
     ]
+    received = sums.received
     await asyncio.sleep(seconds)
+    deadline = time.monotonic() + 60
+    # A busy machine may have answered nothing yet.
+    while sums.received == received and time.monotonic() < deadline:  # noqa: ASYNC110 a count
+        await asyncio.sleep(0.05)
     os.killpg(kill, signal.SIGKILL)
     await asyncio.sleep(0.1)
     for task in clients:

@@ -20,15 +20,14 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from quartapp.app import create_app
 from quartapp.database import Database
 from quartapp.models import Base, ErrorAlert, ErrorGroup, ErrorMinute
 from quartapp.reporting import pipeline as pipelines
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.policy import Limits
-from quartapp.testing import GivenSettings
 from quartapp.testing.mail import MailServer
 from tests.faults.databases import POSTGRESQL, postgresql
+from tests.mailing import mailing_app
 
 ROOT = Path(__file__).parents[2]
 HOSTS = ("anton", "berta", "cäsar")
@@ -45,17 +44,7 @@ Counts = dict[str, int]
 async def machine(host: str, url: str, folder: Path, port: int, seconds: float) -> None:
     """One machine; says how many errors it saw, and lives until its standard input ends."""
     socket.gethostname = lambda: host
-    app = create_app(
-        GivenSettings(
-            environment="testing",
-            database_url=url,
-            instance_path=folder / "instance",
-            log_dir=folder / "logs",
-            mail_server="127.0.0.1",
-            mail_port=port,
-            admins=("ops@example.com",),
-        )
-    )
+    app = mailing_app(folder, url, port)
     pipeline: Pipeline = app.extensions["reporting"]
     pipeline.drainer.rules = replace(pipeline.drainer.rules, limits=LIMITS)
     assert pipeline.mailer
@@ -145,9 +134,9 @@ def first_line(process: "subprocess.Popen[str]") -> str:
 
 
 async def settled(database: Database, errors: int) -> None:
-    """Wait, half a minute at most, until everything is counted and nobody has a mail to send."""
+    """Wait, four minutes at most, until everything is counted and nobody has a mail to send."""
     quiet = 0
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 240
     while quiet < 3 and time.monotonic() < deadline:
         await asyncio.sleep(1.0)
         async with database.session(write=False) as session:

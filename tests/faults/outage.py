@@ -16,15 +16,15 @@ import psutil
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from quartapp.app import create_app
 from quartapp.models import ErrorGroup
 from quartapp.reporting.direct import AFTER
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.segments import disk_usage
-from quartapp.testing import GivenSettings, create_tables
+from quartapp.testing import create_tables
 from quartapp.testing.mail import MailServer
 from tests.faults.line import Line
+from tests.mailing import mailing_app
 
 GROUPS = 3
 MB = 1024 * 1024
@@ -62,8 +62,9 @@ class Outcome:
 @asynccontextmanager
 async def locked_out(path: Path) -> AsyncIterator[None]:
     """Somebody holds SQLite's write lock, and does not let go."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=30)
-    connection.execute("BEGIN IMMEDIATE")
+    connection = sqlite3.connect(path, isolation_level=None, timeout=60, check_same_thread=False)
+    # In a thread: who holds the lock now needs the loop to let go of it.
+    await asyncio.to_thread(connection.execute, "BEGIN IMMEDIATE")
     yield
     connection.execute("ROLLBACK")
     connection.close()
@@ -81,17 +82,7 @@ async def run(
 ) -> Outcome:
     mail_server = MailServer()
     await mail_server.start()
-    app = create_app(
-        GivenSettings(
-            environment="testing",
-            database_url=url,
-            instance_path=folder / "instance",
-            log_dir=folder / "logs",
-            mail_server=mail_server.host,
-            mail_port=mail_server.port,
-            admins=("ops@example.com",),
-        )
-    )
+    app = mailing_app(folder, url, mail_server.port)
     await create_tables(app)
     pipeline: Pipeline = app.extensions["reporting"]
     async with app.test_app():

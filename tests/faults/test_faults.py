@@ -24,20 +24,17 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "sqlalchemy")
 
 
-@pytest.mark.timeout(120)
 def test_no_recorded_error_is_lost_when_a_server_is_killed(tmp_path: Path) -> None:
     sums = kill_workers.run(2, tmp_path, workers=1)
     assert sums.is_right, sums
 
 
-@pytest.mark.timeout(120)
 def test_drainers_that_are_killed_count_exactly(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'faults.db'}"
     assert kill_drainers.run(url, 2, tmp_path / "journal", ticks=500)
 
 
 @pytest.mark.postgresql
-@pytest.mark.timeout(120)
 async def test_drainers_that_are_killed_on_postgresql_count_exactly(tmp_path: Path) -> None:
     assert await kill_drainers.with_postgresql(2, tmp_path / "journal", ticks=500)
 
@@ -77,7 +74,6 @@ async def test_commits_that_are_cut_cost_no_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.postgresql
-@pytest.mark.timeout(120)
 async def test_machines_on_one_database_count_exactly_and_mail_once(tmp_path: Path) -> None:
     outcome = await machines.run(tmp_path, 4.0)
     assert outcome.is_right, outcome

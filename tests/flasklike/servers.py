@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,8 +56,15 @@ class Running:
         return await self.send(f"{method} {path} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
 
 
+async def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds. Raises TimeoutError after a minute."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110  # any condition
+            await asyncio.sleep(0.01)
+
+
 async def read_answer(reader: asyncio.StreamReader, head_only: bool = False) -> Answer:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         head = await reader.readuntil(b"\r\n\r\n")
         answer = Answer(head, b"", True)
         if head_only or answer.status in {204, 304}:

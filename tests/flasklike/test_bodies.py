@@ -96,7 +96,7 @@ async def test_a_fast_client_waits_for_a_slow_reader() -> None:
     await asyncio.sleep(0.01)
     assert not room.done()
     await anext(body)
-    await asyncio.wait_for(room, 1)
+    await asyncio.wait_for(room, 60)
 
 
 async def test_awaiting_the_whole_makes_room() -> None:
@@ -105,18 +105,19 @@ async def test_awaiting_the_whole_makes_room() -> None:
     room = asyncio.ensure_future(body.room())
     await asyncio.sleep(0)
     whole = asyncio.ensure_future(body._read())
-    await asyncio.wait_for(room, 1)
+    await asyncio.wait_for(room, 60)
     body.set_complete()
     assert len(await whole) == READ_AHEAD
 
 
 async def test_the_time_spent_waiting_is_limited_in_all() -> None:
     body = Body(None, None)
-    body.timeout = 0.1
+    body.timeout = 0.5
+    body.append(b"x")
 
     async def trickle() -> None:
         while True:
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.05)
             body.append(b"x")
 
     async def read_all() -> None:
@@ -128,5 +129,5 @@ async def test_the_time_spent_waiting_is_limited_in_all() -> None:
     with pytest.raises(RequestTimeout):
         await read_all()
     task.cancel()
-    assert 1 <= len(parts) <= 4
+    assert 1 <= len(parts) <= 11
     assert body.timed_out

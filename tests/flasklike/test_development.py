@@ -3,12 +3,12 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from quart import Quart
 
@@ -36,36 +36,32 @@ async def index():
     raise ValueError("shown")
 
 if __name__ == "__main__":
-    app.run(port=%d, debug=%r, use_reloader=False, use_evalex=False)
+    app.run(port=0, debug=%r, use_reloader=False, use_evalex=False)
     app.get("/late")(index)  # set up again after the server ended
 """
 
 
 async def get(port: int) -> bytes:
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                break
-            except OSError:
-                await asyncio.sleep(0.05)
-        writer.write(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
-        answer = await reader.read()
-        writer.close()
-        return answer
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    return answer
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+async def port_of(process: psutil.Process) -> int:
+    """The port on which a process listens, once it does; raises NoSuchProcess if it has ended."""
+    while True:
+        for connection in process.net_connections():
+            if connection.status == psutil.CONN_LISTEN:
+                return int(connection.laddr.port)
+        await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("debug", [True, False])
 async def test_serves_with_the_debugger_in_debug_mode_alone(tmp_path: Path, debug: bool) -> None:
-    port = free_port()
     program = tmp_path / "program.py"
-    program.write_text(PROGRAM % (port, debug))
+    program.write_text(PROGRAM % debug)
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -75,9 +71,10 @@ async def test_serves_with_the_debugger_in_debug_mode_alone(tmp_path: Path, debu
         env=environment,
     )
     try:
-        answer = await get(port)
-        process.send_signal(signal.SIGINT)
-        output = (await process.communicate())[0].decode()
+        async with asyncio.timeout(120):
+            answer = await get(await port_of(psutil.Process(process.pid)))
+            process.send_signal(signal.SIGINT)
+            output = (await process.communicate())[0].decode()
     finally:
         if process.returncode is None:
             process.kill()

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -17,6 +16,7 @@ from werkzeug.exceptions import NotFound
 from quartapp import flasklike
 from quartapp.flasklike import App, Blueprint, static
 from tests.flasklike.conftest import Serve
+from tests.flasklike.servers import wait_for
 
 LARGE = bytes(range(256)) * 4096  # a megabyte, which is streamed
 
@@ -368,7 +368,7 @@ async def test_a_large_file_is_streamed_and_closed(folder: Path, serve: Serve) -
         answer = await server.get("/static/large.bin")
         assert (answer.whole, answer.body) == (True, LARGE)
         await server.get("/static/large.bin", "HEAD")
-        assert await closed(folder / "large.bin")
+        await until_closed(folder / "large.bin")
 
 
 async def test_a_client_that_leaves_closes_the_file(folder: Path, serve: Serve) -> None:
@@ -377,21 +377,13 @@ async def test_a_client_that_leaves_closes_the_file(folder: Path, serve: Serve) 
     async with serve(app) as server:
         _, writer = await server.connect()
         writer.write(b"GET /static/large.bin HTTP/1.1\r\nHost: t\r\n\r\n")
-        assert await eventually(lambda: open_files(folder / "large.bin") > 0)
+        await wait_for(lambda: open_files(folder / "large.bin"))
         writer.close()
-        assert await closed(folder / "large.bin")
+        await until_closed(folder / "large.bin")
 
 
-async def closed(path: Path) -> bool:
-    return await eventually(lambda: not open_files(path))
-
-
-async def eventually(condition: Callable[[], bool]) -> bool:
-    for _ in range(200):
-        if condition():
-            return True
-        await asyncio.sleep(0.01)
-    return False
+async def until_closed(path: Path) -> None:
+    await wait_for(lambda: not open_files(path))
 
 
 async def test_a_file_that_grows_is_sent_as_announced(folder: Path) -> None:

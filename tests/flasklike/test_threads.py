@@ -1,7 +1,6 @@
 import asyncio
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 
@@ -22,7 +21,7 @@ async def test_runs_in_another_thread_with_the_callers_context() -> None:
 
 
 async def test_stop_iteration_arrives_as_runtime_error() -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(RuntimeError, match="StopIteration"):
             await in_thread(lambda: next(iter(())))()
 
@@ -71,30 +70,38 @@ async def test_no_exception_is_active_where_none_is_handled() -> None:
 
 
 async def test_cancellation_is_delivered_after_the_thread_has_ended() -> None:
-    ended = threading.Event()
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 
     def work() -> None:
-        time.sleep(0.2)
+        begun.set()
+        go_on.wait(60)
         ended.set()
 
     task = asyncio.ensure_future(in_thread(work)())
-    await asyncio.sleep(0.05)
-    task.cancel()
-    await asyncio.sleep(0.05)
-    task.cancel()
+    await asyncio.to_thread(begun.wait, 60)
+    for _ in range(2):
+        task.cancel()
+        await asyncio.sleep(0.05)
+        assert not task.done()
+    go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended.is_set()
 
 
 async def test_the_error_of_a_cancelled_thread_is_the_cause() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
     def fail() -> None:
-        time.sleep(0.1)
+        begun.set()
+        go_on.wait(60)
         raise ValueError("after the client left")
 
     task = asyncio.ensure_future(in_thread(fail)())
-    await asyncio.sleep(0.05)
+    await asyncio.to_thread(begun.wait, 60)
     task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
     with pytest.raises(asyncio.CancelledError) as raised:
         await task
     assert isinstance(raised.value.__cause__, ValueError)

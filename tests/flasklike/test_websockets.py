@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from quartapp.flasklike import App, Blueprint, Response, abort
 from tests.flasklike.conftest import Serve
+from tests.flasklike.servers import wait_for
 
 
 def make_app(**config: Any) -> tuple[App, list[Any]]:
@@ -25,12 +26,6 @@ def make_app(**config: Any) -> tuple[App, list[Any]]:
         torn_down.append(error)
 
     return app, torn_down
-
-
-async def wait_for(condition: Any) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110  # any condition
-            await asyncio.sleep(0.01)
 
 
 async def test_an_error_after_accept_closes_with_1011(

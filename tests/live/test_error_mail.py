@@ -41,9 +41,10 @@ def test_an_error_over_http_arrives_by_starttls_and_login(
         "SSL_CERT_FILE": str(mailbox.trusted),  # whom OpenSSL trusts
     }
     with live_server(SERVE, "boom", **settings) as server:
-        page = httpx.get(f"{server.url}/straße/Zoë?für=alle")
+        page = httpx.get(f"{server.url}/straße/Zoë?für=alle", timeout=60)
         assert page.status_code == 500
         mailbox.wait_for(1)
+        assert server.stop() == 0
         assert "Traceback" in server.output
         assert "UnicodeEncodeError" not in server.output
     [mail] = mailbox.mails

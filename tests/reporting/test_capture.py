@@ -267,7 +267,7 @@ def test_asks_nothing_of_a_hostile_local() -> None:
     start = time.monotonic()
     error = caught(view)
     found = dict(innermost(report := report_of(error)).variables)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30  # the repr of one takes a minute
     assert Hostile.asked == []
     name = f"<{__name__}.Hostile>"
     assert found["hostile"] == name
@@ -304,10 +304,10 @@ def test_size_costs_nothing() -> None:
         raise ValueError(len(text) + len(data) + len(numbers) + number.bit_length())
 
     error = caught(view)
-    start = time.perf_counter()
+    start = time.thread_time()
     report = report_of(error)
-    # microseconds if nothing is copied; the bound leaves room for a machine that is busy
-    assert time.perf_counter() - start < 0.5
+    # microseconds if nothing is copied
+    assert time.thread_time() - start < 0.5
     found = dict(innermost(report).variables)
     assert found["text"] == "'" + "x" * 199 + "…"
     assert found["data"].startswith("b'yyy")

@@ -235,7 +235,7 @@ async def test_a_websocket(app: App, client: Client, records: Records) -> None:
         raise KeyError("socket")
 
     with contextlib.suppress(Exception):
-        async with asyncio.timeout(2), client.websocket("/socket") as connection:
+        async with asyncio.timeout(30), client.websocket("/socket") as connection:
             await connection.receive()
     report = next(entry for entry in records() if isinstance(entry, Report))
     assert report.title.startswith("KeyError")

@@ -1,7 +1,6 @@
 """From the journal into the tables: exact counts, whatever fails in between; on both databases."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database
-from quartapp.models import Base, ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample, ErrorSegment
+from quartapp.models import ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample, ErrorSegment
 from quartapp.reporting import drainer as drainer_module
 from quartapp.reporting import ledger
 from quartapp.reporting.drainer import Drainer
@@ -29,21 +28,6 @@ RULES = Rules(host="alpha", limits=Limits(), mails=True)
 @pytest.fixture
 def database_url(each_database_url: str) -> str:
     return each_database_url
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    made = Database(database_url.replace("sqlite://", "sqlite+aiosqlite://"))
-    async with made.engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
-    yield made
-    await made.dispose()
-
-
-@pytest.fixture
-async def session(database: Database) -> AsyncIterator[AsyncSession]:
-    async with database.session(write=False) as opened:
-        yield opened
 
 
 @pytest.fixture

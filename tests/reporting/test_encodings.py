@@ -1,22 +1,20 @@
 """No report is lost to an encoding: what is not ASCII, not text, or not what it looks like."""
 
-import asyncio
 import logging
 import os
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import jinja2
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.app import create_app
 from quartapp.database import Database
 from quartapp.flasklike import App
-from quartapp.models import Base, ErrorGroup, ErrorSample
+from quartapp.models import ErrorGroup, ErrorSample
 from quartapp.reporting import outbox, release, transport
 from quartapp.reporting.drainer import Drainer
 from quartapp.reporting.journal import Journal
@@ -28,31 +26,19 @@ from quartapp.reporting.recorder import Recorder, Subject
 from quartapp.reporting.report import Report
 from quartapp.reporting.scrub import Scrubber
 from quartapp.reporting.transport import Mail, Server, deliver
-from quartapp.testing import GivenSettings
+from quartapp.testing import create_tables
 from quartapp.testing.mail import MailServer
+from tests.mailing import greeting, mailing_app
+from tests.reporting.conftest import eventually_counted
 from tests.reporting.test_message import sent
 
+MAIL = Mail("no-reply@example.com", ("ops@example.com",), b"Subject: hello\r\n\r\nhello\r\n")
 UNDECODABLE = b"caf\xe9 \xff"
 
 
 @pytest.fixture
 def database_url(each_database_url: str) -> str:
     return each_database_url
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    made = Database(database_url)
-    async with made.engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
-    yield made
-    await made.dispose()
-
-
-@pytest.fixture
-async def session(database: Database) -> AsyncIterator[AsyncSession]:
-    async with database.session(write=False) as opened:
-        yield opened
 
 
 def raised(work: Callable[[], object]) -> Exception:
@@ -167,16 +153,15 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_host_whose_name_is_no_text_reports_and_mails(
     tmp_path: Path, database_url: str, mail_server: MailServer
 ) -> None:
-    app = await app_with(tmp_path, database_url, mail_server)
+    app = mailing_app(tmp_path / "größe", database_url, mail_server.port)
+    await create_tables(app)
     async with app.test_app():
-        await app.extensions["reporting"].flush()
         app.logger.error("Grüße")
-        assert await app.extensions["reporting"].flush() == 1
+        assert await eventually_counted(app, 1) == 1
         database: Database = app.extensions["database"]
         async with database.session(write=False) as session:
             assert await session.scalar(select(ErrorSample.host)) == "m\ufffdnchen"
-    mail = Mail("no-reply@example.com", ("ops@example.com",), b"Subject: hello\r\n\r\nhello\r\n")
-    [outcome] = await deliver([mail], Server(mail_server.host, mail_server.port))
+    [outcome] = await deliver([MAIL], Server(mail_server.host, mail_server.port))
     assert outcome.is_sent, outcome.error
 
 
@@ -191,37 +176,6 @@ def test_greets_mail_servers_in_ascii(
     transport._own_name.cache_clear()
     assert transport._own_name() == greeting
     transport._own_name.cache_clear()
-
-
-async def app_with(tmp_path: Path, database_url: str, mail_server: MailServer) -> App:
-    app = create_app(
-        GivenSettings(
-            environment="testing",
-            database_url=database_url,
-            instance_path=tmp_path / "größe",
-            log_dir=tmp_path / "logs",
-            mail_server=mail_server.host,
-            mail_port=mail_server.port,
-            admins=("ops@example.com",),
-        )
-    )
-    database: Database = app.extensions["database"]
-    async with database.engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
-    return app
-
-
-async def eventually_counted(app: App, wanted: int) -> int:
-    """What the database has counted: the application's own rounds count beside `flush`."""
-    database: Database = app.extensions["database"]
-    for _ in range(50):
-        await app.extensions["reporting"].flush()
-        async with database.session(write=False) as session:
-            counted = int(await session.scalar(select(func.sum(ErrorGroup.count))) or 0)
-        if counted >= wanted:
-            break
-        await asyncio.sleep(0.1)
-    return counted
 
 
 async def test_requests_of_any_bytes_are_reported(app: App) -> None:
@@ -256,16 +210,7 @@ def test_a_release_that_git_calls_by_bytes_does_not_keep_us_from_starting(tmp_pa
 
 
 async def test_a_refusal_in_latin_1_is_kept_as_text() -> None:
-    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write("554 nicht für Sie\r\n".encode("latin-1"))
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    mail = Mail("no-reply@example.com", ("ops@example.com",), b"Subject: hello\r\n\r\nhello\r\n")
-    [outcome] = await deliver([mail], Server("127.0.0.1", port))
-    assert "nicht f" in outcome.error
-    outcome.error.encode()
-    server.close()
-    await asyncio.sleep(0.05)
+    async with greeting("554 nicht für Sie\r\n".encode("latin-1")) as server:
+        [outcome] = await deliver([MAIL], server)
+        assert "nicht f" in outcome.error
+        outcome.error.encode()

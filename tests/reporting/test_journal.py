@@ -153,14 +153,14 @@ def test_a_fork_while_another_thread_writes_does_not_hang_the_child(tmp_path: Pa
     def hold() -> None:
         with journal._lock:
             holding.set()
-            done.wait(10)
+            done.wait(60)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    holding.wait(10)
+    assert holding.wait(60)
 
     def work() -> None:
-        signal.alarm(5)
+        signal.alarm(30)
         journal.append(b"child")
 
     in_child(work)

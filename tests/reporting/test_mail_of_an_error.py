@@ -114,10 +114,9 @@ async def mail(app: App, server: MailServer) -> Received:
             headers={"Cookie": "session=abcd1234", "User-Agent": "Bücherwurm/1.0"},
         )
         assert response.status_code == status
-    for _ in range(200):
-        if server.mails:
-            break
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while not server.mails:  # noqa: ASYNC110  # a mail server tells nobody
+            await asyncio.sleep(0.05)
     return server.mails[0]
 
 

@@ -343,7 +343,7 @@ def test_the_largest_mail_is_built_in_good_time() -> None:
     frame = Frame("ü.py", "m", "f", 1, True, 1, ("ü" * 150,) * 6, (("name", "ü" * 800),) * 9)
     report = Report("1", "a", NOW, "T", exceptions=(ExceptionInfo("E", "ü", frames=(frame,) * 60),))
     report = Report.from_json(report.to_json())
-    start = time.perf_counter()
+    start = time.thread_time()
     data = build_message(NEW, GROUP, report, LETTERHEAD, now=NOW).as_bytes()
     assert len(data) < 1_000_000
-    assert time.perf_counter() - start < 5
+    assert time.thread_time() - start < 5

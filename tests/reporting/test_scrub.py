@@ -127,27 +127,27 @@ HOSTILE = [
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_no_text_takes_the_square_of_its_length(piece: str) -> None:
     text = (piece * 40_000)[:40_000]
-    start = time.perf_counter()
+    start = time.thread_time()
     Scrubber().text(text)
     # a tenth of a second at most; what starts again at each place takes a minute
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
 
 
 def test_no_secret_takes_the_power_of_its_length() -> None:
     secret = "aaa!" * 15 + "aab!"
     text = "aaa!?" * 4000
-    start = time.perf_counter()
+    start = time.thread_time()
     Scrubber(known=[secret]).clean([text] * 10)
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
 
 
 def test_what_is_read_for_secrets_is_bounded() -> None:
     leaves: list[object] = [["x"] * 200] * 200
     harvest = Harvest()
-    start = time.perf_counter()
+    start = time.thread_time()
     harvest.named("body", [leaves] * 200)
     harvest.pairs([(f"token_{number}", f"value-{number}") for number in range(1000)])
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5
     assert len(harvest.secrets) <= 50
 
 

@@ -93,9 +93,12 @@ async def test_another_site_cannot_use_a_login(
     assert answer.status_code == status
 
 
-async def test_a_program_without_cookies_may_come_from_anywhere(client: Client) -> None:
-    answer = await client.post("/nowhere", headers={"Origin": "http://evil.example"})
-    assert answer.status_code == 404
+async def test_a_program_without_cookies_may_come_from_anywhere(
+    client: Client, log_in: LogIn
+) -> None:
+    for who, status in ((client, 404), (await log_in("susan"), 403)):
+        answer = await who.post("/nowhere", headers={"Origin": "http://evil.example"})
+        assert answer.status_code == status
 
 
 async def test_another_site_may_link_here(log_in: LogIn) -> None:
