@@ -6,7 +6,6 @@ last frame is taken out of the message of the first exception.
 
 import logging
 from collections.abc import Iterable
-from functools import lru_cache
 from itertools import islice
 from types import FrameType
 from typing import Any
@@ -16,7 +15,7 @@ from quartapp.reporting.chain import calls, chain, shortened
 from quartapp.reporting.fingerprint import exception_of, qualified
 from quartapp.reporting.fingerprint import fingerprint as fingerprint_of
 from quartapp.reporting.harvest import Harvest, locals_of
-from quartapp.reporting.places import Places
+from quartapp.reporting.places import Places, module_of
 from quartapp.reporting.report import (
     MAX_BYTES,
     Context,
@@ -116,24 +115,19 @@ class _Draft:
         walked, left_out = shortened(calls(error.__traceback__))
         frames: list[Frame] = []
         for call in reversed(walked):  # so that the innermost have room for their locals
-            code = call.tb_frame.f_code
-            name, in_app = self._places.of(code.co_filename)
-            if in_app:
-                frames.append(self._frame(name, call.tb_frame, call.tb_lineno))
-            else:
-                module = _module(call.tb_frame) if name[:1] == "<" else ""
-                frames.append(_library_frame(name, code.co_qualname, call.tb_lineno, module))
+            frame = self._places.call(call)
+            frames.append(self._frame(frame, call.tb_frame) if frame.in_app else frame)
         return ExceptionInfo(
             *(qualified(type(error)), "", relation, tuple(frames)),
             *(left_out, ("",) * len(notes)),
         )
 
-    def _frame(self, file: str, frame: FrameType, line: int) -> Frame:
-        first_line, source = around(frame.f_code.co_filename, line)
+    def _frame(self, known: Frame, frame: FrameType) -> Frame:
+        first_line, source = around(frame.f_code.co_filename, known.line)
         self._source += source
         names = tuple([(name, "") for name in self._variables(frame)])
         return Frame(
-            *(file, _module(frame), frame.f_code.co_qualname, line, True),
+            *(known.file, module_of(frame), known.function, known.line, True),
             *(first_line, tuple(source), names),
         )
 
@@ -199,16 +193,6 @@ class _Draft:
         assert self._record is not None
         module = _inner(dotted(Frame(self._places.of(self._record.pathname).name, "", "", 0)))
         return f"{module}.{self._record.funcName or '<module>'}"
-
-
-@lru_cache(maxsize=8192)  # fifty to a report, and the same ones in the next
-def _library_frame(file: str, function: str, line: int, module: str) -> Frame:
-    return Frame(file, module, function, line)
-
-
-def _module(frame: FrameType) -> str:
-    module = dict.get(frame.f_globals, "__name__")
-    return module if type(module) is str else ""
 
 
 def _readable(header: str) -> str:

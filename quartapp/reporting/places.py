@@ -4,7 +4,10 @@ import os
 import sys
 import sysconfig
 from pathlib import Path
+from types import CodeType, FrameType, TracebackType
 from typing import NamedTuple
+
+from quartapp.reporting.report import Frame
 
 _REMEMBERED = 4096
 
@@ -32,6 +35,7 @@ class Places:
         paths = sysconfig.get_paths()
         self._stdlib = tuple({paths["stdlib"], paths["platstdlib"], os.path.dirname(os.__file__)})
         self._places: dict[str, Place] = {}
+        self._calls: dict[tuple[int, int], tuple[CodeType, Frame]] = {}
 
     def of(self, filename: str) -> Place:
         """The place of a code object's `co_filename`."""
@@ -41,6 +45,23 @@ class Places:
                 self._places.clear()
             place = self._places[filename] = self._find(filename)
         return place
+
+    def call(self, call: TracebackType) -> Frame:
+        """A call's file, function and line, and no more; of code without a file its module too."""
+        frame = call.tb_frame
+        code = frame.f_code
+        key = (id(code), call.tb_lasti)
+        known = self._calls.get(key)  # Python looks a line up in a table each time it is asked
+        if known is not None:
+            return known[1]
+        name, in_app = self.of(code.co_filename)
+        if name[:1] == "<":  # it may run under the name of another module the next time
+            return Frame(name, module_of(frame), code.co_qualname, call.tb_lineno)
+        found = Frame(name, "", code.co_qualname, call.tb_lineno, in_app)
+        if len(self._calls) >= _REMEMBERED:
+            self._calls.clear()
+        self._calls[key] = code, found  # with the code, so that its id stays its own
+        return found
 
     def _find(self, filename: str) -> Place:
         if filename.startswith("<") or not filename:
@@ -56,6 +77,12 @@ class Places:
             if _below(path, folder):
                 return Place(_portable(os.path.relpath(path, folder)), in_app=False)
         return Place(_portable(_importable(path)), in_app=True)
+
+
+def module_of(frame: FrameType) -> str:
+    """The name of the module that a call runs in; "" if that is no str."""
+    module = dict.get(frame.f_globals, "__name__")
+    return module if type(module) is str else ""
 
 
 def _below(path: str, folder: str) -> bool:

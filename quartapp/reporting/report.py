@@ -7,6 +7,7 @@ lone surrogates), and bounded; a `Context` is raw and never leaves the process.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 MAX_BYTES = 60_000
@@ -172,6 +173,7 @@ def _fits(text: str) -> bool:
 
 
 def _dump(report: Report) -> str:
+    exceptions = ",".join([_dump_exception(info) for info in report.exceptions])
     origin = report.origin
     raw: dict[str, Any] = {
         "format": FORMAT,
@@ -184,7 +186,6 @@ def _dump(report: Report) -> str:
         "logger": report.logger,
         "message": report.message,
         "door": report.door,
-        "exceptions": [_dump_exception(info) for info in report.exceptions],
         "request": report.request and _dump_request(report.request),
         "user_id": report.user_id,
         "reference": report.reference,
@@ -197,20 +198,26 @@ def _dump(report: Report) -> str:
             "versions": dict(origin.versions),
         },
     }
-    text = _encode(raw)
+    text = f'{{"exceptions":[{exceptions}],{_encode(raw)[1:]}'
     # The name of a file or a logger is not scrubbed, and may be bytes that are no text.
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _dump_exception(info: ExceptionInfo) -> dict[str, Any]:
-    return {
+def _dump_exception(info: ExceptionInfo) -> str:
+    raw = {
         "type": info.type,
         "message": info.message,
         "relation": info.relation,
-        "frames": [frame if frame.in_app else frame[:4] for frame in info.frames],
         "left_out": info.left_out,
         "notes": info.notes,
     }
+    frames = [_encode(frame) if frame.in_app else _library_call(frame) for frame in info.frames]
+    return f'{{"frames":[{",".join(frames)}],{_encode(raw)[1:]}'
+
+
+@lru_cache(maxsize=4096)  # fifty to a report, and the same ones in the next
+def _library_call(frame: Frame) -> str:
+    return _encode(frame[:4])
 
 
 def _dump_request(request: RequestInfo) -> dict[str, Any]:

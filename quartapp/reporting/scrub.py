@@ -79,8 +79,10 @@ class Scrubber:
     def _of_shape(self, joined: str) -> str:
         lower = joined.lower()
         for shape in self._shapes:
-            if any(sign in lower for sign in shape.signs):
-                joined = shape.pattern.sub(shape.replacement, joined)
+            for sign in shape.signs:
+                if sign in lower:
+                    joined = shape.pattern.sub(shape.replacement, joined)
+                    break
         return joined
 
 
@@ -174,10 +176,7 @@ def _inside_base64(data: bytes) -> Iterable[str]:
         inner = b64encode(bytes(offset) + data).decode()[first : (offset + len(data)) * 8 // 6]
         yield inner
         if not inner.isalnum():
-            yield inner.translate(_URL_SAFE)
-
-
-_URL_SAFE = str.maketrans("+/", "-_")
+            yield inner.replace("+", "-").replace("/", "_")
 
 
 def _joined(texts: Sequence[str]) -> str:

@@ -79,8 +79,7 @@ SHAPES: tuple[Shape, ...] = (
 )
 
 _ASSIGNED_WORDS = ("passw", "pwd", "passphrase", "secret", "token", "key", "session", "csrf", "sid")
-_NAME = re.compile(r"[\w-]*")
-_SIGN = re.compile(r"""\\*['"]?\s*(?:=>?|:)\s*""")
+_NAME = re.compile(r"""([\w-]*)(\\*['"]?\s*(?:=>?|:)\s*)?""")
 _VALUE = re.compile(
     r"""\\*"[^"\n\x00]*"?|\\*'[^'\n\x00]*'?
     |[^\s"'\\,;&(){}<>\[\]\x00-\x02?$:%][^\s"'\\,;&)}>\]\x00-\x02]*""",
@@ -94,9 +93,8 @@ _PLAIN = frozenset(("none", "null", "true", "false", "''", '""'))
 def assignments(joined: str) -> str:
     """`password=...`, `"token": "..."`: what follows a secret's name in any text."""
     lower = joined.replace("İ", "I").lower()  # the one letter that gets longer in lower case
-    starts = sorted({start for word in _ASSIGNED_WORDS for start in _positions(lower, word)})
     looked_at, done, parts = 0, 0, []
-    for start in starts:
+    for start in sorted(_positions(lower, _ASSIGNED_WORDS)):
         if start < looked_at:
             continue
         value, looked_at = _assigned(joined, start, done)
@@ -108,9 +106,10 @@ def assignments(joined: str) -> str:
 
 def _assigned(joined: str, start: int, done: int) -> tuple[re.Match[str] | None, int]:
     """What is given to the name around `start`, if it is a secret, and the end of the name."""
-    end = start + len(_match(_NAME, joined, start))
-    sign = _match(_SIGN, joined, end)
-    if not sign:
+    found = _NAME.match(joined, start)
+    assert found is not None
+    end = found.end(1)
+    if found[2] is None:
         return None, end
     before = _NAME_BEFORE.search(joined, max(done, start - 40), start)
     name = (before[0] if before else "") + joined[start:end]
@@ -118,22 +117,20 @@ def _assigned(joined: str, start: int, done: int) -> tuple[re.Match[str] | None,
         return None, end
     if name.endswith(("Error", "Exception", "Warning")):  # KeyError: 'username'
         return None, end
-    value = _VALUE.match(joined, end + len(sign))
+    value = _VALUE.match(joined, found.end())
     if value is None or len(value[0]) < _SHORTEST or HIDDEN in value[0]:
         return None, end
     return (None if value[0].lower() in _PLAIN else value), end
 
 
-def _match(pattern: re.Pattern[str], text: str, start: int) -> str:
-    found = pattern.match(text, start)
-    return found[0] if found else ""
-
-
-def _positions(text: str, word: str) -> Iterable[int]:
-    start = text.find(word)
-    while start >= 0:
-        yield start
-        start = text.find(word, start + len(word))
+def _positions(text: str, words: Iterable[str]) -> list[int]:
+    found: list[int] = []
+    for word in words:
+        start = text.find(word)
+        while start >= 0:
+            found.append(start)
+            start = text.find(word, start + len(word))
+    return found
 
 
 _LITERAL = re.compile(

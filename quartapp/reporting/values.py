@@ -22,6 +22,10 @@ ITEMS = 20
 _DEPTH = 2
 _DICT_DESCRIPTORS = (types.GetSetDescriptorType, types.MemberDescriptorType)
 _TOTAL = 1000
+
+# past whatever a class or its metaclass has under these names
+bases_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
+_members_of: Callable[[type], Any] = type.__dict__["__dict__"].__get__
 _HARMLESS = (None, True, False, "", b"", 0)
 """Shown even under a secret's name: that a token is None explains many an error."""
 
@@ -61,15 +65,15 @@ def named(name: str, value: object, depth: int = _DEPTH) -> str:
 def attributes_of(value: object) -> dict[str, object]:
     """The attributes set on an object, in its `__dict__` or slots, without running its code."""
     slots: dict[str, object] = {}
-    for cls in type.mro(type(value)):
-        members = type.__getattribute__(cls, "__dict__")
+    for cls in bases_of(type(value)):
+        members = _members_of(cls)
         found = members.get("__dict__")
         if type(found) in _DICT_DESCRIPTORS:
             attributes = found.__get__(value)
             return attributes if type(attributes) is dict else {}
         if found is not None:
             return {}  # a property, which is code
-        for name in members.get("__slots__", ()) if "__slots__" in members else ():
+        for name in members.get("__slots__", ()):
             member = members.get(name)
             if type(member) is types.MemberDescriptorType:
                 with suppress(AttributeError):  # not set

@@ -1,14 +1,19 @@
 """What an exception or a log record says, without what a driver or a validator adds of the data."""
 
 import logging
+from collections.abc import Callable
 from typing import Any, cast
 
 from quartapp.reporting.fingerprint import qualified
 from quartapp.reporting.scrub import window
-from quartapp.reporting.values import attributes_of, shown
+from quartapp.reporting.values import bases_of, shown
 
 MESSAGE = 2000
 _NOTES = 5
+
+# past whatever an exception has under this name
+_attributes_of: Callable[[BaseException], dict[str, object]]
+_attributes_of = BaseException.__dict__["__dict__"].__get__
 
 
 def message_of(error: BaseException) -> str:
@@ -25,7 +30,7 @@ def message_of(error: BaseException) -> str:
 
 def notes_of(error: BaseException) -> list[str]:
     """What `add_note` added, bounded but not yet scrubbed."""
-    notes = attributes_of(error).get("__notes__")
+    notes = _attributes_of(error).get("__notes__")
     if type(notes) is not list:
         return []
     return [note[: window(MESSAGE)] for note in notes[:_NOTES] if type(note) is str]
@@ -64,12 +69,20 @@ def _message_of(error: BaseException) -> str:
     return str(error)
 
 
-_CAREFUL = ("sqlalchemy.exc.StatementError", "pydantic_core._pydantic_core.ValidationError")
+_CAREFUL = {
+    "StatementError": "sqlalchemy.exc.StatementError",
+    "ValidationError": "pydantic_core._pydantic_core.ValidationError",
+}
+_name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
 
 
 def _kind(cls: type) -> str:
     """The base that wants care; by name, as neither library is to be imported for it."""
-    return next((name for name in map(qualified, type.mro(cls)) if name in _CAREFUL), "")
+    for base in bases_of(cls):
+        careful = _CAREFUL.get(_name_of(base))
+        if careful is not None and qualified(base) == careful:
+            return careful
+    return ""
 
 
 def _statement_message(error: Any) -> str:

@@ -97,7 +97,7 @@ RULES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     ),
     "parts of headers": lambda patch: patch.setattr(harvest, "_parts", lambda name, value: ()),
     "url": lambda patch: patch.setattr(harvest.Harvest, "url", never),
-    "validator": lambda patch: patch.setattr(wording, "_CAREFUL", ()),
+    "validator": lambda patch: patch.setattr(wording, "_CAREFUL", {}),
 }
 
 

@@ -1,11 +1,15 @@
 import json
 import sys
 from pathlib import Path
+from types import CodeType, TracebackType
 
 import pytest
 import quart
 
+from quartapp.reporting import places as places_module
+from quartapp.reporting.chain import calls
 from quartapp.reporting.places import Place, Places
+from quartapp.reporting.report import Frame
 
 
 @pytest.fixture
@@ -56,3 +60,42 @@ def test_remembers_no_more_than_it_has_to(places: Places) -> None:
     for number in range(5000):
         places.of(f"<generated {number}>")
     assert len(places._places) <= 4096
+
+
+def raised_by(code: CodeType, module: str = "a") -> TracebackType:
+    with pytest.raises(ZeroDivisionError) as caught:
+        exec(code, {"__name__": module})
+    *_, last = calls(caught.value.__traceback__)
+    return last
+
+
+def test_a_call_knows_its_line_each_time(places: Places) -> None:
+    source = "if __name__ == 'a':\n    1 / 0\nelse:\n    1 / 0"
+    code = compile(source, "/app/lines.py", "exec")
+    for _ in range(2):
+        for module, line in (("a", 2), ("b", 4)):
+            call = places.call(raised_by(code, module))
+            assert call == Frame("lines.py", "", "<module>", line, in_app=True)
+
+
+def test_code_that_takes_the_place_of_other_code_is_not_taken_for_it(places: Places) -> None:
+    for number in range(200):  # each at the address of the one before, which is gone
+        code = compile("\n" * number + "1 / 0", f"/app/{number}.py", "exec")
+        call = places.call(raised_by(code))
+        assert (call.file, call.line) == (f"{number}.py", number + 1)
+        del code, call
+
+
+def test_code_without_a_file_is_told_by_the_module_it_runs_in(places: Places) -> None:
+    code = compile("1 / 0", "<generated>", "exec")
+    for module in ("a", "b"):
+        assert places.call(raised_by(code, module)) == Frame("<generated>", module, "<module>", 1)
+
+
+def test_calls_are_remembered_within_bounds(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places_module, "_REMEMBERED", 10)
+    for number in range(50):
+        places.call(raised_by(compile("1 / 0", f"/app/{number}.py", "exec")))
+        assert len(places._calls) <= 10
