@@ -122,7 +122,7 @@ class Drainer:
         content: Content = reading.read(position)
         if content.corrupt:
             _logger.error("%d pieces of segment %s are unreadable", content.corrupt, reading.name)
-        piece = Piece(reading.name, position, content.end, content.corrupt)
+        piece = Piece(reading.name, position, content.end, content.corrupt, reading.final)
         return _Found(reading, piece, tally(content.payloads, time.time()))
 
     async def _count(self, piece: Piece, tallies: list[Tally]) -> bool:

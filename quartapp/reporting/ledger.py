@@ -31,12 +31,16 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Part of a segment: from where to where, and how many pieces of data in it were no lines."""
+    """Part of a segment: from where to where, and how many pieces of data in it were no lines.
+
+    `final`: it reaches to the end of a segment whose owner is gone.
+    """
 
     segment: str
     start: int
     end: int
     corrupt: int = 0
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,12 @@ async def claim(session: AsyncSession, piece: Piece, host: str, now: float) -> b
     result = await session.execute(
         update(ErrorSegment)
         .where(ErrorSegment.name == piece.segment, ErrorSegment.position == piece.start)
-        .values(position=piece.end, corrupt=ErrorSegment.corrupt + piece.corrupt, updated_at=now)
+        .values(
+            position=piece.end,
+            corrupt=ErrorSegment.corrupt + piece.corrupt,
+            finished=piece.final,
+            updated_at=now,
+        )
     )
     return cast("CursorResult[Any]", result).rowcount == 1
 

@@ -2,15 +2,25 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database
-from quartapp.models import Base, ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample, ErrorSegment
+from quartapp.models import (
+    Base,
+    ErrorAlert,
+    ErrorGroup,
+    ErrorMinute,
+    ErrorSample,
+    ErrorSegment,
+    error_group,
+)
 from quartapp.reporting import drainer as drainer_module
 from quartapp.reporting import ledger
 from quartapp.reporting.drainer import Drainer
@@ -175,6 +185,56 @@ async def test_two_drainers_count_the_same_once(
     drainers = [Drainer(journal, database, RULES) for _ in range(4)]
     assert sum(await asyncio.gather(*(drainer.drain() for drainer in drainers))) == 100
     assert await counts(session) == {"a": 100}
+
+
+async def test_who_read_a_segment_before_it_was_removed_counts_nothing_of_it(
+    journal: Journal, drainer: Drainer, database: Database, session: AsyncSession
+) -> None:
+    write(journal, *(Tick("a", int(NOW)) for _ in range(100)))
+    journal.close()
+    late = Drainer(journal, database, RULES)
+    with ExitStack() as held:
+        path = list_segments(journal.folder)[0]
+        found = late._look(held, path, 0, others=False)
+        held.close()  # it was stopped for a while, and its lock went to the other
+        assert await drainer.drain() == 100
+        assert list_segments(journal.folder) == []
+        assert found
+        assert not await late._count(found.piece, found.tallies)
+    assert await counts(session) == {"a": 100}
+
+
+async def test_a_segment_that_comes_back_is_not_counted_again(
+    journal: Journal, drainer: Drainer, session: AsyncSession
+) -> None:
+    write(journal, Tick("a", int(NOW), 100))
+    journal.close()
+    copies = {path: path.read_bytes() for path in list_segments(journal.folder)}
+    assert await drainer.drain() == 100
+    for path, data in copies.items():  # out of a backup
+        path.write_bytes(data)
+    assert await drainer.drain() == 0
+    assert list_segments(journal.folder) == []
+    assert await counts(session) == {"a": 100}
+
+
+async def test_pruning_forgets_no_segment_that_is_still_written(
+    journal: Journal, drainer: Drainer, database: Database, session: AsyncSession
+) -> None:
+    done = Journal(journal.folder, segment_bytes=16384)
+    for each in (journal, done):
+        write(each, Tick("a", int(NOW)))
+    done.close()
+    await drainer.drain()
+    async with database.session() as writer:
+        await writer.execute(update(ErrorSegment).values(updated_at=0.0))  # months ago
+        await writer.execute(update(ErrorGroup).values(last_seen=datetime.now(UTC)))
+        await error_group.prune(writer, datetime.now(UTC) - timedelta(days=1))
+    names = (await session.scalars(select(ErrorSegment.name))).all()
+    assert names == [journal.segment_name]
+    await session.rollback()
+    assert await drainer.drain() == 0
+    assert await counts(session) == {"a": 2}
 
 
 async def test_a_failure_in_the_middle_counts_nothing(
