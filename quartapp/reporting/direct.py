@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from quartapp.reporting.journal import Journal
 from quartapp.reporting.mailer import Mailer
@@ -104,9 +105,14 @@ class DirectMail:
     def _payloads(self, positions: dict[str, int]) -> Iterator[bytes]:
         """What is not counted, with one segment at a time in memory: a full journal is 64 MB."""
         for path in list_segments(self._journal.folder):
+            yield from self._payloads_of(path, positions.get(path.stem, 0))
+
+    def _payloads_of(self, path: Path, position: int) -> list[bytes]:
+        try:
             with open_segment(path) as reading:
-                if reading is not None:
-                    yield from reading.read(positions.get(reading.name, 0)).payloads
+                return reading.read(position).payloads if reading is not None else []
+        except OSError:  # of which the drainer has complained
+            return []
 
 
 def _alert(one: Tally, stage: int) -> Alert:

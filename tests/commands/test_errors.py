@@ -105,6 +105,15 @@ def test_the_doctor_finds_what_is_broken(
     assert bad == ["BAD journal", "BAD database", "BAD outbox", "BAD mail server"]
 
 
+def test_the_doctor_finds_a_segment_that_nobody_can_read(tmp_path: Path) -> None:
+    journal = tmp_path / "instance" / "journal"
+    journal.mkdir(parents=True)
+    (journal / "0.journal").symlink_to(journal / "0.journal")
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "1 cannot be read and are not counted, 0.journal first" in result.stdout
+
+
 def test_show_resolve_mute_and_prune() -> None:
     run("test")
     shown = json.loads(run("show", "1", "--json").stdout)

@@ -74,7 +74,7 @@ async def test_the_pipeline_tells_when_counting_fails(
     class Broken:
         positions: dict[str, int] = {}
 
-        async def drain(self) -> int:
+        async def drain(self, _seconds: float) -> int:
             raise OSError("the database is away")
 
     class Settled:

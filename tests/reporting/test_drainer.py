@@ -30,7 +30,8 @@ from quartapp.reporting.ledger import Rules
 from quartapp.reporting.policy import Limits
 from quartapp.reporting.recorder import UNKNOWN
 from quartapp.reporting.report import Origin, Report
-from quartapp.reporting.segments import list_segments
+from quartapp.reporting.segments import Reading, list_segments
+from quartapp.reporting.tally import Tally
 
 NOW = 1_900_000_000.0
 RULES = Rules(host="alpha", limits=Limits(), mails=True)
@@ -297,6 +298,64 @@ async def test_a_poisoned_report_is_counted_without_its_details(
     assert await drainer.drain() == 3
     assert await counts(session) == {"a": 1, "poison": 1, "z": 1}
     assert await session.scalar(select(func.count(ErrorSample.id))) == 2
+
+
+async def test_a_segment_that_cannot_be_read_keeps_no_other_waiting(
+    journal: Journal, drainer: Drainer, session: AsyncSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal.folder.mkdir()
+    loop = journal.folder / "0.journal"
+    loop.symlink_to(loop)  # as unreadable as one that root has made, for root too
+    write(journal, Tick("a", int(NOW)))
+    assert await drainer.drain() == 1
+    await drainer.drain()
+    assert await counts(session) == {"a": 1}
+    assert caplog.text.count("0.journal") == 1
+
+
+async def test_a_segment_that_cannot_be_removed_is_counted_once(
+    journal: Journal, drainer: Drainer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Reading) -> None:
+        raise PermissionError("a file system that became read-only")
+
+    monkeypatch.setattr(Reading, "remove", refused)
+    write(journal, Tick("a", int(NOW)))
+    journal.close()
+    write(journal, Tick("b", int(NOW)))
+    assert [await drainer.drain(), await drainer.drain()] == [2, 0]
+    assert await counts(session) == {"a": 1, "b": 1}
+
+
+async def test_a_poisoned_segment_keeps_no_other_waiting(
+    journal: Journal, drainer: Drainer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = drainer_module.__dict__["tally"]
+
+    def poisoned(payloads: list[bytes], now: float) -> list[Tally]:
+        if any(b"poison" in payload for payload in payloads):
+            raise RuntimeError("nobody thought of this")
+        found: list[Tally] = original(payloads, now)
+        return found
+
+    monkeypatch.setattr(drainer_module, "tally", poisoned)
+    write(journal, Tick("poison", int(NOW)))
+    journal.close()
+    write(journal, Tick("a", int(NOW)))
+    with pytest.raises(RuntimeError):
+        await drainer.drain()
+    assert await counts(session) == {"a": 1}
+
+
+async def test_a_backlog_is_counted_in_several_rounds(journal: Journal, drainer: Drainer) -> None:
+    for _ in range(3):
+        write(journal, Tick("a", int(NOW)))
+        journal.close()
+    rounds = 0
+    while list_segments(journal.folder):
+        assert await drainer.drain(seconds=0) <= 1
+        rounds += 1
+    assert rounds >= 3
 
 
 async def test_lines_that_are_no_entries_are_counted_as_such(
