@@ -146,6 +146,24 @@ async def test_puts_down_one_alert_after_the_gathering(
     assert (alert.kind, alert.count, alert.state) == ("new", 31, "waiting")
 
 
+async def test_a_clock_that_was_set_back_keeps_no_alert_waiting(
+    journal: Journal, drainer: Drainer, session: AsyncSession, database: Database
+) -> None:
+    write(journal, report(0))
+    await drainer.drain()
+    async with database.begin() as writer:
+        group = (await writer.scalars(select(ErrorGroup))).one()
+        assert group.wake_at
+        assert group.alert_state
+        tomorrow = group.wake_at + 86400
+        group.alert_state = group.alert_state.replace(
+            f'"waiting_since":{group.wake_at - 10}', f'"waiting_since":{tomorrow - 10}'
+        )
+        group.wake_at = tomorrow
+    await drainer.wake()
+    assert await session.scalar(select(func.count(ErrorAlert.id))) == 1
+
+
 async def test_puts_down_none_while_mails_are_off(
     journal: Journal, database: Database, session: AsyncSession
 ) -> None:
