@@ -1,9 +1,7 @@
 """Commands for those who look after errors: `quart --app quartapp errors ...`."""
 
 import asyncio
-import io
 import json
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -12,6 +10,7 @@ from typing import TypeVar
 import click
 
 from quartapp.app import create_app
+from quartapp.commands.output import Commands, say
 from quartapp.commands.tools import with_database
 from quartapp.config import ToolSettings, load_settings
 from quartapp.database import Database
@@ -32,12 +31,9 @@ _HOURS = click.FloatRange(min=0, min_open=True, max=24 * 36_500)
 _DAYS = click.IntRange(min=1, max=36_500)
 
 
-@click.group()
+@click.group(cls=Commands)
 def errors() -> None:
     """Look after errors: list, show, resolve, mute, test, doctor, prune."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that knows only Latin-1 shows the rest as escapes.
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _number(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
@@ -58,11 +54,11 @@ def list_errors(as_json: bool) -> None:
 
     groups = with_database(work)
     if as_json:
-        click.echo(json.dumps(groups))
+        say(json.dumps(groups))
         return
     for group in groups:
         group["title"] = one_line(str(group["title"]), error_group.TITLE_LENGTH)
-        click.echo("{id:>6} {state:<8} {count:>9,}x {last_seen:.19}  {title}".format(**group))
+        say("{id:>6} {state:<8} {count:>9,}x {last_seen:.19}  {title}".format(**group))
 
 
 @errors.command()
@@ -79,13 +75,13 @@ def show(group_id: int, as_json: bool) -> None:
 
     found = _with_group(work)
     if as_json:
-        click.echo(json.dumps(found))
+        say(json.dumps(found))
         return
     samples = found.pop("samples")
     for name, value in found.items():
-        click.echo(plain(f"{name:<12} {value}"))
+        say(plain(f"{name:<12} {value}"))
     if samples:
-        click.echo(plain(json.dumps(samples[0], indent=2, ensure_ascii=False)))  # type: ignore[index]  # a list
+        say(plain(json.dumps(samples[0], indent=2, ensure_ascii=False)))  # type: ignore[index]  # a list
 
 
 @errors.command()
@@ -99,7 +95,7 @@ def resolve(group_id: int) -> None:
             await error_group.resolve(session, group_id, await database_now(session))
 
     _with_group(work)
-    click.echo(f"{group_id} is resolved.")
+    say(f"{group_id} is resolved.")
 
 
 @errors.command()
@@ -119,7 +115,7 @@ def mute(group_id: int, hours: float | None, times: int | None) -> None:
             await error_group.mute(session, group_id, until=until, more=times)
 
     _with_group(work)
-    click.echo(f"{group_id} is muted.")
+    say(f"{group_id} is muted.")
 
 
 @errors.command()
@@ -132,7 +128,7 @@ def prune(days: int) -> None:
             now = datetime.fromtimestamp(await database_now(session), UTC)
             return await error_group.prune(session, now - timedelta(days=days))
 
-    click.echo(f"{with_database(work)} errors were forgotten.")
+    say(f"{with_database(work)} errors were forgotten.")
 
 
 @errors.command()
@@ -142,7 +138,7 @@ def test() -> None:
     async def work(pipeline: Pipeline) -> None:
         async with aclosing(follow(pipeline)) as steps:
             async for step in steps:
-                click.echo(step)
+                say(step)
 
     try:
         _with_pipeline(work)
@@ -168,7 +164,7 @@ def doctor() -> None:
         async with aclosing(examine(pipeline)) as findings:
             async for finding in findings:
                 mark = "ok " if finding.is_well else "BAD"
-                click.echo(f"{mark} {finding.part}: {finding.text}")
+                say(f"{mark} {finding.part}: {finding.text}")
                 is_well = is_well and finding.is_well
         return is_well
 

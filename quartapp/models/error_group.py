@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     delete,
+    false,
     select,
     update,
 )
@@ -123,7 +124,11 @@ class ErrorAlert(Base):
 
 
 class ErrorSegment(Base):
-    """How far a segment of the journal is counted. A row outlives its file: see `prune`."""
+    """How far a segment of the journal is counted. A row outlives its file: see `prune`.
+
+    `finished`: counted to its end, which nobody writes any more. The row of a segment that is still
+    written is kept for ever, however long ago its last error was.
+    """
 
     __tablename__ = "error_segments"
 
@@ -132,6 +137,7 @@ class ErrorSegment(Base):
     position: Mapped[int] = mapped_column(BigInteger)
     corrupt: Mapped[int] = mapped_column(Integer, default=0)
     updated_at: Mapped[float] = mapped_column(Float)
+    finished: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 async def list_groups(
@@ -203,7 +209,11 @@ async def prune(session: AsyncSession, before: datetime) -> int:
     """
     seconds = before.timestamp()
     await session.execute(delete(ErrorMinute).where(ErrorMinute.minute < seconds // 60))
-    await session.execute(delete(ErrorSegment).where(ErrorSegment.updated_at < seconds - _A_WEEK))
+    await session.execute(
+        delete(ErrorSegment).where(
+            ErrorSegment.finished, ErrorSegment.updated_at < seconds - _A_WEEK
+        )
+    )
     gone = await session.execute(delete(ErrorGroup).where(ErrorGroup.last_seen < before))
     await session.commit()
     return cast("CursorResult[Any]", gone).rowcount

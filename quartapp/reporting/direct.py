@@ -6,11 +6,14 @@ database counts all of it as if nothing had been.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
 
 from quartapp.reporting.journal import Journal
 from quartapp.reporting.mailer import Mailer
@@ -23,6 +26,10 @@ from quartapp.reporting.wire import moment
 
 AFTER = (60.0, 600.0, 3600.0)
 """Seconds without a database at which a mail is due."""
+
+_PAUSE = 3600.0
+"""After an outage that was told, a new one is first told after ten minutes: a database that comes
+and goes makes no mail each time."""
 
 _SINGLE = 5
 _STALE = 2 * 3600.0
@@ -57,16 +64,20 @@ class DirectMail:
         return sum(outcome.is_sent for outcome in outcomes)
 
     def over(self) -> None:
-        """The database is back: the next outage begins anew."""
+        """The database is back: the next outage begins anew, an hour after this one at full."""
         if self._told:
             self._told = 0
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError, ValueError, TypeError), self._path.open("r+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                _, at = json.loads(file.read())
+                _rewrite(file, 0, at)
 
     def _take(self, stage: int) -> bool:
-        """Whether no other process of this machine has told this stage of this outage."""
+        """Whether this stage of this outage is to be told, and no other process of this machine
+        has done so."""
         now = self._clock()
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError:
             return True
@@ -74,13 +85,12 @@ class DirectMail:
             fcntl.flock(file, fcntl.LOCK_EX)
             try:
                 told, at = json.loads(file.read() or "[0, 0]")
-                if told >= stage and 0 <= now - at < _STALE:
+                pause = _STALE if told >= stage else _PAUSE if stage == 1 else 0.0
+                if 0 <= now - at < pause:
                     return False
             except (ValueError, TypeError):
                 pass  # torn by a crash: better a mail too many
-            file.seek(0)
-            file.truncate()
-            file.write(json.dumps([stage, now]))
+            _rewrite(file, stage, now)
         return True
 
     def _build(self, stage: int, since: float, positions: dict[str, int]) -> list[Mail]:
@@ -104,9 +114,20 @@ class DirectMail:
     def _payloads(self, positions: dict[str, int]) -> Iterator[bytes]:
         """What is not counted, with one segment at a time in memory: a full journal is 64 MB."""
         for path in list_segments(self._journal.folder):
+            yield from self._payloads_of(path, positions.get(path.stem, 0))
+
+    def _payloads_of(self, path: Path, position: int) -> list[bytes]:
+        try:
             with open_segment(path) as reading:
-                if reading is not None:
-                    yield from reading.read(positions.get(reading.name, 0)).payloads
+                return reading.read(position).payloads if reading is not None else []
+        except OSError:  # of which the drainer has complained
+            return []
+
+
+def _rewrite(file: TextIO, stage: int, at: float) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(json.dumps([stage, at]))
 
 
 def _alert(one: Tally, stage: int) -> Alert:

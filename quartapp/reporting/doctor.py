@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import func, select
 
@@ -13,7 +14,7 @@ from quartapp.models import ErrorAlert, ErrorSegment
 from quartapp.reporting.journal import MAX_BYTES
 from quartapp.reporting.ledger import database_now
 from quartapp.reporting.pipeline import Pipeline
-from quartapp.reporting.segments import Segment, disk_usage, list_segments
+from quartapp.reporting.segments import Segment, disk_usage, list_segments, open_segment
 from quartapp.reporting.transport import check
 
 _SKEW = 30.0
@@ -56,15 +57,30 @@ def _say(part: str, error: Exception) -> str:
 async def _journal(pipeline: Pipeline) -> tuple[bool, str]:
     folder = pipeline.journal.folder
 
-    def look() -> tuple[int, int]:
+    def look() -> tuple[list[Path], int, list[Path]]:
         probe = Segment.make(folder, 4096)
         probe.path.unlink()
         probe.close()
-        return len(list_segments(folder)), disk_usage(folder)
+        segments = list_segments(folder)
+        return segments, disk_usage(folder), [path for path in segments if not _is_readable(path)]
 
-    segments, used = await asyncio.to_thread(look)
-    text = f"{folder} can be written; {segments} segments, {used / 1e6:.1f} MB"
-    return used < MAX_BYTES, text
+    segments, used, unreadable = await asyncio.to_thread(look)
+    text = f"{folder} can be written; {len(segments)} segments, {used / 1e6:.1f} MB"
+    if unreadable:
+        text += (
+            f"; {len(unreadable)} cannot be read and are not counted, {unreadable[0].name} first"
+        )
+    return used < MAX_BYTES and not unreadable, text
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        with open_segment(path) as reading:
+            if reading is not None:
+                reading.has_data(0)
+    except OSError:
+        return False
+    return True
 
 
 async def _disk(pipeline: Pipeline) -> tuple[bool, str]:

@@ -60,15 +60,21 @@ class Drainer:
         self.rules = rules
         self._others_at = time.monotonic() + OTHERS_EVERY
         self._failures: dict[tuple[str, int], int] = {}
+        self._unreadable: set[Path] = set()
         self.positions: dict[str, int] = {}
         """How far each segment was counted when the database last answered."""
 
-    async def drain(self) -> int:
+    async def drain(self, seconds: float = float("inf")) -> int:
         """Count all that can be counted now; the number of occurrences.
 
-        Raises what the database raises; what was not counted stays in the journal.
+        After so many seconds no further segment is begun: what is left is for the next call.
+        Raises what the database raises; what was not counted stays in the journal. A segment that
+        fails for a reason of its own keeps none of the others waiting.
         """
+        until = time.monotonic() + seconds
+        failure: Exception | None = None
         paths = await asyncio.to_thread(self._list)
+        self._unreadable.intersection_update(paths)
         counted = 0
         if paths:
             async with self._database.session(write=False) as session:
@@ -76,7 +82,16 @@ class Drainer:
             others = self._is_time_for_others()
             for path in paths:
                 position = self.positions.get(path.stem, 0)
-                counted += await self._drain_segment(path, position, others)
+                try:
+                    counted += await self._drain_segment(path, position, others)
+                except _AWAY:
+                    raise
+                except Exception as error:  # noqa: BLE001 - raised below
+                    failure = failure or error
+                if time.monotonic() >= until:
+                    break
+        if failure is not None:
+            raise failure
         return counted
 
     async def wake(self) -> None:
@@ -100,7 +115,11 @@ class Drainer:
 
     async def _drain_segment(self, path: Path, position: int, others: bool) -> int:
         with ExitStack() as held:  # an orphan stays ours until its end is in the database
-            found = await asyncio.to_thread(self._look, held, path, position, others)
+            try:
+                found = await asyncio.to_thread(self._look, held, path, position, others)
+            except OSError as error:
+                self._complain_once(path, error)
+                return 0
             if found is None:
                 return 0
             piece = found.piece
@@ -108,8 +127,16 @@ class Drainer:
             if not is_ours:
                 return 0
             if found.reading.final:
-                await asyncio.to_thread(found.reading.remove)
+                try:
+                    await asyncio.to_thread(found.reading.remove)
+                except OSError as error:  # it stays, counted to its end
+                    self._complain_once(path, error)
             return sum(tally.count for tally in found.tallies)
+
+    def _complain_once(self, path: Path, error: OSError) -> None:
+        if path not in self._unreadable:
+            self._unreadable.add(path)
+            _logger.error("A segment of the journal cannot be read or removed: %s", error)
 
     def _look(self, held: ExitStack, path: Path, position: int, others: bool) -> _Found | None:
         """Read and add up what is new in a segment; None where there is nothing to do."""
@@ -122,7 +149,7 @@ class Drainer:
         content: Content = reading.read(position)
         if content.corrupt:
             _logger.error("%d pieces of segment %s are unreadable", content.corrupt, reading.name)
-        piece = Piece(reading.name, position, content.end, content.corrupt)
+        piece = Piece(reading.name, position, content.end, content.corrupt, reading.final)
         return _Found(reading, piece, tally(content.payloads, time.time()))
 
     async def _count(self, piece: Piece, tallies: list[Tally]) -> bool:

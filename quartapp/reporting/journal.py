@@ -24,6 +24,7 @@ REPORTS_BYTES = 48 * 1024 * 1024
 """From here on the room is kept for counting: see `Journal.is_crowded`."""
 
 _LOOK_AGAIN = 1.0
+_WAITING = 100
 
 _logger = logging.getLogger(__name__)
 
@@ -84,16 +85,31 @@ class Journal:
         with self._lock:
             if self._is_writing:
                 # A destructor came back here in the middle of a write of its own thread.
+                if len(self._waiting) >= _WAITING or len(line) > self._segment_bytes:
+                    return False
                 self._waiting.append(line)
                 return True
             self._is_writing = True
             try:
                 written = self._write(line)
-                while self._waiting:
-                    self._write(self._waiting.popleft())
+                self._write_waiting()
                 return written
             finally:
                 self._is_writing = False
+
+    def settle(self) -> None:
+        """Write what a destructor appended in the middle of a write that the disk refused."""
+        with self._lock:
+            if self._waiting and not self._is_writing:
+                self._is_writing = True
+                try:
+                    self._write_waiting()
+                finally:
+                    self._is_writing = False
+
+    def _write_waiting(self) -> None:
+        while self._waiting and self._write(self._waiting[0]):
+            self._waiting.popleft()
 
     def _write(self, line: bytes) -> bool:
         if len(line) > self._segment_bytes or time.monotonic() < self._retry_at:

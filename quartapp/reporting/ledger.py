@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import CursorResult, case, delete, func, select, text, update
+from sqlalchemy import ColumnElement, CursorResult, case, delete, func, select, text, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,18 +25,23 @@ _ROWS = 20
 wait for that; with 200 rows 10,000 groups are counted in two thirds of the time."""
 
 _RECENT_MINUTES = 5
+_LONGEST_WAIT = 3600.0
 
 _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Part of a segment: from where to where, and how many pieces of data in it were no lines."""
+    """Part of a segment: from where to where, and how many pieces of data in it were no lines.
+
+    `final`: it reaches to the end of a segment whose owner is gone.
+    """
 
     segment: str
     start: int
     end: int
     corrupt: int = 0
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,12 @@ async def claim(session: AsyncSession, piece: Piece, host: str, now: float) -> b
     result = await session.execute(
         update(ErrorSegment)
         .where(ErrorSegment.name == piece.segment, ErrorSegment.position == piece.start)
-        .values(position=piece.end, corrupt=ErrorSegment.corrupt + piece.corrupt, updated_at=now)
+        .values(
+            position=piece.end,
+            corrupt=ErrorSegment.corrupt + piece.corrupt,
+            finished=piece.final,
+            updated_at=now,
+        )
     )
     return cast("CursorResult[Any]", result).rowcount == 1
 
@@ -96,15 +106,20 @@ async def count(session: AsyncSession, tallies: Sequence[Tally], rules: Rules, n
 
 async def is_any_awake(session: AsyncSession, now: float) -> bool:
     """A cheap look, without a lock."""
-    query = select(ErrorGroup.id).where(ErrorGroup.wake_at <= now).limit(1)
+    query = select(ErrorGroup.id).where(_is_awake(now)).limit(1)
     return await session.scalar(query) is not None
+
+
+def _is_awake(now: float) -> ColumnElement[bool]:
+    """It is time, or the time is later than any wait is long: then the clock was set back."""
+    return (ErrorGroup.wake_at <= now) | (ErrorGroup.wake_at > now + _LONGEST_WAIT)
 
 
 async def wake(session: AsyncSession, rules: Rules, now: float) -> int:
     """Ask the policy again for the groups for which it wanted to be asked; how many they were."""
     query = (
         select(ErrorGroup)
-        .where(ErrorGroup.wake_at <= now)
+        .where(_is_awake(now))
         .order_by(ErrorGroup.id)
         .limit(_ROWS)
         .with_for_update(skip_locked=True)

@@ -7,9 +7,9 @@ the same Message-ID.
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.models import ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample
@@ -49,7 +49,7 @@ class Claim:
 
 async def is_any_due(session: AsyncSession, now: float) -> bool:
     """A cheap look, without a lock."""
-    query = select(ErrorAlert.id).where(ErrorAlert.state == "waiting", ErrorAlert.due_at <= now)
+    query = select(ErrorAlert.id).where(ErrorAlert.state == "waiting", _is_due(now))
     return await session.scalar(query.limit(1)) is not None
 
 
@@ -58,9 +58,7 @@ async def claim(session: AsyncSession, limits: Limits, now: float) -> Claim:
     if session.get_bind().dialect.name != "sqlite":
         # One mailer at a time counts the budget; SQLite's write lock does the same.
         await session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-    query = select(ErrorAlert).where(
-        ErrorAlert.state == "waiting", ErrorAlert.due_at <= now, ErrorAlert.leased_until <= now
-    )
+    query = select(ErrorAlert).where(ErrorAlert.state == "waiting", _is_due(now), ~_is_leased(now))
     rows = (await session.scalars(query.order_by(ErrorAlert.id).limit(_AT_ONCE))).all()
     kept = _merge(rows)
     plan = spend(
@@ -74,8 +72,18 @@ async def claim(session: AsyncSession, limits: Limits, now: float) -> Claim:
     for row in chosen:
         row.leased_until = now + LEASE
     await session.flush()
-    letters = [await _letter(session, row, now) for row in chosen]
-    return Claim(tuple(letters[: plan.send]), tuple(letters[plan.send :]))
+    single = [await _letter(session, row, now) for row in chosen[: plan.send]]
+    digest = [await _line(session, row) for row in chosen[plan.send :]]
+    return Claim(tuple(single), tuple(digest))
+
+
+def _is_due(now: float) -> ColumnElement[bool]:
+    """Now, or later than any wait is long: then the clock was set back."""
+    return (ErrorAlert.due_at <= now) | (ErrorAlert.due_at > now + 2 * _BACKOFF[-1])
+
+
+def _is_leased(now: float) -> ColumnElement[bool]:
+    return (ErrorAlert.leased_until > now) & (ErrorAlert.leased_until <= now + LEASE)
 
 
 def _merge(rows: Sequence[ErrorAlert]) -> list[ErrorAlert]:
@@ -101,9 +109,7 @@ async def _sent(session: AsyncSession, limits: Limits, now: float) -> list[float
         )
     )
     on_their_way = await session.scalar(
-        select(func.count(ErrorAlert.id)).where(
-            ErrorAlert.state == "waiting", ErrorAlert.leased_until > now
-        )
+        select(func.count(ErrorAlert.id)).where(ErrorAlert.state == "waiting", _is_leased(now))
     )
     return [moment for moment in sent if moment is not None] + [now] * (on_their_way or 0)
 
@@ -146,8 +152,18 @@ def backoff(tries: int) -> float:
 
 async def _letter(session: AsyncSession, row: ErrorAlert, now: float) -> Letter:
     group = await session.get_one(ErrorGroup, row.group_id)
-    alert = Alert(Kind(row.kind), row.ordinal, row.episode, row.count, row.since)
-    return Letter(row.id, alert, await describe(session, group, now), await sample(session, group))
+    told = await describe(session, group, now)
+    return Letter(row.id, _alert(row), told, await sample(session, group))
+
+
+async def _line(session: AsyncSession, row: ErrorAlert) -> Letter:
+    """As much as a digest says of it: a thousand reports would hold the write lock for seconds."""
+    group = await session.get_one(ErrorGroup, row.group_id)
+    return Letter(row.id, _alert(row), _named(group), None)
+
+
+def _alert(row: ErrorAlert) -> Alert:
+    return Alert(Kind(row.kind), row.ordinal, row.episode, row.count, row.since)
 
 
 async def describe(session: AsyncSession, group: ErrorGroup, now: float) -> Group:
@@ -162,6 +178,15 @@ async def describe(session: AsyncSession, group: ErrorGroup, now: float) -> Grou
     counts = {minute: int(count) for minute, count in minutes}
     hosts = select(ErrorMinute.host).where(ErrorMinute.group_id == group.id).distinct()
     releases = select(ErrorSample.release).where(ErrorSample.group_id == group.id).distinct()
+    return replace(
+        _named(group),
+        hosts=tuple(sorted(await session.scalars(hosts))),
+        releases=tuple(sorted(await session.scalars(releases))),
+        per_minute=tuple(counts.get(minute, 0) for minute in range(since, this_minute + 1)),
+    )
+
+
+def _named(group: ErrorGroup) -> Group:
     return Group(
         fingerprint=group.fingerprint,
         title=group.title,
@@ -169,9 +194,6 @@ async def describe(session: AsyncSession, group: ErrorGroup, now: float) -> Grou
         first_seen=group.first_seen.timestamp(),
         last_seen=group.last_seen.timestamp(),
         id=group.id,
-        hosts=tuple(sorted(await session.scalars(hosts))),
-        releases=tuple(sorted(await session.scalars(releases))),
-        per_minute=tuple(counts.get(minute, 0) for minute in range(since, this_minute + 1)),
     )
 
 

@@ -24,6 +24,10 @@ EVERY = 1.0
 """Seconds between two looks at the journal."""
 
 _ROUND_SECONDS = 60.0
+_ENOUGH_SECONDS = 20.0
+"""After which a round begins no further segment: a backlog, as after an outage of the database, is
+no reason to call it away."""
+
 _FLUSH_SECONDS = 5.0
 _SYNC_EVERY = 0.1
 _CANCEL_AGAIN = 0.5
@@ -76,24 +80,27 @@ class Pipeline:
                 await self._count()
         self.doors.close_process()
 
-    async def flush(self) -> int:
-        """Count at once all that is recorded; for tests and commands. Raises the database's errors.
+    async def flush(self, seconds: float = float("inf")) -> int:
+        """Count at once all that is recorded, for so long. Raises the database's errors.
 
         Returns the number of occurrences.
         """
         self.recorder.settle()
-        return await self.drainer.drain()
+        return await self.drainer.drain(seconds)
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await work()
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - this task must not end before the server
+                _logger.error("Reporting has a fault of its own: %s", _brief(error))
             # Not in step with the other workers and machines.
             await asyncio.sleep(seconds * random.uniform(0.8, 1.2))
 
     async def _count(self) -> None:
         try:
             async with asyncio.timeout(_ROUND_SECONDS):
-                await self.flush()
+                await self.flush(_ENOUGH_SECONDS)
                 await self.drainer.wake()
         except Exception as error:  # noqa: BLE001 - the journal holds; the next round tries again
             await self._is_away(error)

@@ -164,7 +164,8 @@ class Recorder:
             self._owed[group] = self._owed.get(group, 0) + 1
 
     def settle(self) -> None:
-        """Write the counts that the journal refused before, as far as it takes them now."""
+        """Write what the journal refused before, as far as it takes it now."""
+        self.journal.settle()
         with self._lock:
             while self._owed:
                 group, count = self._owed.popitem()

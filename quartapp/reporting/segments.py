@@ -36,11 +36,14 @@ class Segment:
     @classmethod
     def make(cls, folder: Path, size: int) -> "Segment":
         """A new segment, owned and allocated. Raises OSError, and then leaves nothing behind."""
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _hand_over(folder, folder.parent)
         name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(8)}"
         unborn = folder / (name + _UNBORN)
         handle = os.open(unborn, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
+            _hand_over(handle, folder)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _allocate(handle, size)
             # Only a file that is owned already may carry the name that adopters look for.
@@ -71,6 +74,14 @@ class Segment:
         handle, self._handle = self._handle, -1
         if handle >= 0:
             os.close(handle)
+
+
+def _hand_over(made: int | Path, folder: Path) -> None:
+    """Give to the owner of its folder what root has made, by a command beside the server: the
+    server could neither read nor remove it."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.chown(made, owner.st_uid, owner.st_gid)
 
 
 def _allocate(handle: int, size: int) -> None:
@@ -215,6 +226,6 @@ def disk_usage(folder: Path) -> int:
     """Bytes taken by all segments. Raises OSError where the folder cannot be read."""
     total = 0
     for path in list_segments(folder):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # gone meanwhile, or not one of ours
             total += path.stat().st_size
     return total

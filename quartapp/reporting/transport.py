@@ -9,6 +9,7 @@ import asyncio
 import functools
 import socket
 import ssl
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -28,6 +29,8 @@ from quartapp.reporting.wire import ascii_address, one_line
 
 COMMAND_SECONDS = 10.0
 _MAIL_SECONDS = 60.0
+_BATCH_SECONDS = 50.0
+"""Then no further mail is begun, so that a batch and a digest end within the outbox's lease."""
 
 # Whatever a server, a network or a certificate does; bugs of our own are to be seen as such.
 _FAILURES = (SMTPException, OSError, TimeoutError, ValueError)
@@ -77,6 +80,7 @@ class Outcome:
 
 async def deliver(mails: Sequence[Mail], server: Server) -> list[Outcome]:
     """Hand in mails over one connection; an outcome for each, in their order. Never raises."""
+    until = time.monotonic() + _BATCH_SECONDS
     try:
         client = await _connect(server)
     except _FAILURES as error:
@@ -85,7 +89,7 @@ async def deliver(mails: Sequence[Mail], server: Server) -> list[Outcome]:
     try:
         for mail in mails:
             outcomes.append(await _send(client, mail))
-            if not client.is_connected:
+            if not client.is_connected or time.monotonic() >= until:
                 break
         await _leave(client)
     finally:

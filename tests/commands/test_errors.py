@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -102,6 +103,15 @@ def test_the_doctor_finds_what_is_broken(
     assert result.exit_code == 1
     bad = [line.split(":")[0] for line in result.stdout.splitlines() if line.startswith("BAD")]
     assert bad == ["BAD journal", "BAD database", "BAD outbox", "BAD mail server"]
+
+
+def test_the_doctor_finds_a_segment_that_nobody_can_read(tmp_path: Path) -> None:
+    journal = tmp_path / "instance" / "journal"
+    journal.mkdir(parents=True)
+    (journal / "0.journal").symlink_to(journal / "0.journal")
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "1 cannot be read and are not counted, 0.journal first" in result.stdout
 
 
 def test_show_resolve_mute_and_prune() -> None:
@@ -232,6 +242,49 @@ def test_a_terminal_sees_no_controls_and_only_what_it_knows(environment: dict[st
         )
         assert result.returncode == 0, result.stderr
         assert b"Gr\xfc\xdfe \\U0001f40d [2Jgnp.exe" in result.stdout
+
+
+def into(output: str, *arguments: str, environment: dict[str, str]) -> tuple[int, bytes]:
+    """The exit code of a command, and what it said on standard error."""
+    quart = Path(sys.executable).parent / "quart"
+    command = shlex.join([str(quart), "--app", "quartapp", "errors", *arguments])
+    result = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} {output}"],
+        env=environment | {"PATH": "/usr/bin:/bin"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    return result.returncode, result.stderr
+
+
+SAYING = [
+    *(("list",), ("list", "--json"), ("show", "1"), ("show", "1", "--json"), ("resolve", "1")),
+    *(("mute", "1"), ("prune",), ("test",), ("doctor",), ("--help",), ("list", "--help")),
+]
+
+
+@pytest.mark.parametrize("arguments", SAYING, ids=" ".join)
+def test_a_full_disk_behind_the_output_is_one_sentence(
+    arguments: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    asyncio.run(hostile(environment["DATABASE_URL"]))
+    code, said = into("> /dev/full", *arguments, environment=environment)
+    assert said == b"Error: Standard output cannot be written: No space left on device.\n"
+    assert code == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("list",), ("test",), ("doctor",), ("--help",)], ids=" ".join
+)
+def test_a_reader_that_has_seen_enough_hears_nothing(
+    arguments: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    asyncio.run(hostile(environment["DATABASE_URL"]))
+    code, said = into("| true", *arguments, environment=environment)
+    assert said == b""
+    assert code == 1
 
 
 def test_the_json_is_all_there_is_on_standard_output(environment: dict[str, str]) -> None:

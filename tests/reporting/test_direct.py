@@ -54,9 +54,33 @@ async def test_one_process_of_a_machine_tells(
 ) -> None:
     processes = [DirectMail(journal, mailer) for _ in range(3)]
     assert [await direct.tell(61, {}) for direct in processes] == [6, 0, 0]
+
+
+async def test_a_database_that_comes_and_goes_makes_no_flood(
+    journal: Journal, mailer: Mailer, mail_server: MailServer
+) -> None:
+    now = 1_900_000_000.0
+    processes = [DirectMail(journal, mailer, lambda: now) for _ in range(2)]
+    for _ in range(20):
+        for direct in processes:
+            await direct.tell(61, {})
+            direct.over()
+        now += 120
+    assert len(mail_server.mails) == 6
+    assert await processes[0].tell(601, {}) == 6  # this one lasts
     for direct in processes:
         direct.over()
-    assert [await direct.tell(61, {}) for direct in processes] == [6, 0, 0]
+    now += 3601
+    assert [await direct.tell(61, {}) for direct in processes] == [6, 0]
+
+
+def test_the_end_of_an_outage_needs_no_disk(journal: Journal, mailer: Mailer) -> None:
+    direct = DirectMail(journal, mailer)
+    direct._told = 1
+    direct._path = journal.folder / "direct" / "below a file"
+    (journal.folder / "direct").write_text("")
+    direct.over()
+    assert direct._told == 0
 
 
 async def test_leaves_out_what_is_counted_already(
@@ -74,7 +98,7 @@ async def test_the_pipeline_tells_when_counting_fails(
     class Broken:
         positions: dict[str, int] = {}
 
-        async def drain(self) -> int:
+        async def drain(self, _seconds: float) -> int:
             raise OSError("the database is away")
 
     class Settled:

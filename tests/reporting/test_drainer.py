@@ -1,15 +1,24 @@
 """From the journal into the tables: exact counts, whatever fails in between; on both databases."""
 
 import asyncio
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database
-from quartapp.models import ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample, ErrorSegment
+from quartapp.models import (
+    ErrorAlert,
+    ErrorGroup,
+    ErrorMinute,
+    ErrorSample,
+    ErrorSegment,
+    error_group,
+)
 from quartapp.reporting import drainer as drainer_module
 from quartapp.reporting import ledger
 from quartapp.reporting.drainer import Drainer
@@ -19,7 +28,8 @@ from quartapp.reporting.ledger import Rules
 from quartapp.reporting.policy import Limits
 from quartapp.reporting.recorder import UNKNOWN
 from quartapp.reporting.report import Origin, Report
-from quartapp.reporting.segments import list_segments
+from quartapp.reporting.segments import Reading, list_segments
+from quartapp.reporting.tally import Tally
 
 NOW = 1_900_000_000.0
 RULES = Rules(host="alpha", limits=Limits(), mails=True)
@@ -119,6 +129,24 @@ async def test_puts_down_one_alert_after_the_gathering(
     assert (alert.kind, alert.count, alert.state) == ("new", 31, "waiting")
 
 
+async def test_a_clock_that_was_set_back_keeps_no_alert_waiting(
+    journal: Journal, drainer: Drainer, session: AsyncSession, database: Database
+) -> None:
+    write(journal, report(0))
+    await drainer.drain()
+    async with database.begin() as writer:
+        group = (await writer.scalars(select(ErrorGroup))).one()
+        assert group.wake_at
+        assert group.alert_state
+        tomorrow = group.wake_at + 86400
+        group.alert_state = group.alert_state.replace(
+            f'"waiting_since":{group.wake_at - 10}', f'"waiting_since":{tomorrow - 10}'
+        )
+        group.wake_at = tomorrow
+    await drainer.wake()
+    assert await session.scalar(select(func.count(ErrorAlert.id))) == 1
+
+
 async def test_puts_down_none_while_mails_are_off(
     journal: Journal, database: Database, session: AsyncSession
 ) -> None:
@@ -159,6 +187,56 @@ async def test_two_drainers_count_the_same_once(
     drainers = [Drainer(journal, database, RULES) for _ in range(4)]
     assert sum(await asyncio.gather(*(drainer.drain() for drainer in drainers))) == 100
     assert await counts(session) == {"a": 100}
+
+
+async def test_who_read_a_segment_before_it_was_removed_counts_nothing_of_it(
+    journal: Journal, drainer: Drainer, database: Database, session: AsyncSession
+) -> None:
+    write(journal, *(Tick("a", int(NOW)) for _ in range(100)))
+    journal.close()
+    late = Drainer(journal, database, RULES)
+    with ExitStack() as held:
+        path = list_segments(journal.folder)[0]
+        found = late._look(held, path, 0, others=False)
+        held.close()  # it was stopped for a while, and its lock went to the other
+        assert await drainer.drain() == 100
+        assert list_segments(journal.folder) == []
+        assert found
+        assert not await late._count(found.piece, found.tallies)
+    assert await counts(session) == {"a": 100}
+
+
+async def test_a_segment_that_comes_back_is_not_counted_again(
+    journal: Journal, drainer: Drainer, session: AsyncSession
+) -> None:
+    write(journal, Tick("a", int(NOW), 100))
+    journal.close()
+    copies = {path: path.read_bytes() for path in list_segments(journal.folder)}
+    assert await drainer.drain() == 100
+    for path, data in copies.items():  # out of a backup
+        path.write_bytes(data)
+    assert await drainer.drain() == 0
+    assert list_segments(journal.folder) == []
+    assert await counts(session) == {"a": 100}
+
+
+async def test_pruning_forgets_no_segment_that_is_still_written(
+    journal: Journal, drainer: Drainer, database: Database, session: AsyncSession
+) -> None:
+    done = Journal(journal.folder, segment_bytes=16384)
+    for each in (journal, done):
+        write(each, Tick("a", int(NOW)))
+    done.close()
+    await drainer.drain()
+    async with database.session() as writer:
+        await writer.execute(update(ErrorSegment).values(updated_at=0.0))  # months ago
+        await writer.execute(update(ErrorGroup).values(last_seen=datetime.now(UTC)))
+        await error_group.prune(writer, datetime.now(UTC) - timedelta(days=1))
+    names = (await session.scalars(select(ErrorSegment.name))).all()
+    assert names == [journal.segment_name]
+    await session.rollback()
+    assert await drainer.drain() == 0
+    assert await counts(session) == {"a": 2}
 
 
 async def test_a_failure_in_the_middle_counts_nothing(
@@ -221,6 +299,64 @@ async def test_a_poisoned_report_is_counted_without_its_details(
     assert await drainer.drain() == 3
     assert await counts(session) == {"a": 1, "poison": 1, "z": 1}
     assert await session.scalar(select(func.count(ErrorSample.id))) == 2
+
+
+async def test_a_segment_that_cannot_be_read_keeps_no_other_waiting(
+    journal: Journal, drainer: Drainer, session: AsyncSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal.folder.mkdir()
+    loop = journal.folder / "0.journal"
+    loop.symlink_to(loop)  # as unreadable as one that root has made, for root too
+    write(journal, Tick("a", int(NOW)))
+    assert await drainer.drain() == 1
+    await drainer.drain()
+    assert await counts(session) == {"a": 1}
+    assert caplog.text.count("0.journal") == 1
+
+
+async def test_a_segment_that_cannot_be_removed_is_counted_once(
+    journal: Journal, drainer: Drainer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Reading) -> None:
+        raise PermissionError("a file system that became read-only")
+
+    monkeypatch.setattr(Reading, "remove", refused)
+    write(journal, Tick("a", int(NOW)))
+    journal.close()
+    write(journal, Tick("b", int(NOW)))
+    assert [await drainer.drain(), await drainer.drain()] == [2, 0]
+    assert await counts(session) == {"a": 1, "b": 1}
+
+
+async def test_a_poisoned_segment_keeps_no_other_waiting(
+    journal: Journal, drainer: Drainer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = drainer_module.__dict__["tally"]
+
+    def poisoned(payloads: list[bytes], now: float) -> list[Tally]:
+        if any(b"poison" in payload for payload in payloads):
+            raise RuntimeError("nobody thought of this")
+        found: list[Tally] = original(payloads, now)
+        return found
+
+    monkeypatch.setattr(drainer_module, "tally", poisoned)
+    write(journal, Tick("poison", int(NOW)))
+    journal.close()
+    write(journal, Tick("a", int(NOW)))
+    with pytest.raises(RuntimeError):
+        await drainer.drain()
+    assert await counts(session) == {"a": 1}
+
+
+async def test_a_backlog_is_counted_in_several_rounds(journal: Journal, drainer: Drainer) -> None:
+    for _ in range(3):
+        write(journal, Tick("a", int(NOW)))
+        journal.close()
+    rounds = 0
+    while list_segments(journal.folder):
+        assert await drainer.drain(seconds=0) <= 1
+        rounds += 1
+    assert rounds >= 3
 
 
 async def test_lines_that_are_no_entries_are_counted_as_such(

@@ -211,6 +211,38 @@ def test_a_destructor_may_append_in_the_middle_of_an_append(
     assert read_all(tmp_path) == [b"before", b"outer", b"from a destructor"]
 
 
+def test_what_a_destructor_appended_to_a_full_disk_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path)
+    assert journal.append(b"1")
+    monkeypatch.setattr(journal_module, "_LOOK_AGAIN", 0.0)
+    write = Segment.write
+
+    def refused(self: Segment, line: bytes) -> None:
+        journal.append(b"of a destructor")
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(Segment, "write", refused)
+    assert not journal.append(b"2")
+    monkeypatch.setattr(Segment, "write", write)
+    journal.settle()
+    journal.close()
+    assert b"of a destructor" in b"".join(path.read_bytes() for path in list_segments(tmp_path))
+
+
+def test_what_root_has_made_belongs_to_the_owner_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[object, int]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda made, owner, _group: given.append((made, owner)))
+    segment = Segment.make(tmp_path / "journal", 4096)
+    owner = tmp_path.stat().st_uid
+    assert given == [(tmp_path / "journal", owner), (segment._handle, owner)]
+    segment.close()
+
+
 def test_a_destructor_may_append_between_the_look_for_room_and_the_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -226,6 +226,40 @@ async def test_beyond_the_budget_comes_one_digest(
     assert await mailer.send_due() == 0
 
 
+async def test_a_digest_reads_no_reports(
+    mailer: Mailer, mail_server: MailServer, happen: Happen, database: Database
+) -> None:
+    await happen(*(f"{number:04}" for number in range(8)))
+    assert await mailer.send_due() == 3
+    async with database.begin() as writer:
+        await writer.execute(update(ErrorAlert).values(created_at=time.time() - 1000))
+        claim = await outbox.claim(writer, RULES.limits, await ledger.database_now(writer))
+    assert len(claim.digest) == 5
+    assert {letter.report for letter in claim.digest} == {None}
+
+
+@pytest.mark.parametrize("column", ["due_at", "leased_until"])
+async def test_a_clock_that_was_set_back_keeps_no_mail_waiting(
+    column: str, mailer: Mailer, mail_server: MailServer, happen: Happen, database: Database
+) -> None:
+    await happen("aaaa")
+    async with database.begin() as writer:
+        await writer.execute(update(ErrorAlert).values({column: time.time() + 86400}))
+    assert await mailer.send_due() == 1
+
+
+async def test_a_slow_batch_ends_before_another_mailer_takes_it_over(
+    mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a connection and the last of a batch, and the same again for the digest behind it
+    assert transport._BATCH_SECONDS + 4 * transport._MAIL_SECONDS < outbox.LEASE
+    monkeypatch.setattr(transport, "_BATCH_SECONDS", 0.1)
+    mail_server.delay = 0.05
+    outcomes = await deliver([MAIL] * 4, server_of(mail_server))
+    assert [outcome.is_sent for outcome in outcomes] == [True, False, False, False]
+    assert [outcome.tried for outcome in outcomes] == [True, False, False, False]
+
+
 async def test_a_mute_server_costs_ten_seconds_and_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

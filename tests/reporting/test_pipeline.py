@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from quartapp.reporting import pipeline
-from quartapp.reporting.pipeline import end
+from quartapp.reporting.pipeline import Pipeline, end
 
 
 async def test_a_task_that_loses_a_cancellation_is_cancelled_again(
@@ -43,3 +43,18 @@ async def test_what_a_task_raised_at_its_end_is_nobodys_concern() -> None:
     await asyncio.sleep(0)
     await end(task)
     assert task.done()
+
+
+async def test_no_fault_ends_the_counting() -> None:
+    rounds = 0
+
+    async def work() -> None:
+        nonlocal rounds
+        rounds += 1
+        raise OSError("the disk became read-only")
+
+    task = asyncio.create_task(Pipeline._every(None, 0.001, work))  # type: ignore[arg-type]  # unused
+    await asyncio.sleep(0.05)
+    assert not task.done()
+    await end(task)
+    assert rounds > 1
