@@ -11,7 +11,11 @@ import sys
 # 50 ms. `serve_here` begins to collect before the first request; workers import this file too.
 gc.disable()
 
-from quartapp.serving import main  # noqa: E402 - after the line above
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        from quartapp.serving import main
+
+        code = main(sys.argv[1:])
+    except KeyboardInterrupt:  # Ctrl+C before the server listens for it
+        code = 130
+    sys.exit(code)

@@ -99,3 +99,23 @@ def test_uvloop_is_for_a_database_behind_a_socket(
         monkeypatch.setenv(name, value)
     serving.serve_here(Settings, serving.listen("127.0.0.1", 0))
     assert loops == [module]
+
+
+INTERRUPT_AT_AN_IMPORT = """
+import os, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, *more):
+        if name == "hypercorn":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+"""
+
+
+def test_ctrl_c_at_once_shows_no_traceback(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPT_AT_AN_IMPORT)
+    command = [sys.executable, str(Path(__file__).parents[2] / "run.py")]
+    variables = environment | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=variables, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "")
