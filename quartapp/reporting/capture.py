@@ -103,6 +103,8 @@ class _Draft:
     def _read_context(self, context: Context) -> None:
         self._harvest.context(context)
         record = self._record
+        if record is not None:
+            self._harvest.record(record)
         self._texts += [message_of_record(record) if record else "", _first_words(record)]
         self._texts += [context.user_id[: window(_TEXT)]]
         self._texts += [named(name, value) for name, value in self._extra]
@@ -111,6 +113,7 @@ class _Draft:
 
     def _read(self, error: BaseException, relation: str) -> ExceptionInfo:
         notes = notes_of(error)
+        self._harvest.named("", error)
         self._texts += [message_of(error), *notes]
         walked, left_out = shortened(calls(error.__traceback__))
         frames: list[Frame] = []

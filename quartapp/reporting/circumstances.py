@@ -46,7 +46,7 @@ def of_request(found: BaseRequestWebsocket, door: str) -> Context:
         method=found.method if isinstance(found, Request) else "WEBSOCKET",
         route=found.url_rule.rule if found.url_rule else "",
         endpoint=found.endpoint or "",
-        url=found.url,
+        url=_try(lambda: found.url),  # refused for a host that TRUSTED_HOSTS does not hold
         headers=list(found.headers.items()),
         form=form,
         json=json,

@@ -1,9 +1,11 @@
 """Records for log files and terminals: light to read, and without secrets."""
 
+import contextlib
 import logging
 from collections.abc import Callable
 
 from quartapp.reporting.fingerprint import exception_of, qualified
+from quartapp.reporting.harvest import Harvest
 from quartapp.reporting.places import Places
 from quartapp.reporting.report import Context
 from quartapp.reporting.scrub import Scrubber
@@ -36,18 +38,28 @@ class Cleaner:
         clean = object.__new__(logging.LogRecord)
         clean.__dict__.update(record.__dict__)  # at a tenth of the time of copy.copy
         clean.args, clean.exc_info, clean.exc_text = None, None, None
-        if record.stack_info:
-            clean.stack_info = self._scrubber.text(record.stack_info)
         error = exception_of(record)
+        if error is None or record.stack_info:
+            message, stack = self._texts(record)
+            clean.msg, clean.stack_info = message, stack or None
         if error is None:
-            clean.msg = self._scrubber.text(message_of_record(record))
             return clean
         try:
             found = Traceback(error, self._places)
             found.harvest.context(self._describe())
+            found.harvest.record(record)
             clean.msg, clean.exc_text = found.text(message_of_record(record), self._scrubber)
         except Exception as failure:  # noqa: BLE001 - a line of little is worth more than none
             clean.msg = (
                 f"{qualified(type(error))}, whose traceback raised {qualified(type(failure))}"
             )
         return clean
+
+    def _texts(self, record: logging.LogRecord) -> list[str]:
+        """The message and the stack."""
+        texts = [message_of_record(record), record.stack_info or ""]
+        harvest = Harvest()
+        with contextlib.suppress(Exception):  # the shapes and the known secrets go all the same
+            harvest.record(record)
+            harvest.context(self._describe())
+        return self._scrubber.clean(texts, secrets=harvest.secrets)

@@ -156,9 +156,9 @@ class Doors:
             _logger.warning("Answers that were expected to be 5xx since the last line: %s", counts)
 
     def _on_loop_exception(self, _loop: object, context: dict[str, Any]) -> None:
+        # Without arguments, so that it names its group; asyncio's messages say little that varies.
         self._app.logger.error(
-            "%s",
-            context.get("message", "An error in the event loop"),
+            str(context.get("message", "An error in the event loop")),
             exc_info=context.get("exception"),
             extra={"door": "loop"},
         )

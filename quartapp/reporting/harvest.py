@@ -4,6 +4,7 @@ A value under a secret's name is shown nowhere, but the same value may stand in 
 a local of another name: reading deeper than what is shown finds it.
 """
 
+import logging
 from base64 import b64decode
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,8 +14,9 @@ from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit
 
-from quartapp.reporting.names import is_secret_name
+from quartapp.reporting.names import is_secret_name, is_secret_number
 from quartapp.reporting.report import Context
+from quartapp.reporting.scrub import BYTES
 from quartapp.reporting.values import as_name, attributes_of
 
 _ITEMS = 200
@@ -43,6 +45,13 @@ class Harvest:
         """Look at a value and below it: every string in it, if the name says so."""
         if type(value) not in _EMPTY:
             self._look(value, is_secret_name(name), _DEPTH)
+        elif type(value) is int and is_secret_number(name):
+            self._add(str(value))
+
+    def record(self, record: logging.LogRecord) -> None:
+        """Look at the arguments of a log record, where they have names."""
+        if type(record.args) is dict:
+            self.named("", record.args)
 
     def pairs(self, pairs: Iterable[tuple[object, object]]) -> None:
         """Look at headers, arguments or the fields of a form."""
@@ -93,13 +102,16 @@ class Harvest:
         elif issubclass(cls, (bytes, bytearray)):
             if secret:
                 base = bytes if issubclass(cls, bytes) else bytearray
-                self._add(base.__getitem__(value, slice(_LONGEST)).decode("utf-8", "replace"))
+                self._add(base.__getitem__(value, slice(_LONGEST)).decode("utf-8", BYTES))
         elif depth > 0 and cls not in _EMPTY:
             for name, item in _inside(value, secret):
                 self._left -= 1
                 if self._left < 0:
                     return
-                self._look(item, secret or is_secret_name(name), depth - 1)
+                if type(item) is int:
+                    self.named(name, item)
+                else:
+                    self._look(item, secret or is_secret_name(name), depth - 1)
 
 
 def locals_of(frame: FrameType) -> Iterator[tuple[str, object]]:

@@ -9,10 +9,12 @@ HIDDEN = "[hidden]"
 _LONGEST = 200
 _WORDS = re.compile(
     "passw|passphrase|pwd|secret|token|key|auth|cookie|session|credential|csrf|xsrf|jwt|bearer|dsn"
-    "|private"
+    "|private|signature"
 )
 _WHOLE = re.compile(r"(?:^|[_\W])(?:pass|otp|pin|sid|cvv|ssn)(?:$|[_\W\d])")
 _INNOCENT = re.compile(r"author(?!i[sz])|keyword|keyboard|monkey")
+
+_NUMBERS = re.compile(r"passw|pwd|secret|(?:^|[_\W])(?:pass|otp|pin|cvv|ssn)(?:$|[_\W\d])", re.I)
 
 BARE_WORDS = frozenset(
     (
@@ -31,6 +33,11 @@ def is_secret_name(name: str) -> bool:
     any case; `author` and the like are let through.
     """
     return _is_secret(name[:_LONGEST])
+
+
+def is_secret_number(name: str) -> bool:
+    """Whether a number under this name is a secret too: that of a key or a session counts rows."""
+    return bool(_NUMBERS.search(name[:_LONGEST]))
 
 
 @lru_cache(maxsize=4096)  # a hundred names a report, almost always the same ones

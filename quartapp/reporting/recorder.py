@@ -16,6 +16,7 @@ from weakref import WeakMethod
 from quartapp.reporting.capture import capture
 from quartapp.reporting.entries import Brief, Entry, Tick
 from quartapp.reporting.fingerprint import exception_of, fingerprint
+from quartapp.reporting.harvest import Harvest
 from quartapp.reporting.journal import Journal
 from quartapp.reporting.places import Places
 from quartapp.reporting.report import Context, Origin, Report
@@ -74,7 +75,7 @@ class Recorder:
     def record(self, subject: Subject, describe: Describe = no_context) -> str:
         """Write one occurrence down, and return its fingerprint. Never raises, never waits.
 
-        `describe` is called with the fingerprint, and only where a full report is written.
+        `describe` is called with the fingerprint, and only where more than a tick is written.
         """
         depth = getattr(self._nested, "depth", 0)
         self._nested.depth = depth + 1
@@ -99,7 +100,7 @@ class Recorder:
         if number > FULL_REPORTS or (number > 1 and (brief or self.journal.is_crowded)):
             return Tick(group, int(now))
         if number == 0 or brief or self.journal.is_crowded:
-            return self._brief(subject, group, now)
+            return self._brief(subject, group, describe, now)
         return capture(
             subject,
             describe(group),
@@ -132,9 +133,13 @@ class Recorder:
             return False  # another thread was quicker
         return True
 
-    def _brief(self, subject: Subject, group: str, now: float) -> Brief:
+    def _brief(self, subject: Subject, group: str, describe: Describe, now: float) -> Brief:
         title, culprit = _name(subject, self._places)
-        return Brief(group, int(now), self._scrubber.text(title), culprit)
+        harvest = Harvest()
+        if exception_of(subject) is None:  # a message may have been formatted before it was logged
+            harvest.context(describe(group))
+        [title] = self._scrubber.clean([title], secrets=harvest.secrets)
+        return Brief(group, int(now), title, culprit)
 
     def _write(self, entry: Entry, group: str) -> None:
         payload = entry.to_json().encode() if isinstance(entry, Report) else entry.encode()

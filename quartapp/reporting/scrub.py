@@ -20,6 +20,9 @@ from quartapp.reporting.shapes import SHAPES, Shape
 LONG = "\x01{}\x02"
 """Marks a text that holds more than it will show, for the scrubber to cut."""
 
+BYTES = "surrogateescape"
+"""How bytes become a secret's text, so that they can be had back: a key need not be UTF-8."""
+
 SHOWN = 200
 _SHORTEST = 4
 _LONGEST = 1000
@@ -125,7 +128,7 @@ def _may_stand_in(joined: str, secret: str) -> bool:
     head = secret[:_HEAD]
     if max(_ALPHANUMERIC.findall(head), key=len, default="") in joined:
         return True
-    data = head.encode("utf-8", "surrogatepass")
+    data = _as_bytes(head)
     return data.hex() in joined or any(form in joined for form in _inside_base64(data))
 
 
@@ -148,7 +151,7 @@ def _in_any_writing(secret: str) -> Form | None:
 
 def _written(secret: str) -> set[str]:
     found = {secret.replace("\0", _NUL)}
-    data = secret.encode("utf-8", "surrogatepass")
+    data = _as_bytes(secret)
     if not _WRITTEN_AS_IT_IS.fullmatch(secret):
         escaped = repr(secret)[1:-1]
         found |= {escaped, escaped.replace("'", "\\'"), repr(escaped)[1:-1], repr(data)[2:-1]}
@@ -158,6 +161,13 @@ def _written(secret: str) -> set[str]:
         found |= {_PERCENT.sub(lambda part: part[0].lower(), quoted), escape(secret)}
     found |= {data.hex(), *_in_base64(data)}
     return found
+
+
+def _as_bytes(secret: str) -> bytes:
+    try:
+        return secret.encode("utf-8", BYTES)
+    except UnicodeEncodeError:
+        return secret.encode("utf-8", "surrogatepass")
 
 
 def _in_base64(data: bytes) -> Iterable[str]:

@@ -49,6 +49,28 @@ def _hide_userinfo(match: re.Match[str]) -> str:
 SHAPES: tuple[Shape, ...] = (
     _shape("jwt", "eyj", r"eyJ[\w-]*(?:\.[\w-]*)*", _hide_jwt),
     _shape("bearer", "bearer", r"(bearer\s+)[\w.~+/=-]{4,}", rf"\g<1>{HIDDEN}"),
+    _shape("basic", "basic", r"([:=]\s*['\"]?basic\s+)[\w+/=-]{4,}", rf"\g<1>{HIDDEN}"),
+    _shape(
+        "pair",
+        "cookie|authorization|passw|secret|token|api-key|api_key",
+        r"([(\[]b?['\"][\w-]*(?:cookie|authorization|passw|secret|token|api[-_]key)[\w-]*['\"],\s*b?)"
+        r"(['\"])(?:(?!\2)[^\n\x00\x01\x02]){4,4000}\2(?=[)\]])",
+        rf"\g<1>{HIDDEN}",
+    ),
+    _shape(
+        "option",
+        "--",
+        r"((?<![\w-])--[\w-]*(?:passw|secret|token|key)[\w-]*(?:['\"],\s*['\"]|\s+))"
+        r"[^\s'\"\x00\x01\x02-][^\s'\"\x00\x01\x02]{3,}",
+        rf"\g<1>{HIDDEN}",
+    ),
+    # ALTER ROLE susan PASSWORD 'abcd1234'; the password 'abcd1234' is too short
+    _shape(
+        "quoted",
+        "passw",
+        r"(passw(?:or)?d\s+)(['\"])(?:(?!\2)[^\n\x00\x01\x02]){4,}\2",
+        rf"\g<1>{HIDDEN}",
+    ),
     _shape(
         "pem",
         "-----begin",
@@ -78,15 +100,21 @@ SHAPES: tuple[Shape, ...] = (
     ),
 )
 
-_ASSIGNED_WORDS = ("passw", "pwd", "passphrase", "secret", "token", "key", "session", "csrf", "sid")
+_ASSIGNED_WORDS = (
+    *("pass", "pwd", "secret", "token", "key", "session", "csrf", "sid", "signature"),
+    *("auth", "cookie", "credential", "jwt", "otp", "pin", "dsn", "cvv", "ssn"),
+)
+_PROSE = re.compile(r"(?:.*[_-])?(?:auth|pass|cookies?|credentials?|otp|pin|signature)", re.I)
+"""Words after which a colon may begin a sentence: they are names if quoted, or before a `=`."""
 _NAME = re.compile(r"""([\w-]*)(\\*['"]?\s*(?:=>?|:)\s*)?""")
 _VALUE = re.compile(
-    r"""\\*"[^"\n\x00]*"?|\\*'[^'\n\x00]*'?
+    r"""b?\\*"[^"\n\x00]*"?|b?\\*'[^'\n\x00]*'?
     |[^\s"'\\,;&(){}<>\[\]\x00-\x02?$:%][^\s"'\\,;&)}>\]\x00-\x02]*""",
     re.X,
 )
 _NAME_BEFORE = re.compile(r"[\w-]*\Z")
 _NOT_ASSIGNED = frozenset(("key", "keys", "tokens", "session", "sessions"))
+_COOKIES = {("session", "="), ("sessions", "=")}
 _PLAIN = frozenset(("none", "null", "true", "false", "''", '""'))
 
 
@@ -108,12 +136,14 @@ def _assigned(joined: str, start: int, done: int) -> tuple[re.Match[str] | None,
     """What is given to the name around `start`, if it is a secret, and the end of the name."""
     found = _NAME.match(joined, start)
     assert found is not None
-    end = found.end(1)
-    if found[2] is None:
+    end, sign = found.end(1), found[2]
+    if sign is None:
         return None, end
     before = _NAME_BEFORE.search(joined, max(done, start - 40), start)
     name = (before[0] if before else "") + joined[start:end]
-    if not is_secret_name(name) or name.lower() in _NOT_ASSIGNED:
+    if not is_secret_name(name) or (name.lower() in _NOT_ASSIGNED and (name, sign) not in _COOKIES):
+        return None, end
+    if sign[0] == ":" and _PROSE.fullmatch(name):
         return None, end
     if name.endswith(("Error", "Exception", "Warning")):  # KeyError: 'username'
         return None, end
@@ -134,8 +164,12 @@ def _positions(text: str, words: Iterable[str]) -> list[int]:
 
 
 _LITERAL = re.compile(
-    r"""(?P<name>\w+)(?P<sign>["']?\]?\s*[:=]\s*[rbfu]{0,2})(["'])(?:(?!\3).){4,}\3""", re.I
+    r"""(?P<name>\w+)
+    (?P<sign>["']?\]?\s*(?:[:=!]?=|:|:\s*[\w.]+(?:\s*\|\s*\w+)*\s*=)\s*[rbfu]{0,2}|\([rbfu]{0,2})
+    (["'])(?:(?!\3).){4,}\3""",
+    re.I | re.X,
 )
+_TAKES_SECRET = re.compile("passw|secret", re.I)
 
 
 @lru_cache(maxsize=4096)  # source does not change, and a line passes with each error below it
@@ -143,7 +177,8 @@ def literals(line: str) -> str:
     """A line of source without the literals that are given to a secret's name."""
 
     def hide(match: re.Match[str]) -> str:
-        if not is_secret_name(match["name"]):
+        is_call = match["sign"][0] == "("
+        if not (_TAKES_SECRET.search if is_call else is_secret_name)(match["name"]):
             return match[0]
         return f"{match['name']}{match['sign']}{HIDDEN}"
 

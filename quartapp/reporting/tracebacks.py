@@ -58,6 +58,7 @@ class Traceback:
 
     def _read(self, error: BaseException) -> None:
         walked, left_out = shortened(calls(error.__traceback__))
+        self.harvest.named("", error)
         if walked:
             self._lines.append("Traceback (most recent call last):")
             self._read_calls(walked)

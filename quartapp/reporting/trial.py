@@ -58,18 +58,24 @@ def _record(pipeline: Pipeline) -> str:
 async def _mailed(pipeline: Pipeline, group_id: int) -> str:
     assert pipeline.mailer is not None
     server = pipeline.mailer.server
-    async with asyncio.timeout(_SECONDS):
-        while True:
-            await pipeline.mailer.send_due()
-            async with pipeline.database.session(write=False) as session:
-                query = select(ErrorAlert).where(ErrorAlert.group_id == group_id)
-                alert = (await session.scalars(query)).first()
-            if alert is None:
-                raise RuntimeError("no alert was put into the outbox")
-            if alert.state == "sent":
-                note = f" ({alert.error})" if alert.error else ""
-                return f"taken by {server.host}:{server.port} for the operators{note}"
-            if alert.tries:
-                raise RuntimeError(f"the mail server did not take it: {alert.error}")
-            # A server that runs beside this command may be sending it.
-            await asyncio.sleep(0.2)
+    try:
+        async with asyncio.timeout(_SECONDS):
+            while True:
+                await pipeline.mailer.send_due()
+                async with pipeline.database.session(write=False) as session:
+                    query = select(ErrorAlert).where(ErrorAlert.group_id == group_id)
+                    alert = (await session.scalars(query)).first()
+                if alert is None:
+                    raise RuntimeError("no alert was put into the outbox")
+                if alert.state == "sent":
+                    note = f" ({alert.error})" if alert.error else ""
+                    return f"taken by {server.host}:{server.port} for the operators{note}"
+                if alert.tries:
+                    raise RuntimeError(f"the mail server did not take it: {alert.error}")
+                # A server that runs beside this command may be sending it.
+                await asyncio.sleep(0.2)
+    except TimeoutError as error:
+        raise RuntimeError(
+            f"the mail still waits in the outbox after {_SECONDS:.0f} seconds: the budget of mails "
+            "is spent, or the mail server is slow"
+        ) from error

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from quartapp.reporting.fingerprint import qualified
 from quartapp.reporting.names import HIDDEN, is_secret_name
@@ -83,9 +83,14 @@ def attributes_of(value: object) -> dict[str, object]:
 
 def as_name(key: object) -> str:
     """A key as a name: a str, or bytes as in the headers of ASGI; "" for anything else."""
-    if type(key) is str:
-        return key
-    return key[:SHOWN].decode("latin-1") if type(key) is bytes else ""
+    cls = type(key)
+    if cls is str:
+        return cast(str, key)
+    if issubclass(cls, str):  # of an enum, of SQLAlchemy's names
+        return str.__getitem__(cast(str, key), slice(SHOWN))
+    if issubclass(cls, bytes):
+        return bytes.__getitem__(cast(bytes, key), slice(SHOWN)).decode("latin-1")
+    return ""
 
 
 def _is_harmless(value: object) -> bool:
@@ -129,6 +134,8 @@ def _shown_object(value: object, cls: type) -> str:
         return f"<class {qualified(value)}>"  # type: ignore[arg-type]  # a metaclass makes classes
     # of a row that is loaded, which one it is: read, never loaded
     identity = attributes_of(value).get("id")
+    if type(identity) is str and is_secret_name(cls.__name__):
+        return f"<{qualified(cls)}>"
     if type(identity) in (int, str, uuid.UUID):
         return f"<{qualified(cls)} id={shown(identity)}>"
     return f"<{qualified(cls)}>"

@@ -1,10 +1,12 @@
 """What an exception or a log record says, without what a driver or a validator adds of the data."""
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
 from quartapp.reporting.fingerprint import qualified
+from quartapp.reporting.names import HIDDEN, is_secret_name
 from quartapp.reporting.scrub import window
 from quartapp.reporting.values import bases_of, shown
 
@@ -88,7 +90,18 @@ def _kind(cls: type) -> str:
 def _statement_message(error: Any) -> str:
     text = _text(error.args[0]) if error.args else ""
     statement: object = error.statement
-    return f"{text}\n[SQL: {statement[:MESSAGE]}]" if type(statement) is str else text
+    return f"{text}\n[SQL: {_sql(statement[:MESSAGE])}]" if type(statement) is str else text
+
+
+def _sql(statement: str) -> str:
+    """A statement without its texts, if it speaks of a secret: by position they have no name."""
+    if not any(map(is_secret_name, _WORD.findall(statement))):
+        return statement
+    return _SQL_TEXT.sub(lambda text: f"'{HIDDEN}'" if len(text[0]) > 5 else text[0], statement)
+
+
+_WORD = re.compile(r"\w+")
+_SQL_TEXT = re.compile(r"'[^']*'?")
 
 
 def _validation_message(error: Any) -> str:

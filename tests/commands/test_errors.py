@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from quartapp.config import Settings
 from quartapp.database import Database
 from quartapp.exceptions import ConfigurationError
 from quartapp.models import ErrorGroup
+from quartapp.reporting import policy, trial
 from quartapp.serving import migrate
 from quartapp.testing import MailServer
 from tests.conftest import POSTGRESQL
@@ -83,6 +85,19 @@ async def test_a_test_reaches_the_mail_server(
     assert result.exit_code == 1
     assert "550 no such user" in result.stderr
     assert (await asyncio.to_thread(run, "doctor")).exit_code == 1
+
+
+async def test_a_test_whose_mail_waits_for_the_budget_says_so(
+    mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAIL_SERVER", mail_server.host)
+    monkeypatch.setenv("MAIL_PORT", str(mail_server.port))
+    monkeypatch.setenv("ADMINS", "ops@example.com")
+    monkeypatch.setattr(trial, "_SECONDS", 0.3)
+    monkeypatch.setattr(policy.Limits, "__init__", partialmethod(policy.Limits.__init__, budget=0))
+    result = await asyncio.to_thread(run, "test")
+    assert result.exit_code == 1
+    assert "here it stopped: the mail still waits in the outbox" in result.stderr
 
 
 def test_the_doctor_finds_a_fresh_site_well() -> None:

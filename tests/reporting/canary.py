@@ -22,6 +22,7 @@ from wtforms import Form, PasswordField
 from quartapp.reporting.report import Context
 
 CORE = "7f3a9b5Qx2"
+NUMBER = 739515
 CANARY = f"C4n'ry é&{CORE}"
 
 Planted = tuple[BaseException | logging.LogRecord, Context]
@@ -32,6 +33,8 @@ PLANTINGS: dict[str, Callable[[], Planted]] = {}
 def leaks(text: str) -> bool:
     """Whether the secret can be read from a text, as it is or decoded."""
     data = CORE.encode()
+    if str(NUMBER) in text:
+        return True
     if CORE in text or data.hex() in text.lower():
         return True
     # whatever stood before it, in two of three alignments all but its edges stay the same
@@ -56,6 +59,27 @@ class Registration(BaseModel):
     @classmethod
     def is_short(cls, value: str) -> str:
         raise ValueError("this is no address")
+
+
+class Name(str):
+    """As a library has its own for the names of headers."""
+
+    __slots__ = ()
+
+
+class Session:
+    def __init__(self, number: str) -> None:
+        self.id = number
+
+
+class RefusedError(Exception):
+    def __init__(self, password: str) -> None:
+        super().__init__("refused")
+        self.password = password
+        del password  # from the frame: the exception alone has it
+
+    def __str__(self) -> str:
+        return f"refused: {self.password}"
 
 
 def planting(function: Callable[[], None]) -> Callable[[], None]:
@@ -355,6 +379,85 @@ def escaped() -> None:
 
 
 @planting
+def a_key_of_another_class() -> None:
+    headers = [(Name("X-Pin"), CORE)]
+    raise Broken(f"{len(headers)} headers")
+
+
+@planting
+def bytes_that_are_no_text() -> None:
+    key = b"\xff\x00\xfe" + CORE.encode()
+    material, line = bytes(key), key.hex()
+    raise Broken(f"{len(material)} bytes, {len(line)} digits")
+
+
+@planting
+def the_id_of_a_session() -> None:
+    found = Session(CORE)
+    raise Broken(f"{type(found).__name__} is over")
+
+
+@planting
+def an_attribute_of_the_exception() -> None:
+    raise RefusedError("".join(CORE))
+
+
+@planting
+def a_member_of_a_group() -> None:
+    password = CANARY
+    inner = ExceptionGroup("inner", [KeyError(f"no {password}")])
+    raise ExceptionGroup("outer", [ValueError(f"no {quote(password)}"), inner])
+
+
+@planting
+def a_number() -> None:
+    raise Broken(f"wrong: {NUMBER}", json={"otp": NUMBER})
+
+
+@planting
+def a_statement_with_its_texts() -> None:
+    sql = f"INSERT INTO users (name, password) VALUES ('susan', '{CORE}')"
+    error = IntegrityError(sql, {}, ValueError("not unique"))
+    del sql
+    raise error
+
+
+@planting
+def a_statement_about_a_role() -> None:
+    raise Broken(f"syntax error: ALTER ROLE susan PASSWORD '{CORE}'")
+
+
+@planting
+def the_repr_of_a_dataclass() -> None:
+    raise Broken(f"cannot use Client(host='db', auth='{CORE}')")
+
+
+@planting
+def the_repr_of_bytes() -> None:
+    raise Broken(f"cannot use {{b'x-api-key': b'{CORE}'}}")
+
+
+@planting
+def a_session_in_a_text() -> None:
+    raise Broken(f"expired: session={CORE}; path=/")
+
+
+@planting
+def the_repr_of_a_header() -> None:
+    raise Broken(f"cannot use [(b'cookie', b'id={CORE}')]")
+
+
+@planting
+def a_basic_login_in_a_text() -> None:
+    raise Broken(f"sent authorization=Basic {b64encode(f'susan:{CORE}'.encode()).decode()}")
+
+
+@planting
+def an_option_of_a_command() -> None:
+    raise Broken(f"Command '['psql', '--password', '{CORE}']' returned 1")
+
+
+@planting
 def source() -> None:
     # a module of its own, as this one's source has the word in other places
     code = f'def connect():\n    password = "{CORE}"[:0]\n    return password.missing\nconnect()\n'
@@ -375,6 +478,11 @@ def record_with_a_password() -> Planted:
     return record, Context()
 
 
+def record_with_named_arguments() -> Planted:
+    arguments = ({"password": CORE},)
+    return logging.LogRecord("app", 40, __file__, 1, "no %(password)s", arguments, None), Context()
+
+
 def record_of_an_exception() -> Planted:
     error, context = PLANTINGS["the_message"]()
     assert isinstance(error, BaseException)
@@ -385,4 +493,5 @@ def record_of_an_exception() -> Planted:
 PLANTINGS |= {
     "record_with_a_password": record_with_a_password,
     "record_of_an_exception": record_of_an_exception,
+    "record_with_named_arguments": record_with_named_arguments,
 }

@@ -132,3 +132,12 @@ def test_a_stack_is_scrubbed_too(logger: logging.Logger, stream: io.StringIO) ->
     logger.warning("look", stack_info=True)
     assert "test_a_stack_is_scrubbed_too" in stream.getvalue()
     assert key not in stream.getvalue()
+
+
+def test_a_line_without_an_exception_holds_no_secret_of_the_request(
+    logger: logging.Logger, stream: io.StringIO, formatter: Cleaning
+) -> None:
+    formatter.context = Context(form={"password": ["abcd1234"]})
+    logger.warning("no login with %s", "abcd1234")
+    logger.warning("no login with %(password)s", {"password": "efgh5678"})
+    assert stream.getvalue() == f"WARNING: no login with {HIDDEN}\n" * 2

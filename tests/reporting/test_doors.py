@@ -51,7 +51,7 @@ async def app(settings: Settings) -> AsyncIterator[App]:
         yield application
 
 
-async def no_drain() -> int:
+async def no_drain(_seconds: float = 0) -> int:
     return 0
 
 
@@ -439,3 +439,34 @@ async def test_a_full_house_of_errors_still_names_them(app: App, records: Record
     assert isinstance(last, Brief)
     assert last.title == "ValueError"
     assert len(last.encode()) <= 300
+
+
+async def test_what_the_loop_says_without_an_exception_names_its_group(
+    app: App, records: Records
+) -> None:
+    loop = asyncio.get_running_loop()
+    loop.call_exception_handler({"message": "Task was destroyed but it is pending!"})
+    loop.call_exception_handler({"message": "Unclosed transport at 100%"})
+    found = [entry for entry in records() if isinstance(entry, Report)]
+    assert [report.title for report in found] == [
+        "Task was destroyed but it is pending!",
+        "Unclosed transport at 100%",
+    ]
+    assert len({report.fingerprint for report in found}) == 2
+
+
+async def test_a_host_that_is_not_trusted_costs_no_report(
+    app: App, client: Client, records: Records
+) -> None:
+    app.config["TRUSTED_HOSTS"] = ["microblog.example"]
+
+    @app.errorhandler(400)
+    def refuse(_: Exception) -> str:
+        raise ValueError("the handler fails too")
+
+    response = await client.get("/", headers={"Host": "evil.example"})
+    assert response.status_code == 500
+    # the page of a request without a URL map fails as well, which is another report
+    first = records()[0]
+    assert isinstance(first, Report)
+    assert first.exceptions[0].type == "ValueError"

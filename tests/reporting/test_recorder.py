@@ -234,3 +234,14 @@ def test_entries_are_one_short_line_and_come_back(entry: Tick | Brief) -> None:
 def test_other_lines_are_no_entries(line: bytes) -> None:
     with pytest.raises(ValueError):
         decode(line)
+
+
+def test_a_brief_entry_holds_no_secret_of_the_request(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Journal, "is_crowded", True)
+    line = logging.LogRecord("app", 40, __file__, 1, "no login with abcd1234", (), None)
+    recorder.record(line, lambda _: Context(form={"password": ["abcd1234"]}))
+    [entry] = entries(recorder)
+    assert isinstance(entry, Brief)
+    assert entry.title == "no login with [hidden]"

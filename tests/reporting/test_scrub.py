@@ -164,3 +164,53 @@ def test_a_secret_is_looked_for_as_thoroughly_as_one_that_is_always_known(secret
         assert Scrubber().clean([line], secrets=[secret]) == always.clean([line])
         found = Scrubber().clean([], secrets=[secret], source=[line])
         assert found == always.clean([], source=[line])
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('PASSWORD: str | None = "abcd1234"', f"PASSWORD: str | None = {HIDDEN}"),
+        ('if password == "abcd1234":', f"if password == {HIDDEN}:"),
+        ('if (token := "abcd1234"):', f"if (token := {HIDDEN}):"),
+        ('susan.set_password("abcd1234")', f"susan.set_password({HIDDEN})"),
+        ('password = f"abcd{1234}"', f"password = f{HIDDEN}"),
+        ('raise KeyError("username")', 'raise KeyError("username")'),
+        ('request.cookies.get("session")', 'request.cookies.get("session")'),
+        ("password = form.password.data", "password = form.password.data"),
+    ],
+)
+def test_hides_what_a_line_of_source_gives_to_a_secret(line: str, expected: str) -> None:
+    assert Scrubber().clean([], source=[line]) == [expected]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "auth: failed for susan, pin: unknown",
+        "basic authentication is off",
+        "a --verbose option",
+        "('password', 'username', 'email') are missing",
+        "the password is too short",
+    ],
+)
+def test_prose_about_secrets_is_left(text: str) -> None:
+    assert Scrubber().text(text) == text
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "('token','",
+        "(\"token\",\"('token','",
+        "--",
+        "--token ",
+        "password '",
+        "=basic ",
+        "auth_",
+        "(b'",
+    ],
+)
+def test_what_a_client_repeats_takes_no_long_time(piece: str) -> None:
+    began = time.perf_counter()
+    Scrubber().text(piece * (40_000 // len(piece)))
+    assert time.perf_counter() - began < 0.5
