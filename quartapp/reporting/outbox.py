@@ -13,8 +13,9 @@ from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.models import ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample
+from quartapp.reporting.budget import spend
 from quartapp.reporting.message import Group
-from quartapp.reporting.policy import Alert, Kind, Limits, spend
+from quartapp.reporting.policy import Alert, Kind, Limits
 from quartapp.reporting.report import Report
 from quartapp.reporting.transport import Outcome
 
