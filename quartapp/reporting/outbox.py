@@ -84,7 +84,9 @@ def _is_due(now: float) -> ColumnElement[bool]:
 
 
 def _is_leased(now: float) -> ColumnElement[bool]:
-    return (ErrorAlert.leased_until > now) & (ErrorAlert.leased_until <= now + LEASE)
+    # Not for ever after the clock was set back. Twice the length, because the lease of a rival that
+    # looked at the clock later than we did ends later than one from `now`.
+    return (ErrorAlert.leased_until > now) & (ErrorAlert.leased_until <= now + 2 * LEASE)
 
 
 def _merge(rows: Sequence[ErrorAlert]) -> list[ErrorAlert]:
