@@ -5,6 +5,8 @@ drainer that counts it, the policy that decides who hears of it, and the mail. N
 client sees (`errors/`), the pages on which operators read (`inbox/`). May import models, database,
 config, exceptions and flasklike. `report`, `places`, `capture`, `scrub`, `fingerprint`, `policy`
 and `message` are pure: no server, no database, no network, no clock of their own.
+
+docs/reporting.md says in which module a line of code belongs.
 """
 
 from quartapp.reporting.assembly import init_app

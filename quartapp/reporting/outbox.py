@@ -13,8 +13,9 @@ from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.models import ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample
+from quartapp.reporting.budget import spend
 from quartapp.reporting.message import Group
-from quartapp.reporting.policy import Alert, Kind, Limits, spend
+from quartapp.reporting.policy import Alert, Kind, Limits
 from quartapp.reporting.report import Report
 from quartapp.reporting.transport import Outcome
 
@@ -83,7 +84,9 @@ def _is_due(now: float) -> ColumnElement[bool]:
 
 
 def _is_leased(now: float) -> ColumnElement[bool]:
-    return (ErrorAlert.leased_until > now) & (ErrorAlert.leased_until <= now + LEASE)
+    # Not for ever after the clock was set back. Twice the length, because the lease of a rival that
+    # looked at the clock later than we did ends later than one from `now`.
+    return (ErrorAlert.leased_until > now) & (ErrorAlert.leased_until <= now + 2 * LEASE)
 
 
 def _merge(rows: Sequence[ErrorAlert]) -> list[ErrorAlert]:

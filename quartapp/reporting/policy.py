@@ -1,5 +1,7 @@
 """Who is told of an error, and when: pure rules over numbers, with the clock passed in.
 
+What all errors together may cost in mails is the `budget`'s to say.
+
 Times are seconds since the epoch, by the clock of the database, so that machines agree. Should that
 clock be set back, a wait that would begin in the future counts as over.
 
@@ -9,7 +11,6 @@ before it is told again.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 
@@ -202,7 +203,7 @@ def _episode(state: AlertState, standing: Standing, seen: Seen) -> tuple[AlertSt
 
 def _burst(state: AlertState, seen: Seen, limits: Limits) -> tuple[AlertState, tuple[Alert, ...]]:
     closed: tuple[Alert, ...] = ()
-    if state.burst and _is_due(seen.now, state.last, limits.quiet):
+    if state.burst and is_due(seen.now, state.last, limits.quiet):
         if state.burst >= _CLOSING and state.waiting is None:
             over = Alert(Kind.OVER, state.bursts, state.episode, state.burst, state.burst_since)
             closed = (over,)
@@ -219,7 +220,7 @@ def _next_alert(state: AlertState, seen: Seen, limits: Limits) -> tuple[AlertSta
     if seen.recent < limits.calm:
         state = replace(state, rate_is_high=False)
     if state.waiting:
-        if not _is_due(seen.now, state.waiting_since, limits.gather):
+        if not is_due(seen.now, state.waiting_since, limits.gather):
             return state, None
         ordinal = state.unmutes if state.waiting is Kind.UNMUTED else 1
         alert = _alert(state, seen, state.waiting, ordinal)
@@ -259,10 +260,11 @@ def _has_grown(state: AlertState, seen: Seen, limits: Limits) -> bool:
 
 
 def _may_tell(state: AlertState, seen: Seen, limits: Limits) -> bool:
-    return state.told_at is None or _is_due(seen.now, state.told_at, limits.pause)
+    return state.told_at is None or is_due(seen.now, state.told_at, limits.pause)
 
 
-def _is_due(now: float, since: float, span: float) -> bool:
+def is_due(now: float, since: float, span: float) -> bool:
+    """Whether a span is over; also one that would begin in the future."""
     return not 0 <= now - since < span
 
 
@@ -275,38 +277,3 @@ def _wake_at(state: AlertState, seen: Seen, limits: Limits) -> float | None:
     if state.burst >= _CLOSING:
         moments.append(state.last + limits.quiet)
     return min(moments, default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Of the mails that are due: `send` these many of the oldest on their own; if `digest`, the
-    rest in one mail; ask again at `wake_at`."""
-
-    send: int
-    digest: bool
-    wake_at: float | None = None
-
-
-def spend(
-    now: float,
-    sent: Sequence[float],
-    waiting: Sequence[float],
-    digests: Sequence[float],
-    limits: Limits,
-) -> Plan:
-    """Keep to the budget of mails, over all groups.
-
-    `sent` are the times of the single mails of the last hour, `waiting` the times since when mails
-    are due, oldest first, `digests` the times of the digests of the last hour.
-    """
-    counted = [moment for moment in sent if not _is_due(now, moment, limits.budget_window)]
-    send = min(max(limits.budget - len(counted), 0), len(waiting))
-    if send == len(waiting):
-        return Plan(send, digest=False)
-    since = max(digests, default=waiting[send])
-    if _is_due(now, since, limits.digest_every):  # the last one was long ago: gather anew
-        since = waiting[send]
-    if _is_due(now, since, limits.digest_every):
-        return Plan(send, digest=True)
-    free_at = min(counted, default=now) + limits.budget_window
-    return Plan(send, digest=False, wake_at=min(since + limits.digest_every, free_at))

@@ -248,6 +248,17 @@ async def test_a_clock_that_was_set_back_keeps_no_mail_waiting(
     assert await mailer.send_due() == 1
 
 
+async def test_a_lease_counts_for_a_rival_that_looked_at_the_clock_before(
+    happen: Happen, database: Database
+) -> None:
+    await happen("aaaa")
+    async with database.begin() as writer:
+        now = await ledger.database_now(writer)
+        assert (await outbox.claim(writer, RULES.limits, now + 5)).single
+    async with database.begin() as writer:
+        assert (await outbox.claim(writer, RULES.limits, now)) == outbox.Claim()
+
+
 async def test_a_slow_batch_ends_before_another_mailer_takes_it_over(
     mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
