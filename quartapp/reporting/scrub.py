@@ -32,6 +32,7 @@ _WRITTEN_AS_IT_IS = re.compile("[A-Za-z0-9_.~-]+")
 _RUNS = re.compile("[A-Za-z0-9]{3,}")
 _ALPHANUMERIC = re.compile("[A-Za-z0-9]+")
 _PERCENT = re.compile("%[0-9A-F]{2}")
+_FEW_WORDS = 500
 _ESCAPED = 16
 """The length of one character that was escaped twice."""
 _MARKED = re.compile("\x01([^\x00\x01\x02]*)\x02?")
@@ -68,8 +69,9 @@ class Scrubber:
         joined, joined_source = _joined(texts), _joined(source)
         found = set(self._known)
         both = f"{joined}\0{joined_source}"
+        longest = _longest_word(both)
         for secret in secrets:
-            if _may_stand_in(both, secret):
+            if _may_stand_in(both, secret, longest):
                 found.update(forms(secret))
         if texts:
             joined = self._of_shape(_without(joined, found))
@@ -118,7 +120,7 @@ def forms(secret: str) -> set[Form]:
     return found
 
 
-def _may_stand_in(joined: str, secret: str) -> bool:
+def _may_stand_in(joined: str, secret: str, longest_word: int) -> bool:
     """False where none of the forms of a secret can be found: nearly always, and at a tenth of the
     price of making them.
 
@@ -129,7 +131,17 @@ def _may_stand_in(joined: str, secret: str) -> bool:
     if max(_ALPHANUMERIC.findall(head), key=len, default="") in joined:
         return True
     data = _as_bytes(head)
+    if longest_word < len(data) * 4 // 3 - 1:  # the least of base64, and hex is longer
+        return False
     return data.hex() in joined or any(form in joined for form in _inside_base64(data))
+
+
+def _longest_word(joined: str) -> int:
+    """At least the length of the longest word: of a long text the words are not looked at, which
+    would cost more than to look for all the forms in it."""
+    if len(joined) > _FEW_WORDS:
+        return len(joined)
+    return max(map(len, joined.replace("\0", " ").split()), default=0)
 
 
 def _in_any_writing(secret: str) -> Form | None:

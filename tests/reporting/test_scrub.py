@@ -112,6 +112,14 @@ def test_a_known_secret_is_found_in_every_writing(secret: str, before: str, afte
         assert form not in clean[1] or form in HIDDEN or "\0" in form or not _storable(form)
 
 
+def test_a_secret_is_looked_for_in_a_long_text_too() -> None:
+    written = b64encode(b"x:the-password-of-all").decode()
+    line = "word " * 1000 + written
+    (clean,) = Scrubber().clean([line], secrets=["the-password-of-all"])
+    assert clean.endswith(HIDDEN)
+    assert written[4:20] not in clean
+
+
 def _storable(text: str) -> bool:
     return text == text.encode("utf-8", "replace").decode()
 
