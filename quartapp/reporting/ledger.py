@@ -8,9 +8,10 @@ same piece the second finds the position moved.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import CursorResult, case, delete, func, select, text, update
+from sqlalchemy import CursorResult, Table, bindparam, case, delete, func, select, text, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -27,6 +28,21 @@ wait for that; with 200 rows 10,000 groups are counted in two thirds of the time
 _RECENT_MINUTES = 5
 
 _Item = TypeVar("_Item")
+
+# Of the table, and made once: to make an UPDATE of a model holds the event loop for 2 ms.
+_SEGMENTS = cast(Table, ErrorSegment.__table__)
+_MOVE = (
+    update(_SEGMENTS)
+    .where(
+        _SEGMENTS.c.name == bindparam("segment"),
+        _SEGMENTS.c.position == bindparam("start"),
+    )
+    .values(
+        position=bindparam("end"),
+        corrupt=_SEGMENTS.c.corrupt + bindparam("more"),
+        updated_at=bindparam("now"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +89,11 @@ async def claim(session: AsyncSession, piece: Piece, host: str, now: float) -> b
 
     Until this transaction ends, another one that claims the same waits here.
     """
-    insert = _insert(session, ErrorSegment)
     row = {"name": piece.segment, "host": host[:64], "position": 0, "corrupt": 0, "updated_at": now}
+    insert = _insert(session, _SEGMENTS)
     await session.execute(insert.values(row).on_conflict_do_nothing())
-    result = await session.execute(
-        update(ErrorSegment)
-        .where(ErrorSegment.name == piece.segment, ErrorSegment.position == piece.start)
-        .values(position=piece.end, corrupt=ErrorSegment.corrupt + piece.corrupt, updated_at=now)
-    )
+    moved = {"segment": piece.segment, "start": piece.start, "end": piece.end}
+    result = await session.execute(_MOVE, moved | {"more": piece.corrupt, "now": now})
     return cast("CursorResult[Any]", result).rowcount == 1
 
 
@@ -115,10 +128,22 @@ async def wake(session: AsyncSession, rules: Rules, now: float) -> int:
 
 
 async def _add_to_groups(session: AsyncSession, tallies: Sequence[Tally]) -> dict[str, ErrorGroup]:
-    insert = _insert(session, ErrorGroup)
+    rows = await session.scalars(
+        _add_group(_is_sqlite(session)),
+        [_group_row(tally) for tally in tallies],
+        execution_options={"populate_existing": True},
+    )
+    return {group.fingerprint: group for group in rows}
+
+
+@cache
+def _add_group(is_sqlite: bool) -> Any:
+    """Its rows come as parameters: with the rows in it, it would be put together anew each time,
+    which holds the event loop for 2 ms."""
+    insert = _upsert(ErrorGroup, is_sqlite)
     new, old = insert.excluded, ErrorGroup
     named = (old.title == UNNAMED) & (new.title != UNNAMED)
-    statement = insert.values([_group_row(tally) for tally in tallies]).on_conflict_do_update(
+    return insert.on_conflict_do_update(
         index_elements=[old.fingerprint],
         set_={
             "count": old.count + new.count,
@@ -129,11 +154,7 @@ async def _add_to_groups(session: AsyncSession, tallies: Sequence[Tally]) -> dic
             "title": case((named, new.title), else_=old.title),
             "culprit": case((named, new.culprit), else_=old.culprit),
         },
-    )
-    rows = await session.scalars(
-        statement.returning(ErrorGroup), execution_options={"populate_existing": True}
-    )
-    return {group.fingerprint: group for group in rows}
+    ).returning(ErrorGroup)
 
 
 def _group_row(tally: Tally) -> dict[str, object]:
@@ -282,8 +303,12 @@ async def _recent(session: AsyncSession, ids: Sequence[int], now: float) -> dict
 
 
 def _insert(session: AsyncSession, table: Any) -> Any:
+    return _upsert(table, _is_sqlite(session))
+
+
+def _upsert(table: Any, is_sqlite: bool) -> Any:
     """An INSERT with ON CONFLICT, which both databases know, each in its own dialect."""
-    if _is_sqlite(session):
+    if is_sqlite:
         return sqlite.insert(table)
     # Inside: it takes 60 ms to import, and where there is a PostgreSQL its engine did so.
     from sqlalchemy.dialects import postgresql
