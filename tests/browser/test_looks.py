@@ -68,6 +68,7 @@ async def _provoke_errors(page: Page) -> None:
     await page.get_by_label("Username").fill("..")
     await page.get_by_role("button", name="Submit").click()
     await page.locator("small.error").wait_for()
+    await page.wait_for_load_state()  # with its stylesheets: what stands there has its place
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
