@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from benchmarks.load import Measurement, press
-from benchmarks.results import TWINS, add_ratios, merge, row
+from benchmarks.results import TWINS, Row, add_ratios, merge, row
 from benchmarks.servers import TWIN_BIN, Server
 
 CONNECTIONS = (1, 16, 64, 256, 1000)
@@ -75,38 +75,36 @@ def _is_there(name: str, notes: Any) -> bool:
 
 
 def servers(url: str, notes: Any) -> None:
-    """The timeline under each server, at growing numbers of connections, medians of rounds in turn.
+    """The timeline under each server, at growing numbers of connections.
 
+    One server after the other, each alone: what a crowd has left behind would weigh on the next.
     The admission limit refuses the connections beyond 512: `refused` counts these answers. The rows
     of uvicorn and granian go into latest.json too, where `make bench` has the same connections.
     """
     notes.begin("Servers and connections", "The timeline of somebody logged in.", "")
-    names = [name for name in (*QUARTAPP, *TWINS) if _is_there(name, notes)]
+    names = [name for name in (*TWINS, *QUARTAPP) if _is_there(name, notes)]
     notes.add(
         "| server | connections | requests/s | p50 ms | p99 ms | CPU us | refused | to Flask |"
     )
     notes.add("|---|--:|--:|--:|--:|--:|--:|--:|")
-    with ExitStack() as stack:
-        running = [stack.enter_context(Server(name, url, threads=_threads(name))) for name in names]
-        cookies = {server.name: {"Cookie": server.log_in()} for server in running}
-        for connections in CONNECTIONS:
-            rounds: dict[str, list[Measurement]] = {name: [] for name in names}
-            for _ in range(ROUNDS):
-                for server in running:
-                    cookie = cookies[server.name]
-                    rounds[server.name].append(press(server, "/", connections, SECONDS, cookie))
-            rows = [
-                row("index", "sqlite", connections, name, rounds[name], _threads(name))
-                for name in names
-            ]
-            for each in add_ratios(rows):
+    twins: dict[int, list[Row]] = {connections: [] for connections in CONNECTIONS}
+    for name in names:
+        with Server(name, url, threads=_threads(name)) as server:
+            cookie = {"Cookie": server.log_in()}
+            press(server, "/", 16, 1, cookie)
+            for connections in CONNECTIONS:
+                found = press(server, "/", connections, SECONDS, cookie)
+                measured = row("index", "sqlite", connections, name, [found], _threads(name))
+                add_ratios([*twins[connections], measured])
                 notes.add(
-                    f"| {each['server']} | {connections} | {each['rps']:.0f} "
-                    f"| {each['p50_ms']:.1f} | {each['p99_ms']:.1f} | {each['cpu_us']} "
-                    f"| {each['errors']} | {each['ratios'].get('flask-twin', '')} |"
+                    f"| {name} | {connections} | {measured['rps']:.0f} "
+                    f"| {measured['p50_ms']:.1f} | {measured['p99_ms']:.1f} | {measured['cpu_us']} "
+                    f"| {measured['errors']} | {measured['ratios'].get('flask-twin', '')} |"
                 )
-            if connections in COMPARED:
-                merge([each for each in rows if each["server"] in QUARTAPP[1:]])
+                if name in TWINS:
+                    twins[connections].append(measured)
+                elif connections in COMPARED and name != QUARTAPP[0]:
+                    merge([measured])
 
 
 def memory(url: str, notes: Any) -> None:
