@@ -18,8 +18,8 @@ from quartapp.database.explanation import explain, is_of_database
 from quartapp.exceptions import ConfigurationError, NotFoundError
 from quartapp.models import ErrorGroup, error_group
 from quartapp.reporting.doctor import examine
-from quartapp.reporting.ledger import database_now
 from quartapp.reporting.pipeline import Pipeline
+from quartapp.reporting.sql import database_now
 from quartapp.reporting.trial import follow
 from quartapp.reporting.wire import one_line, plain
 

@@ -13,12 +13,12 @@ from sqlalchemy.engine import make_url
 from quartapp.config import Settings
 from quartapp.database import Database
 from quartapp.reporting import logs
+from quartapp.reporting.alerting import Rules
 from quartapp.reporting.circumstances import UserId, of_secrets
 from quartapp.reporting.cleaner import Cleaner
 from quartapp.reporting.doors import Doors
 from quartapp.reporting.drainer import Drainer
 from quartapp.reporting.journal import Journal
-from quartapp.reporting.ledger import Rules
 from quartapp.reporting.mailer import Mailer
 from quartapp.reporting.message import Letterhead
 from quartapp.reporting.pipeline import Pipeline

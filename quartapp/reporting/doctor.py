@@ -12,9 +12,9 @@ from sqlalchemy import func, select
 from quartapp.database.explanation import explain, is_of_database
 from quartapp.models import ErrorAlert, ErrorSegment
 from quartapp.reporting.journal import MAX_BYTES
-from quartapp.reporting.ledger import database_now
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.segments import Segment, disk_usage, list_segments, open_segment
+from quartapp.reporting.sql import database_now
 from quartapp.reporting.transport import check
 
 _SKEW = 30.0

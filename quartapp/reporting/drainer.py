@@ -17,11 +17,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database
-from quartapp.reporting import ledger
+from quartapp.reporting import alerting, ledger
+from quartapp.reporting.alerting import Rules
 from quartapp.reporting.journal import Journal
-from quartapp.reporting.ledger import Piece, Rules
+from quartapp.reporting.ledger import Piece
 from quartapp.reporting.recorder import UNKNOWN
 from quartapp.reporting.segments import Content, Reading, list_segments, open_segment, sweep
+from quartapp.reporting.sql import database_now
 from quartapp.reporting.tally import Tally, tally
 
 OTHERS_EVERY = 30.0
@@ -97,10 +99,10 @@ class Drainer:
     async def wake(self) -> None:
         """Ask the alert policy about the groups that wait for a moment rather than an error."""
         async with self._database.session(write=False) as reader:
-            if not await ledger.is_any_awake(reader, await ledger.database_now(reader)):
+            if not await alerting.is_any_awake(reader, await database_now(reader)):
                 return
         async with self._database.begin() as session:
-            await ledger.wake(session, self.rules, await ledger.database_now(session))
+            await alerting.wake(session, self.rules, await database_now(session))
 
     def _list(self) -> list[Path]:
         sweep(self._journal.folder)
@@ -157,7 +159,7 @@ class Drainer:
         place = (piece.segment, piece.start)
         try:
             async with self._database.begin() as session:
-                now = await ledger.database_now(session)
+                now = await database_now(session)
                 if not await ledger.claim(session, piece, self.rules.host, now):
                     return False
                 if self._failures.get(place, 0) < _TRIES:

@@ -12,10 +12,10 @@ from email.message import EmailMessage
 
 from quartapp.database import Database
 from quartapp.reporting import outbox
-from quartapp.reporting.ledger import database_now
 from quartapp.reporting.message import Letterhead, build_digest, build_message
 from quartapp.reporting.outbox import Letter
 from quartapp.reporting.policy import Limits
+from quartapp.reporting.sql import database_now
 from quartapp.reporting.transport import Mail, Outcome, Server, deliver
 
 _logger = logging.getLogger(__name__)

@@ -8,8 +8,9 @@ from sqlalchemy import select
 
 from quartapp.models import ErrorAlert
 from quartapp.models.error_group import find_group, resolve
-from quartapp.reporting import ledger
+from quartapp.reporting import alerting
 from quartapp.reporting.pipeline import Pipeline
+from quartapp.reporting.sql import database_now
 
 _SECONDS = 30.0
 
@@ -32,8 +33,8 @@ async def follow(pipeline: Pipeline) -> AsyncGenerator[str]:
     async with pipeline.database.begin() as session:
         group_id = (await find_group(session, fingerprint)).id
         # The policy gathers what happens at the same time; nothing else will happen here.
-        later = await ledger.database_now(session) + pipeline.drainer.rules.limits.gather
-        await ledger.wake(session, pipeline.drainer.rules, later)
+        later = await database_now(session) + pipeline.drainer.rules.limits.gather
+        await alerting.wake(session, pipeline.drainer.rules, later)
     yield f"counted in the database as group {group_id}"
     if pipeline.mailer is None:
         yield "not mailed: mails are off (MAIL_SERVER is not set, or DEBUG is)"
@@ -41,7 +42,7 @@ async def follow(pipeline: Pipeline) -> AsyncGenerator[str]:
         yield "put into the outbox"
         yield await _mailed(pipeline, group_id)
     async with pipeline.database.session() as session:
-        await resolve(session, group_id, await ledger.database_now(session))
+        await resolve(session, group_id, await database_now(session))
     yield f"resolved: nobody needs to look at group {group_id}"
 
 

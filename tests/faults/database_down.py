@@ -22,9 +22,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from quartapp.database import Database
 from quartapp.models import Base, ErrorGroup
+from quartapp.reporting.alerting import Rules
 from quartapp.reporting.drainer import Drainer
 from quartapp.reporting.journal import Journal
-from quartapp.reporting.ledger import Rules
 from quartapp.reporting.pipeline import end
 from quartapp.reporting.places import Places
 from quartapp.reporting.policy import Limits

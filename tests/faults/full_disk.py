@@ -17,9 +17,9 @@ from sqlalchemy import func, select
 
 from quartapp.database import Database
 from quartapp.models import Base, ErrorGroup
+from quartapp.reporting.alerting import Rules
 from quartapp.reporting.drainer import Drainer
 from quartapp.reporting.journal import Journal
-from quartapp.reporting.ledger import Rules
 from quartapp.reporting.places import Places
 from quartapp.reporting.policy import Limits
 from quartapp.reporting.recorder import Recorder

@@ -20,10 +20,10 @@ from sqlalchemy import event, func, select
 
 from quartapp.database import Database
 from quartapp.models import ErrorGroup, ErrorMinute
+from quartapp.reporting.alerting import Rules
 from quartapp.reporting.drainer import Drainer
 from quartapp.reporting.entries import Brief, Tick
 from quartapp.reporting.journal import Journal
-from quartapp.reporting.ledger import Rules
 from quartapp.reporting.policy import Limits
 from quartapp.serving import migrate
 from tests.faults.databases import POSTGRESQL, postgresql

@@ -19,9 +19,9 @@ from sqlalchemy import func, select
 
 from quartapp.database import Database
 from quartapp.models import ErrorGroup
+from quartapp.reporting.alerting import Rules
 from quartapp.reporting.drainer import Drainer
 from quartapp.reporting.journal import Journal
-from quartapp.reporting.ledger import Rules
 from quartapp.reporting.policy import Limits
 from quartapp.serving import migrate
 from quartapp.testing.server import LiveServer

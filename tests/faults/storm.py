@@ -18,9 +18,9 @@ from sqlalchemy import func, select
 
 from quartapp.database import Database
 from quartapp.models import Base, ErrorGroup
+from quartapp.reporting.alerting import Rules
 from quartapp.reporting.drainer import Drainer
 from quartapp.reporting.journal import MAX_BYTES, SEGMENT_BYTES, Journal
-from quartapp.reporting.ledger import Rules
 from quartapp.reporting.mailer import Mailer
 from quartapp.reporting.message import Letterhead
 from quartapp.reporting.places import Places

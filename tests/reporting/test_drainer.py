@@ -19,16 +19,17 @@ from quartapp.models import (
     ErrorSegment,
     error_group,
 )
+from quartapp.reporting import alerting, ledger
 from quartapp.reporting import drainer as drainer_module
-from quartapp.reporting import ledger
+from quartapp.reporting.alerting import Rules
 from quartapp.reporting.drainer import Drainer
 from quartapp.reporting.entries import Brief, Tick
 from quartapp.reporting.journal import Journal
-from quartapp.reporting.ledger import Rules
 from quartapp.reporting.policy import Limits
 from quartapp.reporting.recorder import UNKNOWN
 from quartapp.reporting.report import Origin, Report
 from quartapp.reporting.segments import Reading, list_segments
+from quartapp.reporting.sql import database_now
 from quartapp.reporting.tally import Tally
 
 NOW = 1_900_000_000.0
@@ -122,9 +123,9 @@ async def test_puts_down_one_alert_after_the_gathering(
     assert await session.scalar(select(func.count(ErrorAlert.id))) == 0
     await session.rollback()
     async with database.begin() as writer:
-        later = await ledger.database_now(writer) + 11
-        await ledger.wake(writer, RULES, later)
-        await ledger.wake(writer, RULES, later)
+        later = await database_now(writer) + 11
+        await alerting.wake(writer, RULES, later)
+        await alerting.wake(writer, RULES, later)
     alert = (await session.scalars(select(ErrorAlert))).one()
     assert (alert.kind, alert.count, alert.state) == ("new", 31, "waiting")
 
@@ -154,7 +155,7 @@ async def test_puts_down_none_while_mails_are_off(
     write(journal, report(0))
     await Drainer(journal, database, quiet).drain()
     async with database.begin() as writer:
-        await ledger.wake(writer, RULES, await ledger.database_now(writer) + 3600)
+        await alerting.wake(writer, RULES, await database_now(writer) + 3600)
     assert await session.scalar(select(func.count(ErrorAlert.id))) == 0
 
 

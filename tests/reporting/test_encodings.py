@@ -16,9 +16,9 @@ from quartapp.database import Database
 from quartapp.flasklike import App
 from quartapp.models import ErrorGroup, ErrorSample
 from quartapp.reporting import outbox, release, transport
+from quartapp.reporting.alerting import Rules
 from quartapp.reporting.drainer import Drainer
 from quartapp.reporting.journal import Journal
-from quartapp.reporting.ledger import Rules
 from quartapp.reporting.message import Letterhead, build_message
 from quartapp.reporting.places import Places
 from quartapp.reporting.policy import Alert, Kind, Limits

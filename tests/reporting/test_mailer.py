@@ -13,13 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database
 from quartapp.models import ErrorAlert
-from quartapp.reporting import ledger, outbox, transport
+from quartapp.reporting import alerting, ledger, outbox, transport
 from quartapp.reporting import mailer as mailer_module
-from quartapp.reporting.ledger import Rules
+from quartapp.reporting.alerting import Rules
 from quartapp.reporting.mailer import Mailer
 from quartapp.reporting.message import Letterhead, build_message
 from quartapp.reporting.policy import Limits
 from quartapp.reporting.report import Report
+from quartapp.reporting.sql import database_now
 from quartapp.reporting.tally import Tally
 from quartapp.reporting.transport import Mail, Server, check, deliver
 from quartapp.testing.mail import MailServer, certificate
@@ -64,9 +65,9 @@ def happen(database: Database) -> Happen:
             )
             tallies.append(one)
         async with database.begin() as session:
-            await ledger.count(session, tallies, RULES, await ledger.database_now(session))
+            await ledger.count(session, tallies, RULES, await database_now(session))
         async with database.begin() as session:
-            await ledger.wake(session, RULES, await ledger.database_now(session) + 1)
+            await alerting.wake(session, RULES, await database_now(session) + 1)
 
     return happen
 
@@ -233,7 +234,7 @@ async def test_a_digest_reads_no_reports(
     assert await mailer.send_due() == 3
     async with database.begin() as writer:
         await writer.execute(update(ErrorAlert).values(created_at=time.time() - 1000))
-        claim = await outbox.claim(writer, RULES.limits, await ledger.database_now(writer))
+        claim = await outbox.claim(writer, RULES.limits, await database_now(writer))
     assert len(claim.digest) == 5
     assert {letter.report for letter in claim.digest} == {None}
 
@@ -253,7 +254,7 @@ async def test_a_lease_counts_for_a_rival_that_looked_at_the_clock_before(
 ) -> None:
     await happen("aaaa")
     async with database.begin() as writer:
-        now = await ledger.database_now(writer)
+        now = await database_now(writer)
         assert (await outbox.claim(writer, RULES.limits, now + 5)).single
     async with database.begin() as writer:
         assert (await outbox.claim(writer, RULES.limits, now)) == outbox.Claim()
