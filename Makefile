@@ -40,19 +40,19 @@ test: $(STAMP)  ## Set up and run the tests
 	$(BIN)/python -m pytest
 
 parity: $(STAMP)  ## Compare many generated applications with Flask (N=20000, SEED=random)
-	$(BIN)/python -m tests.parity --count $(N) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.system.parity --count $(N) $(if $(SEED),--seed $(SEED))
 
 fuzz: $(STAMP)  ## Send the API many generated requests, on a real server (EXAMPLES=100)
-	QUARTAPP_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/api/test_generated_requests.py
+	QUARTAPP_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/microblog/api/test_generated_requests.py
 
 faults: $(STAMP)  ## Prove at length that no error is lost (10 to 15 minutes; MINUTES=10: ten more)
-	$(BIN)/python -m tests.faults.kill_workers 50
-	$(BIN)/python -m tests.faults.kill_drainers 20
-	$(BIN)/python -m tests.faults.storm 1000000 100000 1500000
-	$(BIN)/python -m tests.faults.database_down $(MINUTES)
-	$(BIN)/python -m tests.faults.machines 20
-	$(BIN)/python -m tests.faults.full_disk
-	$(BIN)/python -m tests.faults.slow_mail 2
+	$(BIN)/python -m tests.system.faults.kill_workers 50
+	$(BIN)/python -m tests.system.faults.kill_drainers 20
+	$(BIN)/python -m tests.system.faults.storm 1000000 100000 1500000
+	$(BIN)/python -m tests.system.faults.database_down $(MINUTES)
+	$(BIN)/python -m tests.system.faults.machines 20
+	$(BIN)/python -m tests.system.faults.full_disk
+	$(BIN)/python -m tests.system.faults.slow_mail 2
 
 check: format lint types imports test  ## Everything that must pass before a commit
 

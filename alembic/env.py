@@ -13,11 +13,11 @@ from alembic import context
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
-from quartapp.config import ToolSettings, load_settings
 from quartapp.database import Database
-from quartapp.exceptions import ConfigurationError
-from quartapp.models import Base
-from quartapp.models.base import UTCDateTime
+from quartapp.microblog.config import ToolSettings, load_settings
+from quartapp.microblog.exceptions import ConfigurationError
+from quartapp.microblog.models import Base
+from quartapp.microblog.models.base import UTCDateTime
 
 config = context.config
 if config.config_file_name is not None and config.cmd_opts is not None:

@@ -21,11 +21,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from quartapp.reporting.capture import capture
-from quartapp.reporting.fingerprint import fingerprint
-from quartapp.reporting.places import Places
+from quartapp.redact.places import Places
+from quartapp.redact.scrub import Scrubber
+from quartapp.reporting.capture.build import capture
+from quartapp.reporting.capture.fingerprint import fingerprint
 from quartapp.reporting.report import Context, Origin
-from quartapp.reporting.scrub import Scrubber
 
 PASSWORD = "correct horse battery staple"
 

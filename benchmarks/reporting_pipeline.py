@@ -23,12 +23,12 @@ from statistics import median, quantiles
 from urllib.parse import urlsplit
 
 from benchmarks.reporting_capture import integrity_error
-from quartapp.reporting.circumstances import describe
-from quartapp.reporting.journal import Journal
-from quartapp.reporting.places import Places
+from quartapp.redact.places import Places
+from quartapp.redact.scrub import Scrubber
+from quartapp.reporting.hooks.request_context import describe
+from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.report import Context, Origin
-from quartapp.reporting.scrub import Scrubber
 from quartapp.serving import migrate
 from quartapp.testing.server import LiveServer
 

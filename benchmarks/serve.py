@@ -17,10 +17,10 @@ from sqlalchemy import text
 
 from benchmarks import floor
 from quartapp import serving
-from quartapp.app import create_app
-from quartapp.config import Settings, load_settings
 from quartapp.database import request_session
 from quartapp.flasklike import App
+from quartapp.microblog.app import create_app
+from quartapp.microblog.config import Settings, load_settings
 
 FINGERPRINT = "benchmarks.growth"
 

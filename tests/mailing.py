@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from quartapp.app import create_app
 from quartapp.flasklike import App
-from quartapp.reporting.transport import Server
+from quartapp.mail.smtp import Server
+from quartapp.microblog.app import create_app
 from quartapp.testing import GivenSettings
 
 

@@ -37,7 +37,7 @@ login = LoginManager()
 
 
 def create_app() -> Flask:
-    app = Flask("twin", static_folder=str(QUARTAPP / "static"))
+    app = Flask("twin", static_folder=str(QUARTAPP / "microblog" / "static"))
     app.config.update(
         SECRET_KEY=os.environ.get("SECRET_KEY", secrets.token_hex()),
         SQLALCHEMY_DATABASE_URI=_sync_url(os.environ["DATABASE_URL"]),
@@ -45,7 +45,11 @@ def create_app() -> Flask:
         TUNED=TUNED,
         POSTS_PER_PAGE=25,
     )
-    folders = [QUARTAPP / "templates"] if TUNED else [HERE / "templates", QUARTAPP / "templates"]
+    folders = (
+        [QUARTAPP / "microblog" / "templates"]
+        if TUNED
+        else [HERE / "templates", QUARTAPP / "microblog" / "templates"]
+    )
     app.jinja_loader = ChoiceLoader([FileSystemLoader(folder) for folder in folders])
     app.jinja_env.globals.update(show_moment=show_moment, plural=plural)
     db.init_app(app)

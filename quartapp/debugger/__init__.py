@@ -8,8 +8,8 @@ nothing else of quartapp. An application has the debugger hung in as its `debugg
 serves production imports this package.
 """
 
-from quartapp.debugger.access import Access, machine_pin
-from quartapp.debugger.debugger import Debugger
-from quartapp.debugger.hosting import Hosting
+from quartapp.debugger.server.access import Access, machine_pin
+from quartapp.debugger.server.debugger import Debugger
+from quartapp.debugger.server.hosting import Hosting
 
 __all__ = ["Access", "Debugger", "Hosting", "machine_pin"]

@@ -12,8 +12,8 @@ from typing import Any
 
 from quart import Quart
 
-from quartapp.config import Settings
 from quartapp.errors.handlers import RETRY_AFTER
+from quartapp.microblog.config import Settings
 from quartapp.reporting import expect
 
 EXPECTED = "admission"

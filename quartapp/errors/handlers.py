@@ -18,7 +18,8 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartapp.database import rollback_request_session
 from quartapp.errors.responses import describe, respond, wants_json
-from quartapp.exceptions import (
+from quartapp.flasklike import redirect, url_for
+from quartapp.microblog.exceptions import (
     ConflictError,
     ForbiddenError,
     InvalidAPIUsage,
@@ -31,8 +32,7 @@ from quartapp.exceptions import (
     SelfFollowError,
     TokenRequiredError,
 )
-from quartapp.flasklike import redirect, url_for
-from quartapp.reporting.reference import error_reference
+from quartapp.reporting.hooks.reference import error_reference
 
 _STATUS: dict[type[QuartappError], int] = {
     NotFoundError: 404,

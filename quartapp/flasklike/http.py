@@ -11,13 +11,7 @@ from werkzeug.exceptions import InternalServerError
 
 from quartapp.flasklike.cancellation import as_error, being_cancelled, cancel, settle
 from quartapp.flasklike.debugging import Debugger
-from quartapp.flasklike.responses import (
-    Response,
-    complete_data,
-    convert,
-    is_bodiless,
-    wire_headers,
-)
+from quartapp.flasklike.responses import Response, complete_data, convert, is_bodiless, wire_headers
 from quartapp.flasklike.scopes import headers_of, path_of
 
 if TYPE_CHECKING:

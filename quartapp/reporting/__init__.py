@@ -9,7 +9,7 @@ and `message` are pure: no server, no database, no network, no clock of their ow
 docs/reporting.md says in which module a line of code belongs.
 """
 
-from quartapp.reporting.assembly import init_app
-from quartapp.reporting.scopes import expect
+from quartapp.reporting.hooks.request_state import expect
+from quartapp.reporting.setup import init_app
 
 __all__ = ["expect", "init_app"]

@@ -13,11 +13,11 @@ import time
 from collections.abc import Awaitable, Callable
 
 from quartapp.database import Database
-from quartapp.reporting.direct import DirectMail
-from quartapp.reporting.doors import Doors
-from quartapp.reporting.drainer import Drainer
-from quartapp.reporting.journal import Journal
-from quartapp.reporting.mailer import Mailer
+from quartapp.reporting.counting.consumer import Drainer
+from quartapp.reporting.hooks.install import Doors
+from quartapp.reporting.journal.writer import Journal
+from quartapp.reporting.mails.fallback import DirectMail
+from quartapp.reporting.mails.mailer import Mailer
 from quartapp.reporting.recorder import Recorder
 
 EVERY = 1.0

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from types import TracebackType
 from weakref import WeakMethod
 
-from quartapp.reporting.capture import capture
-from quartapp.reporting.entries import Brief, Entry, Tick
-from quartapp.reporting.fingerprint import exception_of, fingerprint
-from quartapp.reporting.harvest import Harvest
-from quartapp.reporting.journal import Journal
-from quartapp.reporting.places import Places
+from quartapp.redact.collect import Harvest
+from quartapp.redact.places import Places
+from quartapp.redact.scrub import Scrubber
+from quartapp.reporting.capture.build import capture
+from quartapp.reporting.capture.fingerprint import exception_of, fingerprint
+from quartapp.reporting.journal.entries import Brief, Entry, Tick
+from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.report import Context, Origin, Report
-from quartapp.reporting.scrub import Scrubber
 
 FULL_REPORTS = 5
 WINDOW = 60.0

@@ -22,9 +22,9 @@ from hypercorn.config import Config
 from hypercorn.middleware import ProxyFixMiddleware
 from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
 
-from quartapp.app import create_app
-from quartapp.config import LocalSettings, Settings, debug_switches, load_settings
-from quartapp.exceptions import ConfigurationError
+from quartapp.microblog.app import create_app
+from quartapp.microblog.config import LocalSettings, Settings, debug_switches, load_settings
+from quartapp.microblog.exceptions import ConfigurationError
 from quartapp.serving.workers import run_workers
 
 GRACEFUL_TIMEOUT = 10.0

@@ -31,12 +31,12 @@ from quart.typing import TestClientProtocol as Client
 from sqlalchemy.ext.asyncio import AsyncSession
 from werkzeug.security import generate_password_hash
 
-from quartapp.app import create_app
-from quartapp.config import Settings
 from quartapp.database import Database
 from quartapp.flasklike import App
-from quartapp.models import Base, User, base
-from quartapp.models.user import add_user
+from quartapp.microblog.app import create_app
+from quartapp.microblog.config import Settings
+from quartapp.microblog.models import Base, User, base
+from quartapp.microblog.models.user import add_user
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.report import Report
 from quartapp.serving import migrate

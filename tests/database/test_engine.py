@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import QueuePool
 
 from quartapp.database import Database
-from quartapp.models import Base, User
+from quartapp.microblog.models import Base, User
 
 
 async def test_sqlite_is_prepared_for_a_server(tmp_path: Path) -> None:

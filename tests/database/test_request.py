@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database, init_app, reading_first, request_session
 from quartapp.flasklike import App
-from quartapp.models import User
+from quartapp.microblog.models import User
 from quartapp.testing import AddPerson, create_tables
 
 

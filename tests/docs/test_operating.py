@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from quartapp.config import Settings
+from quartapp.microblog.config import Settings
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operating.md").read_text("utf-8")

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from quartapp.config import Settings
 from quartapp.flasklike import App
+from quartapp.microblog.config import Settings
 from quartapp.testing import create_tables
-from tests import boom
+from tests.microblog import boom
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from quartapp.app import create_app
-from quartapp.config import Settings
 from quartapp.errors.admission import Admission
 from quartapp.flasklike import App
+from quartapp.microblog.app import create_app
+from quartapp.microblog.config import Settings
 from quartapp.testing import create_tables
 
 

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.config import Settings
 from quartapp.database import request_session
 from quartapp.flasklike import App
-from quartapp.models import User
+from quartapp.microblog.config import Settings
+from quartapp.microblog.models import User
 from quartapp.testing import Client, LogIn
 
 INSIDE = ["canary", "RuntimeError", "IntegrityError", "sqlite", "postgres", "users", "Traceback"]

@@ -10,10 +10,10 @@ from quart import abort
 from quart.testing.connections import WebsocketResponseError
 
 from quartapp.errors.responses import describe
-from quartapp.exceptions import ForbiddenError, NotFoundError, QuartappError
 from quartapp.flasklike import App
+from quartapp.microblog.exceptions import ForbiddenError, NotFoundError, QuartappError
 from quartapp.testing import Client, LogIn
-from tests import boom
+from tests.microblog import boom
 
 NAMED = [400, 401, 403, 404, 405, 413, 415, 429, 500, 502, 503, 504]
 OTHERS = [406, 408, 409, 410, 411, 412, 414, 416, 417, 418, 422, 423, 424, 428, 431, 451, 501, 505]

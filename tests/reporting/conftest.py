@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database
 from quartapp.flasklike import App
-from quartapp.models import Base, ErrorGroup
+from quartapp.microblog.models import Base, ErrorGroup
 
 
 @pytest.fixture

@@ -8,17 +8,32 @@ from pathlib import Path
 
 import pytest
 
-from quartapp.reporting import capture as capture_module
-from quartapp.reporting import harvest, names, scrub, shapes, values, wording
-from quartapp.reporting.capture import capture
-from quartapp.reporting.cleaner import Cleaner
-from quartapp.reporting.fingerprint import exception_of
-from quartapp.reporting.message import Group, Letterhead, build_message
-from quartapp.reporting.places import Places
-from quartapp.reporting.policy import Alert, Kind
+from quartapp.logfile.record import Cleaner
+from quartapp.redact import (
+    collect as harvest,
+)
+from quartapp.redact import (
+    messages as wording,
+)
+from quartapp.redact import (
+    patterns as shapes,
+)
+from quartapp.redact import (
+    scrub,
+    values,
+)
+from quartapp.redact import (
+    secret_names as names,
+)
+from quartapp.redact.patterns import SHAPES, Shape
+from quartapp.redact.places import Places
+from quartapp.redact.scrub import Scrubber
+from quartapp.reporting.alerts.policy import Alert, Kind
+from quartapp.reporting.capture import build as capture_module
+from quartapp.reporting.capture.build import capture
+from quartapp.reporting.capture.fingerprint import exception_of
+from quartapp.reporting.mails.message import Group, Letterhead, build_message
 from quartapp.reporting.report import Context, Origin
-from quartapp.reporting.scrub import Scrubber
-from quartapp.reporting.shapes import SHAPES, Shape
 from tests.reporting.canary import CANARY, CORE, PLANTINGS, Planted, known_secrets, leaks
 
 PLACES = Places(Path(__file__).parent)

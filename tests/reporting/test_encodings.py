@@ -14,23 +14,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database
 from quartapp.flasklike import App
-from quartapp.models import ErrorGroup, ErrorSample
-from quartapp.reporting import outbox, release, transport
-from quartapp.reporting.alerting import Rules
-from quartapp.reporting.drainer import Drainer
-from quartapp.reporting.journal import Journal
-from quartapp.reporting.message import Letterhead, build_message
-from quartapp.reporting.places import Places
-from quartapp.reporting.policy import Alert, Kind, Limits
+from quartapp.mail import smtp as transport
+from quartapp.mail.smtp import Mail, Server, deliver
+from quartapp.microblog.models import ErrorGroup, ErrorSample
+from quartapp.redact.places import Places
+from quartapp.redact.scrub import Scrubber
+from quartapp.reporting.alerts.evaluate import Rules
+from quartapp.reporting.alerts.policy import Alert, Kind, Limits
+from quartapp.reporting.capture import origin as release
+from quartapp.reporting.counting.consumer import Drainer
+from quartapp.reporting.journal.writer import Journal
+from quartapp.reporting.mails import outbox
+from quartapp.reporting.mails.message import Letterhead, build_message
 from quartapp.reporting.recorder import Recorder, Subject
 from quartapp.reporting.report import Report
-from quartapp.reporting.scrub import Scrubber
-from quartapp.reporting.transport import Mail, Server, deliver
 from quartapp.testing import create_tables
 from quartapp.testing.mail import MailServer
 from tests.mailing import greeting, mailing_app
 from tests.reporting.conftest import eventually_counted
-from tests.reporting.test_message import sent
+from tests.reporting.mails.test_message import sent
 
 MAIL = Mail("no-reply@example.com", ("ops@example.com",), b"Subject: hello\r\n\r\nhello\r\n")
 UNDECODABLE = b"caf\xe9 \xff"

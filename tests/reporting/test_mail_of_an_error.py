@@ -15,16 +15,16 @@ from playwright.async_api import async_playwright
 from pydantic import SecretStr
 from quart import request
 
-from quartapp.app import create_app
 from quartapp.database import Database
 from quartapp.flasklike import App
-from quartapp.models import User
+from quartapp.microblog.app import create_app
+from quartapp.microblog.models import User
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.testing import GivenSettings, create_tables
 from quartapp.testing.mail import MailServer, Received, certificate
-from tests.browser.conftest import OPTIONS
 from tests.conftest import CHROMIUM
-from tests.reporting.test_message import Words, parts
+from tests.reporting.mails.test_message import Words, parts
+from tests.system.browser.conftest import OPTIONS
 
 IMAGE = Path(__file__).parents[2] / "docs" / "images" / "error-mail.png"
 PASSWORD = "Geheimnis-für-Zoë-7f3a"

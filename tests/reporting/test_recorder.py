@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from quartapp.reporting import journal as journal_module
+from quartapp.redact.places import Places
+from quartapp.redact.scrub import Scrubber
 from quartapp.reporting import recorder as recorder_module
-from quartapp.reporting.entries import Brief, Entry, Tick, decode
-from quartapp.reporting.journal import Journal
-from quartapp.reporting.places import Places
+from quartapp.reporting.journal import writer as journal_module
+from quartapp.reporting.journal.entries import Brief, Entry, Tick, decode
+from quartapp.reporting.journal.segments import list_segments, open_segment
+from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.recorder import UNKNOWN, Recorder
 from quartapp.reporting.report import Context, Origin, Report
-from quartapp.reporting.scrub import Scrubber
-from quartapp.reporting.segments import list_segments, open_segment
 
 
 class Clock:

@@ -1,0 +1,311 @@
+"""SQLAlchemy on aiosqlite with one hop to the connection's thread for each statement.
+
+The stock dialect (sqlalchemy.dialects.sqlite.aiosqlite) hops four times for a SELECT (cursor,
+execute, fetchall, close), once for BEGIN, and once for a rollback even where there is nothing to
+roll back; each hop costs more than most statements. Here
+
+- a statement is executed, fetched and closed in one hop, which also carries the BEGIN before it;
+  the driver's errors arrive unchanged, those of the BEGIN with the statement it preceded;
+- a transaction in which nothing was sent ends without a hop, and the rollback of one that only
+  read is sent without waiting: the connection's thread works in order, so whoever uses the
+  connection next comes after it;
+- transactions that begin IMMEDIATE take turns, first come first served, without polling SQLite;
+- a statement whose task is cancelled is interrupted. SQLAlchemy then closes the connection, as
+  it does with every driver, and with that whatever the connection held is free.
+
+`stream()` keeps the stock cursor. What this relies on of both libraries' insides is
+`Connection._tx`, `_running` and `_connection` of aiosqlite, which SQLAlchemy's own dialect uses
+too, and the interface of its cursor; tests/database/drivers/test_onehop.py holds them to it.
+"""
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
+
+from aiosqlite import Connection as Driver
+from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_connection
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.aiosqlite import (
+    AsyncAdapt_aiosqlite_connection,
+    AsyncAdapt_aiosqlite_cursor,
+    AsyncAdapt_aiosqlite_dbapi,
+    AsyncAdapt_aiosqlite_ss_cursor,
+    SQLiteDialect_aiosqlite,
+)
+from sqlalchemy.engine.characteristics import ConnectionCharacteristic
+from sqlalchemy.util.concurrency import await_
+
+from quartapp.database.drivers.write_lock import Turns
+
+DRIVER = "sqlite+onehop"
+"""The name of the dialect in a database's address."""
+
+WRITES = "quartapp_write"
+"""Execution option of a connection or an engine: transactions take the write lock at their start.
+
+A characteristic of the dialect, not a listener to events: with a single listener to an engine,
+SQLAlchemy asks for listeners at every step of every statement.
+"""
+
+T = TypeVar("T")
+
+
+class _Outcome(NamedTuple):
+    """What remains of a cursor that was closed in its own thread."""
+
+    description: Any
+    rows: list[Any]
+    rowcount: int
+    lastrowid: int
+
+
+_NOTHING = _Outcome(None, [], -1, 0)
+
+
+class OneHopCursor(AsyncAdapt_aiosqlite_cursor):
+    """A cursor that exists in the connection's thread only while its statement runs."""
+
+    __slots__ = ("_outcome", "_size")
+
+    _adapt_connection: "OneHopConnection"
+
+    # Not the inherited one, which opens a cursor of the driver: a hop.
+    def __init__(self, adapt_connection: AsyncAdapt_dbapi_connection) -> None:
+        self._adapt_connection = cast(OneHopConnection, adapt_connection)
+        self._rows = deque()
+        self._outcome = _NOTHING
+        self._size = 1
+
+    @property
+    def description(self) -> Any:
+        return self._outcome.description
+
+    @property
+    def rowcount(self) -> int:
+        return self._outcome.rowcount
+
+    @property
+    def lastrowid(self) -> int:
+        return self._outcome.lastrowid
+
+    @property
+    def arraysize(self) -> int:
+        return self._size
+
+    @arraysize.setter
+    def arraysize(self, value: int) -> None:
+        self._size = value
+
+    def execute(self, operation: Any, parameters: Any = None) -> Any:
+        self._keep(self._adapt_connection.run("execute", operation, parameters or ()))
+
+    def executemany(self, operation: Any, seq_of_parameters: Any) -> Any:
+        self._keep(self._adapt_connection.run("executemany", operation, seq_of_parameters))
+
+    def _keep(self, outcome: _Outcome) -> None:
+        self._outcome = outcome
+        self._rows = deque(outcome.rows)
+
+    async def _async_soft_close(self) -> None:
+        """Nothing is open."""
+
+    def close(self) -> None:
+        self._rows.clear()
+
+
+class StreamCursor(AsyncAdapt_aiosqlite_ss_cursor):
+    """The stock cursor for streams, which sends the BEGIN first."""
+
+    __slots__ = ()
+
+    def execute(self, operation: Any, parameters: Any = None) -> Any:
+        connection = cast(OneHopConnection, self._adapt_connection)
+        connection.send_begin()
+        return super().execute(operation, parameters)
+
+
+class OneHopConnection(AsyncAdapt_aiosqlite_connection):
+    """A connection that knows whether its transaction was begun, and whether it has a turn."""
+
+    __slots__ = ("_begin", "_has_turn", "_is_ending", "autocommits", "writes")
+
+    _cursor_cls = OneHopCursor
+    _ss_cursor_cls = StreamCursor
+    _connection: Driver  # type: ignore[assignment]  # the protocol of all drivers, made precise
+
+    dbapi: "OneHopDBAPI"
+
+    def __init__(self, dbapi: "OneHopDBAPI", connection: Any) -> None:
+        super().__init__(dbapi, connection)
+        self._begin: str | None = None
+        self._has_turn = False
+        self._is_ending = False
+        self.autocommits = False
+        self.writes = False
+
+    def begin(self) -> None:
+        """Begin a transaction with the next statement; nothing is sent before it.
+
+        Raises the driver's OperationalError where one is under way.
+        """
+        if self._begin is not None:
+            raise sqlite3.OperationalError("cannot start a transaction within a transaction")
+        if not self.autocommits:
+            self._begin = "BEGIN IMMEDIATE" if self.writes else "BEGIN"
+
+    def send_begin(self) -> None:
+        """Send the BEGIN that waits for a statement, for one that is sent in another way."""
+        self._is_ending = False
+        if self._begin is not None:
+            self.run("execute", "SELECT 1", ())
+
+    def run(self, method: str, operation: Any, parameters: Any) -> _Outcome:
+        """Execute, fetch and close in one hop; `method` is one of sqlite3.Connection."""
+        self._is_ending = False
+        try:
+            if self._begin == "BEGIN IMMEDIATE" and not self._has_turn:
+                await_(self.dbapi.turns.take())
+                self._has_turn = True
+            return self._hop(lambda raw: self._run(raw, method, operation, parameters), stop=True)
+        except Exception as error:  # noqa: BLE001 SQLAlchemy's own rule decides what it becomes
+            if self._begin is not None:
+                self._end_turn()
+            self._handle_exception(error)
+
+    def rollback(self) -> None:
+        if self._is_idle():
+            self._end_turn()
+            return
+        raw = self._connection._conn
+        if not self._has_turn:
+            self._connection._tx.put_nowait((None, raw.rollback))
+            self._is_ending = True
+            return
+        try:
+            self._hop(sqlite3.Connection.rollback)
+        except Exception as error:  # noqa: BLE001 see run
+            self._handle_exception(error)
+        self._end_turn()
+
+    def commit(self) -> None:
+        if not self._is_idle():
+            try:
+                self._hop(sqlite3.Connection.commit)
+            except Exception as error:  # noqa: BLE001 see run
+                self._handle_exception(error)
+        self._end_turn()
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._end_turn()
+
+    def terminate(self) -> None:
+        try:
+            super().terminate()
+        finally:
+            self._end_turn()
+
+    def _is_idle(self) -> bool:
+        """Whether SQLite has no transaction of this connection, or never heard of it."""
+        if self._begin is not None:
+            self._begin = None
+            return True
+        raw = self._connection._connection
+        # SQLAlchemy rolls back once for the session and once for the pool.
+        if self._is_ending or raw is None:
+            return True
+        return not raw.in_transaction
+
+    def _hop(self, work: Callable[[sqlite3.Connection], T], *, stop: bool = False) -> T:
+        """Do work in the connection's thread; with `stop` a cancellation interrupts it."""
+        raw = self._connection._conn
+        if not self._connection._running:
+            raise ValueError("Connection closed")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def unless_cancelled() -> T | None:
+            return None if future.cancelled() else work(raw)
+
+        self._connection._tx.put_nowait((future, unless_cancelled))
+        try:
+            return await_(future)
+        except asyncio.CancelledError:
+            if stop:
+                raw.interrupt()
+            raise
+
+    def _run(
+        self, raw: sqlite3.Connection, method: str, operation: Any, parameters: Any
+    ) -> _Outcome:
+        # In the connection's thread.
+        if self._begin is not None:
+            raw.execute(self._begin)
+            self._begin = None
+        cursor = getattr(raw, method)(operation, parameters)
+        try:
+            rows = cursor.fetchall() if cursor.description else []
+            return _Outcome(cursor.description, rows, cursor.rowcount, cursor.lastrowid)
+        finally:
+            cursor.close()
+
+    def _end_turn(self) -> None:
+        if self._has_turn:
+            self._has_turn = False
+            self.dbapi.turns.give_back()
+
+
+class OneHopDBAPI(AsyncAdapt_aiosqlite_dbapi):
+    """The driver's module as SQLAlchemy sees it. One belongs to each engine."""
+
+    def __init__(self, aiosqlite: Any, sqlite: Any) -> None:
+        super().__init__(aiosqlite, sqlite)
+        self.turns = Turns()
+
+    def connect(self, *arg: Any, **kw: Any) -> OneHopConnection:
+        return OneHopConnection(self, super().connect(*arg, **kw)._connection)
+
+
+class _Writes(ConnectionCharacteristic):
+    """What the option WRITES sets on a connection, until it is given back."""
+
+    __slots__ = ()
+
+    transactional = True
+
+    def reset_characteristic(self, dialect: Any, dbapi_conn: Any) -> None:
+        dbapi_conn.writes = False
+
+    def set_characteristic(self, dialect: Any, dbapi_conn: Any, value: Any) -> None:
+        dbapi_conn.writes = bool(value)
+
+    def get_characteristic(self, dialect: Any, dbapi_conn: Any) -> Any:
+        return dbapi_conn.writes
+
+
+class OneHopDialect(SQLiteDialect_aiosqlite):
+    """SQLAlchemy's dialect for aiosqlite, on the cursor and connection above."""
+
+    driver = "onehop"
+    supports_statement_cache = True
+    connection_characteristics = SQLiteDialect_aiosqlite.connection_characteristics.union(
+        {WRITES: _Writes()}
+    )
+
+    def do_begin(self, dbapi_connection: Any) -> None:
+        dbapi_connection.begin()
+
+    def set_isolation_level(self, dbapi_connection: Any, level: Any) -> None:
+        """As the stock dialect's; transactions stay our own at every level but AUTOCOMMIT."""
+        dbapi_connection.autocommits = level == "AUTOCOMMIT"
+        super().set_isolation_level(dbapi_connection, level)
+
+    @classmethod
+    def import_dbapi(cls) -> OneHopDBAPI:
+        return OneHopDBAPI(__import__("aiosqlite"), sqlite3)
+
+
+registry.register("sqlite.onehop", __name__, OneHopDialect.__name__)

@@ -1,0 +1,72 @@
+"""The tracebacks that can still be looked into: two at most."""
+
+import asyncio
+import secrets
+from collections.abc import Iterator, Sequence
+from contextvars import Context
+from dataclasses import dataclass, field
+
+from quart import Quart
+
+from quartapp.debugger.page.frames import Frame, Section, plain_text, release, sections
+from quartapp.debugger.page.prompt import Prompt
+
+
+@dataclass(eq=False)
+class Kept:
+    """One failure, its frames alive."""
+
+    error: BaseException
+    where: str
+    context: Context
+    app: Quart | None
+    libraries: Sequence[str] = ()
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    prompts: dict[int, Prompt] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sections: list[Section] = sections(self.error, self.libraries)
+        self.plain = plain_text(self.error)
+
+    def frame(self, number: int) -> Frame | None:
+        frames = (frame for section in self.sections for frame in section.frames)
+        return next((frame for frame in frames if frame.number == number), None)
+
+    def release(self) -> None:
+        for prompt in self.prompts.values():
+            prompt.release()
+        self.prompts.clear()
+        release(self.sections)
+
+
+class Store:
+    """Keeps the newest failure, and the one that was last worked with.
+
+    Kept frames pin memory and whatever their variables hold. The second place is for the page a
+    developer is typing into, which must not go because another request fails meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._newest: Kept | None = None
+        self._used: Kept | None = None
+
+    def __iter__(self) -> Iterator[Kept]:
+        return iter({kept.id: kept for kept in (self._newest, self._used) if kept}.values())
+
+    def keep(self, kept: Kept) -> None:
+        dropped, self._newest = self._newest, kept
+        if dropped is not None and dropped is not self._used:
+            dropped.release()
+
+    def use(self, kept_id: str) -> Kept | None:
+        """The failure with this id, marked as worked with; None if it is gone."""
+        kept = self.find(kept_id)
+        if kept is not None and kept is not self._used:
+            dropped, self._used = self._used, kept
+            if dropped is not None and dropped is not self._newest:
+                dropped.release()
+        return kept
+
+    def find(self, kept_id: str) -> Kept | None:
+        return next((kept for kept in self if kept.id == kept_id), None)

@@ -1,0 +1,208 @@
+"""The application's log: the rotating file of the tutorial, and the terminal; off the loop.
+
+Errors do not depend on it: they are in the journal. What is logged goes through a bounded queue to
+a thread, which writes several at a time; where lines come faster than the disk takes them, their
+number is written instead.
+"""
+
+import atexit
+import copy
+import hashlib
+import logging
+import multiprocessing
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+from weakref import WeakSet
+
+from quartapp.logfile.rotation import RotatingFile
+from quartapp.redact.messages import message_of_record
+
+FILE_FORMAT = "%(asctime)s %(levelname)s: %(message)s [in %(pathname)s:%(lineno)d]"
+STREAM_FORMAT = "[%(asctime)s] %(levelname)s in %(module)s: %(message)s"
+STARTUP = "Microblog startup"
+
+_QUEUE = 1000
+_QUEUE_WITH_TRACEBACKS = 100
+_FLUSH_SECONDS = 2.0
+
+_PAUSE = 0.05
+"""Seconds for which lines are gathered: a thread that is woken for each takes the processor from
+the loop several times an error, which costs more than all the writing."""
+
+Write = Callable[[list[str]], None]
+Target = tuple[logging.Formatter, Write]
+Clean = Callable[[logging.LogRecord], logging.LogRecord]
+
+
+def to_file(file: RotatingFile, formatter: logging.Formatter) -> Target:
+    """A target that is UTF-8 whatever the locale says."""
+    return formatter, lambda lines: file.write(
+        *(line.encode("utf-8", "backslashreplace") for line in lines)
+    )
+
+
+def to_stream(stream: TextIO, formatter: logging.Formatter) -> Target:
+    def write(lines: list[str]) -> None:
+        encoding = stream.encoding or "utf-8"
+        stream.write("".join(lines).encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+
+    return formatter, write
+
+
+class ThreadedHandler(logging.Handler):
+    """Formats at once, and writes in a thread of its own, which begins with the first record.
+
+    `emit` never blocks, and what it formats is the record as it is then; `clean` has made it safe
+    to be written. At most 1000 records wait; where more than 100 do, tracebacks are left out; what
+    is left out is counted in the log. Lines that wait (50 ms, while the disk keeps up) when the
+    process ends normally are written; `kill -9` loses them.
+    """
+
+    def __init__(self, *targets: Target, clean: Clean = lambda record: record) -> None:
+        super().__init__()
+        self._targets = targets
+        self._clean = clean
+        self._begin()
+        _handlers.add(self)
+
+    def _begin(self) -> None:
+        self._queue: queue.SimpleQueue[list[str] | threading.Event] = queue.SimpleQueue()
+        self._hurry = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._left_out = 0
+        self._has_complained = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        waiting = self._queue.qsize()
+        if waiting >= _QUEUE:
+            self._left_out += 1
+            return
+        if record.exc_info and waiting >= _QUEUE_WITH_TRACEBACKS:
+            record = _without_traceback(record)
+        try:
+            self._queue.put(self._formatted(self._clean(record)))
+        except Exception as error:  # noqa: BLE001 - logging never raises
+            self._complain(error)
+        if self._thread is None:
+            self._start()
+
+    def _formatted(self, record: logging.LogRecord) -> list[str]:
+        """The record's line for each target."""
+        return [formatter.format(record) + "\n" for formatter, _ in self._targets]
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            items = [self._queue.get()]
+            self._hurry.wait(_PAUSE)
+            self._hurry.clear()
+            while not self._queue.empty():
+                items.append(self._queue.get())
+            lines = [item for item in items if isinstance(item, list)]
+            if self._left_out:
+                left_out, self._left_out = self._left_out, 0
+                lines.insert(0, self._formatted(_line_about(left_out)))
+            self._write(lines)
+            for item in items:
+                if isinstance(item, threading.Event):
+                    item.set()
+
+    def _write(self, lines: list[list[str]]) -> None:
+        for (_, write), column in zip(self._targets, zip(*lines, strict=True), strict=False):
+            try:
+                write(list(column))
+            except Exception as error:  # noqa: BLE001 - the log must outlive a full disk
+                self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        if not self._has_complained and sys.stderr is not None:
+            self._has_complained = True
+            print(f"quartapp: the log cannot be written: {error}", file=sys.stderr)  # noqa: T201
+
+    def flush(self) -> None:
+        """Wait until everything logged so far is written, two seconds at the most."""
+        thread = self._thread
+        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
+            written = threading.Event()
+            self._queue.put(written)
+            self._hurry.set()
+            written.wait(_FLUSH_SECONDS)
+
+
+_handlers: WeakSet[ThreadedHandler] = WeakSet()
+
+
+def _after_fork() -> None:
+    for handler in list(_handlers):
+        handler._begin()
+
+
+def _flush_all() -> None:
+    for handler in list(_handlers):
+        handler.flush()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(_flush_all)
+
+
+def _without_traceback(record: logging.LogRecord) -> logging.LogRecord:
+    record = copy.copy(record)
+    record.msg = f"{message_of_record(record)} [traceback left out: too many at once]"
+    record.args, record.exc_info = None, None
+    return record
+
+
+def _line_about(left_out: int) -> logging.LogRecord:
+    message = "%d lines were left out: they came faster than they could be written"
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, (left_out,), None)
+
+
+def attach(logger: logging.Logger, handler: ThreadedHandler | None, *, alone: bool) -> None:
+    """Make `handler` the only one of its kind on a logger.
+
+    With `alone`, nothing goes on to the root logger, so whatever is attached there prints no line
+    a second time.
+    """
+    for other in logger.handlers[:]:
+        if isinstance(other, ThreadedHandler):
+            other.flush()
+            logger.removeHandler(other)
+    if handler is not None:
+        logger.addHandler(handler)
+    logger.propagate = not alone
+
+
+def is_first_worker(file: RotatingFile) -> bool:
+    """Whether this is the first process of this server start to ask.
+
+    Workers of one server share the key that multiprocessing made for their parent; a process
+    without such a parent is a server of its own.
+    """
+    if multiprocessing.parent_process() is None:
+        return True
+    start = hashlib.blake2b(multiprocessing.current_process().authkey, digest_size=16).hexdigest()
+    try:
+        with file.locked() as path:
+            if path.read_text() == start:
+                return False
+            path.write_text(start)
+    except OSError:
+        return True
+    return True
+
+
+def log_path(folder: Path) -> Path:
+    return folder / "microblog.log"

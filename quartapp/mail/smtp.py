@@ -1,0 +1,219 @@
+"""One conversation with the mail server, and what became of each mail in it.
+
+Everything that a server can do wrong ends up as an `Outcome`, within seconds and without a blocked
+loop: the certificates are read in a thread, every command has its time limit, and a batch as a
+whole has one too.
+"""
+
+import asyncio
+import functools
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from aiosmtplib import (
+    SMTP,
+    SMTPAuthenticationError,
+    SMTPDataError,
+    SMTPException,
+    SMTPHeloError,
+    SMTPNotSupported,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+)
+
+from quartapp.mail.strings import ascii_address, one_line
+
+COMMAND_SECONDS = 10.0
+_MAIL_SECONDS = 60.0
+_BATCH_SECONDS = 50.0
+"""Then no further mail is begun, so that a batch and a digest end within the outbox's lease."""
+
+# Whatever a server, a network or a certificate does; bugs of our own are to be seen as such.
+_FAILURES = (SMTPException, OSError, TimeoutError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where mails are handed in. With `starttls` or `tls`, nothing is sent without encryption."""
+
+    host: str
+    port: int = 25
+    starttls: bool = False
+    tls: bool = False
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail as it goes on the wire."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a mail: sent if there is no `error`.
+
+    `permanent`: the server will say the same again until somebody changes something. `own`: it is
+    this mail that the server refuses, and not everything. `tried` is False for mails whose turn
+    did not come. A mail that is sent can have a `note`: some of its recipients were refused.
+    """
+
+    error: str = ""
+    permanent: bool = False
+    own: bool = False
+    tried: bool = True
+    note: str = ""
+
+    @property
+    def is_sent(self) -> bool:
+        return self.tried and not self.error
+
+
+async def deliver(mails: Sequence[Mail], server: Server) -> list[Outcome]:
+    """Hand in mails over one connection; an outcome for each, in their order. Never raises."""
+    until = time.monotonic() + _BATCH_SECONDS
+    try:
+        client = await _connect(server)
+    except _FAILURES as error:
+        return [_outcome(error, own=False)] * len(mails)
+    outcomes: list[Outcome] = []
+    try:
+        for mail in mails:
+            outcomes.append(await _send(client, mail))
+            if not client.is_connected or time.monotonic() >= until:
+                break
+        await _leave(client)
+    finally:
+        client.close()
+    return outcomes + [Outcome(tried=False)] * (len(mails) - len(outcomes))
+
+
+async def check(server: Server) -> str:
+    """Connect and log in as for a mail, and leave; what is wrong, or ""."""
+    try:
+        client = await _connect(server)
+    except _FAILURES as error:
+        return _text(error)
+    await _leave(client)
+    client.close()
+    return ""
+
+
+async def _connect(server: Server) -> SMTP:
+    context = None
+    if server.starttls or server.tls:
+        # Reads some hundred certificates: tens of milliseconds that no request should wait for.
+        make = functools.partial(ssl.create_default_context, cafile=server.ca_file)
+        context = await asyncio.to_thread(make)
+    client = SMTP(
+        hostname=server.host,
+        local_hostname=await asyncio.to_thread(_own_name),
+        port=server.port,
+        username=server.username or None,
+        password=server.password or None,
+        timeout=COMMAND_SECONDS,
+        use_tls=server.tls,
+        # None would mean: if the server offers it. Then whoever stands between reads the password.
+        start_tls=server.starttls,
+        tls_context=context,
+    )
+    try:
+        async with asyncio.timeout(_MAIL_SECONDS):
+            await client.connect()
+            if client.is_ehlo_or_helo_needed:
+                await _greet(client)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+@functools.cache
+def _own_name() -> str:
+    """The name by which this machine greets; a host may be called what no greeting can say."""
+    address = ascii_address(f"host@{socket.getfqdn()}")
+    return address.rpartition("@")[2] if address else "localhost"
+
+
+async def _greet(client: SMTP) -> None:
+    """Ask for the server's extensions, which decide how addresses are written."""
+    try:
+        await client.ehlo()
+    except SMTPHeloError:
+        await client.helo()
+
+
+async def _leave(client: SMTP) -> None:
+    try:
+        async with asyncio.timeout(COMMAND_SECONDS):
+            await client.quit()
+    except _FAILURES:
+        client.close()
+
+
+async def _send(client: SMTP, mail: Mail) -> Outcome:
+    recipients, unreachable = _reachable(client, mail.recipients)
+    utf8 = any(not recipient.isascii() for recipient in recipients)
+    try:
+        if not recipients:
+            raise SMTPNotSupported(f"the server has no SMTPUTF8, which {unreachable[0]} needs")
+        async with asyncio.timeout(_MAIL_SECONDS):
+            refused, _ = await client.sendmail(
+                mail.sender, recipients, mail.content, mail_options=["SMTPUTF8"] if utf8 else []
+            )
+    except TimeoutError as error:
+        client.close()
+        return _outcome(error, own=True)
+    except _FAILURES as error:
+        return _outcome(error, own=isinstance(error, SMTPDataError | SMTPServerDisconnected))
+    left_out = [*unreachable, *(f"{name}: {reply.code}" for name, reply in refused.items())]
+    return Outcome(note=one_line(f"not accepted for {', '.join(left_out)}") if left_out else "")
+
+
+def _reachable(client: SMTP, recipients: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The recipients in the form that the server takes, and those for whom there is none."""
+    utf8 = client.supports_extension("smtputf8")
+    reachable: list[str] = []
+    unreachable: list[str] = []
+    for recipient in recipients:
+        address = ascii_address(recipient) or (recipient if utf8 else None)
+        if address is None:
+            unreachable.append(recipient)
+        else:
+            reachable.append(address)
+    return reachable, unreachable
+
+
+def _outcome(error: Exception, *, own: bool) -> Outcome:
+    permanent = _is_permanent(error)
+    # A connection that drops in the middle may be the mail's doing or the network's.
+    return Outcome(_text(error), permanent=permanent, own=own and permanent)
+
+
+def _is_permanent(error: Exception) -> bool:
+    if isinstance(error, SMTPRecipientsRefused):
+        return all(refusal.code >= 500 for refusal in error.recipients)
+    if isinstance(error, SMTPAuthenticationError | SMTPResponseException):
+        return error.code >= 500
+    if isinstance(error, OSError | TimeoutError | SMTPServerDisconnected):
+        return isinstance(error, ssl.SSLCertVerificationError)
+    # What is left of SMTPException: something the server does not support.
+    return type(error) is SMTPException or isinstance(error, SMTPNotSupported | ValueError)
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, SMTPRecipientsRefused):
+        refusals = "; ".join(f"{r.recipient}: {r.code} {r.message}" for r in error.recipients)
+        return one_line(f"recipients refused: {refusals}", 500)
+    if isinstance(error, SMTPResponseException):
+        return one_line(f"{type(error).__name__}: {error.code} {error.message}", 500)
+    return one_line(f"{type(error).__name__}: {error}", 500)

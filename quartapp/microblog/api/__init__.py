@@ -1,0 +1,23 @@
+"""The JSON API, for programs: JSON in, JSON out. May not import `web` or `errors`.
+
+A view is wrapped, from the outside in, by what it asks for: `token_required` (who calls), `takes`
+(the body, validated), `answers` (what the OpenAPI document says of it). It raises errors of the
+domain, which `errors` turns into problem+json. Only a bearer token says who calls, never a
+cookie: no other site can make a browser send one, so there is no CSRF token here.
+"""
+
+from quart import Quart
+
+from quartapp.microblog.api import followers, openapi, posts, tokens, users
+from quartapp.microblog.api.blueprint import blueprint
+from quartapp.microblog.api.ids import IdConverter
+
+__all__ = ["followers", "init_app", "openapi", "posts", "tokens", "users"]
+
+
+def init_app(app: Quart) -> None:
+    app.url_map.converters["id"] = IdConverter
+    # quart-schema's provider reads these; its extension, which would set them, is not installed.
+    app.config["QUART_SCHEMA_CONVERSION_PREFERENCE"] = "pydantic"
+    app.config["QUART_SCHEMA_CONVERT_CASING"] = False
+    app.register_blueprint(blueprint)

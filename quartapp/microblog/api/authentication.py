@@ -1,0 +1,79 @@
+"""Who calls: a bearer token for everything, a username and password for a token."""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar, cast
+
+from quart import g, request
+from werkzeug.datastructures import Authorization
+
+from quartapp.database import reading_first, request_session
+from quartapp.microblog.exceptions import InvalidCredentialsError, TokenRequiredError
+from quartapp.microblog.identity import is_password_right
+from quartapp.microblog.models.token import find_token_owner
+from quartapp.microblog.models.user import PASSWORD_LENGTH, find_credentials
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+NEEDS_TOKEN = "_api_needs_token"
+"""The mark of a view that asks for a token, for the OpenAPI document."""
+
+
+def token_required(view: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """Answer only who sends a valid token; raises TokenRequiredError or InvalidTokenError."""
+
+    @wraps(view)
+    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        await _authenticate()
+        return await view(*args, **kwargs)
+
+    setattr(wrapper, NEEDS_TOKEN, True)
+    return wrapper
+
+
+def caller_id() -> int:
+    """The id of the token's owner, in a view that requires one."""
+    return cast(int, g.api_caller_id)
+
+
+def presented_token() -> str:
+    """The token that the request carries. Raises TokenRequiredError."""
+    authorization = _authorization()
+    if authorization is None or authorization.type != "bearer" or not authorization.token:
+        raise TokenRequiredError
+    return authorization.token
+
+
+async def check_password() -> int:
+    """The id of the person whose username and password were sent (RFC 7617).
+
+    Raises InvalidCredentialsError, after the same time for an unknown name as for a wrong password.
+    """
+    authorization = _authorization()
+    if authorization is None or authorization.type != "basic":
+        raise InvalidCredentialsError
+    password = authorization.password or ""
+    if len(password) > PASSWORD_LENGTH:
+        raise InvalidCredentialsError
+    credentials = await find_credentials(request_session(), authorization.username or "")
+    # The hash takes a tenth of a second, which nobody shall spend holding a connection.
+    await request_session().commit()
+    password_hash = credentials.password_hash if credentials else None
+    if not await is_password_right(password_hash, password) or credentials is None:
+        raise InvalidCredentialsError
+    return credentials.id
+
+
+def _authorization() -> Authorization | None:
+    try:
+        return request.authorization
+    except ValueError:  # Werkzeug's, for a Basic value that is not ASCII
+        return None
+
+
+async def _authenticate() -> None:
+    token = presented_token()
+    # A writing session would take SQLite's write lock, and keep it while a slow client sends.
+    async with reading_first() as session:
+        g.api_caller_id = await find_token_owner(session, token)

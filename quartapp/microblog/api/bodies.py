@@ -1,0 +1,82 @@
+"""Bodies: reading, validating, and saying what is wrong with them."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from quart import request
+
+from quartapp.flasklike import Response, abort
+from quartapp.microblog.exceptions import Fault, InvalidInputError
+
+M = TypeVar("M", bound=BaseModel)
+
+TAKES_BODY = "_api_body"
+"""The attribute of a view that holds the model of its body, for the OpenAPI document."""
+
+_REQUIRED = "This field is required."
+
+# What pydantic says to developers, as these pages would say it to people.
+_MESSAGES = {
+    "missing": _REQUIRED,
+    "string_too_short": _REQUIRED,
+    "string_type": "This must be a text.",
+    "string_too_long": "Field cannot be longer than {max_length} characters.",
+    "extra_forbidden": "There is no field of this name.",
+    "model_type": "This must be a JSON object.",
+}
+
+
+def takes(
+    model: type[BaseModel],
+) -> Callable[[Callable[..., Awaitable[Response]]], Callable[..., Awaitable[Response]]]:
+    """Give the view the validated body as its argument `data`.
+
+    Raises 415 for another content type than JSON, 400 for what is no JSON (RFC 8259: UTF-8, no
+    lone surrogate), and InvalidInputError with a fault for each field.
+    """
+
+    def decorate(view: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+        @wraps(view)
+        async def wrapper(*args: Any, **kwargs: Any) -> Response:
+            return await view(*args, data=await read(model), **kwargs)
+
+        setattr(wrapper, TAKES_BODY, model)
+        return wrapper
+
+    return decorate
+
+
+async def read(model: type[M]) -> M:
+    """The request's body as a model; see `takes`."""
+    if not request.is_json:
+        abort(415, "Send JSON, and say so: 'Content-Type: application/json'.")
+    try:
+        # Not request.get_json(): a deeply nested body would end json.loads in a RecursionError.
+        return model.model_validate_json(await request.get_data())
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+    if details[0]["type"] == "json_invalid":
+        abort(400, f"The body is not valid JSON: {details[0]['ctx']['error']}.")
+    raise InvalidInputError([_fault(detail) for detail in details])
+
+
+def reply(
+    model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A model as a JSON response."""
+    # What was not set is left out: an email address stands only where its owner asked.
+    body = model.model_dump_json(by_alias=True, exclude_unset=True)
+    return Response(body, status, headers, content_type="application/json")
+
+
+def no_content() -> Response:
+    """An empty answer: it was done."""
+    return Response(None, 204)
+
+
+def _fault(detail: ErrorDetails) -> Fault:
+    message = _MESSAGES.get(detail["type"], detail["msg"])
+    return Fault(".".join(map(str, detail["loc"])), message.format_map(detail.get("ctx", {})))

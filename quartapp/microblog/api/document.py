@@ -1,0 +1,144 @@
+"""The OpenAPI document, written from the views and what `openapi.answers` says of them.
+
+quart-schema writes paths, bodies and schemas; here are added what it has no words for: errors as
+problem+json, answers without a body, headers, the range of ids. Its extension is not installed
+(docs/decisions/0015), and this module is imported when somebody asks for the document.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+from quart import Quart
+from quart_schema import DataSource, OpenAPIProvider, QuartSchema
+from quart_schema.openapi import HttpSecurityScheme, Info
+from werkzeug.routing import BaseConverter, Rule
+
+import quartapp
+from quartapp.microblog.api.authentication import NEEDS_TOKEN
+from quartapp.microblog.api.blueprint import blueprint
+from quartapp.microblog.api.bodies import TAKES_BODY
+from quartapp.microblog.api.ids import IdConverter
+from quartapp.microblog.api.listing import PageQuery
+from quartapp.microblog.api.openapi import STATED, Answers
+from quartapp.microblog.api.schemas import Message, Problem
+from quartapp.microblog.models.base import MAX_ID
+
+_REFERENCES = "#/components/schemas/{model}"
+_URL = {"schema": {"type": "string", "format": "uri-reference"}, "required": True}
+_TEXT = {"schema": {"type": "string"}}
+
+
+class Document(OpenAPIProvider):
+    """The document of the blueprint `api`."""
+
+    def generate_rules(self) -> Iterable[Rule]:
+        return [
+            rule
+            for rule in super().generate_rules()
+            if rule.endpoint.startswith(f"{blueprint.name}.")
+            and hasattr(self._app.view_functions[rule.endpoint], STATED)
+        ]
+
+    def build_path_parameter(self, name: str, converter: BaseConverter) -> dict[str, Any]:
+        parameter = super().build_path_parameter(name, converter)
+        if isinstance(converter, IdConverter):
+            parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
+        return parameter
+
+    def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
+        paths, components = super().build_paths(rule)
+        view = self._app.view_functions[rule.endpoint]
+        stated: Answers = getattr(view, STATED)
+        model = getattr(view, TAKES_BODY, None)
+        for path in paths.values():
+            for operation in path.values():
+                if model is not None:
+                    body, more = self.build_request_body(model, DataSource.JSON)
+                    operation["requestBody"] = body
+                    components |= more
+                components |= self._complete(operation, stated, getattr(view, NEEDS_TOKEN, False))
+        return paths, components
+
+    def _complete(
+        self, operation: dict[str, Any], stated: Answers, needs_token: bool
+    ) -> dict[str, Any]:
+        errors = set(stated.errors)
+        if needs_token:
+            operation["security"] = [{"token": []}]
+            errors.add(401)
+        elif stated.password:
+            operation["security"] = [{"password": []}]
+        if "requestBody" in operation:
+            operation["requestBody"]["required"] = True
+            errors |= {400, 413, 415, 422}
+        components: dict[str, Any] = {}
+        parameters = list(operation["parameters"])
+        if stated.paged:
+            pages, components = self.build_querystring_parameters(PageQuery)
+            parameters += pages
+            errors.add(422)
+        parameters += [
+            {"name": name, "in": "query", "required": True, "schema": schema}
+            for name, schema in stated.query.items()
+        ]
+        operation["parameters"] = parameters
+        success, more = _success(stated)
+        failures = {str(status): _problem(status) for status in sorted(errors)}
+        failures |= {str(status): _message(status) for status in sorted(stated.plain)}
+        operation["responses"] = {str(stated.status): success, **failures}
+        return components | more | _schema(Problem)[1] | _schema(Message)[1]
+
+
+@cache
+def _schema(model: type[BaseModel]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A reference to a model, and the components that it needs."""
+    schema = TypeAdapter(model).json_schema(ref_template=_REFERENCES, mode="serialization")
+    components = schema.pop("$defs", {})
+    components[model.__name__] = schema
+    return {"$ref": _REFERENCES.format(model=model.__name__)}, components
+
+
+def _success(stated: Answers) -> tuple[dict[str, Any], dict[str, Any]]:
+    response: dict[str, Any] = {"description": HTTPStatus(stated.status).phrase}
+    if stated.status == 201 and not stated.password:
+        response["headers"] = {"Location": _URL}
+    if stated.paged:
+        response["headers"] = {"Link": _TEXT}
+    if stated.model is None:
+        return response, {}
+    reference, components = _schema(stated.model)
+    response["content"] = {"application/json": {"schema": reference}}
+    return response, components
+
+
+def _problem(status: int) -> dict[str, Any]:
+    response: dict[str, Any] = {
+        "description": HTTPStatus(status).phrase,
+        "content": {"application/problem+json": {"schema": _schema(Problem)[0]}},
+    }
+    if status == 401:
+        response["headers"] = {"WWW-Authenticate": _TEXT | {"required": True}}
+    return response
+
+
+def _message(status: int) -> dict[str, Any]:
+    return {
+        "description": HTTPStatus(status).phrase,
+        "content": {"application/json": {"schema": _schema(Message)[0]}},
+    }
+
+
+def document(app: Quart) -> dict[str, Any]:
+    """The OpenAPI document of an application."""
+    # Never installed: it only holds what the provider asks for.
+    settings = QuartSchema(
+        info=Info(title="quartapp", version=quartapp.__version__),
+        security_schemes={
+            "token": HttpSecurityScheme(scheme="bearer"),
+            "password": HttpSecurityScheme(scheme="basic"),
+        },
+    )
+    return Document(app, settings).schema()

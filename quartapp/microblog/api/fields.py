@@ -1,0 +1,93 @@
+"""The texts that the API takes, by the same rules as the pages' forms."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from quartapp.microblog.models.post import BODY_LENGTH
+from quartapp.microblog.models.text import (
+    email_address,
+    one_line,
+    paragraphs,
+    text_fault,
+    username_fault,
+)
+from quartapp.microblog.models.user import (
+    ABOUT_ME_LENGTH,
+    EMAIL_LENGTH,
+    PASSWORD_LENGTH,
+    USERNAME_LENGTH,
+)
+
+# `text_fault` for the readers of the schema, as far as a pattern can say it.
+_REFUSED = r"\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd"
+_ANYTHING = f"^[^{_REFUSED}]*$"
+_SOMETHING = f"^[^{_REFUSED}]*[^{_REFUSED}\\s][^{_REFUSED}]*$"
+
+
+def _email_fault(address: str) -> str | None:
+    # Inside: its expressions take 20 ms to compile, at every start; WTForms does the same.
+    from email_validator import EmailNotValidError, validate_email
+
+    if fault := text_fault(address):
+        return fault
+    try:
+        validate_email(address, check_deliverability=False)
+    except EmailNotValidError:
+        return "Invalid email address."
+    return None
+
+
+def _text(
+    longest: int,
+    clean: Callable[[str], str] = str,
+    fault: Callable[[str], str | None] = text_fault,
+    *,
+    required: bool = True,
+) -> AfterValidator:
+    def validate(text: str) -> str:
+        text = clean(text)
+        if required and not text:
+            raise PydanticCustomError("string_too_short", "This field is required.")
+        # Once more: normalised to NFC, some texts are longer than before.
+        if len(text) > longest:
+            raise PydanticCustomError("string_too_long", "", {"max_length": longest})
+        if found := fault(text):
+            raise PydanticCustomError("text_fault", found)
+        return text
+
+    return AfterValidator(validate)
+
+
+def _schema(**more: str) -> Any:
+    # Only said, not checked by pydantic: `_text` says it in words for people.
+    return more
+
+
+Username = Annotated[
+    str,
+    Field(min_length=1, max_length=USERNAME_LENGTH, json_schema_extra=_schema(pattern=_SOMETHING)),
+    _text(USERNAME_LENGTH, one_line, username_fault),
+]
+Email = Annotated[
+    str,
+    Field(min_length=3, max_length=EMAIL_LENGTH, json_schema_extra=_schema(format="email")),
+    _text(EMAIL_LENGTH, email_address, _email_fault),
+]
+Password = Annotated[
+    str,
+    Field(min_length=1, max_length=PASSWORD_LENGTH, json_schema_extra=_schema(pattern=_ANYTHING)),
+    _text(PASSWORD_LENGTH),
+]
+AboutMe = Annotated[
+    str,
+    Field(max_length=ABOUT_ME_LENGTH, json_schema_extra=_schema(pattern=_ANYTHING)),
+    _text(ABOUT_ME_LENGTH, paragraphs, required=False),
+]
+Body = Annotated[
+    str,
+    Field(min_length=1, max_length=BODY_LENGTH, json_schema_extra=_schema(pattern=_SOMETHING)),
+    _text(BODY_LENGTH, paragraphs),
+]

@@ -1,0 +1,58 @@
+"""Who follows whom."""
+
+from quartapp.database import request_session
+from quartapp.flasklike import Response
+from quartapp.microblog.api.authentication import caller_id, token_required
+from quartapp.microblog.api.blueprint import blueprint
+from quartapp.microblog.api.bodies import no_content
+from quartapp.microblog.api.listing import reply_page, wanted_page
+from quartapp.microblog.api.openapi import answers
+from quartapp.microblog.api.schemas import UserList
+from quartapp.microblog.api.users import show_user
+from quartapp.microblog.exceptions import SelfFollowError
+from quartapp.microblog.models.people import followed_by, followers_of
+from quartapp.microblog.models.user import find_profile, follow, unfollow
+
+
+@blueprint.get("/users/<id:user_id>/followers")
+@token_required
+@answers(200, UserList, errors=(404,), paged=True)
+async def list_followers(user_id: int) -> Response:
+    """List who follows a person."""
+    wanted = wanted_page()
+    await find_profile(request_session(), user_id)
+    page = await followers_of(request_session(), user_id, wanted)
+    return reply_page(page, wanted, UserList, show_user)
+
+
+@blueprint.get("/users/<id:user_id>/following")
+@token_required
+@answers(200, UserList, errors=(404,), paged=True)
+async def list_following(user_id: int) -> Response:
+    """List whom a person follows."""
+    wanted = wanted_page()
+    await find_profile(request_session(), user_id)
+    page = await followed_by(request_session(), user_id, wanted)
+    return reply_page(page, wanted, UserList, show_user)
+
+
+@blueprint.post("/users/<id:user_id>/followers")
+@token_required
+@answers(204, errors=(404, 409))
+async def follow_user(user_id: int) -> Response:
+    """Follow a person. Twice is the same as once."""
+    if user_id == caller_id():
+        raise SelfFollowError
+    await find_profile(request_session(), user_id)
+    await follow(request_session(), caller_id(), user_id)
+    return no_content()
+
+
+@blueprint.delete("/users/<id:user_id>/followers")
+@token_required
+@answers(204, errors=(404,))
+async def unfollow_user(user_id: int) -> Response:
+    """Follow a person no longer, if one did."""
+    await find_profile(request_session(), user_id)
+    await unfollow(request_session(), caller_id(), user_id)
+    return no_content()

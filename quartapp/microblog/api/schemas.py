@@ -1,0 +1,161 @@
+"""What goes in and out. Only what stands here ever leaves; `email` goes to its owner alone."""
+
+from typing import Any, Generic, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from quartapp.microblog.api.fields import AboutMe, Body, Email, Password, Username
+
+T = TypeVar("T")
+
+
+ABSENT: Any = None
+"""The default of a field that may be left out; null is never taken nor sent."""
+
+
+def _leave_out_absent(schema: dict[str, Any]) -> None:
+    for field in schema.get("properties", {}).values():
+        if field.get("default", 0) is ABSENT:
+            del field["default"]
+
+
+class Input(BaseModel):
+    """A body. An unknown field is refused: it is a misspelt one."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_leave_out_absent)
+
+
+class Output(BaseModel):
+    """An answer."""
+
+    model_config = ConfigDict(json_schema_extra=_leave_out_absent)
+
+
+class NewUser(Input):
+    """Somebody who registers."""
+
+    username: Username
+    email: Email
+    password: Password
+
+
+class UserChange(Input):
+    """What to change; what is left out stays as it is."""
+
+    username: Username = ABSENT
+    email: Email = ABSENT
+    about_me: AboutMe = ABSENT
+
+
+class NewPost(Input):
+    """A post to be published."""
+
+    body: Body
+
+
+class Token(Output):
+    """A token for the header `Authorization: Bearer TOKEN`. It is shown only here."""
+
+    token: str
+    expires_at: AwareDatetime
+
+
+class UserLinks(Output):
+    """Where to find more about a person."""
+
+    self: str
+    posts: str
+    followers: str
+    following: str
+    avatar: str
+
+
+class User(Output):
+    """A person as others see them; with the email address where it is their own token."""
+
+    id: int
+    username: str
+    email: str = ABSENT
+    about_me: str
+    member_since: AwareDatetime
+    last_seen: AwareDatetime
+    post_count: int
+    follower_count: int
+    following_count: int
+    links: UserLinks = Field(serialization_alias="_links")
+
+
+class PostLinks(Output):
+    """Where a post and its author are."""
+
+    self: str
+    author: str
+
+
+class Post(Output):
+    """A post."""
+
+    id: int
+    body: str
+    timestamp: AwareDatetime
+    author: str = Field(description="The author's username.")
+    author_id: int
+    links: PostLinks = Field(serialization_alias="_links")
+
+
+class PageMeta(Output):
+    """How many items were asked for, and how many there are on this page."""
+
+    per_page: int
+    count: int
+
+
+class PageLinks(Output):
+    """The neighbours of a page: `next` has older items, `prev` newer ones, or is null."""
+
+    self: str
+    next: str | None
+    prev: str | None
+
+
+class Listing(Output, Generic[T]):
+    """A page of a list, newest first."""
+
+    items: list[T]
+    meta: PageMeta = Field(serialization_alias="_meta")
+    links: PageLinks = Field(serialization_alias="_links")
+
+
+class UserList(Listing[User]):
+    """A page of people, those who registered last first."""
+
+
+class PostList(Listing[Post]):
+    """A page of posts, newest first."""
+
+
+class FieldError(Output):
+    """What is wrong with one field; `field` is empty where the whole body is meant."""
+
+    field: str
+    message: str
+
+
+class Problem(Output):
+    """An error (RFC 9457). `code` is stable; `detail` is for people and may change."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[FieldError] = ABSENT
+    reference: str = ABSENT
+
+
+class Message(BaseModel):
+    """An error in the form of Flask's documentation."""
+
+    model_config = ConfigDict(extra="allow")
+
+    message: str

@@ -1,0 +1,133 @@
+"""People: registering, looking, changing oneself."""
+
+from quart import ResponseReturnValue, jsonify, request
+
+from quartapp.database import request_session
+from quartapp.flasklike import Response, url_for
+from quartapp.microblog.api.authentication import caller_id, token_required
+from quartapp.microblog.api.blueprint import blueprint
+from quartapp.microblog.api.bodies import reply, takes
+from quartapp.microblog.api.listing import reply_page, wanted_page
+from quartapp.microblog.api.openapi import answers
+from quartapp.microblog.api.schemas import NewUser, User, UserChange, UserLinks, UserList
+from quartapp.microblog.exceptions import (
+    EmailTakenError,
+    ForbiddenError,
+    InvalidAPIUsage,
+    NotFoundError,
+    UsernameTakenError,
+)
+from quartapp.microblog.identity import hash_password
+from quartapp.microblog.models.base import MAX_ID
+from quartapp.microblog.models.people import all_people, find_email
+from quartapp.microblog.models.user import (
+    Profile,
+    add_user,
+    find_profile,
+    is_email_taken,
+    is_username_taken,
+    update_user,
+)
+
+
+@blueprint.get("/users")
+@token_required
+@answers(200, UserList, errors=(404,), paged=True)
+async def list_users() -> Response:
+    """List everybody."""
+    wanted = wanted_page()
+    return reply_page(await all_people(request_session(), wanted), wanted, UserList, show_user)
+
+
+@blueprint.post("/users")
+@takes(NewUser)
+@answers(201, User, errors=(409,))
+async def register(data: NewUser) -> Response:
+    """Register. Needs no token; a token comes from POST /api/tokens."""
+    session = request_session()
+    if await is_username_taken(session, data.username):
+        raise UsernameTakenError
+    if await is_email_taken(session, data.email):
+        raise EmailTakenError
+    # The hash takes a tenth of a second, which nobody shall spend holding a connection.
+    await session.commit()
+    password_hash = await hash_password(data.password)
+    user = await add_user(session, data.username, data.email, password_hash)
+    return await _reply_own(user.id, 201)
+
+
+@blueprint.get("/users/<id:user_id>")
+@token_required
+@answers(200, User, errors=(404,))
+async def get_user(user_id: int) -> Response:
+    """Show a person; oneself with the email address."""
+    if user_id == caller_id():
+        return await _reply_own(user_id, 200)
+    return reply(show_user(await find_profile(request_session(), user_id)))
+
+
+@blueprint.put("/users/<id:user_id>")
+@token_required
+@takes(UserChange)
+@answers(200, User, errors=(403, 404, 409))
+async def update_own_user(user_id: int, data: UserChange) -> Response:
+    """Change one's own name, email address or text; nobody else's."""
+    if user_id != caller_id():
+        await find_profile(request_session(), user_id)
+        raise ForbiddenError
+    if values := data.model_dump(exclude_unset=True):
+        await update_user(request_session(), user_id, **values)
+    return await _reply_own(user_id, 200)
+
+
+@blueprint.get("/user")
+@answers(200, User, query={"user_id": {"type": "integer", "minimum": 1}}, plain={400, 404})
+async def user_api() -> ResponseReturnValue:
+    """Show a person without a token, with errors as Flask's documentation shows them.
+
+    "Handling Application Errors", "Returning API Errors as JSON".
+    """
+    user_id = request.args.get("user_id")
+    if not user_id:
+        raise InvalidAPIUsage("No user id provided!")
+    try:
+        profile = await find_profile(request_session(), _number(user_id))
+    except NotFoundError:
+        raise InvalidAPIUsage("No such user!", status_code=404) from None
+    user = show_user(profile)
+    return jsonify(user.model_dump(mode="json", by_alias=True, exclude_unset=True))
+
+
+def show_user(profile: Profile, email: str | None = None) -> User:
+    """A person as the API shows them; with an email address only to themselves."""
+    links = UserLinks(
+        self=url_for("api.get_user", user_id=profile.id),
+        posts=url_for("api.list_posts_of", user_id=profile.id),
+        followers=url_for("api.list_followers", user_id=profile.id),
+        following=url_for("api.list_following", user_id=profile.id),
+        avatar=url_for("avatars.avatar", user_id=profile.id),
+    )
+    return User(
+        id=profile.id,
+        username=profile.username,
+        about_me=profile.about_me,
+        member_since=profile.created_at,
+        last_seen=profile.last_seen,
+        post_count=profile.post_count,
+        follower_count=profile.follower_count,
+        following_count=profile.following_count,
+        links=links,
+        **({"email": email} if email is not None else {}),
+    )
+
+
+async def _reply_own(user_id: int, status: int) -> Response:
+    profile = await find_profile(request_session(), user_id)
+    user = show_user(profile, await find_email(request_session(), user_id))
+    return reply(user, status, {"Location": user.links.self} if status == 201 else None)
+
+
+def _number(text: str) -> int:
+    """The id that a text says; 0, which nobody has, for any other text."""
+    good = text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= MAX_ID
+    return int(text) if good else 0

@@ -1,0 +1,47 @@
+"""Commands that add people."""
+
+import click
+from email_validator import EmailNotValidError, validate_email
+
+from quartapp.database import Database
+from quartapp.microblog.commands.tools import with_database
+from quartapp.microblog.exceptions import ConflictError
+from quartapp.microblog.identity import hash_password
+from quartapp.microblog.models.text import one_line, username_fault
+from quartapp.microblog.models.user import EMAIL_LENGTH, USERNAME_LENGTH, add_user
+
+
+@click.command("create-admin")
+@click.argument("username")
+@click.argument("email")
+@click.password_option(help="Asked for when it is not given.")
+def create_admin(username: str, email: str, password: str) -> None:
+    """Add a person who may see the errors of this site."""
+    username = one_line(username)  # as the login page reads it
+    _check(username, email)
+
+    async def work(database: Database) -> None:
+        password_hash = await hash_password(password)
+        async with database.session() as session:
+            await add_user(session, username, email, password_hash, is_admin=True)
+
+    try:
+        with_database(work)
+    except ConflictError as error:
+        raise click.ClickException(f"{error.field}: {error.message}") from error
+    click.echo(f"{username} may now log in, and is an administrator.")
+
+
+def _check(username: str, email: str) -> None:
+    if not 1 <= len(username) <= USERNAME_LENGTH:
+        raise click.BadParameter(
+            f"expected 1 to {USERNAME_LENGTH} characters", param_hint="username"
+        )
+    if fault := username_fault(username):
+        raise click.BadParameter(fault, param_hint="username")
+    try:
+        validate_email(email, check_deliverability=False)
+    except EmailNotValidError as error:
+        raise click.BadParameter(str(error), param_hint="email") from error
+    if len(email) > EMAIL_LENGTH:
+        raise click.BadParameter(f"expected at most {EMAIL_LENGTH} characters", param_hint="email")

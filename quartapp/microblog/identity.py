@@ -1,0 +1,226 @@
+"""Who is calling: a person with a login cookie.
+
+The cookie is signed and holds the person's id, their login epoch and their name. `load_person`
+trusts it only after it has asked the database once a request; the name in it is for error pages,
+which must greet a person while the database is gone.
+"""
+
+import asyncio
+import logging
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
+
+from quart import (
+    Quart,
+    current_app,
+    g,
+    has_request_context,
+    has_websocket_context,
+    request,
+    websocket,
+)
+from quart_auth import Action, AuthUser, QuartAuth
+from sqlalchemy.exc import OperationalError
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from quartapp.database import current_database, reading_first, request_session
+from quartapp.microblog.config import Settings
+from quartapp.microblog.exceptions import LoginRequiredError
+from quartapp.microblog.models.base import utc_now
+from quartapp.microblog.models.user import Person, find_person, update_user
+
+LAST_SEEN_EVERY = timedelta(minutes=1)
+"""How much of a person's presence goes unrecorded: a write at every request costs too much."""
+
+REMEMBER_FOR = timedelta(days=365)
+
+# Blueprints that answer everybody alike, or find out themselves who calls.
+_IMPERSONAL = frozenset({"api", "avatars", "health"})
+
+# The hash of a password that nobody has, made as the others are. It stands here because making one
+# takes a tenth of a second, which every start would spend; nobody is logged in by it.
+_NOBODY = (
+    "scrypt:32768:8:1$iuqBnm226zAdx7uP$"
+    "5d0e51cd5490d52330151fc1ba3c61d5db928b3015086623c8cdeefd7e236f9a"
+    "7988ebb4c0e15dcd6f737a52839291fe9b1686a6c87407aca569ef64b50b7026"
+)
+
+_logger = logging.getLogger(__name__)
+
+
+class Claim(NamedTuple):
+    """What a login cookie says."""
+
+    user_id: int
+    login_epoch: int
+    remember: bool
+    username: str
+
+
+class Visitor(AuthUser):
+    """Whoever makes this request. `person` is filled in by `load_person`."""
+
+    person: Person | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the cookie is genuine; the account may be gone all the same."""
+        return self.auth_id is not None
+
+    @property
+    def name(self) -> str | None:
+        """The name to greet with: the database's, else the cookie's, or None."""
+        if self.person is not None:
+            return self.person.username
+        claim = self.claim()
+        return claim.username if claim else None
+
+    def claim(self) -> Claim | None:
+        """What the cookie says, which only `load` can confirm."""
+        user_id, epoch, remember, username = [*(self.auth_id or "").split(".", 3), "", "", ""][:4]
+        if not (user_id.isdigit() and epoch.isdigit() and username):
+            return None
+        return Claim(int(user_id), int(epoch), remember == "1", username)
+
+    async def load(self) -> Person | None:
+        """Ask the database, once a request; a login that was ended makes the visitor unknown."""
+        claim = self.claim()
+        if claim is None:
+            return None
+        async with reading_first() as session:
+            person = await find_person(session, claim.user_id)
+        if person is None or person.login_epoch != claim.login_epoch:
+            self._auth_id = None
+            return None
+        self.person = person
+        return person
+
+
+@lru_cache(maxsize=8)
+def _kept_serializer(keys: str | tuple[str, ...], salt: str) -> Any:
+    return QuartAuth.serializer_class(keys, salt)
+
+
+def _serializer(keys: str | list[str], salt: str) -> Any:
+    """What signs with these keys: made once, where the extension makes one for each cookie."""
+    return _kept_serializer(keys if isinstance(keys, str) else tuple(keys), salt)
+
+
+class _Auth(QuartAuth):
+    user_class = Visitor
+    serializer_class = staticmethod(_serializer)  # type: ignore[assignment]  # as good as a class
+
+    def load_user(self) -> AuthUser:
+        """Who the cookie says it is, read once a request."""
+        if not (has_request_context() or has_websocket_context()):
+            return self.user_class(None)
+        user: AuthUser | None = g.get(self.attribute_name)
+        if user is None:
+            user = self.resolve_user()
+            setattr(g, self.attribute_name, user)
+        return user
+
+    def load_cookie(self) -> str | None:
+        """What a genuine cookie says. Most programs and many people send none."""
+        cookies = request.cookies if has_request_context() else websocket.cookies
+        token = cookies.get(self.cookie_name or "")
+        return None if token is None else self.load_token(token)
+
+
+def init_app(app: Quart, settings: Settings) -> None:
+    """Read login cookies, and load the person before each view."""
+    auth = _Auth(
+        cookie_secure=settings.cookie_secure,
+        cookie_samesite="Lax",
+        duration=int(REMEMBER_FOR.total_seconds()),
+        # Else a synchronous context processor is registered, which costs every page a thread.
+        singleton=False,
+    )
+    auth.init_app(app)
+    app.extensions["identity"] = auth
+    app.before_request(load_person)
+
+
+def visitor() -> Visitor:
+    """The visitor of the current request. Never asks the database."""
+    return cast(Visitor, _auth().load_user())
+
+
+def visitor_id() -> str:
+    """The visitor's id for an error's report, "" for nobody. Never asks the database."""
+    caller: int | None = g.get("api_caller_id")  # a program, by its token
+    if caller is not None:
+        return str(caller)
+    claim = visitor().claim()
+    return str(claim.user_id) if claim else ""
+
+
+async def load_person() -> None:
+    """Ask the database who the cookie's person is, for requests that reach a page's view.
+
+    Unknown addresses and static files do without: their pages make do with the cookie's name.
+    """
+    if request.routing_exception is not None or request.endpoint in {None, "static"}:
+        return
+    if request.blueprint in _IMPERSONAL:
+        return
+    person = await visitor().load()
+    if person is not None and utc_now() - person.last_seen > LAST_SEEN_EVERY:
+        await _record_presence(person)
+
+
+async def _record_presence(person: Person) -> None:
+    # Give the request's connection back first: who holds one while waiting for another can
+    # wait for themselves.
+    await request_session().commit()
+    try:
+        async with current_database().session() as writer:
+            await update_user(writer, person.id, last_seen=utc_now())
+    except OperationalError as error:
+        # A page that can be shown is worth more than this.
+        _logger.warning("Could not record when %s was seen: %s", person.id, error.orig)
+
+
+def current_person() -> Person:
+    """The person who is logged in. Raises LoginRequiredError."""
+    person = visitor().person
+    if person is None:
+        raise LoginRequiredError
+    return person
+
+
+def log_in(user_id: int, username: str, login_epoch: int, *, remember: bool = False) -> None:
+    """Give the client a login cookie; with `remember` one that outlives the browser."""
+    auth_id = f"{user_id}.{login_epoch}.{remember:d}.{username}"
+    action = Action.WRITE_PERMANENT if remember else Action.WRITE
+    _auth().login_user(Visitor(auth_id, action))
+
+
+def rename_cookie(username: str) -> None:
+    """Put another name into the login cookie, which lives as long as before."""
+    person = current_person()
+    claim = visitor().claim()
+    if claim is not None and claim.username == username:
+        return  # it would be the same cookie
+    log_in(person.id, username, person.login_epoch, remember=claim is not None and claim.remember)
+
+
+def log_out() -> None:
+    """Take the login cookie back."""
+    _auth().logout_user()
+
+
+async def hash_password(password: str) -> str:
+    """A salted scrypt hash. Computed in a thread: it takes a tenth of a second by design."""
+    return await asyncio.to_thread(generate_password_hash, password)
+
+
+async def is_password_right(password_hash: str | None, password: str) -> bool:
+    """Compare in a thread, as long for nobody (None) as for somebody: time tells no names."""
+    right = await asyncio.to_thread(check_password_hash, password_hash or _NOBODY, password)
+    return right and password_hash is not None
+
+
+def _auth() -> QuartAuth:
+    return cast(QuartAuth, current_app.extensions["identity"])

@@ -1,0 +1,24 @@
+"""The tables and their queries. A query is a function that takes the session first.
+
+Lists are returned as rows (named tuples), not as entities: cheaper, and nothing in them can load
+lazily or expire while a page is rendered.
+"""
+
+from quartapp.microblog.models.base import Base
+from quartapp.microblog.models.post import Post
+from quartapp.microblog.models.token import ApiToken
+from quartapp.microblog.models.user import User, followers
+from quartapp.reporting.tables import ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample, ErrorSegment
+
+__all__ = [
+    "ApiToken",
+    "Base",
+    "ErrorAlert",
+    "ErrorGroup",
+    "ErrorMinute",
+    "ErrorSample",
+    "ErrorSegment",
+    "Post",
+    "User",
+    "followers",
+]

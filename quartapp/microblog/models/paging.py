@@ -1,0 +1,115 @@
+"""Which part of a list is asked for.
+
+Links walk by key (`before` and `after` are ids), so that a page costs the same at the end of a
+million posts as at its start. `page` numbers are understood as well, for people who type them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Integer, Row, Select, asc, bindparam, desc
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from quartapp.microblog.exceptions import NotFoundError
+from quartapp.microblog.models.base import MAX_ID, Id
+
+MAX_PAGE = 10_000
+"""A numbered page is found by counting rows; further back one gets by the links."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """A wish for `size` rows: before an id, after an id, or on a page that is counted from 1."""
+
+    size: int
+    page: int = 1
+    before: int | None = None
+    after: int | None = None
+
+    @classmethod
+    def parse(cls, args: Mapping[str, str], size: int) -> "PageRequest":
+        """Read a query string. Raises NotFoundError for a page that cannot exist."""
+        if "before" in args:
+            return cls(size, before=_number(args["before"], MAX_ID))
+        if "after" in args:
+            return cls(size, after=_number(args["after"], MAX_ID))
+        return cls(size, page=_number(args.get("page", "1"), MAX_PAGE))
+
+    def collect(self, rows: Sequence[T]) -> "Page[T]":
+        """The page of the rows that `Pages.find` read.
+
+        Raises NotFoundError for a numbered page past the end.
+        """
+        more = len(rows) > self.size
+        items = list(rows[: self.size])
+        if self.after is not None:
+            items.reverse()
+            return Page(items, has_newer=more, has_older=True)
+        if not items and self.before is None and self.page > 1:
+            raise NotFoundError("There is no such page.")
+        return Page(items, has_newer=self.before is not None or self.page > 1, has_older=more)
+
+
+class Pages:
+    """A list's statement, built once for each way to walk it: building costs more than running.
+
+    `rows` selects what is shown, by the column `key`; `members`, a SELECT of keys alone, says which
+    of them belong to the list, all of them without it. The keys of a page are found first, from an
+    index, and only then its rows. Both may hold bound parameters of their own.
+    """
+
+    def __init__(
+        self, rows: Select[Any], key: ColumnElement[int], members: Select[Any] | None = None
+    ) -> None:
+        keys = rows if members is None else members
+        by = key if members is None else members.selected_columns[0]
+
+        def shown(chosen: Select[Any], order: Callable[[Any], Any]) -> Select[Any]:
+            limited = chosen.order_by(order(by)).limit(bindparam("page_limit", type_=Integer))
+            if members is None:
+                return limited
+            return rows.where(key.in_(limited)).order_by(order(key))
+
+        position = bindparam("page_key", type_=Id)
+        offset = bindparam("page_offset", type_=Integer)
+        self._after = shown(keys.where(by > position), asc)
+        self._before = shown(keys.where(by < position), desc)
+        self._numbered = shown(keys.offset(offset), desc)
+        self._first = shown(keys, desc)
+
+    async def find(
+        self, session: AsyncSession, wanted: PageRequest, **values: Any
+    ) -> Sequence[Row[Any]]:
+        """Rows ordered by the key, and one more than asked: it tells of a next."""
+        values["page_limit"] = wanted.size + 1
+        statement: Select[Any]
+        if wanted.after is not None:
+            values["page_key"], statement = wanted.after, self._after
+        elif wanted.before is not None:
+            values["page_key"], statement = wanted.before, self._before
+        elif wanted.page > 1:
+            values["page_offset"] = (wanted.page - 1) * wanted.size
+            statement = self._numbered
+        else:
+            statement = self._first
+        rows: Sequence[Row[Any]] = (await session.execute(statement, values)).all()
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Rows, newest first, and whether there are newer and older ones than these."""
+
+    items: list[T]
+    has_newer: bool
+    has_older: bool
+
+
+def _number(text: str, largest: int) -> int:
+    # isascii: int() also reads other scripts' digits, and gives up on very long numbers.
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and 1 <= int(text) <= largest):
+        raise NotFoundError("There is no such page.")
+    return int(text)

@@ -1,0 +1,48 @@
+"""Lists of people, in the order in which they registered, newest first."""
+
+from typing import Any
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from quartapp.microblog.models.base import Id
+from quartapp.microblog.models.paging import Page, PageRequest, Pages
+from quartapp.microblog.models.user import PROFILES, Profile, User, followers
+
+_PERSON = bindparam("person_id", type_=Id)
+
+_FOLLOWERS = select(followers.c.follower_id).where(followers.c.followed_id == _PERSON)
+_FOLLOWED = select(followers.c.followed_id).where(followers.c.follower_id == _PERSON)
+
+_ID = User.__table__.c.id
+
+_ALL = Pages(PROFILES, _ID)
+_WHO_FOLLOW = Pages(PROFILES.where(_ID.in_(_FOLLOWERS)), _ID)
+_WHOM_ONE_FOLLOWS = Pages(PROFILES.where(_ID.in_(_FOLLOWED)), _ID)
+
+
+async def all_people(session: AsyncSession, wanted: PageRequest) -> Page[Profile]:
+    return await _page(session, _ALL, wanted)
+
+
+async def followers_of(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[Profile]:
+    """Who follows a person."""
+    return await _page(session, _WHO_FOLLOW, wanted, person_id=user_id)
+
+
+async def followed_by(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[Profile]:
+    """Whom a person follows."""
+    return await _page(session, _WHOM_ONE_FOLLOWS, wanted, person_id=user_id)
+
+
+async def find_email(session: AsyncSession, user_id: int) -> str | None:
+    """A person's address, which only they themselves are to see."""
+    return await session.scalar(select(User.email).where(User.id == user_id))
+
+
+async def _page(
+    session: AsyncSession, pages: Pages, wanted: PageRequest, **values: Any
+) -> Page[Profile]:
+    # No viewer: whether one follows somebody is no part of a list.
+    rows = await pages.find(session, wanted, viewer_id=0, **values)
+    return wanted.collect([Profile._make(row) for row in rows])

@@ -1,0 +1,124 @@
+"""What people write."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ForeignKey,
+    Index,
+    Row,
+    String,
+    bindparam,
+    column,
+    delete,
+    select,
+    table,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from quartapp.microblog.exceptions import ForbiddenError, NotFoundError
+from quartapp.microblog.models.base import MAX_ID, Base, Id, UTCDateTime, utc_now
+from quartapp.microblog.models.paging import Page, PageRequest, Pages
+
+BODY_LENGTH = 140
+
+
+class Post(Base):
+    """A short text by one person. Lists are ordered by id, newest first."""
+
+    __tablename__ = "posts"
+    __table_args__ = (Index("ix_posts_user_id_id", "user_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    body: Mapped[str] = mapped_column(String(BODY_LENGTH))
+    timestamp: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+
+    def __repr__(self) -> str:
+        return f"<Post {self.__dict__.get('id', '?')}>"
+
+
+class PostRow(NamedTuple):
+    """A post with its author's name, as lists show it."""
+
+    id: int
+    body: str
+    timestamp: datetime
+    user_id: int
+    username: str
+
+
+# Rows come from tables, not entities: nothing is loaded that the ORM would have to keep track of.
+_TABLE = Post.__table__
+_COLUMNS = _TABLE.c
+
+# The other tables by name only: `user` imports this module for its counts.
+_USERS = table("users", column("id"), column("username"))
+_FOLLOWERS = table("followers", column("follower_id"), column("followed_id"))
+
+_POSTS = select(
+    _COLUMNS.id, _COLUMNS.body, _COLUMNS.timestamp, _COLUMNS.user_id, _USERS.c.username
+).join_from(_TABLE, _USERS, _COLUMNS.user_id == _USERS.c.id)
+
+_AUTHOR = bindparam("author_id", type_=Id)
+
+# One list of authors, instead of an OR with an index for each half.
+_FOLLOWED_AND_SELF = (
+    select(_FOLLOWERS.c.followed_id)
+    .where(_FOLLOWERS.c.follower_id == _AUTHOR)
+    .union_all(select(_AUTHOR))
+)
+_KEYS = _TABLE.alias("chosen").c
+
+_TIMELINE = Pages(
+    _POSTS, _COLUMNS.id, select(_KEYS.id).where(_KEYS.user_id.in_(_FOLLOWED_AND_SELF))
+)
+_ALL = Pages(_POSTS, _COLUMNS.id)
+_OF_ONE = Pages(_POSTS.where(_COLUMNS.user_id == _AUTHOR), _COLUMNS.id)
+_ONE = _POSTS.where(_COLUMNS.id == bindparam("post_id", type_=Id))
+
+
+async def timeline(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[PostRow]:
+    """The posts of a person and of everyone they follow."""
+    return _page(await _TIMELINE.find(session, wanted, author_id=user_id), wanted)
+
+
+async def all_posts(session: AsyncSession, wanted: PageRequest) -> Page[PostRow]:
+    return _page(await _ALL.find(session, wanted), wanted)
+
+
+async def posts_of(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[PostRow]:
+    return _page(await _OF_ONE.find(session, wanted, author_id=user_id), wanted)
+
+
+async def find_post(session: AsyncSession, post_id: int) -> PostRow:
+    """One post. Raises NotFoundError."""
+    row = None
+    if 0 < post_id <= MAX_ID:
+        row = (await session.execute(_ONE, {"post_id": post_id})).one_or_none()
+    if row is None:
+        raise NotFoundError("There is no such post.")
+    return PostRow(*row)
+
+
+async def add_post(session: AsyncSession, user_id: int, body: str) -> Post:
+    """Publish a post and commit."""
+    post = Post(body=body, user_id=user_id)
+    session.add(post)
+    await session.commit()
+    return post
+
+
+async def delete_post(session: AsyncSession, post_id: int, user_id: int) -> None:
+    """Take a post back and commit. Raises NotFoundError, and ForbiddenError for another's post."""
+    post = await find_post(session, post_id)
+    if post.user_id != user_id:
+        raise ForbiddenError("Only its author may delete a post.")
+    await session.execute(delete(Post).where(Post.id == post_id))
+    await session.commit()
+
+
+def _page(rows: Sequence[Row[Any]], wanted: PageRequest) -> Page[PostRow]:
+    return wanted.collect([PostRow._make(row) for row in rows])

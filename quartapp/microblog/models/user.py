@@ -1,0 +1,241 @@
+"""People, and who follows whom."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    CursorResult,
+    ForeignKey,
+    Index,
+    Integer,
+    Label,
+    String,
+    Table,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from quartapp.microblog.exceptions import EmailTakenError, NotFoundError, UsernameTakenError
+from quartapp.microblog.models.base import MAX_ID, Base, Id, UTCDateTime, is_storable, utc_now
+from quartapp.microblog.models.post import Post
+
+USERNAME_LENGTH = 64
+EMAIL_LENGTH = 120
+ABOUT_ME_LENGTH = 140
+PASSWORD_LENGTH = 256
+"""Characters. Hashing takes longer the longer a password is."""
+
+followers = Table(
+    "followers",
+    Base.metadata,
+    Column("follower_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("followed_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    # The primary key finds whom somebody follows; this finds who follows somebody.
+    Index("ix_followers_followed_id", "followed_id"),
+)
+
+
+class User(Base):
+    """A person. The unique constraints judge who has a name; forms only ask beforehand."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    username: Mapped[str] = mapped_column(String(USERNAME_LENGTH), unique=True)
+    email: Mapped[str] = mapped_column(String(EMAIL_LENGTH), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(256))
+    about_me: Mapped[str] = mapped_column(String(ABOUT_ME_LENGTH), default="")
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
+    last_seen: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
+    is_admin: Mapped[bool] = mapped_column(Boolean, default=False)
+    # Counted up to end every login of this person at once; stands in their cookies.
+    login_epoch: Mapped[int] = mapped_column(Integer, default=0)
+
+    def __repr__(self) -> str:
+        return f"<User {self.__dict__.get('username', '?')}>"
+
+
+class Person(NamedTuple):
+    """What a request knows of the person who makes it."""
+
+    id: int
+    username: str
+    is_admin: bool
+    login_epoch: int
+    last_seen: datetime
+
+
+class Credentials(NamedTuple):
+    """What a login compares with."""
+
+    id: int
+    username: str
+    password_hash: str
+    login_epoch: int
+
+
+class Profile(NamedTuple):
+    """A person as others see them."""
+
+    id: int
+    username: str
+    about_me: str
+    created_at: datetime
+    last_seen: datetime
+    follower_count: int
+    following_count: int
+    post_count: int
+    is_followed: bool
+
+
+# Rows come from tables, not entities: see `post`.
+_TABLE = cast(Table, User.__table__)
+_USERS = _TABLE.c
+
+_PERSON = select(
+    _USERS.id, _USERS.username, _USERS.is_admin, _USERS.login_epoch, _USERS.last_seen
+).where(_USERS.id == bindparam("user_id"))
+
+_CREDENTIALS = select(_USERS.id, _USERS.username, _USERS.password_hash, _USERS.login_epoch).where(
+    _USERS.username == bindparam("username")
+)
+
+# Which columns it sets follows from the parameters that it is given.
+_UPDATE = update(_TABLE).where(_USERS.id == bindparam("changed_id"))
+
+_FOLLOWED = followers.alias()
+
+
+def _number(condition: ColumnElement[bool], name: str) -> Label[int]:
+    counted = select(func.count()).where(condition).correlate(_TABLE)
+    return counted.scalar_subquery().label(name)
+
+
+PROFILES = select(
+    _USERS.id,
+    _USERS.username,
+    _USERS.about_me,
+    _USERS.created_at,
+    _USERS.last_seen,
+    _number(followers.c.followed_id == _USERS.id, "follower_count"),
+    _number(_FOLLOWED.c.follower_id == _USERS.id, "following_count"),
+    _number(Post.__table__.c.user_id == _USERS.id, "post_count"),
+    exists()
+    .where(followers.c.followed_id == _USERS.id, followers.c.follower_id == bindparam("viewer_id"))
+    .correlate(_TABLE)
+    .label("is_followed"),
+)
+
+_PROFILE_BY_NAME = PROFILES.where(_USERS.username == bindparam("wanted"))
+_PROFILE_BY_ID = PROFILES.where(_USERS.id == bindparam("wanted"))
+
+
+async def find_person(session: AsyncSession, user_id: int) -> Person | None:
+    row = (await session.execute(_PERSON, {"user_id": user_id})).one_or_none()
+    return Person(*row) if row else None
+
+
+async def find_credentials(session: AsyncSession, username: str) -> Credentials | None:
+    if not is_storable(username):
+        return None
+    row = (await session.execute(_CREDENTIALS, {"username": username})).one_or_none()
+    return Credentials(*row) if row else None
+
+
+async def find_profile(
+    session: AsyncSession, key: str | int, viewer_id: int | None = None
+) -> Profile:
+    """The profile of a username or an id. Raises NotFoundError."""
+    if isinstance(key, str) and is_storable(key):
+        statement = _PROFILE_BY_NAME
+    elif isinstance(key, int) and 0 < key <= MAX_ID:
+        statement = _PROFILE_BY_ID
+    else:
+        raise NotFoundError("There is no such user.")
+    values = {"viewer_id": viewer_id or 0, "wanted": key}
+    row = (await session.execute(statement, values)).one_or_none()
+    if row is None:
+        raise NotFoundError("There is no such user.")
+    return Profile(*row)
+
+
+async def is_username_taken(session: AsyncSession, username: str) -> bool:
+    return await session.scalar(select(User.id).where(User.username == username)) is not None
+
+
+async def is_email_taken(session: AsyncSession, email: str) -> bool:
+    return await session.scalar(select(User.id).where(User.email == email)) is not None
+
+
+async def add_user(
+    session: AsyncSession, username: str, email: str, password_hash: str, *, is_admin: bool = False
+) -> User:
+    """Add a person and commit. Raises UsernameTakenError or EmailTakenError, rolled back."""
+    user = User(username=username, email=email, password_hash=password_hash, is_admin=is_admin)
+    session.add(user)
+    async with _one_of_a_kind(session):
+        await session.commit()
+    return user
+
+
+async def update_user(session: AsyncSession, user_id: int, **values: Any) -> None:
+    """Change columns of a person in one statement and commit.
+
+    Raises UsernameTakenError or EmailTakenError, rolled back: also for the one who loses a race
+    for a name, whom no question beforehand can warn.
+    """
+    async with _one_of_a_kind(session):
+        await session.execute(_UPDATE, {"changed_id": user_id, **values})
+        await session.commit()
+
+
+@asynccontextmanager
+async def _one_of_a_kind(session: AsyncSession) -> AsyncIterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        await session.rollback()
+        # SQLite names the column, PostgreSQL the constraint. Only the first line: the driver's
+        # DETAIL below it repeats what the person typed.
+        what = str(error.orig).partition("\n")[0]
+        for conflict in (UsernameTakenError, EmailTakenError):
+            if f"users.{conflict.field}" in what or f"uq_users_{conflict.field}" in what:
+                raise conflict from error
+        raise
+
+
+async def follow(session: AsyncSession, follower_id: int, followed_id: int) -> bool:
+    """Follow a person and commit; False where it was so already."""
+    try:
+        await session.execute(
+            insert(followers).values(follower_id=follower_id, followed_id=followed_id)
+        )
+        await session.commit()
+    except IntegrityError:
+        await session.rollback()
+        return False
+    return True
+
+
+async def unfollow(session: AsyncSession, follower_id: int, followed_id: int) -> bool:
+    """Stop following a person and commit; False where there was nothing to stop."""
+    result = await session.execute(
+        delete(followers).where(
+            followers.c.follower_id == follower_id, followers.c.followed_id == followed_id
+        )
+    )
+    await session.commit()
+    return cast("CursorResult[Any]", result).rowcount > 0

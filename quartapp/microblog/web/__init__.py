@@ -1,0 +1,29 @@
+"""The pages that people use: HTML in, HTML out. May not import `api` or `errors`.
+
+A view reads the form, calls the queries of `models`, and renders from plain rows; it never hands
+an ORM entity to a template. `validation` is what all forms share, `presentation` what templates
+are given, `protection` what every response and request gets.
+"""
+
+from typing import Any
+
+from quart import Quart
+
+from quartapp.microblog.identity import visitor
+from quartapp.microblog.web import auth, avatars, health, posts, profile, protection
+from quartapp.microblog.web.validation import csrf_token
+
+
+def init_app(app: Quart) -> None:
+    protection.init_app(app)
+    for module in (health, avatars, auth, posts, profile):
+        app.register_blueprint(module.blueprint)
+    app.context_processor(page_context)
+
+
+async def page_context() -> dict[str, Any]:
+    """What base.html needs, on error pages too: nothing here asks the database."""
+    current = visitor()
+    name = current.name
+    token = csrf_token() if name else None
+    return {"current_user": current, "own_name": name, "csrf_token": token}

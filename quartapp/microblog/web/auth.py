@@ -1,0 +1,82 @@
+"""Registering, logging in and logging out."""
+
+from quart import ResponseReturnValue, request, session
+
+from quartapp.database import request_session
+from quartapp.flasklike import Blueprint, flash, redirect, url_for
+from quartapp.microblog.exceptions import ConflictError
+from quartapp.microblog.identity import hash_password, is_password_right, log_in, log_out, visitor
+from quartapp.microblog.models.user import add_user, find_credentials
+from quartapp.microblog.web.forms import LoginForm, RegistrationForm
+from quartapp.microblog.web.validation import EmptyForm, show
+
+blueprint = Blueprint("auth", __name__)
+
+
+@blueprint.route("/login", methods=["GET", "POST"])
+async def login() -> ResponseReturnValue:
+    """Give a login cookie, and go on to `next` where that is a page of this site."""
+    if visitor().person is not None:
+        return redirect(url_for("posts.index"))
+    form = await LoginForm.load()
+    if await form.validate_on_submit():
+        credentials = await find_credentials(request_session(), form.username.data or "")
+        # The hash takes a tenth of a second, which nobody shall spend holding a connection.
+        await request_session().commit()
+        password_hash = credentials.password_hash if credentials else None
+        right = await is_password_right(password_hash, form.password.data or "")
+        if right and credentials is not None:
+            user_id, username, _, epoch = credentials
+            log_in(user_id, username, epoch, remember=bool(form.remember_me.data))
+            return redirect(safe_destination(request.args.get("next")) or url_for("posts.index"))
+        await flash("Invalid username or password", "error")
+        return (await show("login.html", form, title="Sign In"))[0], 422
+    return await show("login.html", form, title="Sign In")
+
+
+@blueprint.route("/logout", methods=["GET", "POST"])
+async def logout() -> ResponseReturnValue:
+    """Take the cookies back. A GET, which any page can cause, only asks."""
+    form = await EmptyForm.load()
+    if await form.validate_on_submit():
+        log_out()
+        session.clear()
+        return redirect(url_for("posts.index"))
+    return await show("logout.html", form, title="Log out")
+
+
+@blueprint.route("/register", methods=["GET", "POST"])
+async def register() -> ResponseReturnValue:
+    """Add a person, who then logs in."""
+    if visitor().person is not None:
+        return redirect(url_for("posts.index"))
+    form = await RegistrationForm.load()
+    if await form.validate_on_submit():
+        try:
+            await _register(form)
+        except ConflictError as error:
+            form.refuse_conflict(error)
+        else:
+            await flash("Congratulations, you are now a registered user!")
+            return redirect(url_for("auth.login"))
+    return await show("register.html", form, title="Register")
+
+
+async def _register(form: RegistrationForm) -> None:
+    # Before the hash: see login.
+    await request_session().commit()
+    password_hash = await hash_password(form.password.data or "")
+    await add_user(
+        request_session(), form.username.data or "", form.email.data or "", password_hash
+    )
+
+
+def safe_destination(target: str | None) -> str | None:
+    """The target where it is a path of this site, else None.
+
+    Browsers read `//host` and `/\\host` as another host, and drop tabs and line ends before they
+    look (WHATWG URL, "basic URL parser").
+    """
+    if not target or not target.startswith("/") or target.startswith("//"):
+        return None
+    return target if "\\" not in target and target.isprintable() else None

@@ -1,0 +1,39 @@
+"""Avatars drawn here, so that no other server learns who is looking at whom."""
+
+from functools import lru_cache
+from hashlib import sha256
+
+from quartapp.flasklike import Blueprint, Response
+from quartapp.microblog.exceptions import NotFoundError
+from quartapp.microblog.models.base import MAX_ID
+
+blueprint = Blueprint("avatars", __name__)
+
+_FOREVER = "public, max-age=31536000, immutable"
+
+
+@blueprint.get("/avatar/<int:user_id>.svg")
+async def avatar(user_id: int) -> Response:
+    """The picture of an id: always the same one, whether there is such a person or not."""
+    if not 0 < user_id <= MAX_ID:
+        raise NotFoundError("There is no such avatar.")
+    return Response(
+        draw(user_id), content_type="image/svg+xml", headers={"Cache-Control": _FOREVER}
+    )
+
+
+@lru_cache(maxsize=4096)
+def draw(user_id: int) -> str:
+    """An SVG of five by five squares, the left half mirrored on the right."""
+    digest = sha256(f"avatar {user_id}".encode()).digest()
+    hue = int.from_bytes(digest[:2], "big") % 360
+    squares = []
+    for place in range(15):
+        column, row = divmod(place, 5)
+        if digest[2 + place] & 1:
+            squares += [f"M{x} {row}h1v1h-1z" for x in {column, 4 - column}]
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="-1 -1 7 7" shape-rendering="crispEdges">'
+        f'<path fill="hsl({hue} 45% 88%)" d="M-1-1h7v7h-7z"/>'
+        f'<path fill="hsl({hue} 55% 42%)" d="{"".join(sorted(squares))}"/></svg>'
+    )

@@ -1,0 +1,94 @@
+"""People: their pages, changing one's own, following and unfollowing."""
+
+from quart import ResponseReturnValue
+
+from quartapp.database import request_session
+from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
+from quartapp.microblog.exceptions import ConflictError, NotFoundError
+from quartapp.microblog.identity import current_person, rename_cookie
+from quartapp.microblog.models.post import posts_of
+from quartapp.microblog.models.user import Profile, find_profile, follow, unfollow, update_user
+from quartapp.microblog.web.forms import EditProfileForm
+from quartapp.microblog.web.posts import wanted_page
+from quartapp.microblog.web.presentation import show_posts, show_profile
+from quartapp.microblog.web.validation import EmptyForm, show
+
+blueprint = Blueprint("profile", __name__)
+
+
+@blueprint.get("/user/<username>")
+async def user(username: str) -> ResponseReturnValue:
+    """A person and their posts."""
+    viewer = current_person()
+    profile = await find_profile(request_session(), username, viewer.id)
+    page = await posts_of(request_session(), profile.id, wanted_page())
+    return await render_template(
+        "user.html",
+        title=profile.username,
+        profile=show_profile(profile),
+        page=show_posts(page, "profile.user", username=profile.username),
+        is_self=profile.id == viewer.id,
+    )
+
+
+@blueprint.route("/edit_profile", methods=["GET", "POST"])
+async def edit_profile() -> ResponseReturnValue:
+    """Change one's name and text. Whoever loses a race for a name sees the form's own error."""
+    person = current_person()
+    form = await EditProfileForm.load(username=person.username)
+    form.original_username = person.username
+    if await form.validate_on_submit():
+        try:
+            await update_user(
+                request_session(),
+                person.id,
+                username=form.username.data,
+                about_me=form.about_me.data,
+            )
+        except ConflictError as error:
+            form.refuse_conflict(error)
+        else:
+            rename_cookie(form.username.data or "")
+            await flash("Your changes have been saved.")
+            return redirect(url_for("profile.edit_profile"))
+    elif not form.errors:
+        form.about_me.data = (await find_profile(request_session(), person.id)).about_me
+    return await show("edit_profile.html", form, title="Edit Profile")
+
+
+@blueprint.post("/follow/<username>")
+async def follow_user(username: str) -> ResponseReturnValue:
+    """Follow a person. Twice is the same as once."""
+    me, other = current_person(), await _other(username)
+    if other is None:
+        return redirect(url_for("posts.index"))
+    if other.id == me.id:
+        await flash("You cannot follow yourself!", "error")
+    else:
+        await follow(request_session(), me.id, other.id)
+        await flash(f"You are following {other.username}!")
+    return redirect(url_for("profile.user", username=other.username))
+
+
+@blueprint.post("/unfollow/<username>")
+async def unfollow_user(username: str) -> ResponseReturnValue:
+    """Follow a person no longer."""
+    me, other = current_person(), await _other(username)
+    if other is None:
+        return redirect(url_for("posts.index"))
+    if other.id == me.id:
+        await flash("You cannot unfollow yourself!", "error")
+    else:
+        await unfollow(request_session(), me.id, other.id)
+        await flash(f"You are not following {other.username}.")
+    return redirect(url_for("profile.user", username=other.username))
+
+
+async def _other(username: str) -> Profile | None:
+    """The person whose button was pressed; says so where there is none."""
+    await (await EmptyForm.load()).validate_on_submit()
+    try:
+        return await find_profile(request_session(), username)
+    except NotFoundError:
+        await flash(f"User {username} not found.", "error")
+        return None

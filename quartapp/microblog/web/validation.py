@@ -1,0 +1,157 @@
+"""What every form of the pages shares: reading, the CSRF token, checks that ask the database.
+
+WTForms is synchronous: an `async def validate_x` would be called, never awaited, and so pass
+always. Here the checks that ask the database are methods `async def check_<field>(self, field)`,
+awaited one after the other (they share a session) once WTForms has found no fault.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Self, cast
+from urllib.parse import unquote_to_bytes
+
+from quart import current_app, g, request, session
+from werkzeug.datastructures import MultiDict
+from wtforms import Field
+from wtforms import Form as PlainForm
+from wtforms.csrf.session import SessionCSRF
+from wtforms.validators import StopValidation, ValidationError
+
+from quartapp.flasklike import abort, render_template
+from quartapp.microblog.exceptions import ConflictError
+from quartapp.microblog.models.base import utc_now
+from quartapp.microblog.models.text import NOT_UTF8, text_fault
+
+TOKEN_LIFE = timedelta(hours=12)
+"""How long a page may stay open before its forms are refused."""
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_URLENCODED = "application/x-www-form-urlencoded"
+_FORM_TYPES = frozenset({_URLENCODED, "multipart/form-data"})
+
+
+class _SessionCSRF(SessionCSRF):
+    """WTForms' token in the session, made once a request, with this application's clock."""
+
+    def generate_csrf_token(self, csrf_token_field: Any) -> str:
+        if "_csrf_token" not in g:
+            g._csrf_token = super().generate_csrf_token(csrf_token_field)
+        token: str = g._csrf_token
+        return token
+
+    def now(self) -> datetime:
+        return utc_now()
+
+
+class Form(PlainForm):
+    """A form of a page. `await Form.load()`, then `await form.validate_on_submit()`."""
+
+    class Meta:
+        csrf = True
+        csrf_class = _SessionCSRF
+        csrf_time_limit = TOKEN_LIFE
+
+        @property
+        def csrf_secret(self) -> bytes:
+            return str(current_app.secret_key).encode()
+
+        @property
+        def csrf_context(self) -> Any:
+            return session
+
+    @classmethod
+    async def load(cls, **values: Any) -> Self:
+        """The form as it was sent, or filled with `values` where the page is only looked at.
+
+        Raises 400 or 415 for a body that is no form.
+        """
+        if request.method in _SAFE_METHODS:
+            return cls(data=values)
+        return cls(await _read())
+
+    async def validate_on_submit(self) -> bool:
+        """Whether the form was sent and everything in it is right; otherwise `errors` says what.
+
+        Raises 400 for a CSRF token that is missing, wrong or too old.
+        """
+        if request.method in _SAFE_METHODS:
+            return False
+        if not self["csrf_token"].validate(self):
+            abort(
+                400,
+                "This form is not valid any more: it was open for too long, or your browser "
+                "keeps no cookies. Please go back, reload the page and send it again.",
+            )
+        if not self.validate():
+            return False
+        for name, field in self._fields.items():
+            check = getattr(self, f"check_{name}", None)
+            if check is not None:
+                try:
+                    await check(field)
+                except ValidationError as error:
+                    self.refuse(name, str(error))
+        return not self.errors
+
+    def refuse(self, name: str, message: str) -> None:
+        """Add an error to a field."""
+        field = self[name]
+        field.errors = [*field.errors, message]
+
+    def refuse_conflict(self, error: ConflictError) -> None:
+        """Show what the unique constraint judged as what the courtesy check would have said."""
+        self.refuse(error.field, error.message)
+
+
+class EmptyForm(Form):
+    """A button: nothing but the token."""
+
+
+class Text:
+    """A validator for text: at most so many characters, and none that cannot be kept."""
+
+    def __init__(self, longest: int, fault: Callable[[str], str | None] = text_fault) -> None:
+        self.longest = longest
+        self.fault = fault
+        # WTForms writes these as attributes of the input.
+        self.field_flags = {"maxlength": longest}
+
+    def __call__(self, form: PlainForm, field: Field) -> None:
+        text = field.data or ""
+        if len(text) > self.longest:
+            raise StopValidation(f"Field cannot be longer than {self.longest} characters.")
+        if fault := self.fault(text):
+            raise StopValidation(fault)
+
+
+async def show(template: str, form: Form, **context: Any) -> tuple[str, int]:
+    """A page with a form: 422 where something in it is wrong, with what was typed."""
+    status = 422 if form.errors else 200
+    return await render_template(template, form=form, **context), status
+
+
+def csrf_token() -> str:
+    """The token of this request, for buttons that have no form object."""
+    maker = _SessionCSRF()
+    maker.form_meta = cast(Any, Form.Meta())
+    return maker.generate_csrf_token(None)
+
+
+async def _read() -> MultiDict[str, str]:
+    if request.mimetype not in _FORM_TYPES:
+        abort(415, "This address takes forms only.")
+    # The parser leaves what is no UTF-8 percent-encoded, as Flask's does; we refuse it instead.
+    if request.mimetype == _URLENCODED and not _is_utf8(cast(bytes, await request.get_data())):
+        abort(400, NOT_UTF8)
+    form = await request.form
+    if not form:
+        abort(400, "This form could not be read: it holds nothing, or is damaged.")
+    return form
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        unquote_to_bytes(body).decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,147 @@
+"""What an exception or a log record says, without what a driver or a validator adds of the data."""
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any, cast
+
+from quartapp.redact.scrub import window
+from quartapp.redact.secret_names import HIDDEN, is_secret_name
+from quartapp.redact.values import bases_of, shown
+from quartapp.reporting.capture.fingerprint import qualified
+
+MESSAGE = 2000
+_NOTES = 5
+
+# past whatever an exception has under this name
+_attributes_of: Callable[[BaseException], dict[str, object]]
+_attributes_of = BaseException.__dict__["__dict__"].__get__
+
+
+def message_of(error: BaseException) -> str:
+    """The text of an exception, bounded but not yet scrubbed.
+
+    A statement error keeps its SQL and loses its parameters; a validation error loses the input.
+    An exception's own `__str__` is called, as it is written to be shown; nothing else is.
+    """
+    try:
+        return _message_of(error)[: window(MESSAGE)]
+    except (Exception, SystemExit) as failure:  # noqa: BLE001 - the __str__ of a stranger
+        return f"<{qualified(type(error))}, whose text raised {qualified(type(failure))}>"
+
+
+def notes_of(error: BaseException) -> list[str]:
+    """What `add_note` added, bounded but not yet scrubbed."""
+    notes = _attributes_of(error).get("__notes__")
+    if type(notes) is not list:
+        return []
+    return [note[: window(MESSAGE)] for note in notes[:_NOTES] if type(note) is str]
+
+
+def message_of_record(record: logging.LogRecord) -> str:
+    """The formatted message of a log record, bounded but not yet scrubbed.
+
+    Arguments that are not of Python's own types stand in it as `<module.Class>`: their `__str__`
+    may do anything, a query of an expired row among it.
+    """
+    if type(record.msg) is not str:
+        return _text(record.msg)
+    if not record.args:
+        return record.msg[: window(MESSAGE)]
+    try:
+        message: str = record.msg[: window(MESSAGE)] % _safe_arguments(record.args)
+        return message[: window(MESSAGE)]
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return f"{record.msg[:MESSAGE]} % {shown(record.args)}"
+
+
+def _message_of(error: BaseException) -> str:
+    kind = _kind(type(error))
+    if kind == "sqlalchemy.exc.StatementError":
+        return _statement_message(error)
+    if kind == "pydantic_core._pydantic_core.ValidationError":
+        return _validation_message(error)
+    said = cast(object, type(error).__str__)
+    if said is BaseException.__str__:
+        return (
+            "" if not error.args else _text(error.args[0] if len(error.args) == 1 else error.args)
+        )
+    if said is KeyError.__str__ and len(error.args) == 1:
+        return shown(error.args[0])
+    return str(error)
+
+
+_CAREFUL = {
+    "StatementError": "sqlalchemy.exc.StatementError",
+    "ValidationError": "pydantic_core._pydantic_core.ValidationError",
+}
+_name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
+
+
+def _kind(cls: type) -> str:
+    """The base that wants care; by name, as neither library is to be imported for it."""
+    for base in bases_of(cls):
+        careful = _CAREFUL.get(_name_of(base))
+        if careful is not None and qualified(base) == careful:
+            return careful
+    return ""
+
+
+def _statement_message(error: Any) -> str:
+    text = _text(error.args[0]) if error.args else ""
+    statement: object = error.statement
+    return f"{text}\n[SQL: {_sql(statement[:MESSAGE])}]" if type(statement) is str else text
+
+
+def _sql(statement: str) -> str:
+    """A statement without its texts, if it speaks of a secret: by position they have no name."""
+    if not any(map(is_secret_name, _WORD.findall(statement))):
+        return statement
+    return _SQL_TEXT.sub(lambda text: f"'{HIDDEN}'" if len(text[0]) > 5 else text[0], statement)
+
+
+_WORD = re.compile(r"\w+")
+_SQL_TEXT = re.compile(r"'[^']*'?")
+
+
+def _validation_message(error: Any) -> str:
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    lines = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problems[:20])
+    return "\n".join([f"{error.error_count()} of {error.title}", *lines])
+
+
+def _text(value: object) -> str:
+    if type(value) is str:
+        return value[: window(MESSAGE)]
+    if issubclass(type(value), BaseException):  # isinstance would ask the value for its class
+        return message_of(cast(BaseException, value))
+    return shown(value)
+
+
+def _safe_arguments(arguments: object) -> Any:
+    if type(arguments) is tuple:
+        return tuple(map(_safe, arguments))
+    if type(arguments) is dict:
+        return {name: _safe(value) for name, value in arguments.items()}
+    return _safe(arguments)
+
+
+def _safe(argument: object) -> object:
+    if type(argument) in (int, float, bool, type(None)):
+        return argument
+    return argument[: window(MESSAGE)] if type(argument) is str else _Argument(argument)
+
+
+class _Argument:
+    """Stands in a message for what may not be asked itself."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __str__(self) -> str:
+        return _text(self._value)
+
+    def __repr__(self) -> str:
+        return shown(self._value)

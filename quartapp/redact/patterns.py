@@ -1,0 +1,185 @@
+"""What has the look of a secret, whatever its name.
+
+Each pattern takes all of what it has looked at, whether it is a secret or not: one that gives up
+and starts again in the middle needs time by the square of a text that a client can choose.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from quartapp.redact.secret_names import HIDDEN, is_secret_name
+
+_SHORTEST = 4
+
+
+class Shape(NamedTuple):
+    """What has the look of a secret: if any of `signs` stands in a text in lower case, matches of
+    `pattern` are replaced."""
+
+    name: str
+    signs: tuple[str, ...]
+    pattern: re.Pattern[str]
+    replacement: str | Callable[[re.Match[str]], str]
+
+
+def _shape(
+    name: str, signs: str, pattern: str, replacement: str | Callable[[re.Match[str]], str]
+) -> Shape:
+    return Shape(name, tuple(signs.split("|")), re.compile(pattern, re.I), replacement)
+
+
+_TO_LINE_END = r"(?:(?!\\n)[^\n\x00\x01\x02])*"
+
+
+def _hide_jwt(match: re.Match[str]) -> str:
+    header, _, rest = match[0].partition(".")
+    return HIDDEN if len(header) > 8 and len(rest) >= 4 else match[0]
+
+
+def _hide_userinfo(match: re.Match[str]) -> str:
+    before, _, rest = match[1].rpartition("@")
+    # a slash without a colon before it: the @ is a part of the path
+    if not before or (before.find("/") >= 0 and ":" not in before.partition("/")[0]):
+        return match[0]
+    return f"://{HIDDEN}@{rest}"
+
+
+SHAPES: tuple[Shape, ...] = (
+    _shape("jwt", "eyj", r"eyJ[\w-]*(?:\.[\w-]*)*", _hide_jwt),
+    _shape("bearer", "bearer", r"(bearer\s+)[\w.~+/=-]{4,}", rf"\g<1>{HIDDEN}"),
+    _shape("basic", "basic", r"([:=]\s*['\"]?basic\s+)[\w+/=-]{4,}", rf"\g<1>{HIDDEN}"),
+    _shape(
+        "pair",
+        "cookie|authorization|passw|secret|token|api-key|api_key",
+        r"([(\[]b?['\"][\w-]*(?:cookie|authorization|passw|secret|token|api[-_]key)[\w-]*['\"],\s*b?)"
+        r"(['\"])(?:(?!\2)[^\n\x00\x01\x02]){4,4000}\2(?=[)\]])",
+        rf"\g<1>{HIDDEN}",
+    ),
+    _shape(
+        "option",
+        "--",
+        r"((?<![\w-])--[\w-]*(?:passw|secret|token|key)[\w-]*(?:['\"],\s*['\"]|\s+))"
+        r"[^\s'\"\x00\x01\x02-][^\s'\"\x00\x01\x02]{3,}",
+        rf"\g<1>{HIDDEN}",
+    ),
+    # ALTER ROLE susan PASSWORD 'abcd1234'; the password 'abcd1234' is too short
+    _shape(
+        "quoted",
+        "passw",
+        r"(passw(?:or)?d\s+)(['\"])(?:(?!\2)[^\n\x00\x01\x02]){4,}\2",
+        rf"\g<1>{HIDDEN}",
+    ),
+    _shape(
+        "pem",
+        "-----begin",
+        r"(-----BEGIN [A-Z ]*PRIVATE KEY-----)"
+        r"[^\x00\x02]*?(?:-----END [A-Z ]*-----|(?=[\x00\x02]|$))",
+        rf"\g<1>{HIDDEN}",
+    ),
+    _shape("userinfo", "://", r"://([^\s'\"<>\x00]*)", _hide_userinfo),
+    # PostgreSQL's text repeats the row: Key (email)=(susan@example.com) already exists.
+    _shape(
+        "driver detail",
+        "detail: |hint: |context: ",
+        rf"(?:\n|\\n)?\b(?:DETAIL|HINT|CONTEXT): {_TO_LINE_END}",
+        "",
+    ),
+    _shape(
+        "parameters",
+        "[parameters: |query argument $",
+        r"(\[parameters: |query argument \$\d+: )[^\n\x00\x01\x02]*",
+        rf"\g<1>{HIDDEN}",
+    ),
+    _shape(
+        "header",
+        "authorization|cookie",
+        rf"\b((?:proxy-)?authorization|(?:set-)?cookie)(['\"]?\s*:\s*)(?!\s|\[hidden){_TO_LINE_END}",
+        rf"\g<1>\g<2>{HIDDEN}",
+    ),
+)
+
+_ASSIGNED_WORDS = (
+    *("pass", "pwd", "secret", "token", "key", "session", "csrf", "sid", "signature"),
+    *("auth", "cookie", "credential", "jwt", "otp", "pin", "dsn", "cvv", "ssn"),
+)
+_PROSE = re.compile(r"(?:.*[_-])?(?:auth|pass|cookies?|credentials?|otp|pin|signature)", re.I)
+"""Words after which a colon may begin a sentence: they are names if quoted, or before a `=`."""
+_NAME = re.compile(r"""([\w-]*)(\\*['"]?\s*(?:=>?|:)\s*)?""")
+_VALUE = re.compile(
+    r"""b?\\*"[^"\n\x00]*"?|b?\\*'[^'\n\x00]*'?
+    |[^\s"'\\,;&(){}<>\[\]\x00-\x02?$:%][^\s"'\\,;&)}>\]\x00-\x02]*""",
+    re.X,
+)
+_NAME_BEFORE = re.compile(r"[\w-]*\Z")
+_NOT_ASSIGNED = frozenset(("key", "keys", "tokens", "session", "sessions"))
+_COOKIES = {("session", "="), ("sessions", "=")}
+_PLAIN = frozenset(("none", "null", "true", "false", "''", '""'))
+
+
+def assignments(joined: str) -> str:
+    """`password=...`, `"token": "..."`: what follows a secret's name in any text."""
+    lower = joined.replace("İ", "I").lower()  # the one letter that gets longer in lower case
+    looked_at, done, parts = 0, 0, []
+    for start in sorted(_positions(lower, _ASSIGNED_WORDS)):
+        if start < looked_at:
+            continue
+        value, looked_at = _assigned(joined, start, done)
+        if value is not None:
+            parts += [joined[done : value.start()], HIDDEN]
+            done = looked_at = value.end()
+    return "".join([*parts, joined[done:]])
+
+
+def _assigned(joined: str, start: int, done: int) -> tuple[re.Match[str] | None, int]:
+    """What is given to the name around `start`, if it is a secret, and the end of the name."""
+    found = _NAME.match(joined, start)
+    assert found is not None
+    end, sign = found.end(1), found[2]
+    if sign is None:
+        return None, end
+    before = _NAME_BEFORE.search(joined, max(done, start - 40), start)
+    name = (before[0] if before else "") + joined[start:end]
+    if not is_secret_name(name) or (name.lower() in _NOT_ASSIGNED and (name, sign) not in _COOKIES):
+        return None, end
+    if sign[0] == ":" and _PROSE.fullmatch(name):
+        return None, end
+    if name.endswith(("Error", "Exception", "Warning")):  # KeyError: 'username'
+        return None, end
+    value = _VALUE.match(joined, found.end())
+    if value is None or len(value[0]) < _SHORTEST or HIDDEN in value[0]:
+        return None, end
+    return (None if value[0].lower() in _PLAIN else value), end
+
+
+def _positions(text: str, words: Iterable[str]) -> list[int]:
+    found: list[int] = []
+    for word in words:
+        start = text.find(word)
+        while start >= 0:
+            found.append(start)
+            start = text.find(word, start + len(word))
+    return found
+
+
+_LITERAL = re.compile(
+    r"""(?P<name>\w+)
+    (?P<sign>["']?\]?\s*(?:[:=!]?=|:|:\s*[\w.]+(?:\s*\|\s*\w+)*\s*=)\s*[rbfu]{0,2}|\([rbfu]{0,2})
+    (["'])(?:(?!\3).){4,}\3""",
+    re.I | re.X,
+)
+_TAKES_SECRET = re.compile("passw|secret", re.I)
+
+
+@lru_cache(maxsize=4096)  # source does not change, and a line passes with each error below it
+def literals(line: str) -> str:
+    """A line of source without the literals that are given to a secret's name."""
+
+    def hide(match: re.Match[str]) -> str:
+        is_call = match["sign"][0] == "("
+        if not (_TAKES_SECRET.search if is_call else is_secret_name)(match["name"]):
+            return match[0]
+        return f"{match['name']}{match['sign']}{HIDDEN}"
+
+    return _LITERAL.sub(hide, line)

@@ -1,0 +1,230 @@
+"""Secrets out of whatever is kept or sent.
+
+All texts of a report are scrubbed as one: joined by NUL, replaced in, and split again. A search
+through the whole costs less than one through each of two hundred texts.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from html import escape
+from itertools import pairwise
+from json.encoder import encode_basestring, encode_basestring_ascii
+from typing import NamedTuple
+from urllib.parse import quote
+
+from quartapp.redact import patterns as shapes
+from quartapp.redact.patterns import SHAPES, Shape
+from quartapp.redact.secret_names import BARE_WORDS, HIDDEN
+
+LONG = "\x01{}\x02"
+"""Marks a text that holds more than it will show, for the scrubber to cut."""
+
+BYTES = "surrogateescape"
+"""How bytes become a secret's text, so that they can be had back: a key need not be UTF-8."""
+
+SHOWN = 200
+_SHORTEST = 4
+_LONGEST = 1000
+_HEAD = 64
+_NUL = "\\x00"
+_WRITTEN_AS_IT_IS = re.compile("[A-Za-z0-9_.~-]+")
+_RUNS = re.compile("[A-Za-z0-9]{3,}")
+_ALPHANUMERIC = re.compile("[A-Za-z0-9]+")
+_PERCENT = re.compile("%[0-9A-F]{2}")
+_FEW_WORDS = 500
+_ESCAPED = 16
+"""The length of one character that was escaped twice."""
+_MARKED = re.compile("\x01([^\x00\x01\x02]*)\x02?")
+_REST = "[^\\s\"'\x00\x01\x02]*"
+
+
+class Scrubber:
+    """Takes secrets out of texts.
+
+    `known` values go wherever they stand, raw, escaped, quoted or in base64, and so does what has
+    one of the shapes of a secret (`only` these), or follows a secret's name (`password=...`).
+    """
+
+    def __init__(self, known: Iterable[str] = (), *, only: Sequence[Shape] = SHAPES) -> None:
+        self._shapes = tuple(only)
+        self._known = frozenset(form for secret in known for form in forms(secret))
+
+    def text(self, text: str) -> str:
+        """One text without secrets; for log files and terminals too. Never raises."""
+        return self.clean([text])[0]
+
+    def clean(
+        self,
+        texts: Sequence[str],
+        *,
+        secrets: Iterable[str] = (),
+        source: Sequence[str] = (),
+    ) -> list[str]:
+        """The texts, then the lines of source, without the secrets; valid Unicode, no NUL.
+
+        Marked texts (`LONG`) are cut to 200 characters. Lines of source keep what follows a
+        secret's name, unless it is a literal: `password = form.password.data` is no secret.
+        """
+        joined, joined_source = _joined(texts), _joined(source)
+        found = set(self._known)
+        both = f"{joined}\0{joined_source}"
+        longest = _longest_word(both)
+        for secret in secrets:
+            if _may_stand_in(both, secret, longest):
+                found.update(forms(secret))
+        if texts:
+            joined = self._of_shape(_without(joined, found))
+            texts = _cut(shapes.assignments(joined)).split("\0")
+        if source:
+            joined = self._of_shape(_without(joined_source, found))
+            source = [shapes.literals(line) for line in joined.split("\0")]
+        return [*texts, *source]
+
+    def _of_shape(self, joined: str) -> str:
+        lower = joined.lower()
+        for shape in self._shapes:
+            for sign in shape.signs:
+                if sign in lower:
+                    joined = shape.pattern.sub(shape.replacement, joined)
+                    break
+        return joined
+
+
+def window(shown: int) -> int:
+    """How much of a text that will be cut to `shown` characters has to be scrubbed, so that a
+    secret at the cut is found whole."""
+    return shown + 800
+
+
+class Form(NamedTuple):
+    """One way to write a secret: where `text` stands, it, or what matches `pattern`, goes."""
+
+    text: str
+    pattern: str = ""
+
+
+def forms(secret: str) -> set[Form]:
+    """The forms in which a secret turns up in texts, itself among them.
+
+    Of a long one its beginning as well, which a cut may have left. Nothing for what is too short
+    to be told from other text, or is only the name of a secret.
+    """
+    if len(secret) < _SHORTEST or secret.lower() in BARE_WORDS:
+        return set()
+    found = {Form(text) for text in _written(secret)} if len(secret) <= _LONGEST else set()
+    if len(secret) > _HEAD:
+        found |= {Form(text, re.escape(text) + _REST) for text in _written(secret[:_HEAD])}
+    elif (form := _in_any_writing(secret)) is not None:
+        found.add(form)
+    return found
+
+
+def _may_stand_in(joined: str, secret: str, longest_word: int) -> bool:
+    """False where none of the forms of a secret can be found: nearly always, and at a tenth of the
+    price of making them.
+
+    What escapes or quotes leaves runs of letters and digits as they are; the other forms are those
+    of bytes, and begin with the form of the beginning.
+    """
+    head = secret[:_HEAD]
+    if max(_ALPHANUMERIC.findall(head), key=len, default="") in joined:
+        return True
+    data = _as_bytes(head)
+    if longest_word < len(data) * 4 // 3 - 1:  # the least of base64, and hex is longer
+        return False
+    return data.hex() in joined or any(form in joined for form in _inside_base64(data))
+
+
+def _longest_word(joined: str) -> int:
+    """At least the length of the longest word: of a long text the words are not looked at, which
+    would cost more than to look for all the forms in it."""
+    if len(joined) > _FEW_WORDS:
+        return len(joined)
+    return max(map(len, joined.replace("\0", " ").split()), default=0)
+
+
+def _in_any_writing(secret: str) -> Form | None:
+    """Its letters and digits, and between them whatever the rest was turned into.
+
+    That is for texts that were escaped twice or thrice. A secret with few of them has no such form,
+    as other text would match it. What is between two runs is settled by where the second is first
+    found (an atomic group): trying the others takes time by the power of their number.
+    """
+    runs = list(_RUNS.finditer(secret))
+    if len(runs) < 2:
+        return None
+    pattern = runs[0][0]
+    for one, other in pairwise(runs):
+        longest = _ESCAPED * (other.start() - one.end())
+        pattern += f"(?>[^\x00\x01\x02]{{1,{longest}}}?{other[0]})"
+    return Form(max((run[0] for run in runs), key=len), pattern)
+
+
+def _written(secret: str) -> set[str]:
+    found = {secret.replace("\0", _NUL)}
+    data = _as_bytes(secret)
+    if not _WRITTEN_AS_IT_IS.fullmatch(secret):
+        escaped = repr(secret)[1:-1]
+        found |= {escaped, escaped.replace("'", "\\'"), repr(escaped)[1:-1], repr(data)[2:-1]}
+        found |= {encode_basestring_ascii(secret)[1:-1], encode_basestring(secret)[1:-1]}
+        quoted = quote(data, safe="")
+        found |= {quoted, quoted.replace("%2F", "/"), quoted.replace("%20", "+")}
+        found |= {_PERCENT.sub(lambda part: part[0].lower(), quoted), escape(secret)}
+    found |= {data.hex(), *_in_base64(data)}
+    return found
+
+
+def _as_bytes(secret: str) -> bytes:
+    try:
+        return secret.encode("utf-8", BYTES)
+    except UnicodeEncodeError:
+        return secret.encode("utf-8", "surrogatepass")
+
+
+def _in_base64(data: bytes) -> Iterable[str]:
+    """Wherever it stands in a longer text: what the bytes before and after it do not change."""
+    coded = b64encode(data).decode()
+    if len(coded) >= 8:
+        yield coded.rstrip("=")
+    for inner in _inside_base64(data):
+        if len(inner) >= 6:
+            yield inner
+
+
+def _inside_base64(data: bytes) -> Iterable[str]:
+    for offset in range(3):
+        first = (offset * 8 + 5) // 6
+        inner = b64encode(bytes(offset) + data).decode()[first : (offset + len(data)) * 8 // 6]
+        yield inner
+        if not inner.isalnum():
+            yield inner.replace("+", "-").replace("/", "_")
+
+
+def _joined(texts: Sequence[str]) -> str:
+    joined = "\0".join(texts)
+    if joined.count("\0") != len(texts) - 1:
+        joined = "\0".join([text.replace("\0", _NUL) for text in texts])
+    try:
+        joined.encode()
+    except UnicodeEncodeError:  # lone surrogates
+        joined = joined.encode("utf-8", "backslashreplace").decode()
+    return joined
+
+
+def _without(joined: str, secrets: Iterable[Form]) -> str:
+    # the longest first: what contains another is not to leave a rest
+    found = [form for form in secrets if form.text in joined]
+    for text, pattern in sorted(found, key=_length, reverse=True):
+        joined = re.sub(pattern, HIDDEN, joined) if pattern else joined.replace(text, HIDDEN)
+    return joined
+
+
+def _length(form: Form) -> int:
+    return len(form.text)
+
+
+def _cut(joined: str) -> str:
+    if "\x01" not in joined:
+        return joined
+    return _MARKED.sub(lambda long: long[1][:SHOWN] + "…", joined)

@@ -1,0 +1,257 @@
+"""What a value looks like, said without asking it: no foreign `__repr__`, `__str__`, iterator or
+attribute is run, and a value of any size costs the same."""
+
+import datetime
+import decimal
+import enum
+import pathlib
+import types
+import uuid
+import zoneinfo
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from itertools import islice
+from typing import Any, cast
+
+from quartapp.redact.scrub import LONG, SHOWN, window
+from quartapp.redact.secret_names import HIDDEN, is_secret_name
+from quartapp.reporting.capture.fingerprint import qualified
+
+ITEMS = 20
+_DEPTH = 2
+_DICT_DESCRIPTORS = (types.GetSetDescriptorType, types.MemberDescriptorType)
+_TOTAL = 1000
+
+# past whatever a class or its metaclass has under these names
+bases_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
+_members_of: Callable[[type], Any] = type.__dict__["__dict__"].__get__
+_HARMLESS = (None, True, False, "", b"", 0)
+"""Shown even under a secret's name: that a token is None explains many an error."""
+
+
+def shown(value: object, depth: int = _DEPTH) -> str:
+    """The value as text; what is not made of Python's own types is `<module.Class>`.
+
+    Long strings hold more than they will show, between marks: `Scrubber.clean` cuts them, after
+    it has taken out the secrets that would otherwise be halved at the cut.
+    """
+    cls = type(value)
+    show = _BY_TYPE.get(cls)
+    if show is not None:
+        return show(value)
+    try:
+        if issubclass(type(cls), enum.EnumMeta):
+            return f"{qualified(cls)}.{object.__getattribute__(value, '_name_')}"
+        for base, container in _CONTAINERS:
+            if issubclass(cls, base):
+                return container(value, depth)
+        return _shown_object(value, cls)
+    except Exception:  # noqa: BLE001 - a container changed by another thread while it is read
+        return f"<{qualified(cls)}>"
+
+
+def named(name: str, value: object, depth: int = _DEPTH) -> str:
+    """The value of a name, hidden if the name says that it is a secret."""
+    if not is_secret_name(name) or _is_harmless(value):
+        return shown(value, depth)
+    cls = type(value)
+    if cls in _BY_TYPE or issubclass(cls, _HOLDERS) or issubclass(type(cls), enum.EnumMeta):
+        return HIDDEN
+    # of an object nothing but its class is told: a database session is no secret
+    return f"<{qualified(cls)}>"
+
+
+def attributes_of(value: object) -> dict[str, object]:
+    """The attributes set on an object, in its `__dict__` or slots, without running its code."""
+    slots: dict[str, object] = {}
+    for cls in bases_of(type(value)):
+        members = _members_of(cls)
+        found = members.get("__dict__")
+        if type(found) in _DICT_DESCRIPTORS:
+            attributes = found.__get__(value)
+            return attributes if type(attributes) is dict else {}
+        if found is not None:
+            return {}  # a property, which is code
+        for name in members.get("__slots__", ()):
+            member = members.get(name)
+            if type(member) is types.MemberDescriptorType:
+                with suppress(AttributeError):  # not set
+                    slots[name] = member.__get__(value)
+    return slots
+
+
+def as_name(key: object) -> str:
+    """A key as a name: a str, or bytes as in the headers of ASGI; "" for anything else."""
+    cls = type(key)
+    if cls is str:
+        return cast(str, key)
+    if issubclass(cls, str):  # of an enum, of SQLAlchemy's names
+        return str.__getitem__(cast(str, key), slice(SHOWN))
+    if issubclass(cls, bytes):
+        return bytes.__getitem__(cast(bytes, key), slice(SHOWN)).decode("latin-1")
+    return ""
+
+
+def _is_harmless(value: object) -> bool:
+    return type(value) in (type(None), bool, str, bytes, int) and value in _HARMLESS
+
+
+def _shown_str(value: str) -> str:
+    if len(value) <= SHOWN:
+        return repr(value)
+    return LONG.format(repr(value[: window(SHOWN)]))
+
+
+def _shown_bytes(value: bytes | bytearray) -> str:
+    if len(value) <= SHOWN:
+        return repr(bytes(value))
+    return LONG.format(repr(bytes(value[: window(SHOWN)])))
+
+
+def _shown_int(value: int) -> str:
+    # the text of a huge number takes time by the square of its length
+    return int.__repr__(value) if value.bit_length() <= 640 else f"<int, {value.bit_length()} bits>"
+
+
+def _shown_decimal(value: decimal.Decimal) -> str:
+    return repr(value) if len(value.as_tuple().digits) <= SHOWN else "<decimal.Decimal>"
+
+
+def _shown_moment(value: datetime.datetime | datetime.time) -> str:
+    # only these time zones are known to answer at once
+    if type(value.tzinfo) in (type(None), datetime.timezone, zoneinfo.ZoneInfo):
+        return value.isoformat()
+    return f"<{qualified(type(value))}>"
+
+
+def _shown_function(value: Any) -> str:
+    return f"<function {value.__qualname__}>"
+
+
+def _shown_object(value: object, cls: type) -> str:
+    if issubclass(cls, type):
+        return f"<class {qualified(value)}>"  # type: ignore[arg-type]  # a metaclass makes classes
+    # of a row that is loaded, which one it is: read, never loaded
+    identity = attributes_of(value).get("id")
+    if type(identity) is str and is_secret_name(cls.__name__):
+        return f"<{qualified(cls)}>"
+    if type(identity) in (int, str, uuid.UUID):
+        return f"<{qualified(cls)} id={shown(identity)}>"
+    return f"<{qualified(cls)}>"
+
+
+def _shown_dict(value: dict[object, object], depth: int) -> str:
+    if depth <= 0:
+        return _nested(value, "{}")
+    pairs = (
+        f"{shown(key, depth - 1)}: {named(as_name(key), item, depth - 1)}"
+        for key, item in islice(dict.items(value), ITEMS)
+    )
+    return _within(value, "{", pairs, "}", dict.__len__(value))
+
+
+def _shown_list(value: list[object], depth: int) -> str:
+    if depth <= 0:
+        return _nested(value, "[]")
+    items = (shown(item, depth - 1) for item in islice(list.__iter__(value), ITEMS))
+    return _within(value, "[", items, "]", list.__len__(value))
+
+
+def _shown_tuple(value: tuple[object, ...], depth: int) -> str:
+    if depth <= 0:
+        return _nested(value, "()")
+    size = tuple.__len__(value)
+    if size == 2:  # a header, a query's argument: the first names the second
+        name, second = tuple.__iter__(value)
+        items = iter([shown(name, depth - 1), named(as_name(name), second, depth - 1)])
+    else:
+        items = (shown(item, depth - 1) for item in islice(tuple.__iter__(value), ITEMS))
+    return _within(value, "(", items, ",)" if size == 1 else ")", size)
+
+
+def _shown_set(value: Any, depth: int) -> str:
+    base = set if issubclass(type(value), set) else frozenset
+    if depth <= 0:
+        return _nested(value, "{}")
+    items = (shown(item, depth - 1) for item in islice(base.__iter__(value), ITEMS))
+    return _within(value, "{", items, "}", base.__len__(value))
+
+
+def _shown_deque(value: Any, depth: int) -> str:
+    items = (shown(item, depth - 1) for item in islice(deque.__iter__(value), ITEMS))
+    return _within(value, "[", items, "]", deque.__len__(value)) if depth > 0 else "[…]"
+
+
+def _shown_str_like(value: str, depth: int) -> str:
+    return _shown_str(str.__getitem__(value, slice(window(SHOWN) + 1)))
+
+
+def _shown_bytes_like(value: bytes, depth: int) -> str:
+    return _shown_bytes(bytes.__getitem__(value, slice(window(SHOWN) + 1)))
+
+
+def _nested(value: object, brackets: str) -> str:
+    return f"{_prefix(value)}{brackets[0]}…{brackets[1]}"
+
+
+def _prefix(value: object) -> str:
+    cls = type(value)
+    return "" if cls in (dict, list, tuple, set) else cls.__name__ + " "
+
+
+def _within(value: object, opening: str, items: Iterable[str], closing: str, size: int) -> str:
+    shown_items: list[str] = []
+    length = 0
+    for item in items:
+        shown_items.append(item)
+        length += min(len(item), SHOWN)
+        if length > _TOTAL:
+            break
+    if len(shown_items) < size:
+        shown_items.append(f"… {size - len(shown_items)} more")
+    return f"{_prefix(value)}{opening}{', '.join(shown_items)}{closing}"
+
+
+_BY_TYPE: dict[type, Callable[[Any], str]] = {
+    str: _shown_str,
+    bytes: _shown_bytes,
+    bytearray: _shown_bytes,
+    int: _shown_int,
+    decimal.Decimal: _shown_decimal,
+    datetime.date: str,
+    datetime.timedelta: str,
+    datetime.datetime: _shown_moment,
+    datetime.time: _shown_moment,
+    types.FunctionType: _shown_function,
+    types.BuiltinFunctionType: _shown_function,
+    **dict.fromkeys(
+        (pathlib.PosixPath, pathlib.PurePosixPath, pathlib.WindowsPath, pathlib.PureWindowsPath),
+        lambda path: _shown_str(str(path)),
+    ),
+    **dict.fromkeys(
+        (
+            bool,
+            float,
+            complex,
+            range,
+            type(None),
+            type(...),
+            uuid.UUID,
+        ),
+        repr,
+    ),
+}
+
+_CONTAINERS: tuple[tuple[type, Callable[[Any, int], str]], ...] = (
+    (dict, _shown_dict),
+    (list, _shown_list),
+    (tuple, _shown_tuple),
+    (set, _shown_set),
+    (frozenset, _shown_set),
+    (deque, _shown_deque),
+    (str, _shown_str_like),
+    (bytes, _shown_bytes_like),
+)
+
+_HOLDERS = tuple(base for base, _ in _CONTAINERS)

@@ -1,0 +1,93 @@
+"""Which errors are the same error."""
+
+import logging
+import re
+from collections.abc import Iterator
+from hashlib import blake2b
+
+from quartapp.redact.chain import calls, chain
+from quartapp.redact.places import Places
+
+VERSION = 1
+
+# what differs between two messages of one log statement that formats before it logs
+_VARYING = re.compile(
+    r"0x[0-9a-f]+|\b[0-9a-f]{8,}(?:-[0-9a-f]{4,})*\b|'[^']*'|\"[^\"]*\"|\d+", re.I
+)
+_LONGEST_MESSAGE = 500
+
+
+def fingerprint(subject: BaseException | logging.LogRecord, places: Places) -> str:
+    """The name of the group: 32 hexadecimal digits, a hyphen and `VERSION` (34 characters).
+
+    Made of each exception of the chain, its type and the files and functions of the application
+    that it went through: no line numbers, no message, no ids. A log record without an exception is
+    told by its logger, its message before formatting and its place. A str in
+    `exc.__fingerprint__` takes the place of all that. Never raises.
+    """
+    error = exception_of(subject)
+    if error is None:
+        assert isinstance(subject, logging.LogRecord)
+        parts = list(_of_record(subject, places))
+    else:
+        parts = _chosen(error) or list(_of_chain(error, places))
+    text = "\n".join(parts).encode("utf-8", "surrogatepass")
+    return f"{blake2b(text, digest_size=16).hexdigest()}-{VERSION}"
+
+
+def exception_of(subject: BaseException | logging.LogRecord) -> BaseException | None:
+    """The exception itself, or that of a log record, if it has one."""
+    if not isinstance(subject, logging.LogRecord):
+        return subject
+    info = subject.exc_info
+    if isinstance(info, tuple) and isinstance(info[1], BaseException):
+        return info[1]
+    return None
+
+
+def qualified(cls: type) -> str:
+    """The full name of a class, without asking the class: a metaclass may answer anything."""
+    module = type.__getattribute__(cls, "__module__")
+    name = type.__getattribute__(cls, "__qualname__")
+    return name if module == "builtins" or type(module) is not str else f"{module}.{name}"
+
+
+def _chosen(error: BaseException) -> list[str] | None:
+    try:
+        chosen = getattr(error, "__fingerprint__", None)
+    except (Exception, SystemExit):  # noqa: BLE001 - a property of a stranger
+        return None
+    return ["chosen", chosen[:_LONGEST_MESSAGE]] if type(chosen) is str else None
+
+
+def _of_chain(error: BaseException, places: Places) -> Iterator[str]:
+    members: dict[str, None] = {}
+    for exception, relation in chain(error):
+        part = f"{relation} {qualified(type(exception))} {' '.join(_path(exception, places))}"
+        if relation == "member":
+            members[part] = None
+        else:
+            yield part
+    # tasks of a group fail in any order, and in any number
+    yield from sorted(members)
+
+
+def _path(exception: BaseException, places: Places) -> Iterator[str]:
+    """The application's functions, each once: a recursion is the same at any depth."""
+    functions: dict[str, None] = {}
+    walked = calls(exception.__traceback__)
+    for call in walked:
+        code = call.tb_frame.f_code
+        name, in_app = places.of(code.co_filename)
+        if in_app:
+            functions[f"{name}:{code.co_qualname}"] = None
+    if functions or not walked:
+        return iter(functions)
+    return iter([str(dict.get(walked[-1].tb_frame.f_globals, "__name__"))])
+
+
+def _of_record(record: logging.LogRecord, places: Places) -> Iterator[str]:
+    yield record.name
+    message = record.msg if type(record.msg) is str else qualified(type(record.msg))
+    yield _VARYING.sub("#", message[:_LONGEST_MESSAGE])
+    yield f"{places.of(record.pathname).name}:{record.funcName}"

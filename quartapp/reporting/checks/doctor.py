@@ -1,0 +1,136 @@
+"""Is reporting well? One finding for each part that can fail."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from quartapp.database.dialect import database_now
+from quartapp.database.errors import explain, is_of_database
+from quartapp.mail.smtp import check
+from quartapp.microblog.models import ErrorAlert, ErrorSegment
+from quartapp.reporting.journal.segments import Segment, disk_usage, list_segments, open_segment
+from quartapp.reporting.journal.writer import MAX_BYTES
+from quartapp.reporting.pipeline import Pipeline
+
+_SKEW = 30.0
+_LATE = 900.0
+_IN_DATABASE = ("database", "outbox")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one part; `is_well` False means that somebody has to do something."""
+
+    part: str
+    is_well: bool
+    text: str
+
+
+async def examine(pipeline: Pipeline) -> AsyncGenerator[Finding]:
+    """Look at every part, one after the other; what fails is a finding, never an exception."""
+    parts: tuple[tuple[str, Callable[[Pipeline], Awaitable[tuple[bool, str]]]], ...] = (
+        ("journal", _journal),
+        ("disk", _disk),
+        ("database", _database),
+        ("outbox", _outbox),
+        ("mail server", _mail_server),
+    )
+    for part, look in parts:
+        try:
+            is_well, text = await look(pipeline)
+        except Exception as error:  # noqa: BLE001 - what fails here is what the doctor is asked for
+            is_well, text = False, _say(part, error)
+        yield Finding(part, is_well, text)
+
+
+def _say(part: str, error: Exception) -> str:
+    if part in _IN_DATABASE and is_of_database(error):
+        return explain(error)
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+
+
+async def _journal(pipeline: Pipeline) -> tuple[bool, str]:
+    folder = pipeline.journal.folder
+
+    def look() -> tuple[list[Path], int, list[Path]]:
+        probe = Segment.make(folder, 4096)
+        probe.path.unlink()
+        probe.close()
+        segments = list_segments(folder)
+        return segments, disk_usage(folder), [path for path in segments if not _is_readable(path)]
+
+    segments, used, unreadable = await asyncio.to_thread(look)
+    text = f"{folder} can be written; {len(segments)} segments, {used / 1e6:.1f} MB"
+    if unreadable:
+        text += (
+            f"; {len(unreadable)} cannot be read and are not counted, {unreadable[0].name} first"
+        )
+    return used < MAX_BYTES and not unreadable, text
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        with open_segment(path) as reading:
+            if reading is not None:
+                reading.has_data(0)
+    except OSError:
+        return False
+    return True
+
+
+async def _disk(pipeline: Pipeline) -> tuple[bool, str]:
+    def look() -> int:
+        folder = pipeline.journal.folder  # which the first error makes
+        return shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.is_dir())).free
+
+    free = await asyncio.to_thread(look)
+    return (
+        free > MAX_BYTES,
+        f"{free / 1e6:,.0f} MB free, the journal may take {MAX_BYTES / 1e6:.0f}",
+    )
+
+
+async def _database(pipeline: Pipeline) -> tuple[bool, str]:
+    async with pipeline.database.session(write=False) as session:
+        corrupt = await session.scalar(select(func.sum(ErrorSegment.corrupt))) or 0
+        skew = await database_now(session) - time.time()
+    text = f"answers; its clock is {abs(skew):.1f} s {'ahead' if skew > 0 else 'behind'}"
+    if corrupt:
+        text += f"; {corrupt} pieces of the journal were unreadable"
+    return abs(skew) < _SKEW, text
+
+
+async def _outbox(pipeline: Pipeline) -> tuple[bool, str]:
+    async with pipeline.database.session(write=False) as session:
+        now = await database_now(session)
+        rows = await session.execute(
+            select(ErrorAlert.state, func.count(), func.min(ErrorAlert.created_at))
+            .where(ErrorAlert.state.in_(["waiting", "aside"]))
+            .group_by(ErrorAlert.state)
+        )
+        found = {state: (number, oldest) for state, number, oldest in rows}
+        error = await session.scalar(
+            select(ErrorAlert.error)
+            .where(ErrorAlert.error != "", ErrorAlert.state.in_(["waiting", "aside"]))
+            .order_by(ErrorAlert.id.desc())
+            .limit(1)
+        )
+    waiting, oldest = found.get("waiting", (0, now))
+    aside, _ = found.get("aside", (0, now))
+    text = f"{waiting} mails wait, {aside} were put aside"
+    if error:
+        text += f"; the last failure: {error}"
+    return not aside and not error and now - oldest < _LATE, text
+
+
+async def _mail_server(pipeline: Pipeline) -> tuple[bool, str]:
+    if pipeline.mailer is None:
+        return True, "mails are off (MAIL_SERVER is not set, or DEBUG is)"
+    server = pipeline.mailer.server
+    error = await check(server)
+    return not error, error or f"{server.host}:{server.port} takes mails"

@@ -1,0 +1,82 @@
+"""An error made on purpose, followed from where it is raised to the operators' mail server."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator
+
+from sqlalchemy import select
+
+from quartapp.database.dialect import database_now
+from quartapp.microblog.models import ErrorAlert
+from quartapp.reporting.alerts import evaluate as alerting
+from quartapp.reporting.pipeline import Pipeline
+from quartapp.reporting.tables import find_group, resolve
+
+_SECONDS = 30.0
+
+
+class TrialError(Exception):
+    """Made by `errors test`; nothing is wrong."""
+
+
+async def follow(pipeline: Pipeline) -> AsyncGenerator[str]:
+    """Record an error and take it through every part; a sentence for each step that was made.
+
+    Raises what the database raises, and RuntimeError for a journal that cannot be written or a mail
+    that was not taken.
+    """
+    fingerprint = _record(pipeline)
+    if pipeline.recorder.owed:
+        raise RuntimeError("the journal cannot be written; 'errors doctor' says more")
+    yield f"recorded as {fingerprint} in segment {pipeline.journal.segment_name}"
+    await pipeline.flush()
+    async with pipeline.database.begin() as session:
+        group_id = (await find_group(session, fingerprint)).id
+        # The policy gathers what happens at the same time; nothing else will happen here.
+        later = await database_now(session) + pipeline.drainer.rules.limits.gather
+        await alerting.wake(session, pipeline.drainer.rules, later)
+    yield f"counted in the database as group {group_id}"
+    if pipeline.mailer is None:
+        yield "not mailed: mails are off (MAIL_SERVER is not set, or DEBUG is)"
+    else:
+        yield "put into the outbox"
+        yield await _mailed(pipeline, group_id)
+    async with pipeline.database.session() as session:
+        await resolve(session, group_id, await database_now(session))
+    yield f"resolved: nobody needs to look at group {group_id}"
+
+
+def _record(pipeline: Pipeline) -> str:
+    try:
+        error = TrialError("This is a test of the error reports.")
+        # A group of its own: of one that is known already no mail would be sent.
+        error.__fingerprint__ = f"trial {secrets.token_hex(8)}"  # type: ignore[attr-defined]  # documented
+        raise error
+    except TrialError as raised:
+        return pipeline.recorder.record(raised)
+
+
+async def _mailed(pipeline: Pipeline, group_id: int) -> str:
+    assert pipeline.mailer is not None
+    server = pipeline.mailer.server
+    try:
+        async with asyncio.timeout(_SECONDS):
+            while True:
+                await pipeline.mailer.send_due()
+                async with pipeline.database.session(write=False) as session:
+                    query = select(ErrorAlert).where(ErrorAlert.group_id == group_id)
+                    alert = (await session.scalars(query)).first()
+                if alert is None:
+                    raise RuntimeError("no alert was put into the outbox")
+                if alert.state == "sent":
+                    note = f" ({alert.error})" if alert.error else ""
+                    return f"taken by {server.host}:{server.port} for the operators{note}"
+                if alert.tries:
+                    raise RuntimeError(f"the mail server did not take it: {alert.error}")
+                # A server that runs beside this command may be sending it.
+                await asyncio.sleep(0.2)
+    except TimeoutError as error:
+        raise RuntimeError(
+            f"the mail still waits in the outbox after {_SECONDS:.0f} seconds: the budget of mails "
+            "is spent, or the mail server is slow"
+        ) from error

@@ -1,0 +1,66 @@
+"""What a piece of the journal amounts to, added up by group; pure, and done in a thread."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from quartapp.reporting.journal.entries import Brief, Entry, decode
+from quartapp.reporting.recorder import UNKNOWN
+from quartapp.reporting.report import Report
+
+LAST_SAMPLES = 10
+"""The samples that are kept of a group, beside the first."""
+
+UNNAMED = "An error without details"
+
+
+@dataclass(slots=True)
+class Tally:
+    """The occurrences of one group. `samples` are the first and the last ten full reports."""
+
+    fingerprint: str
+    title: str = UNNAMED
+    culprit: str = ""
+    level: str = "ERROR"
+    count: int = 0
+    first: float = float("inf")
+    last: float = 0.0
+    minutes: Counter[int] = field(default_factory=Counter)
+    samples: list[Report] = field(default_factory=list)
+
+    def add(self, entry: Entry) -> None:
+        count = 1 if isinstance(entry, Report) else entry.count
+        self.count += count
+        self.first, self.last = min(self.first, entry.time), max(self.last, entry.time)
+        self.minutes[int(entry.time // 60)] += count
+        if isinstance(entry, Report):
+            self.title, self.culprit, self.level = entry.title, entry.culprit, entry.level
+            self.samples.append(entry)
+            if len(self.samples) > LAST_SAMPLES + 1:
+                del self.samples[1]
+        elif isinstance(entry, Brief) and self.title == UNNAMED:
+            self.title, self.culprit = entry.title, entry.culprit
+
+
+def tally(payloads: Iterable[bytes], now: float) -> list[Tally]:
+    """The sums of all lines, ordered by fingerprint.
+
+    A whole line that is no entry (of another version, for instance) is one occurrence of
+    `UNKNOWN` at `now`: nothing that was recorded goes uncounted.
+    """
+    groups: dict[str, Tally] = {}
+    for payload in payloads:
+        entry = _decode(payload, now)
+        group = groups.get(entry.fingerprint)
+        if group is None:
+            group = groups[entry.fingerprint] = Tally(entry.fingerprint)
+        group.add(entry)
+    # The same order everywhere, so that two drainers cannot wait for each other in a circle.
+    return [groups[fingerprint] for fingerprint in sorted(groups)]
+
+
+def _decode(payload: bytes, now: float) -> Entry:
+    try:
+        return decode(payload)
+    except ValueError:
+        return Brief(UNKNOWN, int(now), "Lines of the journal that cannot be read", "journal")

@@ -1,0 +1,206 @@
+"""The drainer: from the journal into the database, each occurrence exactly once.
+
+Every process has one, and any of them may count any segment: the position in the database decides
+(see `ledger`). A drainer takes its own segment and the orphans; what belongs to a living process it
+leaves to that one, unless it has lain there for a while. It has no state that must not be lost.
+"""
+
+import asyncio
+import logging
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from quartapp.database import Database
+from quartapp.database.dialect import database_now
+from quartapp.reporting.alerts import evaluate as alerting
+from quartapp.reporting.alerts.evaluate import Rules
+from quartapp.reporting.counting import store as ledger
+from quartapp.reporting.counting.aggregate import Tally, tally
+from quartapp.reporting.counting.store import Piece
+from quartapp.reporting.journal.segments import Content, Reading, list_segments, open_segment, sweep
+from quartapp.reporting.journal.writer import Journal
+from quartapp.reporting.recorder import UNKNOWN
+
+OTHERS_EVERY = 30.0
+"""Seconds after which a drainer also looks at what living processes have not drained."""
+
+_TRIES = 3
+
+# The database is away, busy, or not migrated yet: nothing is wrong with what is to be counted.
+_AWAY = (
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    PoolTimeoutError,
+    OSError,
+    TimeoutError,
+)
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a look into a segment gave."""
+
+    reading: Reading
+    piece: Piece
+    tallies: list[Tally]
+
+
+class Drainer:
+    """Counts what stands in the folder of a journal. One `drain` at a time."""
+
+    def __init__(self, journal: Journal, database: Database, rules: Rules) -> None:
+        self._journal = journal
+        self._database = database
+        self.rules = rules
+        self._others_at = time.monotonic() + OTHERS_EVERY
+        self._failures: dict[tuple[str, int], int] = {}
+        self._unreadable: set[Path] = set()
+        self.positions: dict[str, int] = {}
+        """How far each segment was counted when the database last answered."""
+
+    async def drain(self, seconds: float = float("inf")) -> int:
+        """Count all that can be counted now; the number of occurrences.
+
+        After so many seconds no further segment is begun: what is left is for the next call.
+        Raises what the database raises; what was not counted stays in the journal. A segment that
+        fails for a reason of its own keeps none of the others waiting.
+        """
+        until = time.monotonic() + seconds
+        failure: Exception | None = None
+        paths = await asyncio.to_thread(self._list)
+        self._unreadable.intersection_update(paths)
+        counted = 0
+        if paths:
+            async with self._database.session(write=False) as session:
+                self.positions = await ledger.positions(session, [path.stem for path in paths])
+            others = self._is_time_for_others()
+            for path in paths:
+                position = self.positions.get(path.stem, 0)
+                try:
+                    counted += await self._drain_segment(path, position, others)
+                except _AWAY:
+                    raise
+                except Exception as error:  # noqa: BLE001 - raised below
+                    failure = failure or error
+                if time.monotonic() >= until:
+                    break
+        if failure is not None:
+            raise failure
+        return counted
+
+    async def wake(self) -> None:
+        """Ask the alert policy about the groups that wait for a moment rather than an error."""
+        async with self._database.session(write=False) as reader:
+            if not await alerting.is_any_awake(reader, await database_now(reader)):
+                return
+        async with self._database.begin() as session:
+            await alerting.wake(session, self.rules, await database_now(session))
+
+    def _list(self) -> list[Path]:
+        sweep(self._journal.folder)
+        return list_segments(self._journal.folder)
+
+    def _is_time_for_others(self) -> bool:
+        now = time.monotonic()
+        if now < self._others_at:
+            return False
+        self._others_at = now + OTHERS_EVERY
+        return True
+
+    async def _drain_segment(self, path: Path, position: int, others: bool) -> int:
+        with ExitStack() as held:  # an orphan stays ours until its end is in the database
+            try:
+                found = await asyncio.to_thread(self._look, held, path, position, others)
+            except OSError as error:
+                self._complain_once(path, error)
+                return 0
+            if found is None:
+                return 0
+            piece = found.piece
+            is_ours = piece.start == piece.end or await self._count(piece, found.tallies)
+            if not is_ours:
+                return 0
+            if found.reading.final:
+                try:
+                    await asyncio.to_thread(found.reading.remove)
+                except OSError as error:  # it stays, counted to its end
+                    self._complain_once(path, error)
+            return sum(tally.count for tally in found.tallies)
+
+    def _complain_once(self, path: Path, error: OSError) -> None:
+        if path not in self._unreadable:
+            self._unreadable.add(path)
+            _logger.error("A segment of the journal cannot be read or removed: %s", error)
+
+    def _look(self, held: ExitStack, path: Path, position: int, others: bool) -> _Found | None:
+        """Read and add up what is new in a segment; None where there is nothing to do."""
+        reading = held.enter_context(open_segment(path))
+        if reading is None:
+            return None
+        own = reading.name == self._journal.segment_name
+        if not reading.final and not ((own or others) and reading.has_data(position)):
+            return None
+        content: Content = reading.read(position)
+        if content.corrupt:
+            _logger.error("%d pieces of segment %s are unreadable", content.corrupt, reading.name)
+        piece = Piece(reading.name, position, content.end, content.corrupt, reading.final)
+        return _Found(reading, piece, tally(content.payloads, time.time()))
+
+    async def _count(self, piece: Piece, tallies: list[Tally]) -> bool:
+        """Count a piece in one transaction; False if somebody else did."""
+        place = (piece.segment, piece.start)
+        try:
+            async with self._database.begin() as session:
+                now = await database_now(session)
+                if not await ledger.claim(session, piece, self.rules.host, now):
+                    return False
+                if self._failures.get(place, 0) < _TRIES:
+                    await ledger.count(session, tallies, self.rules, now)
+                else:
+                    await self._count_apart(session, tallies, now)
+        except _AWAY:
+            raise
+        except Exception:
+            self._failures[place] = self._failures.get(place, 0) + 1
+            raise
+        self._failures.pop(place, None)
+        self.positions[piece.segment] = piece.end
+        return True
+
+    async def _count_apart(self, session: AsyncSession, tallies: list[Tally], now: float) -> None:
+        """Something in this piece cannot be stored: find it, and count it without its details."""
+        for one in tallies:
+            for attempt in (one, _without_details(one), _without_name(one)):
+                try:
+                    async with session.begin_nested():
+                        await ledger.count(session, [attempt], self.rules, now)
+                except _AWAY:
+                    raise
+                except Exception as error:  # noqa: BLE001 - the next attempt is poorer
+                    _logger.error(
+                        "A report of group %s cannot be stored: %s",
+                        one.fingerprint,
+                        type(error).__name__,
+                    )
+                else:
+                    break
+
+
+def _without_details(one: Tally) -> Tally:
+    return Tally(
+        one.fingerprint, count=one.count, first=one.first, last=one.last, minutes=one.minutes
+    )
+
+
+def _without_name(one: Tally) -> Tally:
+    now = time.time()
+    return Tally(UNKNOWN, count=one.count, first=now, last=now)

@@ -1,0 +1,192 @@
+"""Counting in the database. Every function works inside of its caller's transaction.
+
+The sums, what follows from them, and the position up to which the segment is counted are
+committed together: whoever is killed in the middle has counted nothing, and of two who count the
+same piece the second finds the position moved.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, Table, bindparam, case, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from quartapp.database.dialect import chunks, insert, is_sqlite
+from quartapp.microblog.models import ErrorGroup, ErrorMinute, ErrorSample, ErrorSegment
+from quartapp.reporting.alerts.evaluate import Rules, judge
+from quartapp.reporting.counting.aggregate import LAST_SAMPLES, UNNAMED, Tally
+from quartapp.reporting.report import Report
+from quartapp.reporting.tables import FINGERPRINT_LENGTH, TITLE_LENGTH
+
+# Of the table, and made once: to make an UPDATE of a model holds the event loop for 2 ms.
+_SEGMENTS = cast(Table, ErrorSegment.__table__)
+_MOVE = (
+    update(_SEGMENTS)
+    .where(
+        _SEGMENTS.c.name == bindparam("segment"),
+        _SEGMENTS.c.position == bindparam("start"),
+    )
+    .values(
+        position=bindparam("end"),
+        corrupt=_SEGMENTS.c.corrupt + bindparam("more"),
+        finished=bindparam("final"),
+        updated_at=bindparam("now"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Part of a segment: from where to where, and how many pieces of data in it were no lines.
+
+    `final`: it reaches to the end of a segment whose owner is gone.
+    """
+
+    segment: str
+    start: int
+    end: int
+    corrupt: int = 0
+    final: bool = False
+
+
+async def positions(session: AsyncSession, names: Sequence[str]) -> dict[str, int]:
+    """How far each segment is counted; those of which nothing is known are left out."""
+    found: dict[str, int] = {}
+    for some in chunks(names):
+        rows = await session.execute(
+            select(ErrorSegment.name, ErrorSegment.position).where(ErrorSegment.name.in_(some))
+        )
+        found.update((name, position) for name, position in rows)
+    return found
+
+
+async def claim(session: AsyncSession, piece: Piece, host: str, now: float) -> bool:
+    """Move a segment's position over a piece; False if somebody else has done so.
+
+    Until this transaction ends, another one that claims the same waits here.
+    """
+    row = {"name": piece.segment, "host": host[:64], "position": 0, "corrupt": 0, "updated_at": now}
+    known = insert(_SEGMENTS, is_sqlite(session)).on_conflict_do_nothing()
+    await session.execute(known.values(row))
+    moved = {"segment": piece.segment, "start": piece.start, "end": piece.end}
+    more = {"more": piece.corrupt, "final": piece.final, "now": now}
+    result = await session.execute(_MOVE, moved | more)
+    return cast("CursorResult[Any]", result).rowcount == 1
+
+
+async def count(session: AsyncSession, tallies: Sequence[Tally], rules: Rules, now: float) -> None:
+    """Add sums to their groups, keep samples, and put down the alerts that follow."""
+    for some in chunks(tallies):
+        groups = await _add_to_groups(session, some)
+        await _add_to_minutes(session, some, groups, rules.host)
+        await _keep_samples(session, some, groups)
+        batches = {groups[tally.fingerprint].id: tally.count for tally in some}
+        await judge(session, list(groups.values()), batches, rules, now)
+
+
+async def _add_to_groups(session: AsyncSession, tallies: Sequence[Tally]) -> dict[str, ErrorGroup]:
+    rows = await session.scalars(
+        _add_group(is_sqlite(session)),
+        [_group_row(tally) for tally in tallies],
+        execution_options={"populate_existing": True},
+    )
+    return {group.fingerprint: group for group in rows}
+
+
+@cache
+def _add_group(for_sqlite: bool) -> Any:
+    """Its rows come as parameters: with the rows in it, it would be put together anew each time,
+    which holds the event loop for 2 ms."""
+    adding = insert(ErrorGroup, for_sqlite)
+    new, old = adding.excluded, ErrorGroup
+    named = (old.title == UNNAMED) & (new.title != UNNAMED)
+    return adding.on_conflict_do_update(
+        index_elements=[old.fingerprint],
+        set_={
+            "count": old.count + new.count,
+            "first_seen": case(
+                (new.first_seen < old.first_seen, new.first_seen), else_=old.first_seen
+            ),
+            "last_seen": case((new.last_seen > old.last_seen, new.last_seen), else_=old.last_seen),
+            "title": case((named, new.title), else_=old.title),
+            "culprit": case((named, new.culprit), else_=old.culprit),
+        },
+    ).returning(ErrorGroup)
+
+
+def _group_row(tally: Tally) -> dict[str, object]:
+    return {
+        "fingerprint": tally.fingerprint[:FINGERPRINT_LENGTH],
+        "title": tally.title[:TITLE_LENGTH],
+        "culprit": tally.culprit[:TITLE_LENGTH],
+        "level": tally.level[:20],
+        "count": tally.count,
+        "first_seen": _moment(tally.first),
+        "last_seen": _moment(tally.last),
+    }
+
+
+async def _add_to_minutes(
+    session: AsyncSession, tallies: Iterable[Tally], groups: dict[str, ErrorGroup], host: str
+) -> None:
+    rows = [
+        {
+            "group_id": groups[tally.fingerprint].id,
+            "minute": minute,
+            "host": host[:64],
+            "count": number,
+        }
+        for tally in tallies
+        for minute, number in sorted(tally.minutes.items())
+    ]
+    for some in chunks(rows):
+        await session.execute(_add_minute(is_sqlite(session)), some)
+
+
+@cache
+def _add_minute(for_sqlite: bool) -> Any:
+    adding = insert(ErrorMinute, for_sqlite)
+    return adding.on_conflict_do_update(
+        index_elements=["group_id", "minute", "host"],
+        set_={"count": ErrorMinute.count + adding.excluded.count},
+    )
+
+
+async def _keep_samples(
+    session: AsyncSession, tallies: Iterable[Tally], groups: dict[str, ErrorGroup]
+) -> None:
+    for tally in tallies:
+        if not tally.samples:
+            continue
+        group_id = groups[tally.fingerprint].id
+        rows = [_sample_row(report, group_id) for report in tally.samples]
+        await session.execute(
+            insert(ErrorSample, is_sqlite(session)).values(rows).on_conflict_do_nothing()
+        )
+        await _trim_samples(session, group_id)
+
+
+async def _trim_samples(session: AsyncSession, group_id: int) -> None:
+    ids = select(ErrorSample.id).where(ErrorSample.group_id == group_id)
+    kept = (await session.scalars(ids.order_by(ErrorSample.id))).all()
+    if superfluous := kept[1:-LAST_SAMPLES]:
+        await session.execute(delete(ErrorSample).where(ErrorSample.id.in_(superfluous)))
+
+
+def _sample_row(report: Report, group_id: int) -> dict[str, object]:
+    return {
+        "group_id": group_id,
+        "report_id": report.id[:64],
+        "reference": report.reference[:64],
+        "release": report.origin.release[:TITLE_LENGTH],
+        "host": report.origin.host[:64],
+        "seen_at": _moment(report.time),
+        "report": report.to_json(),
+    }
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

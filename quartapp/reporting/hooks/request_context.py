@@ -1,0 +1,99 @@
+"""The circumstances of an error, as the doors find them: the request, and who made it.
+
+Reads only what is in memory already: no body is awaited, no session asked.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from quart import has_request_context, has_websocket_context, request, websocket
+from quart.wrappers import Request
+from quart.wrappers.base import BaseRequestWebsocket
+
+from quartapp.reporting.hooks.reference import error_reference
+from quartapp.reporting.hooks.request_state import current_scope
+from quartapp.reporting.report import Context
+
+UserId = Callable[[], str]
+"""Who makes the current request, without asking the database; "" for nobody."""
+
+
+def current_request() -> BaseRequestWebsocket | None:
+    """The request or websocket under way, also where its context was left already."""
+    if has_request_context():
+        return request._get_current_object()  # type: ignore[attr-defined, no-any-return]  # a proxy
+    if has_websocket_context():
+        return websocket._get_current_object()  # type: ignore[attr-defined, no-any-return]  # a proxy
+    scope = current_scope.get()
+    return scope.request if scope else None
+
+
+def describe(door: str, user_id: UserId) -> Context:
+    """What is known here and now. A part that cannot be had is left out."""
+    found = current_request()
+    if found is None:
+        return Context(door=door, user_id=_try(user_id), reference=_try(error_reference))
+    context = of_request(found, door)
+    return replace(context, user_id=_try(user_id))
+
+
+def of_request(found: BaseRequestWebsocket, door: str) -> Context:
+    """A request as its report shall show it, still with everything that scrubbing takes out."""
+    form, json = _parsed(found)
+    return Context(
+        door=door,
+        method=found.method if isinstance(found, Request) else "WEBSOCKET",
+        route=found.url_rule.rule if found.url_rule else "",
+        endpoint=found.endpoint or "",
+        url=_try(lambda: found.url),  # refused for a host that TRUSTED_HOSTS does not hold
+        headers=list(found.headers.items()),
+        form=form,
+        json=json,
+        path_args=found.view_args,
+        reference=_try(error_reference),
+    )
+
+
+def of_secrets() -> Context:
+    """Of the request under way only what tells the secrets that came with it: for the log."""
+    found = current_request()
+    if found is None:
+        return Context()
+    form, json = _parsed(found)
+    return Context(
+        url="?" + found.query_string.decode("latin-1"),
+        headers=list(found.headers),
+        form=form,
+        json=json,
+        path_args=found.view_args,
+    )
+
+
+def of_asgi(asgi: Any, door: str) -> Context:
+    """A request that Quart has not seen, or not yet."""
+    query = asgi.get("query_string", b"").decode("latin-1")
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in asgi["headers"]]
+    return Context(
+        door=door,
+        method=asgi.get("method", "WEBSOCKET"),
+        url=asgi["path"] + (f"?{query}" if query else ""),
+        headers=headers,
+        reference=_try(error_reference),
+    )
+
+
+def _parsed(found: BaseRequestWebsocket) -> tuple[Mapping[str, object] | None, object]:
+    """Form and JSON, if the view has read them; nobody else may."""
+    if not isinstance(found, Request):
+        return None, None
+    form: Any = found._form.to_dict(flat=False) if found._form is not None else None
+    json = next((value for value in found._cached_json.values() if value is not Ellipsis), None)
+    return form, json
+
+
+def _try(ask: Callable[[], str]) -> str:
+    try:
+        return ask()
+    except Exception:  # noqa: BLE001 - the circumstances of an error may be in any disorder
+        return ""

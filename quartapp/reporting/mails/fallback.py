@@ -1,0 +1,148 @@
+"""Mails straight from the journal, while the database is away.
+
+An outage of the database is when most errors happen and none can be counted. After one minute,
+after ten and after an hour one process of each machine tells what its journal holds; later the
+database counts all of it as if nothing had been.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from quartapp.mail.smtp import Mail, deliver
+from quartapp.mail.strings import moment
+from quartapp.reporting.alerts.policy import Alert, Kind
+from quartapp.reporting.counting.aggregate import Tally, tally
+from quartapp.reporting.journal.segments import list_segments, open_segment
+from quartapp.reporting.journal.writer import Journal
+from quartapp.reporting.mails.mailer import Mailer
+from quartapp.reporting.mails.message import Group, build_digest, build_message
+
+AFTER = (60.0, 600.0, 3600.0)
+"""Seconds without a database at which a mail is due."""
+
+_PAUSE = 3600.0
+"""After an outage that was told, a new one is first told after ten minutes: a database that comes
+and goes makes no mail each time."""
+
+_SINGLE = 5
+_STALE = 2 * 3600.0
+
+
+class DirectMail:
+    """One of these a process; they agree through a file beside the journal who mails."""
+
+    def __init__(
+        self, journal: Journal, mailer: Mailer, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._path = journal.folder / "direct"
+        self._journal = journal
+        self._mailer = mailer
+        self._clock = clock
+        self._told = 0
+
+    async def tell(self, away: float, positions: dict[str, int]) -> int:
+        """Mail what the journal holds, if it is time to; how many mails were taken.
+
+        `away` are the seconds since the database was there; what stands before `positions` is
+        counted already.
+        """
+        stage = sum(away >= limit for limit in AFTER)
+        if stage <= self._told:
+            return 0
+        self._told = stage
+        if not await asyncio.to_thread(self._take, stage):
+            return 0
+        mails = await asyncio.to_thread(self._build, stage, self._clock() - away, positions)
+        outcomes = await deliver(mails, self._mailer.server) if mails else []
+        return sum(outcome.is_sent for outcome in outcomes)
+
+    def over(self) -> None:
+        """The database is back: the next outage begins anew, an hour after this one at full."""
+        if self._told:
+            self._told = 0
+            with contextlib.suppress(OSError, ValueError, TypeError), self._path.open("r+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                _, at = json.loads(file.read())
+                _rewrite(file, 0, at)
+
+    def _take(self, stage: int) -> bool:
+        """Whether this stage of this outage is to be told, and no other process of this machine
+        has done so."""
+        now = self._clock()
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            return True
+        with os.fdopen(handle, "r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                told, at = json.loads(file.read() or "[0, 0]")
+                pause = _STALE if told >= stage else _PAUSE if stage == 1 else 0.0
+                if 0 <= now - at < pause:
+                    return False
+            except (ValueError, TypeError):
+                pass  # torn by a crash: better a mail too many
+            _rewrite(file, stage, now)
+        return True
+
+    def _build(self, stage: int, since: float, positions: dict[str, int]) -> list[Mail]:
+        tallies = sorted(self._read(positions), key=lambda one: -one.count)
+        note = {"database": f"unreachable since {moment(since)}; told straight from the journal"}
+        pairs = [(_alert(one, stage), _group(one, note)) for one in tallies]
+        letterhead, now = self._mailer.letterhead, self._clock()
+        messages = [
+            build_message(
+                alert, group, one.samples[-1] if one.samples else None, letterhead, now=now
+            )
+            for one, (alert, group) in zip(tallies[:_SINGLE], pairs, strict=False)
+        ]
+        if rest := pairs[_SINGLE:]:
+            messages.append(build_digest(rest, letterhead, now=now))
+        return [self._mailer.envelope(message) for message in messages]
+
+    def _read(self, positions: dict[str, int]) -> Sequence[Tally]:
+        return tally(self._payloads(positions), self._clock())
+
+    def _payloads(self, positions: dict[str, int]) -> Iterator[bytes]:
+        """What is not counted, with one segment at a time in memory: a full journal is 64 MB."""
+        for path in list_segments(self._journal.folder):
+            yield from self._payloads_of(path, positions.get(path.stem, 0))
+
+    def _payloads_of(self, path: Path, position: int) -> list[bytes]:
+        try:
+            with open_segment(path) as reading:
+                return reading.read(position).payloads if reading is not None else []
+        except OSError:  # of which the drainer has complained
+            return []
+
+
+def _rewrite(file: TextIO, stage: int, at: float) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(json.dumps([stage, at]))
+
+
+def _alert(one: Tally, stage: int) -> Alert:
+    # Episode 0 exists in no database: these Message-IDs meet no other.
+    return Alert(Kind.NEW, stage, 0, one.count, one.first)
+
+
+def _group(one: Tally, note: dict[str, str]) -> Group:
+    return Group(
+        fingerprint=one.fingerprint,
+        title=one.title,
+        count=one.count,
+        first_seen=one.first,
+        last_seen=one.last,
+        hosts=tuple({report.origin.host for report in one.samples}),
+        releases=tuple({report.origin.release for report in one.samples}),
+        extra=note,
+    )

@@ -1,0 +1,148 @@
+"""What a mail says, before it is text or HTML."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from quartapp.mail.strings import moment
+from quartapp.reporting.alerts.policy import Alert, Kind
+from quartapp.reporting.report import ExceptionInfo, Frame, Report, dotted
+
+_BARS = "▁▂▃▄▅▆▇█"
+_MINUTES = 30  # more would not fit on the line of a telephone
+
+RELATIONS = {
+    "": "",
+    "cause": "caused by",
+    "context": "raised while handling",
+    "member": "with",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of errors as it is when the mail is built.
+
+    `id` is None while the database is away; `per_minute` are the counts of the last hour, oldest
+    first; `extra` are further lines of the summary.
+    """
+
+    fingerprint: str
+    title: str
+    count: int
+    first_seen: float
+    last_seen: float
+    id: int | None = None
+    hosts: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
+    per_minute: tuple[int, ...] = ()
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def short(self) -> str:
+        """The four digits by which people name the group."""
+        return self.fingerprint[:4]
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Consecutive calls inside libraries, of which only the names are told."""
+
+    count: int
+    packages: tuple[str, ...]
+
+
+def reason(alert: Alert, group: Group) -> str:
+    """One sentence: why this mail is sent."""
+    count = alert.count or group.count
+    since = moment(alert.since or group.first_seen)
+    return {
+        Kind.NEW: "This error was not seen before.",
+        Kind.REGRESSION: "This error was resolved, and is back.",
+        Kind.UNMUTED: "This error was muted; it is no longer, and happened again.",
+        Kind.ESCALATION: f"This error passed {10**alert.ordinal:,} occurrences.",
+        Kind.RATE: f"This error happened {count:,} times in five minutes.",
+        Kind.OVER: f"It is over: {times(count)} from {since} to {moment(group.last_seen)}.",
+        Kind.OCCURRENCE: "You asked for every occurrence.",
+    }[alert.kind]
+
+
+def label(alert: Alert) -> str:
+    """The word or two by which a subject begins."""
+    if alert.kind is Kind.ESCALATION:
+        return f"{10**alert.ordinal:,}+"
+    return {Kind.OCCURRENCE: "ERROR", Kind.RATE: "FREQUENT"}.get(alert.kind, alert.kind.upper())
+
+
+def facts(group: Group, report: Report | None) -> list[tuple[str, str]]:
+    """How often, since when, which release, whose request; nothing that is not known."""
+    found = [
+        ("Count", f"{times(group.count)}{_recently(group)}"),
+        ("First seen", moment(group.first_seen)),
+        ("Last seen", moment(group.last_seen)),
+    ]
+    if report:
+        origin = report.origin
+        found += [
+            ("Release", ", ".join(group.releases) or origin.release),
+            ("Where", _where(group, report)),
+            ("Environment", origin.environment),
+            *_facts_of_request(report),
+            ("Logger", report.logger),
+            ("Reference", report.reference),
+            ("Door", report.door),
+            *report.extra,
+            ("Versions", ", ".join(f"{name} {of}" for name, of in origin.versions.items())),
+        ]
+    return [(name, value) for name, value in [*found, *group.extra.items()] if value]
+
+
+def times(count: int) -> str:
+    """A count in words."""
+    return "once" if count == 1 else f"{count:,} times"
+
+
+def folded(info: ExceptionInfo) -> Iterator[Frame | Folded]:
+    """The calls of an exception: the application's, the last one, and the others folded."""
+    waiting: list[Frame] = []
+    for position, frame in enumerate(info.frames, 1):
+        if not frame.in_app and position < len(info.frames):
+            waiting.append(frame)
+            continue
+        if waiting:
+            yield _fold(waiting)
+            waiting = []
+        yield frame
+
+
+def _fold(frames: list[Frame]) -> Folded:
+    packages = dict.fromkeys(dotted(frame).partition(".")[0] for frame in frames)
+    return Folded(len(frames), tuple(packages))
+
+
+def _facts_of_request(report: Report) -> list[tuple[str, str]]:
+    request = report.request
+    found = [("User", report.user_id)]
+    if request:
+        route = f" ({request.route})" if request.route else ""
+        found.insert(0, ("Request", f"{request.method} {request.url}{route}"))
+        found += [
+            (name.title(), value) for name, value in request.headers if name.lower() != "host"
+        ]
+    return found
+
+
+def _where(group: Group, report: Report) -> str:
+    hosts = ", ".join(group.hosts) or report.origin.host
+    return f"{hosts}, worker {report.origin.worker}" if report.origin.worker else hosts
+
+
+def _recently(group: Group) -> str:
+    """A bar for each of the last minutes, from the first with an occurrence."""
+    counts = group.per_minute[-_MINUTES:]
+    first = next((position for position, count in enumerate(counts) if count > 0), len(counts))
+    counts = counts[first:]
+    if sum(count > 0 for count in counts) < 2:
+        return ""
+    most = max(counts)
+    bars = "".join(_BARS[max(count, 0) * (len(_BARS) - 1) // most] for count in counts)
+    return f", by the minute {bars}"

@@ -1,0 +1,383 @@
+"""The dialect for SQLite: what SQLAlchemy expects of one holds, and a statement is one hop."""
+
+import asyncio
+import gc
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, text, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from quartapp.database import Database
+from quartapp.database.drivers import write_lock as turns
+from quartapp.microblog.models import Base, User
+
+SLOW = text(
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000000)"
+    " SELECT count(*) FROM n"
+)
+
+
+def person(name: str) -> dict[str, Any]:
+    return {"username": name, "email": name, "password_hash": ""}
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database(f"sqlite:///{tmp_path / 'test.db'}")
+    async with database.engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+        await connection.execute(insert(User), [person("susan"), person("john")])
+    yield database
+    await database.dispose()
+
+
+class Hops:
+    """Counts what is sent to connections' threads, by what aiosqlite itself logs of it."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
+        self.caplog = caplog
+
+    async def count(self, expected: int) -> int:
+        """Wait until so many were sent (the end of a read is sent without waiting), and see
+        whether more come."""
+        deadline = time.monotonic() + 30
+        while self._sent() < expected and time.monotonic() < deadline:  # noqa: ASYNC110 no event
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        return self._sent()
+
+    def _sent(self) -> int:
+        return sum("executing" in record.message for record in self.caplog.records)
+
+
+@pytest.fixture
+def hops(database: Database, caplog: pytest.LogCaptureFixture) -> Hops:
+    caplog.set_level(logging.DEBUG, "aiosqlite")
+    caplog.clear()
+    return Hops(caplog)
+
+
+def checked_out(database: Database) -> int:
+    pool: Any = database.engine.sync_engine.pool
+    return int(pool.checkedout())
+
+
+def holder(tmp_path: Path) -> sqlite3.Connection:
+    """Another program's connection, which holds the write lock."""
+    other = sqlite3.connect(tmp_path / "test.db", isolation_level=None, timeout=0)
+    other.execute("BEGIN IMMEDIATE")
+    return other
+
+
+async def names(database: Database) -> list[str]:
+    async with database.session(write=False) as session:
+        return list(await session.scalars(select(User.username).order_by(User.id)))
+
+
+async def test_a_select_is_one_hop_with_its_begin_and_one_for_the_end(
+    database: Database, hops: Hops
+) -> None:
+    async with database.session(write=False) as session:
+        assert len((await session.scalars(select(User.username))).all()) == 2
+        assert await hops.count(1) == 1
+        assert len((await session.scalars(select(User.username))).all()) == 2
+        assert await hops.count(2) == 2
+    await names(database)
+    assert await hops.count(3 + 2) == 3 + 2
+
+
+async def test_a_transaction_that_sent_nothing_is_no_hop(database: Database, hops: Hops) -> None:
+    async with database.engine.connect() as connection, connection.begin():
+        pass
+    async with database.engine.connect() as connection:
+        await (await connection.begin()).rollback()
+    assert await hops.count(0) == 0
+
+
+async def test_a_write_is_one_hop_and_its_commit_another(database: Database, hops: Hops) -> None:
+    async with database.begin() as session:
+        await session.execute(update(User).values(about_me="x"))
+    assert await hops.count(2) == 2
+
+
+async def test_a_transaction_reads_one_state_of_the_database(database: Database) -> None:
+    async with database.session(write=False) as reader:
+        assert len((await reader.scalars(select(User.id))).all()) == 2
+        async with database.begin() as writer:
+            await writer.execute(insert(User), person("mary"))
+        assert len((await reader.scalars(select(User.id))).all()) == 2
+    assert len(await names(database)) == 3
+
+
+async def test_nothing_stays_open_after_a_read(database: Database) -> None:
+    """A transaction left open would keep the journal from ever being emptied."""
+    await names(database)
+    await names(database)
+    async with database.engine.connect() as connection:
+        connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        row = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+    assert row[0] == 0
+
+
+async def test_autocommit_begins_nothing(database: Database) -> None:
+    async with database.engine.connect() as connection:
+        connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.exec_driver_sql("VACUUM")
+
+
+async def test_a_connection_that_wrote_takes_no_lock_to_read(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'one.db'}", pool_size=1)
+    async with database.begin() as session:
+        await session.execute(text("CREATE TABLE things (name)"))
+    with closing(sqlite3.connect(tmp_path / "one.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with database.session(write=False) as session:
+            assert (await session.execute(text("SELECT * FROM things"))).all() == []
+    await database.dispose()
+
+
+async def test_transactions_are_ours_again_after_autocommit(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'one.db'}", pool_size=1)
+    async with database.engine.connect() as connection:
+        connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.exec_driver_sql("CREATE TABLE things (name)")
+    async with database.session() as session:
+        await session.execute(text("SELECT * FROM things"))  # takes the write lock
+        with (
+            closing(sqlite3.connect(tmp_path / "one.db", isolation_level=None, timeout=0)) as other,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            other.execute("BEGIN IMMEDIATE")
+    await database.dispose()
+
+
+async def test_a_second_begin_is_refused(database: Database) -> None:
+    async with database.engine.connect() as connection, connection.begin():
+        adapted: Any = (await connection.get_raw_connection()).dbapi_connection
+        with pytest.raises(sqlite3.OperationalError, match="within a transaction"):
+            adapted.begin()
+
+
+async def test_results_tell_what_a_cursor_tells(database: Database) -> None:
+    async with database.engine.begin() as connection:
+        changed = await connection.execute(update(User).values(about_me="x"))
+        added = await connection.execute(insert(User).values(**person("mary")))
+        many = await connection.execute(
+            text("INSERT INTO followers VALUES (:a, :b)"), [{"a": 1, "b": 2}, {"a": 2, "b": 1}]
+        )
+        returned = await connection.execute(
+            insert(User).returning(User.id), [person("ada"), person("alan")]
+        )
+        found = await connection.execute(select(User.id, User.username).order_by(User.id))
+    assert (changed.rowcount, many.rowcount) == (2, 2)
+    assert added.inserted_primary_key == (3,)
+    assert sorted(returned.scalars()) == [4, 5]
+    assert list(found.keys()) == ["id", "username"]
+    assert found.fetchone() == (1, "susan")
+    assert found.fetchmany(2) == [(2, "john"), (3, "mary")]
+    assert found.fetchall() == [(4, "ada"), (5, "alan")]
+
+
+async def test_a_savepoint_is_rolled_back_alone(database: Database) -> None:
+    async with database.begin() as session:
+        async with session.begin_nested():
+            await session.execute(insert(User), person("mary"))
+        savepoint = await session.begin_nested()
+        await session.execute(insert(User), person("ada"))
+        with pytest.raises(IntegrityError):
+            await session.execute(insert(User), person("susan"))
+        await savepoint.rollback()
+    assert await names(database) == ["susan", "john", "mary"]
+
+
+async def test_a_stream_is_read_in_parts_within_its_transaction(database: Database) -> None:
+    async with database.session() as session:
+        result = await session.stream(SLOW_ROWS)
+        first = await anext(aiter(result))
+        assert first == (1,)
+        raw: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+        assert raw.in_transaction
+        await result.close()
+
+
+SLOW_ROWS = text(
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000000)"
+    " SELECT i FROM n"
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected", "message"),
+    [
+        (insert(User).values(**person("susan")), IntegrityError, "users.email"),
+        (text("SELECT missing FROM users"), OperationalError, "no such column"),
+    ],
+)
+async def test_errors_are_the_drivers_and_the_connection_stays(
+    database: Database, statement: Any, expected: type[Exception], message: str
+) -> None:
+    async with database.session() as session:
+        with pytest.raises(expected, match=message) as caught:
+            await session.execute(statement)
+        assert isinstance(getattr(caught.value, "orig", None), sqlite3.Error)
+        await session.rollback()
+        await session.execute(insert(User), person("mary"))
+        await session.commit()
+    assert await names(database) == ["susan", "john", "mary"]
+
+
+async def test_a_closed_connection_is_a_disconnect(database: Database) -> None:
+    async with database.engine.connect() as connection:
+        raw: Any = (await connection.get_raw_connection()).driver_connection
+        await raw.close()
+        with pytest.raises(OperationalError, match="no active connection") as caught:
+            await connection.execute(text("SELECT 1"))
+        assert caught.value.connection_invalidated
+    assert await names(database) == ["susan", "john"]
+
+
+async def test_a_lock_of_another_program_is_waited_for_and_then_an_error(
+    database: Database, tmp_path: Path
+) -> None:
+    other = holder(tmp_path)
+    async with database.session() as session:
+        connection = await session.connection()
+        adapted: Any = (await connection.get_raw_connection()).dbapi_connection
+        adapted.driver_connection._conn.execute("PRAGMA busy_timeout = 20")
+        with pytest.raises(OperationalError, match="database is locked"):
+            await session.execute(update(User).values(about_me="x"))
+        assert not adapted.dbapi.turns._lock.locked()
+        await session.rollback()
+        other.close()
+        await session.execute(update(User).values(about_me="x"))
+        await session.commit()
+
+
+async def test_writers_take_turns_in_the_order_of_their_coming(database: Database) -> None:
+    done: list[int] = []
+
+    async def write(number: int) -> None:
+        async with database.begin() as session:
+            connection = await (await session.connection()).get_raw_connection()
+            raw: Any = connection.driver_connection
+            # Whoever meets SQLite's lock fails at once, instead of looking again and again.
+            raw._conn.execute("PRAGMA busy_timeout = 0")
+            await session.execute(update(User).values(about_me=str(number)))
+            await asyncio.sleep(0.005)
+        done.append(number)
+
+    await asyncio.gather(*(names(database) for _ in range(10)))  # opens the connections
+    await asyncio.gather(*(write(number) for number in range(10)))
+    assert done == list(range(10))
+
+
+async def test_a_wait_for_a_turn_is_bounded(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "PATIENCE", 0.05)
+    async with database.begin() as first, database.session() as second:
+        await first.execute(update(User).values(about_me="1"))
+        with pytest.raises(OperationalError, match="database is locked"):
+            await second.execute(update(User).values(about_me="2"))
+    async with database.begin() as third:
+        await third.execute(update(User).values(about_me="3"))
+
+
+async def test_a_cancelled_wait_leaves_the_queue(database: Database) -> None:
+    async def write() -> None:
+        async with database.begin() as session:
+            await session.execute(update(User).values(about_me="x"))
+
+    async with database.begin() as first:
+        await first.execute(update(User).values(about_me="1"))
+        waiting = asyncio.create_task(write())
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    await write()
+    assert checked_out(database) == 0
+
+
+@pytest.mark.parametrize("write", [False, True])
+async def test_a_cancelled_statement_is_stopped_and_leaves_nothing(
+    database: Database, write: bool
+) -> None:
+    async def ask() -> None:
+        async with database.session(write=write) as session:
+            await session.execute(SLOW)
+
+    task = asyncio.create_task(ask())
+    await asyncio.sleep(0.1)
+    started = time.monotonic()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert time.monotonic() - started < 20  # the statement itself takes a minute
+    assert checked_out(database) == 0
+    async with database.begin() as session:
+        await session.execute(update(User).values(about_me="x"))
+
+
+async def test_a_statement_that_was_cancelled_before_its_start_never_runs(
+    database: Database,
+) -> None:
+    async def ask() -> None:
+        async with database.engine.connect() as connection:
+            raw: Any = (await connection.get_raw_connection()).driver_connection
+            raw._tx.put_nowait((None, lambda: time.sleep(0.2)))
+            await connection.execute(SLOW)
+
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(ask(), 0.05)
+    assert time.monotonic() - started < 20  # the statement itself takes a minute
+
+
+async def test_what_was_cancelled_is_not_written(database: Database) -> None:
+    async def write() -> None:
+        async with database.begin() as session:
+            await session.execute(update(User).values(about_me="lost"))
+            await session.execute(SLOW)
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(write(), 0.1)
+    async with database.session(write=False) as session:
+        assert set(await session.scalars(select(User.about_me))) == {""}
+
+
+async def test_every_thread_ends_with_the_engine(tmp_path: Path) -> None:
+    before = set(threading.enumerate())  # of which some may be about to end
+    database = Database(f"sqlite:///{tmp_path / 'threads.db'}")
+
+    async def ask() -> None:
+        async with database.session(write=False) as session:
+            await session.execute(text("SELECT 1"))
+
+    await asyncio.gather(*(ask() for _ in range(5)))
+    assert set(threading.enumerate()) - before
+    await database.dispose()
+    async with asyncio.timeout(30):
+        while set(threading.enumerate()) - before:  # noqa: ASYNC110 a thread's end has no event
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning", "ignore::ResourceWarning")
+async def test_a_forgotten_connection_gives_its_turn_back(database: Database) -> None:
+    async def forget() -> None:
+        connection = await database.engine.connect()
+        connection = await connection.execution_options(quartapp_write=True)
+        await connection.execute(update(User).values(about_me="x"))
+
+    await forget()
+    gc.collect()
+    async with database.begin() as session:
+        await session.execute(update(User).values(about_me="y"))

@@ -1,0 +1,101 @@
+"""Connections that PostgreSQL, or the network, has ended."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from quartapp.database import Database
+from quartapp.database.drivers import postgresql
+from quartapp.microblog.config import async_url
+
+pytestmark = pytest.mark.postgresql
+
+
+async def ask(database: Database) -> int:
+    async with database.engine.connect() as connection:
+        return int(await connection.scalar(text("SELECT pg_backend_pid()")))
+
+
+async def test_a_connection_that_the_server_ended_is_replaced(postgresql_url: str) -> None:
+    database, other = Database(postgresql_url, pool_size=1), Database(postgresql_url)
+    before = await ask(database)
+    async with other.engine.connect() as connection:
+        await connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": before})
+        gone = text("SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = :pid")
+        async with asyncio.timeout(60):
+            while not await connection.scalar(gone, {"pid": before}):
+                await connection.rollback()  # within a transaction the view does not change
+    assert await ask(database) != before
+    await database.dispose()
+    await other.dispose()
+
+
+async def test_a_connection_is_asked_once_before_each_use_but_the_first(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(postgresql, "_ask", asked.append)
+    database = Database(postgresql_url, pool_size=1)
+    for times in range(3):
+        await ask(database)
+        assert len(asked) == times
+    await database.dispose()
+
+
+class SilentProxy:
+    """Passes everything on, until `is_silent`: then what arrives on old connections is dropped."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.target = (host, port)
+        self.generation = 0
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        generation = self.generation
+        there_reader, there_writer = await asyncio.open_connection(*self.target)
+        await asyncio.gather(
+            self.pass_on(generation, reader, there_writer),
+            self.pass_on(generation, there_reader, writer),
+        )
+
+    async def pass_on(
+        self, generation: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        try:
+            while data := await reader.read(65536):
+                if generation == self.generation:
+                    writer.write(data)
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def silent_proxy(url: str) -> AsyncIterator[tuple[SilentProxy, str]]:
+    address = make_url(url)
+    proxy = SilentProxy(address.host or "127.0.0.1", address.port or 5432)
+    server = await asyncio.start_server(proxy.accept, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        through = async_url(url).set(host="127.0.0.1", port=port)
+        yield proxy, through.render_as_string(hide_password=False)
+
+
+async def test_a_connection_that_was_lost_in_silence_is_replaced(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "PATIENCE", 0.2)
+    async with silent_proxy(postgresql_url) as (proxy, url):
+        database = Database(url, pool_size=1)
+        before = await ask(database)
+        proxy.generation += 1
+        began = time.monotonic()
+        async with asyncio.timeout(60):
+            assert await ask(database) != before
+        assert time.monotonic() - began >= 0.2
+        await database.dispose()

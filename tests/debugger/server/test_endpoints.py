@@ -1,0 +1,289 @@
+"""Who may see what, and who may run code: each protection by itself."""
+
+import asyncio
+import builtins
+import time
+
+import pytest
+
+from quartapp.debugger.server import access
+from tests.debugger.site import HTML, PIN, Site, make_site
+
+
+async def failed(site: Site) -> str:
+    await site.request("GET", "/fail", headers=HTML)
+    return f"/failures/{site.kept_id}/run"
+
+
+async def run_body(site: Site, code: str = "1 + 1") -> dict[str, object]:
+    return {"frame": site.frame_of("fail"), "code": code}
+
+
+async def test_a_command_with_everything_right_is_run(site: Site) -> None:
+    path = await failed(site)
+    await site.unlock()
+
+    answer = await site.command(path, await run_body(site))
+
+    assert (answer.status, answer.json["value"]) == (200, "2")
+
+
+async def test_a_locked_prompt_runs_nothing(site: Site) -> None:
+    path = await failed(site)
+
+    assert (await site.command(path, await run_body(site))).status == 401
+    locals_path = path.replace("/run", "/locals")
+    assert (await site.command(locals_path, {"frame": site.frame_of("fail")})).status == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        pytest.param({"host": "attacker.example"}, 400, id="a host that was rebound to us"),
+        pytest.param({"host": ""}, 400, id="no host"),
+        pytest.param({"peer": "192.0.2.7"}, 403, id="another machine"),
+        pytest.param({"x_forwarded_for": "127.0.0.1"}, 403, id="through a proxy on this machine"),
+        pytest.param({"forwarded": "for=127.0.0.1"}, 403, id="through a proxy of RFC 7239"),
+        pytest.param({"x_real_ip": "127.0.0.1"}, 403, id="through nginx"),
+        pytest.param({"via": "1.1 proxy"}, 403, id="through a gateway"),
+        pytest.param({"sec_fetch_site": "cross-site"}, 403, id="from a page of another site"),
+        pytest.param({"sec_fetch_site": "same-site"}, 403, id="from another port of this host"),
+        pytest.param({"sec_fetch_site": "none"}, 403, id="typed, not fetched"),
+        pytest.param({"origin": "http://attacker.example"}, 403, id="from another origin"),
+        pytest.param({"origin": "null"}, 403, id="from a sandboxed frame"),
+        pytest.param({"content_type": "text/plain"}, 415, id="what a form can send"),
+        pytest.param({"x_debugger_secret": ""}, 410, id="without the secret's header"),
+        pytest.param({"x_debugger_secret": "x" * 43}, 410, id="with another secret"),
+        pytest.param({"cookie": "debugger_5000=1.0"}, 401, id="a forged cookie"),
+    ],
+)
+async def test_one_thing_wrong_is_enough(site: Site, headers: dict[str, str], status: int) -> None:
+    path = await failed(site)
+    await site.unlock()
+    code = "import builtins; builtins.quartapp_was_here = True"
+
+    answer = await site.command(path, await run_body(site, code), **headers)
+
+    assert answer.status == status
+    assert not hasattr(builtins, "quartapp_was_here")
+    assert "Set-Cookie" not in answer.headers
+
+
+async def test_unlocking_needs_the_same_as_a_command(site: Site) -> None:
+    for headers in ({"host": "attacker.example"}, {"peer": "192.0.2.7"}, {"origin": "null"}):
+        assert (await site.command("/unlock", {"pin": PIN}, **headers)).status in {400, 403}
+    assert not site.cookies
+
+
+@pytest.mark.parametrize("path", ["/static/debugger.js", "/static/debugger.css", "/failures/x"])
+async def test_even_files_need_a_trusted_host(site: Site, path: str) -> None:
+    answer = await site.request("GET", f"/__debugger__{path}", headers={"host": "evil.example"})
+
+    assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:5000", "a.localhost", "127.0.0.1", "[::1]:5000"]
+)
+async def test_names_of_this_machine_are_trusted(site: Site, host: str) -> None:
+    answer = await site.request("GET", "/__debugger__/static/debugger.js", headers={"host": host})
+
+    assert answer.status == 200
+
+
+async def test_a_host_of_the_developers_choice_is_trusted() -> None:
+    site = make_site(trusted_hosts=["box.lan"])
+
+    answer = await site.request("GET", "/fail", headers=HTML | {"host": "box.lan:5000"})
+
+    assert "ValueError" in answer.text
+
+
+async def test_a_rebound_host_gets_no_traceback(site: Site) -> None:
+    answer = await site.request("GET", "/fail", headers=HTML | {"host": "attacker.example"})
+
+    assert answer.status == 500
+    assert "susan" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "trait", [{"peer": "192.0.2.7"}, {"headers": HTML | {"x-forwarded-for": "127.0.0.1"}}]
+)
+async def test_a_page_for_others_has_no_secret(site: Site, trait: dict[str, object]) -> None:
+    answer = await site.request("GET", "/fail", **({"headers": HTML} | trait))  # type: ignore[arg-type] # str or dict by its name
+
+    assert "ValueError" in answer.text
+    assert site.debugger.access.secret not in answer.text
+    assert 'id="lock"' not in answer.text
+
+
+async def test_switched_off_there_is_no_prompt() -> None:
+    site = make_site(evalex=False)
+    page = await site.request("GET", "/fail", headers=HTML)
+    path = f"/failures/{site.kept_id}/run"
+
+    assert site.debugger.access.secret not in page.text
+    assert (await site.command("/unlock", {"pin": PIN})).status == 403
+    assert (await site.command(path, await run_body(site))).status == 403
+
+
+async def test_every_answer_forbids_framing_caching_and_sniffing(site: Site) -> None:
+    path = await failed(site)
+    for answer in (
+        await site.request("GET", "/fail", headers=HTML),
+        await site.request("GET", "/__debugger__/static/debugger.js"),
+        await site.command(path, await run_body(site)),
+        await site.request("GET", "/__debugger__/nothing"),
+    ):
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self';" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(site: Site) -> None:
+    answer = await site.command("/unlock", {"pin": PIN})
+
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert PIN not in cookie
+
+
+async def test_neither_secret_nor_pin_are_in_an_address(site: Site) -> None:
+    page = await site.request("GET", "/fail", headers=HTML)
+
+    assert site.debugger.access.secret not in "".join(site.said)
+    for attribute in ("href=", "src=", "action="):
+        for part in page.text.split(attribute)[1:]:
+            assert site.debugger.access.secret not in part.split(">")[0]
+    answer = await site.request("GET", f"/__debugger__/unlock?pin={PIN}")
+    assert answer.status == 404
+
+
+async def test_after_ten_wrong_pins_the_right_one_is_refused_too(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "FAILURE_DELAY", 0)
+    for _ in range(10):
+        assert (await site.command("/unlock", {"pin": "000-000-000"})).status == 403
+
+    answer = await site.command("/unlock", {"pin": PIN})
+
+    assert (answer.status, answer.json["error"]) == (
+        403,
+        "Too many wrong PINs: restart the server.",
+    )
+
+
+async def test_ten_wrong_pins_at_once_are_ten(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "FAILURE_DELAY", 0.05)
+    tries = [site.command("/unlock", {"pin": f"{n}"}) for n in range(10)]
+    answers = await asyncio.gather(*tries, site.command("/unlock", {"pin": PIN}))
+
+    assert answers[-1].status == 403
+
+
+async def test_a_right_pin_forgets_the_wrong_ones(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "FAILURE_DELAY", 0)
+    for _ in range(3):
+        for _ in range(9):
+            await site.command("/unlock", {"pin": "0"})
+        assert (await site.command("/unlock", {"pin": "123456789"})).status == 200
+
+
+async def test_a_wrong_pin_is_slow_and_the_server_is_not(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert access.FAILURE_DELAY >= 0.5
+    monkeypatch.setattr(access, "FAILURE_DELAY", 2.0)
+    started = time.monotonic()
+    wrong = asyncio.create_task(site.command("/unlock", {"pin": "0"}))
+    await asyncio.sleep(0)
+    await site.request("GET", "/__debugger__/static/debugger.js")
+    assert not wrong.done()
+
+    await wrong
+
+    assert time.monotonic() - started >= access.FAILURE_DELAY * 0.9
+
+
+async def test_an_old_or_tampered_cookie_does_not_unlock(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await failed(site)
+    await site.unlock()
+    name, cookie = next(iter(site.cookies.items()))
+    made, _, signature = cookie.partition(".")
+    site.cookies = {name: f"{int(made) + 1}.{signature}"}
+    assert (await site.command(path, await run_body(site))).status == 401
+    site.cookies = {name: cookie}
+    later = time.time() + access.TRUST_SECONDS + 1
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert (await site.command(path, await run_body(site))).status == 401
+
+
+async def test_the_cookie_outlives_a_reload_and_the_secret_does_not(site: Site) -> None:
+    await site.unlock()
+    reloaded = make_site(key=site.debugger.access.key)
+    reloaded.cookies = site.cookies
+    path = await failed(reloaded)
+
+    assert (await reloaded.command(path, await run_body(reloaded))).status == 200
+    assert reloaded.debugger.access.secret != site.debugger.access.secret
+
+
+async def test_another_run_of_the_server_is_locked(site: Site) -> None:
+    await site.unlock()
+    other = make_site()
+    other.cookies = site.cookies
+    path = await failed(other)
+
+    assert (await other.command(path, await run_body(other))).status == 401
+
+
+async def test_a_stale_page_runs_no_view_again(site: Site) -> None:
+    calls = []
+    site.app.before_request(lambda: calls.append(1))
+    path = await failed(site)
+    await site.unlock()
+
+    stale = await site.command(path, await run_body(site), x_debugger_secret="of-an-old-process")
+    gone = await site.command("/failures/nonsense/run", await run_body(site))
+    page = await site.request("GET", "/__debugger__/failures/nonsense", headers=HTML)
+
+    assert [stale.status, gone.status, page.status] == [410, 410, 410]
+    assert len(calls) == 1
+
+
+async def test_nonsense_commands_are_refused(site: Site) -> None:
+    path = await failed(site)
+    await site.unlock()
+    frame = site.frame_of("fail")
+    bodies: list[object] = [[], 1, {}, {"frame": "1", "code": "1"}]
+    for body in bodies:
+        assert (await site.command(path, body)).status == 400
+    assert (await site.command(path, {"frame": 999, "code": "1"})).status == 404
+    assert (await site.command(path, {"frame": frame, "code": 1})).status == 404
+    assert (await site.command(path, {"frame": frame, "code": "#" * 300_000})).status == 413
+    raw = {"x-debugger-secret": site.debugger.access.secret, "content-type": "application/json"}
+    answer = await site.request("POST", "/__debugger__/unlock", headers=raw, body=b"{")
+    assert answer.status == 400
+    assert (await site.request("PUT", "/__debugger__/unlock")).status == 405
+
+
+@pytest.mark.parametrize("name", ["../access.py", "..%2faccess.py", "debugger.html", ""])
+async def test_only_the_debuggers_files_are_served(site: Site, name: str) -> None:
+    assert (await site.request("GET", f"/__debugger__/static/{name}")).status == 404
+
+
+async def test_the_link_is_the_address_that_is_listened_on(site: Site) -> None:
+    answer = await site.request("GET", "/fail", headers={"host": "sub.localhost:9"})
+
+    assert f"Debugger: http://127.0.0.1:5000/__debugger__/failures/{site.kept_id}" in answer.text

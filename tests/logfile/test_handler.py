@@ -1,0 +1,259 @@
+"""The log file: shared by processes, rotated without loss, written off the loop."""
+
+import logging
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import weakref
+from pathlib import Path
+
+import pytest
+
+from quartapp.logfile import handler as logs
+from quartapp.logfile.handler import ThreadedHandler, to_file
+from quartapp.logfile.rotation import RotatingFile
+from quartapp.testing import StartServer
+
+PLAIN = logging.Formatter("%(message)s")
+
+
+def lines(path: Path) -> list[str]:
+    found: list[str] = []
+    for file in path.parent.glob(f"{path.name}*"):
+        found += file.read_text("utf-8").splitlines()
+    return found
+
+
+def test_rotates_like_the_standard_library(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    file = RotatingFile(path, max_bytes=20, backups=2)
+    for number in range(8):
+        file.write(b"line %d..\n" % number)
+    assert path.read_text() == "line 6..\nline 7..\n"
+    assert path.with_name("app.log.1").read_text() == "line 4..\nline 5..\n"
+    assert path.with_name("app.log.2").read_text() == "line 2..\nline 3..\n"
+    assert not path.with_name("app.log.3").exists()
+
+
+class HesitantFile(RotatingFile):
+    """Leaves the others time between the look at the size and what follows from it."""
+
+    def _is_full(self, more: int) -> bool:
+        found = super()._is_full(more)
+        time.sleep(0.0005)
+        return found
+
+
+def test_processes_that_rotate_together_lose_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    children = []
+    for name in range(4):
+        if (pid := os.fork()) == 0:
+            file = HesitantFile(path, max_bytes=100, backups=500)
+            for number in range(150):
+                file.write(b"%d %d\n" % (name, number))
+            os._exit(0)
+        children.append(pid)
+    for pid in children:
+        os.waitpid(pid, 0)
+    assert sorted(lines(path)) == sorted(f"{name} {n}" for name in range(4) for n in range(150))
+
+
+@pytest.mark.parametrize("max_bytes", [0, 1, 9, 10, 19, 20, 21, 45, 1000])
+@pytest.mark.parametrize("begun", [1, 2, 5])
+def test_lines_written_together_rotate_as_one_by_one(
+    tmp_path: Path, max_bytes: int, begun: int
+) -> None:
+    made = [b"line %d..\n" % number for number in range(9)]
+    contents = []
+    for folder, written in (
+        ("one", [[line] for line in made]),
+        ("all", [made[:begun], made[begun:]]),
+    ):
+        file = RotatingFile(tmp_path / folder / "app.log", max_bytes=max_bytes, backups=20)
+        for lines in written:
+            file.write(*lines)
+        contents.append({path.name: path.read_bytes() for path in file.path.parent.glob("app*")})
+    assert contents[0] == contents[1]
+
+
+def test_a_file_that_was_moved_away_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    file = RotatingFile(path, max_bytes=0, backups=0)
+    file.write(b"one\n")
+    path.rename(tmp_path / "moved")
+    file.write(b"two\n")
+    assert path.read_text() == "two\n"
+
+
+def record(message: str, *arguments: object) -> logging.LogRecord:
+    return logging.LogRecord("quartapp", logging.INFO, __file__, 1, message, arguments, None)
+
+
+def test_writes_in_a_thread_and_in_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    handler = ThreadedHandler(to_file(RotatingFile(path, max_bytes=0, backups=0), PLAIN))
+    changing = ["日本 \udcff"]
+    handler.emit(record("%s", changing))
+    changing.append("later")
+    handler.flush()
+    assert path.read_text("utf-8") == "['日本 \\udcff']\n"
+
+
+def test_lines_that_come_together_are_written_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_PAUSE", 60)  # until flush; how long 20 lines take is not known
+    writes: list[list[str]] = []
+    handler = ThreadedHandler((PLAIN, writes.append))
+    for number in range(20):
+        handler.emit(record("%d", number))
+        time.sleep(0.001)  # as long as a thread that is woken for each line needs
+    handler.flush()
+    assert writes == [[f"{number}\n" for number in range(20)]]
+
+
+class SlowDisk:
+    """Takes no line before its gate is open."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.gate = threading.Event()
+        self._is_asked = threading.Event()
+
+    def write(self, lines: list[str]) -> None:
+        self._is_asked.set()
+        self.gate.wait(60)
+        self.written.extend(lines)
+
+    def handler(self) -> ThreadedHandler:
+        """One whose thread waits for the disk with a first line, so that the queue is empty."""
+        made = ThreadedHandler((PLAIN, self.write))
+        made.emit(record("first"))
+        assert self._is_asked.wait(60)
+        return made
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
+    monkeypatch.setattr(logs, "_FLUSH_SECONDS", 60)
+    return SlowDisk()
+
+
+def test_a_line_that_waits_keeps_nothing_of_the_error_alive(disk: SlowDisk) -> None:
+
+    class Broken(Exception):
+        """One that can be watched."""
+
+    handler = disk.handler()
+    error = Broken()
+    kept = weakref.ref(error)
+    handler.emit(logging.LogRecord("app", 40, "", 1, "x", (), (Broken, error, None)))
+    del error
+    assert kept() is None
+    disk.gate.set()
+    handler.flush()
+    assert disk.written == ["first\n", f"x\n{__name__}.{Broken.__qualname__}\n"]
+
+
+def test_tracebacks_are_left_out_where_too_many_wait(disk: SlowDisk) -> None:
+    handler = disk.handler()
+    error = ValueError("broken")
+    for _ in range(150):
+        info = (ValueError, error, None)
+        handler.emit(logging.LogRecord("app", 40, "", 1, "failed %d", (7,), info))
+    disk.gate.set()
+    handler.flush()
+    text = "".join(disk.written)
+    assert text.count("failed 7") == 150
+    assert text.count("ValueError: broken") == 100
+    assert "failed 7 [traceback left out: too many at once]\n" in text
+
+
+def test_a_slow_disk_costs_lines_but_no_time_and_they_are_counted(disk: SlowDisk) -> None:
+    handler = disk.handler()
+    for number in range(5000):
+        handler.emit(record("%d", number))
+    assert disk.written == [], "nobody waited for the disk"
+    disk.gate.set()
+    handler.flush()
+    handler.emit(record("after"))
+    handler.flush()
+    left_out = re.findall(r"(\d+) lines were left out", "".join(disk.written))
+    assert left_out == ["4000"]
+    assert len(disk.written) == 1 + 1000 + 1 + 1
+
+
+def test_a_full_disk_is_complained_of_once(capsys: pytest.CaptureFixture[str]) -> None:
+    def full(_lines: list[str]) -> None:
+        raise OSError(28, "No space left on device")
+
+    handler = ThreadedHandler((PLAIN, full))
+    for _ in range(3):
+        handler.emit(record("x"))
+    handler.flush()
+    assert capsys.readouterr().err.count("No space left") == 1
+
+
+def program(tmp_path: Path, text: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(text)],
+        env={
+            "PATH": os.environ["PATH"],
+            "ENVIRONMENT": "production",
+            "SECRET_KEY": "0123456789abcdef" * 4,
+            "INSTANCE_PATH": str(tmp_path / "instance"),
+            "LOG_DIR": str(tmp_path / "logs"),
+            **environment,
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+SERVED = """
+    import asyncio, logging
+    logging.basicConfig()
+    from quartapp import create_app
+    app = create_app()
+    async def main():
+        async with app.test_app():
+            app.logger.info("to be seen once")
+            logging.getLogger("quartapp.microblog.web.posts").error("an error, once")
+    asyncio.run(main())
+"""
+
+
+def test_no_line_is_doubled_by_what_the_root_logger_has(tmp_path: Path) -> None:
+    result = program(tmp_path, SERVED)
+    assert result.returncode == 0, result.stderr
+    log = (tmp_path / "logs" / "microblog.log").read_text()
+    for text in ("Microblog startup", "to be seen once", "an error, once"):
+        assert log.count(text) == 1
+        assert result.stderr.count(text) == 1
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO: Microblog startup \[in /", log)
+
+
+def test_logs_to_standard_output_instead_of_the_file(tmp_path: Path) -> None:
+    result = program(tmp_path, SERVED, LOG_TO_STDOUT="true")
+    assert result.stdout.count("to be seen once") == 1
+    assert "to be seen once" not in result.stderr
+    assert not (tmp_path / "logs" / "microblog.log").exists()
+
+
+def test_writes_no_file_under_debug(tmp_path: Path) -> None:
+    result = program(tmp_path, SERVED, DEBUG="true", ENVIRONMENT="development")
+    assert result.stderr.count("to be seen once") == 1
+    assert not (tmp_path / "logs" / "microblog.log").exists()
+
+
+def test_several_workers_start_once(live_server: StartServer, tmp_path: Path) -> None:
+    for _ in range(2):
+        with live_server(WORKERS="2") as server:
+            server.wait_for("Running on", 2)
+    assert logs.log_path(tmp_path / "logs").read_text().count("Microblog startup") == 2

@@ -1,0 +1,143 @@
+"""The log file's and the terminal's tracebacks."""
+
+import io
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from quartapp.logfile.record import Cleaner
+from quartapp.redact.places import Places
+from quartapp.redact.scrub import Scrubber
+from quartapp.redact.secret_names import HIDDEN
+from quartapp.reporting.report import Context
+
+TUTORIAL = "%(asctime)s %(levelname)s: %(message)s [in %(pathname)s:%(lineno)d]"
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    return io.StringIO()
+
+
+class Cleaning(logging.Formatter):
+    """Formats what a cleaner makes of a record."""
+
+    def __init__(self, fmt: str, *, context: Context | None = None) -> None:
+        super().__init__(fmt)
+        self.context = context or Context()
+        self._clean = Cleaner(
+            places=Places(Path(__file__).parent),
+            scrubber=Scrubber(known=["the-key-of-the-application"]),
+            describe=lambda: self.context,
+        )
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(self._clean(record))
+
+
+@pytest.fixture
+def formatter() -> Cleaning:
+    return Cleaning("%(levelname)s: %(message)s")
+
+
+@pytest.fixture
+def logger(stream: io.StringIO, formatter: Cleaning) -> Iterator[logging.Logger]:
+    logger = logging.Logger("app")  # noqa: LOG001 - one that no other test shares
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    logger.addHandler(handler)
+    yield logger
+    handler.close()
+
+
+def test_formats_as_the_tutorial_does() -> None:
+    record = logging.LogRecord("app", 20, "/app.py", 7, "Grüße %s", ("Zoë",), None)
+    assert Cleaning(TUTORIAL).format(record).endswith(" INFO: Grüße Zoë [in /app.py:7]")
+
+
+def test_messages_pass_the_scrubber(logger: logging.Logger, stream: io.StringIO) -> None:
+    logger.info("token=%s and %s", "abcd1234", "the-key-of-the-application")
+    assert stream.getvalue() == f"INFO: token={HIDDEN} and {HIDDEN}\n"
+
+
+def test_tracebacks_look_like_pythons(logger: logging.Logger, stream: io.StringIO) -> None:
+    def view() -> None:
+        password = "letmein!"
+        try:
+            __import__("json").loads("{")
+        except ValueError as error:
+            raise RuntimeError(f"no {password} here") from error
+
+    try:
+        view()
+    except RuntimeError:
+        logger.exception("failed")
+    lines = stream.getvalue().splitlines()
+    assert lines[:2] == ["ERROR: failed", "Traceback (most recent call last):"]
+    assert '    __import__("json").loads("{")' in lines
+    assert "  … 2 in json" in lines
+    assert any(line.startswith("json.decoder.JSONDecodeError: Expecting") for line in lines)
+    assert "The above exception was the direct cause of the following exception:" in lines
+    assert '    raise RuntimeError(f"no {password} here") from error' in lines
+    assert lines[-1] == f"RuntimeError: no {HIDDEN} here"
+
+
+def test_what_a_driver_adds_of_the_data_is_left_out(
+    logger: logging.Logger, stream: io.StringIO
+) -> None:
+    text = "duplicate key\nDETAIL:  Key (email)=(susan@example.com) exists.\nHINT:  susan\nend"
+    try:
+        raise ValueError(text)
+    except ValueError as error:
+        logger.exception("failed: %s", error)
+        logger.error(f"failed: {error}")  # noqa: G004 - as people do
+    assert "susan" not in stream.getvalue()
+    assert stream.getvalue().count("failed: duplicate key\nend") == 2
+
+
+def test_the_secrets_of_the_request_are_kept_out(
+    logger: logging.Logger, stream: io.StringIO, formatter: Cleaning
+) -> None:
+    formatter.context = Context(form={"password": "letmein!"})
+    try:
+        raise ValueError("cannot hash letmein!")
+    except ValueError:
+        logger.exception("failed for letmein!")
+    assert "ValueError: cannot hash" in stream.getvalue()
+    assert "letmein" not in stream.getvalue(), "not even in the line of source"
+
+
+def test_other_handlers_see_the_record_as_it_was() -> None:
+    error = ValueError("broken")
+    info = (type(error), error, None)
+    record = logging.LogRecord("app", 40, "/app.py", 7, "a %s", (1,), info)
+    assert Cleaning("%(message)s").format(record) == "a 1\nValueError: broken"
+    assert (record.msg, record.args, record.exc_info, record.exc_text) == ("a %s", (1,), info, None)
+
+
+def test_what_fails_while_a_line_is_made_is_said_in_its_place() -> None:
+    def describe() -> Context:
+        raise LookupError("of secrets")
+
+    clean = Cleaner(places=Places(Path("/x")), scrubber=Scrubber(), describe=describe)
+    error = ValueError("broken")
+    record = logging.LogRecord("app", 40, "/app.py", 7, "a", (), (type(error), error, None))
+    assert clean(record).getMessage() == "ValueError, whose traceback raised LookupError"
+
+
+def test_a_stack_is_scrubbed_too(logger: logging.Logger, stream: io.StringIO) -> None:
+    key = "the-key-of-the-application"
+    logger.warning("look", stack_info=True)
+    assert "test_a_stack_is_scrubbed_too" in stream.getvalue()
+    assert key not in stream.getvalue()
+
+
+def test_a_line_without_an_exception_holds_no_secret_of_the_request(
+    logger: logging.Logger, stream: io.StringIO, formatter: Cleaning
+) -> None:
+    formatter.context = Context(form={"password": ["abcd1234"]})
+    logger.warning("no login with %s", "abcd1234")
+    logger.warning("no login with %(password)s", {"password": "efgh5678"})
+    assert stream.getvalue() == f"WARNING: no login with {HIDDEN}\n" * 2

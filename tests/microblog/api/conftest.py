@@ -1,0 +1,94 @@
+"""Calling the API as a program does: with a token, JSON in and JSON out."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import pytest
+from werkzeug.security import generate_password_hash
+
+from quartapp.database import Database
+from quartapp.flasklike import App
+from quartapp.microblog.models.token import issue_token
+from quartapp.testing import AddPerson, Client
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Any
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def problem(self) -> Any:
+        """The body, which must be problem+json that repeats the status."""
+        assert self.headers["Content-Type"] == "application/problem+json", self.text
+        assert self.json["status"] == self.status
+        return self.json
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The faulty fields with their messages."""
+        return {fault["field"]: fault["message"] for fault in self.problem["errors"]}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who calls the API: `await susan("GET", "/api/posts")`."""
+
+    client: Client
+    id: int = 0
+    token: str = ""
+
+    async def __call__(self, method: str, path: str, body: Any = None, **more: Any) -> Answer:
+        headers = dict(more.pop("headers", {}))
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
+        if body is not None:
+            more["json"] = body
+        response = await self.client.open(path, method=method, headers=headers, **more)
+        text = await response.get_data(as_text=True)
+        return Answer(response.status_code, response.headers, text)
+
+
+Enter: TypeAlias = Callable[[str], Awaitable[Caller]]
+
+
+@pytest.fixture
+def nobody(client: Client) -> Caller:
+    """A caller without a token."""
+    return Caller(client)
+
+
+@pytest.fixture
+def enter(app: App, add_person: AddPerson) -> Enter:
+    """`susan = await enter("susan")` adds a person and gives them a token."""
+
+    async def make(username: str) -> Caller:
+        person = await add_person(username)
+        database: Database = app.extensions["database"]
+        async with database.session() as session:
+            issued = await issue_token(session, person.id)
+        return Caller(app.test_client(), person.id, issued.token)
+
+    return make
+
+
+@pytest.fixture
+async def susan(enter: Enter) -> Caller:
+    return await enter("susan")
+
+
+@pytest.fixture
+def cheap_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty slow hashes on two cores are not what a race is about."""
+
+    def cheap(password: str) -> str:
+        return generate_password_hash(password, method="pbkdf2:sha256:1")
+
+    monkeypatch.setattr("quartapp.microblog.identity.generate_password_hash", cheap)

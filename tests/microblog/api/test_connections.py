@@ -1,0 +1,53 @@
+"""Nobody holds a connection, or SQLite's write lock, while something slow goes on."""
+
+import asyncio
+import base64
+from typing import Any
+
+import pytest
+from sqlalchemy.pool import QueuePool
+
+from quartapp.database import Database, request_session
+from quartapp.flasklike import App
+from tests.microblog.api.conftest import Caller
+
+
+def in_use(app: App) -> int:
+    """The number of connections that are out of the pool."""
+    database: Database = app.extensions["database"]
+    pool = database.engine.pool
+    assert isinstance(pool, QueuePool)
+    return pool.checkedout()
+
+
+async def test_none_while_a_client_sends_its_body(app: App, susan: Caller) -> None:
+    headers = {"Authorization": f"Bearer {susan.token}", "Content-Type": "application/json"}
+    slow = susan.client.request("/api/posts", method="POST", headers=headers)
+    async with slow as connection:
+        await connection.send(b'{"body": ')
+        async with asyncio.timeout(60):  # the drainer has one for a moment
+            while in_use(app):  # noqa: ASYNC110 a pool tells nobody when a connection is back
+                await asyncio.sleep(0.02)
+        assert (await susan("POST", "/api/posts", {"body": "fast"})).status == 201
+        await connection.send(b'"slow"}')
+        await connection.send_complete()
+    assert (await connection.as_response()).status_code == 201
+
+
+@pytest.mark.parametrize("path", ["/api/tokens", "/api/users"])
+async def test_none_while_a_password_is_hashed(
+    susan: Caller, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    seen: list[bool] = []
+
+    async def look(*_args: Any) -> Any:
+        seen.append(request_session().in_transaction())
+        return "hash"
+
+    monkeypatch.setattr("quartapp.microblog.api.authentication.is_password_right", look)
+    monkeypatch.setattr("quartapp.microblog.api.users.hash_password", look)
+    basic = base64.b64encode(b"susan:cat").decode()
+    headers = {"Authorization": f"Basic {basic}"}
+    body = {"username": "david", "email": "d@b.example", "password": "dog"}
+    assert (await susan("POST", path, body, headers=headers)).status == 201
+    assert seen == [False]

@@ -1,0 +1,42 @@
+"""docs/api.md names every address and every code, and none that there is not."""
+
+import re
+from pathlib import Path
+
+from quartapp.errors import handlers
+from quartapp.errors.responses import describe
+from quartapp.flasklike import App
+from quartapp.microblog import exceptions
+from quartapp.microblog.api.document import document
+
+DOCS = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+
+# What the API answers beside errors of the domain.
+STATUSES = (400, 404, 405, 413, 415, 429, 500, 503)
+PAGES_ONLY = {exceptions.LoginRequiredError, exceptions.ConflictError}
+
+
+def test_every_code_is_documented_with_its_status() -> None:
+    documented = dict(re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", DOCS, re.MULTILINE))
+    codes = {describe(status).code: str(status) for status in STATUSES}
+    codes |= {
+        kind.code: str(handlers.status_of(kind))
+        for kind in _leaves(exceptions.QuartappError)
+        if handlers.status_of(kind) and kind not in PAGES_ONLY
+    }
+    assert documented == codes
+
+
+async def test_every_address_is_documented(app: App) -> None:
+    documented = set(re.findall(r"^\| `([A-Z]+) (/api/[^` ?]+)", DOCS, re.MULTILINE))
+    described = {
+        (method.upper(), re.sub(r"\{\w+\}", "<id>", path))
+        for path, operations in document(app)["paths"].items()
+        for method in operations
+    }
+    assert documented == described | {("GET", "/api/openapi.json")}
+
+
+def _leaves(kind: type[exceptions.QuartappError]) -> list[type[exceptions.QuartappError]]:
+    below = kind.__subclasses__()
+    return [kind, *(leaf for child in below for leaf in _leaves(child))]

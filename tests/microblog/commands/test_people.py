@@ -1,0 +1,74 @@
+"""`create-admin`: one person, or one clear sentence."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from quartapp.microblog.commands.people import create_admin
+from quartapp.serving import migrate
+
+
+@pytest.fixture(autouse=True)
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    url = f"sqlite:///{tmp_path / 'commands.db'}"
+    monkeypatch.delenv("SECRET_KEY", raising=False)
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.chdir(tmp_path)
+    return url
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(create_admin, [*arguments, "--password", "cat"])
+
+
+def test_adds_an_administrator(database: str) -> None:
+    migrate(database)
+    result = run("ada", "ada@example.com")
+    assert result.exit_code == 0
+    assert "ada may now log in" in result.output
+
+
+def test_a_taken_name_is_one_sentence(database: str) -> None:
+    migrate(database)
+    run("ada", "ada@example.com")
+    result = run("ada", "other@example.com")
+    assert result.exit_code == 1
+    assert result.output == "Error: username: Please use a different username.\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (" ", "a@example.com"),
+        ("x" * 65, "a@example.com"),
+        ("a\0b", "a@example.com"),
+        ("a/b", "a@example.com"),
+        ("ada", "nonsense"),
+    ],
+)
+def test_what_a_form_refuses_is_refused(database: str, arguments: tuple[str, str]) -> None:
+    migrate(database)
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Invalid value for" in result.output
+
+
+def test_a_database_without_tables_says_what_to_do() -> None:
+    result = run("ada", "ada@example.com")
+    assert result.exit_code == 1
+    assert "alembic upgrade head" in result.output
+
+
+def test_a_database_that_is_away_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    result = run("ada", "ada@example.com")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: The database does not answer: ")
+
+
+def test_a_bad_setting_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "abc")
+    result = run("ada", "ada@example.com")
+    assert result.exit_code == 2
+    assert result.output.startswith("Error: PORT: ")

@@ -1,0 +1,71 @@
+"""`seed`: the same life every time, on both engines."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import text
+
+from quartapp.database import Database
+from quartapp.microblog.commands.seed import seed, username
+from quartapp.serving import migrate
+
+
+def rows(url: str, statement: str) -> list[Any]:
+    async def ask() -> list[Any]:
+        database = Database(url)
+        async with database.session(write=False) as session:
+            found = [tuple(row) for row in await session.execute(text(statement))]
+        await database.dispose()
+        return found
+
+    return asyncio.run(ask())
+
+
+@pytest.fixture
+def url(each_database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("DATABASE_URL", each_database_url)
+    migrate(each_database_url)
+    return each_database_url
+
+
+def test_makes_people_and_posts_once(url: str) -> None:
+    first = CliRunner().invoke(seed, ["--people", "30", "--posts", "1500"])
+    assert first.exit_code == 0
+    assert "Added 30 people and 1500 posts." in first.stdout
+    assert "Seeding" in first.stderr
+    assert rows(url, "SELECT count(*) FROM users") == [(30,)]
+    assert rows(url, "SELECT count(*) FROM posts") == [(1500,)]
+    assert rows(url, "SELECT count(*) FROM followers WHERE follower_id = followed_id") == [(0,)]
+    again = CliRunner().invoke(seed, ["--people", "30"])
+    assert "Added 0 people" in again.stdout
+    assert rows(url, "SELECT count(*) FROM posts") == [(1500,)]
+
+
+def test_the_same_seed_makes_the_same_texts(url: str) -> None:
+    CliRunner().invoke(seed, ["--people", "5", "--posts", "20"])
+    first = rows(url, "SELECT body, user_id FROM posts ORDER BY id")
+    rows_before = rows(url, "SELECT username, about_me FROM users ORDER BY id")
+    rewind(url)
+    CliRunner().invoke(seed, ["--people", "5", "--posts", "20"])
+    assert rows(url, "SELECT username, about_me FROM users ORDER BY id") == rows_before
+    assert [body for body, _ in rows(url, "SELECT body, user_id FROM posts ORDER BY id")] == [
+        body for body, _ in first
+    ]
+
+
+def rewind(url: str) -> None:
+    async def empty() -> None:
+        database = Database(url)
+        async with database.begin() as session:
+            await session.execute(text("DELETE FROM users"))
+        await database.dispose()
+
+    asyncio.run(empty())
+
+
+def test_names_never_repeat() -> None:
+    names = [username(number) for number in range(5000)]
+    assert len(set(names)) == 5000
+    assert names[0] == "susan"

@@ -1,0 +1,153 @@
+"""People's pages, and the tutorial's bug: a name that is taken."""
+
+import asyncio
+
+import pytest
+from quart import Response
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from quartapp.microblog.models import User
+from quartapp.microblog.models.user import find_profile, is_username_taken
+from quartapp.testing import AddPerson, LogIn
+from tests.microblog.web.conftest import Submit, text_of, token_of
+
+
+@pytest.fixture
+def database_url(each_database_url: str) -> str:
+    return each_database_url
+
+
+async def test_a_profile_shows_a_person(
+    log_in: LogIn, add_person: AddPerson, submit: Submit
+) -> None:
+    john = await log_in("john")
+    await submit(john, "/edit_profile", username="john", about_me="I <3 tea")
+    await submit(john, "/", post="Good morning")
+    page = await text_of(await (await log_in("susan")).get("/user/john"))
+    assert "<h1>john</h1>" in page
+    assert "I <3 tea" in page
+    assert "0 followers, 0 following, 1 post<" in page
+    assert "Good morning" in page
+    assert "Edit your profile" not in page
+    assert "Edit your profile" in await text_of(await john.get("/user/john"))
+
+
+async def test_nobody_has_no_profile(log_in: LogIn) -> None:
+    assert (await (await log_in("susan")).get("/user/nobody")).status_code == 404
+
+
+async def test_changes_are_kept_and_shown(log_in: LogIn, submit: Submit) -> None:
+    client = await log_in("susan")
+    answer = await submit(client, "/edit_profile", username="sue", about_me="Hi\r\nthere")
+    assert (answer.status_code, answer.location) == (302, "/edit_profile")
+    page = await text_of(await client.get("/edit_profile"))
+    assert "Your changes have been saved." in page
+    assert 'value="sue"' in page
+    assert "Hi\nthere</textarea>" in page
+    # An address that no database is asked for greets with the cookie's name.
+    assert ">sue</a>" in await text_of(await client.get("/nowhere"))
+
+
+async def test_a_taken_name_is_the_forms_error(
+    log_in: LogIn, add_person: AddPerson, submit: Submit, session: AsyncSession
+) -> None:
+    await add_person("john")
+    client = await log_in("susan")
+    answer = await submit(client, "/edit_profile", username="john", about_me="Still me")
+    page = await text_of(answer)
+    assert answer.status_code == 422
+    assert '<small id="username-error" class="error">Please use a different username.' in page
+    assert 'value="john"' in page
+    assert "Still me</textarea>" in page
+    assert ">susan</a>" in page.partition("</nav>")[0]
+    assert (await find_profile(session, "susan")).about_me == ""
+
+
+async def test_keeping_ones_own_name_is_allowed(log_in: LogIn, submit: Submit) -> None:
+    client = await log_in("susan")
+    answer = await submit(client, "/edit_profile", username="susan", about_me="New")
+    assert answer.status_code == 302
+    # The same name makes the same login cookie, which is not signed and sent anew.
+    assert [cookie.partition("=")[0] for cookie in answer.headers.getlist("Set-Cookie")] == [
+        "session"
+    ]
+
+
+@pytest.mark.parametrize("warned", [True, False])
+async def test_one_of_twenty_wins_a_race_for_a_name(
+    log_in: LogIn, session: AsyncSession, monkeypatch: pytest.MonkeyPatch, warned: bool
+) -> None:
+    """Also when the form asked too early for all of them, and only the constraint is left."""
+    if not warned:
+        monkeypatch.setattr("quartapp.microblog.web.forms.is_username_taken", _never)
+    people = [await log_in(f"person{number}") for number in range(20)]
+    tokens = [await token_of(client, "/edit_profile") for client in people]
+    answers = await asyncio.gather(
+        *(
+            client.post(
+                "/edit_profile", form={"csrf_token": token, "username": "wanted", "about_me": "x"}
+            )
+            for client, token in zip(people, tokens, strict=True)
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [302] + [422] * 19
+    for answer in answers:
+        assert isinstance(answer, Response)
+        if answer.status_code == 422:
+            assert "Please use a different username." in await text_of(answer)
+    assert await is_username_taken(session, "wanted")
+    losers = select(func.count()).where(User.username.like("person%"), User.about_me == "")
+    assert await session.scalar(losers) == 19
+
+
+async def _never(*_: object) -> bool:
+    return False
+
+
+async def test_follows_and_unfollows(log_in: LogIn, add_person: AddPerson, submit: Submit) -> None:
+    await add_person("susan")
+    client = await log_in("john")
+    answer = await submit(client, "/follow/susan", "/user/susan")
+    assert (answer.status_code, answer.location) == (302, "/user/susan")
+    page = await text_of(await client.get("/user/susan"))
+    assert "You are following susan!" in page
+    assert "1 follower, 0 following" in page
+    assert (await submit(client, "/follow/susan", "/user/susan")).status_code == 302
+    await submit(client, "/unfollow/susan", "/user/susan")
+    page = await text_of(await client.get("/user/susan"))
+    assert "You are not following susan." in page
+    assert "0 followers, 0 following" in page
+
+
+@pytest.mark.parametrize(
+    ("path", "location", "message"),
+    [
+        ("/follow/john", "/user/john", "You cannot follow yourself!"),
+        ("/unfollow/john", "/user/john", "You cannot unfollow yourself!"),
+        ("/follow/nobody", "/", "User nobody not found."),
+        ("/unfollow/nobody", "/", "User nobody not found."),
+    ],
+)
+async def test_following_has_its_limits(
+    log_in: LogIn, submit: Submit, path: str, location: str, message: str
+) -> None:
+    client = await log_in("john")
+    answer = await submit(client, path, "/")
+    assert (answer.status_code, answer.location) == (302, location)
+    assert message in await text_of(await client.get(location))
+
+
+async def test_following_takes_a_post(log_in: LogIn) -> None:
+    client = await log_in("john")
+    assert (await client.get("/follow/susan")).status_code == 405
+
+
+async def test_a_name_with_odd_characters_has_a_page(log_in: LogIn, submit: Submit) -> None:
+    client = await log_in("susan")
+    name = "Zoë & co? #1 %41"
+    await submit(client, "/edit_profile", username=name, about_me="")
+    page = await text_of(await client.get("/"))
+    assert f">{name}</a>" in page
+    address = page.partition('class="name"><a href="')[2].partition('"')[0]
+    assert f"<h1>{name}</h1>" in await text_of(await client.get(address))

@@ -1,0 +1,115 @@
+"""What protects people's browsers: headers, tokens, and where a request came from."""
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from quartapp.microblog.models.paging import PageRequest
+from quartapp.microblog.models.post import all_posts
+from quartapp.testing import Client, Clock, LogIn
+from tests.microblog.web.conftest import Submit, text_of, token_of
+
+
+@pytest.mark.parametrize("path", ["/login", "/", "/nowhere", "/static/app.css", "/avatar/1.svg"])
+async def test_every_response_has_the_headers(client: Client, path: str) -> None:
+    headers = (await client.get(path)).headers
+    policy = headers["Content-Security-Policy"].split("; ")
+    assert {"default-src 'self'", "frame-ancestors 'none'"} <= set(policy)
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+
+
+async def test_pages_are_kept_by_no_shared_cache(client: Client) -> None:
+    assert (await client.get("/login")).headers["Cache-Control"] == "private, no-cache"
+
+
+@pytest.mark.parametrize("path", ["/login", "/register", "/edit_profile"])
+async def test_no_page_needs_a_script_or_another_server(log_in: LogIn, path: str) -> None:
+    page = await text_of(await (await log_in("susan")).get(path))
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [None, "", "nonsense", "20990101000000##" + "0" * 40, "##", "a##\ufffd", "x" * 1000],
+)
+async def test_a_form_without_its_token_is_refused(
+    log_in: LogIn, session: AsyncSession, token: str | None
+) -> None:
+    client = await log_in("susan")
+    await client.get("/")
+    form = {"post": "forged"} | ({} if token is None else {"csrf_token": token})
+    answer = await client.post("/", form=form)
+    page = await text_of(answer)
+    assert answer.status_code == 400
+    assert "This form is not valid any more" in page
+    assert ">susan</a>" in page.partition("</nav>")[0]
+    assert not (await all_posts(session, PageRequest(10))).items
+
+
+@pytest.mark.parametrize("path", ["/follow/susan", "/unfollow/susan", "/logout"])
+async def test_a_button_without_its_token_is_refused(log_in: LogIn, path: str) -> None:
+    answer = await (await log_in("susan")).post(path, form={"csrf_token": "nonsense"})
+    assert answer.status_code == 400
+
+
+async def test_a_token_of_somebody_else_is_refused(log_in: LogIn) -> None:
+    token = await token_of(await log_in("john"), "/")
+    answer = await (await log_in("susan")).post("/", form={"csrf_token": token, "post": "x"})
+    assert answer.status_code == 400
+
+
+async def test_a_token_lives_half_a_day(log_in: LogIn, clock: Clock) -> None:
+    client = await log_in("susan")
+    token = await token_of(client, "/")
+    clock.advance(hours=11)
+    form = {"csrf_token": token, "post": "in time"}
+    assert (await client.post("/", form=form)).status_code == 302
+    clock.advance(hours=2)
+    assert (await client.post("/", form=form)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, 302),
+        ({"Sec-Fetch-Site": "none"}, 302),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"}, 403),
+        ({"Origin": "http://localhost"}, 302),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "http://localhost.evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://[broken"}, 403),
+    ],
+)
+async def test_another_site_cannot_use_a_login(
+    log_in: LogIn, headers: dict[str, str], status: int
+) -> None:
+    client = await log_in("susan")
+    form = {"csrf_token": await token_of(client, "/"), "post": "x"}
+    answer = await client.post("/", form=form, headers=headers)
+    assert answer.status_code == status
+
+
+async def test_a_program_without_cookies_may_come_from_anywhere(
+    client: Client, log_in: LogIn
+) -> None:
+    for who, status in ((client, 404), (await log_in("susan"), 403)):
+        answer = await who.post("/nowhere", headers={"Origin": "http://evil.example"})
+        assert answer.status_code == status
+
+
+async def test_another_site_may_link_here(log_in: LogIn) -> None:
+    client = await log_in("susan")
+    answer = await client.get("/explore", headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 200
+
+
+async def test_logging_out_forgets_the_session(log_in: LogIn, submit: Submit) -> None:
+    client = await log_in("susan")
+    token = await token_of(client, "/")
+    await submit(client, "/logout")
+    answer = await client.post("/login", form={"csrf_token": token, "username": "x"})
+    assert answer.status_code == 400

@@ -1,0 +1,101 @@
+import json
+import sys
+from pathlib import Path
+from types import CodeType, TracebackType
+
+import pytest
+import quart
+
+from quartapp.redact import places as places_module
+from quartapp.redact.chain import calls
+from quartapp.redact.places import Place, Places
+from quartapp.reporting.report import Frame
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(tmp_path / "microblog", apart=("ground",))
+
+
+def test_code_below_the_root_is_the_applications(places: Places, tmp_path: Path) -> None:
+    file = str(tmp_path / "microblog" / "web" / "posts.py")
+    assert places.of(file) == Place("microblog/web/posts.py", in_app=True)
+
+
+def test_the_ground_is_set_apart(places: Places, tmp_path: Path) -> None:
+    file = str(tmp_path / "microblog" / "ground" / "app.py")
+    assert places.of(file) == Place("microblog/ground/app.py", in_app=False)
+
+
+@pytest.mark.parametrize("folder", ["site-packages", "dist-packages"])
+def test_packages_below_the_root_are_libraries(places: Places, tmp_path: Path, folder: str) -> None:
+    file = str(tmp_path / "microblog" / ".venv" / "lib" / folder / "quart" / "app.py")
+    assert not places.of(file).in_app
+
+
+def test_an_application_installed_as_a_package_is_still_one(tmp_path: Path) -> None:
+    root = tmp_path / "site-packages" / "microblog"
+    assert Places(root).of(str(root / "app.py")) == Place("microblog/app.py", in_app=True)
+
+
+def test_the_standard_library_and_packages_are_libraries(places: Places) -> None:
+    assert places.of(json.__file__) == Place("json/__init__.py", in_app=False)
+    assert places.of(quart.__file__) == Place("quart/__init__.py", in_app=False)
+    assert not places.of("<frozen importlib._bootstrap>").in_app
+    assert not places.of("<string>").in_app
+    assert not places.of("").in_app
+
+
+def test_a_script_elsewhere_is_named_from_the_import_path(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path / "scripts"))
+    file = str(tmp_path / "scripts" / "jobs" / "nightly.py")
+    assert places.of(file) == Place("jobs/nightly.py", in_app=True)
+    monkeypatch.setattr(sys, "path", [])
+    assert places.of(str(tmp_path / "elsewhere" / "x.py")) == Place("x.py", in_app=True)
+
+
+def test_remembers_no_more_than_it_has_to(places: Places) -> None:
+    for number in range(5000):
+        places.of(f"<generated {number}>")
+    assert len(places._places) <= 4096
+
+
+def raised_by(code: CodeType, module: str = "a") -> TracebackType:
+    with pytest.raises(ZeroDivisionError) as caught:
+        exec(code, {"__name__": module})
+    *_, last = calls(caught.value.__traceback__)
+    return last
+
+
+def test_a_call_knows_its_line_each_time(places: Places) -> None:
+    source = "if __name__ == 'a':\n    1 / 0\nelse:\n    1 / 0"
+    code = compile(source, "/app/lines.py", "exec")
+    for _ in range(2):
+        for module, line in (("a", 2), ("b", 4)):
+            call = places.call(raised_by(code, module))
+            assert call == Frame("lines.py", "", "<module>", line, in_app=True)
+
+
+def test_code_that_takes_the_place_of_other_code_is_not_taken_for_it(places: Places) -> None:
+    for number in range(200):  # each at the address of the one before, which is gone
+        code = compile("\n" * number + "1 / 0", f"/app/{number}.py", "exec")
+        call = places.call(raised_by(code))
+        assert (call.file, call.line) == (f"{number}.py", number + 1)
+        del code, call
+
+
+def test_code_without_a_file_is_told_by_the_module_it_runs_in(places: Places) -> None:
+    code = compile("1 / 0", "<generated>", "exec")
+    for module in ("a", "b"):
+        assert places.call(raised_by(code, module)) == Frame("<generated>", module, "<module>", 1)
+
+
+def test_calls_are_remembered_within_bounds(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places_module, "_REMEMBERED", 10)
+    for number in range(50):
+        places.call(raised_by(compile("1 / 0", f"/app/{number}.py", "exec")))
+        assert len(places._calls) <= 10

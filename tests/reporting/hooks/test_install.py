@@ -1,0 +1,472 @@
+"""Every way in which an error shows itself leads to one record, no more and no less."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import sys
+import threading
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quart import Response, abort, websocket
+from quart.typing import TestClientProtocol as Client
+
+from quartapp.flasklike import App
+from quartapp.microblog.app import create_app
+from quartapp.microblog.config import Settings
+from quartapp.reporting import expect
+from quartapp.reporting.hooks.middleware import Guard
+from quartapp.reporting.hooks.request_state import current_scope
+from quartapp.reporting.journal.entries import Brief, Entry, Tick, decode
+from quartapp.reporting.journal.segments import list_segments, open_segment
+from quartapp.reporting.pipeline import Pipeline
+from quartapp.reporting.report import Report
+from quartapp.testing import GivenSettings, create_tables
+
+Records = Callable[[], list[Entry]]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    """As served: errors go through their handlers and are not raised into the test."""
+    return GivenSettings(
+        environment="development",
+        database_url=database_url,
+        instance_path=tmp_path / "instance",
+        log_dir=tmp_path / "logs",
+        log_to_stdout=True,
+    )
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[App]:
+    application = create_app(settings)
+    await create_tables(application)
+    application.extensions["reporting"].drainer.drain = no_drain  # the journal is what we look at
+    async with application.test_app():
+        yield application
+
+
+async def no_drain(_seconds: float = 0) -> int:
+    return 0
+
+
+@pytest.fixture
+def records(app: App) -> Records:
+    pipeline: Pipeline = app.extensions["reporting"]
+
+    def read() -> list[Entry]:
+        entries: list[Entry] = []
+        for path in list_segments(pipeline.journal.folder):
+            with open_segment(path) as reading:
+                assert reading is not None
+                entries += map(decode, reading.read(0).payloads)
+        return entries
+
+    return read
+
+
+def only(records: Records) -> Report:
+    entries = records()
+    assert len(entries) == 1, entries
+    assert isinstance(entries[0], Report)
+    return entries[0]
+
+
+def route(app: App, path: str = "/fail/<kind>") -> Callable[[Callable[..., object]], object]:
+    app._got_first_request = False
+    return app.route(path)  # type: ignore[return-value]  # Quart's is narrower
+
+
+async def test_a_view_that_raises(app: App, client: Client, records: Records) -> None:
+    @route(app)
+    async def fail(kind: str) -> str:
+        raise KeyError(kind)
+
+    response = await client.get("/fail/user?token=sesame", headers={"Cookie": "a=b"})
+    report = only(records)
+    assert response.status_code == 500
+    assert report.title.startswith("KeyError")
+    assert report.door == "request"
+    assert report.request is not None
+    assert (report.request.method, report.request.route) == ("GET", "/fail/<kind>")
+    assert "sesame" not in report.to_json()
+    assert report.reference
+    assert report.reference in await response.get_data(as_text=True)
+
+
+async def test_abort_500(app: App, client: Client, records: Records) -> None:
+    @route(app)
+    async def fail(kind: str) -> str:
+        abort(500)
+
+    response = await client.get("/fail/x")
+    assert response.status_code == 500
+    report = only(records)
+    assert report.door == "guard"
+    assert report.reference
+    assert report.reference in await response.get_data(as_text=True)
+    assert report.request is not None
+    assert report.request.route == "/fail/<kind>"
+
+
+async def test_a_response_of_503(app: App, client: Client, records: Records) -> None:
+    @route(app)
+    async def fail(kind: str) -> tuple[str, int]:
+        return "later", 503
+
+    assert (await client.get("/fail/x")).status_code == 503
+    assert "503" in only(records).title
+
+
+async def test_an_expected_503_is_counted_but_no_error(
+    app: App, client: Client, records: Records, caplog: pytest.LogCaptureFixture
+) -> None:
+    @route(app)
+    async def fail(kind: str) -> tuple[str, int]:
+        expect("admission")
+        return "later", 503
+
+    for _ in range(3):
+        assert (await client.get("/fail/x")).status_code == 503
+    assert records() == []
+    assert [record.getMessage() for record in caplog.records] == [
+        "Answers that were expected to be 5xx since the last line: admission 1"
+    ]
+
+
+async def test_an_error_that_is_logged_and_then_answered_with_500(
+    app: App, client: Client, records: Records
+) -> None:
+    @route(app)
+    async def fail(kind: str) -> tuple[str, int]:
+        try:
+            raise KeyError(kind)
+        except KeyError:
+            logging.getLogger("quartapp.microblog.web.posts").exception("Could not post")
+        return "sorry", 500
+
+    await client.get("/fail/x")
+    report = only(records)
+    assert (report.message, report.logger) == ("Could not post", "quartapp.microblog.web.posts")
+    assert report.title.startswith("KeyError")
+
+
+async def test_an_error_that_is_logged_and_raised_again(
+    app: App, client: Client, records: Records
+) -> None:
+    @route(app)
+    async def fail(kind: str) -> str:
+        try:
+            raise KeyError(kind)
+        except KeyError:
+            logging.getLogger("quartapp.microblog.web").exception("Could not post")
+            raise
+
+    await client.get("/fail/x")
+    assert only(records).door == "log"
+
+
+async def test_one_object_raised_by_two_requests_is_two_errors(
+    app: App, client: Client, records: Records
+) -> None:
+    same = ValueError("made once")
+
+    @route(app)
+    async def fail(kind: str) -> str:
+        raise same
+
+    await client.get("/fail/x")
+    await client.get("/fail/y")
+    assert len(records()) == 2
+
+
+async def test_a_failing_error_handler(app: App, client: Client, records: Records) -> None:
+    @route(app)
+    async def fail(kind: str) -> str:
+        raise KeyError(kind)
+
+    async def worse(_error: Exception) -> str:
+        raise LookupError("while handling")
+
+    app.register_error_handler(KeyError, worse)
+    response = await client.get("/fail/x")
+    assert response.status_code == 500
+    assert only(records).title.startswith("LookupError")
+
+
+async def test_a_failing_after_request_function(app: App, client: Client, records: Records) -> None:
+    failures = [KeyError("after")]
+
+    @app.after_request
+    async def broken(response: Response) -> Response:
+        if failures:  # it is called again for the error page
+            raise failures.pop()
+        return response
+
+    assert (await client.get("/health")).status_code == 500
+    assert only(records).title.startswith("KeyError")
+
+
+async def test_a_body_that_breaks_off(app: App, client: Client, records: Records) -> None:
+    @route(app)
+    async def fail(kind: str) -> Response:
+        async def body() -> AsyncIterator[bytes]:
+            yield b"begin"
+            raise KeyError("middle")
+
+        return Response(body())
+
+    with pytest.raises(KeyError):
+        await client.get("/fail/x")
+    report = only(records)
+    assert report.title.startswith("KeyError")
+    assert report.request is not None
+
+
+async def test_a_websocket(app: App, client: Client, records: Records) -> None:
+    @app.websocket("/socket")
+    async def fail() -> None:
+        await websocket.accept()
+        raise KeyError("socket")
+
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(30), client.websocket("/socket") as connection:
+            await connection.receive()
+    report = next(entry for entry in records() if isinstance(entry, Report))
+    assert report.title.startswith("KeyError")
+    assert report.request is not None
+    assert report.request.url.endswith("/socket")
+
+
+async def test_a_background_task(app: App, client: Client, records: Records) -> None:
+    async def work() -> None:
+        raise KeyError("background")
+
+    @route(app)
+    async def fail(kind: str) -> str:
+        app.add_background_task(work)
+        return "started"
+
+    await client.get("/fail/x")
+    await asyncio.gather(*app.background_tasks)
+    assert only(records).door == "background"
+
+
+async def test_a_task_that_nobody_awaits(app: App, records: Records) -> None:
+    async def lost() -> None:
+        raise KeyError("lost")
+
+    task = asyncio.create_task(lost())
+    await asyncio.sleep(0.01)
+    del task
+    report = only(records)
+    assert report.door == "loop"
+    assert report.message.startswith("Task exception was never retrieved")
+
+
+async def test_a_thread(app: App, records: Records) -> None:
+    def work() -> None:
+        raise KeyError("thread")
+
+    thread = threading.Thread(target=work, name="worker")
+    thread.start()
+    await asyncio.to_thread(thread.join)
+    assert only(records).door == "thread"
+
+
+async def test_the_end_of_the_process(
+    app: App, records: Records, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = KeyError("main")
+    sys.excepthook(KeyError, error, None)
+    assert only(records).door == "process"
+    assert "KeyError" in capsys.readouterr().err
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert len(records()) == 1
+
+
+async def test_a_start_that_fails(settings: Settings, tmp_path: Path) -> None:
+    app = create_app(settings)
+    app.extensions["reporting"].drainer.drain = no_drain
+
+    @app.before_serving
+    async def broken() -> None:
+        raise KeyError("start")
+
+    with pytest.raises(Exception):  # noqa: B017 - what Quart makes of it is not the point
+        async with app.test_app():
+            pass
+    await app.extensions["reporting"].stop()
+    payloads: list[bytes] = []
+    for path in list_segments(settings.instance_path / "journal"):
+        with open_segment(path) as reading:
+            assert reading is not None
+            payloads += reading.read(0).payloads
+    assert [getattr(decode(payload), "title", "")[:8] for payload in payloads] == ["KeyError"]
+
+
+async def test_what_reporting_logs_itself_is_no_report(app: App, records: Records) -> None:
+    logging.getLogger("quartapp.reporting.counting.consumer").error("The database is away")
+    assert records() == []
+
+
+async def test_a_handled_error_is_no_report(app: App, client: Client, records: Records) -> None:
+    assert (await client.get("/nowhere")).status_code == 404
+    logging.getLogger("quartapp").warning("Only a warning")
+    assert records() == []
+
+
+async def test_the_sixth_of_a_minute_is_a_tick(app: App, client: Client, records: Records) -> None:
+    @route(app)
+    async def fail(kind: str) -> str:
+        raise KeyError(kind)
+
+    for number in range(8):
+        await client.get(f"/fail/{number}")
+    kinds = [type(entry) for entry in records()]
+    assert kinds == [Report] * 5 + [Tick] * 3
+    assert len({entry.fingerprint for entry in records()}) == 1
+
+
+async def test_propagated_exceptions_are_recorded_and_logged(
+    app: App, client: Client, records: Records, caplog: pytest.LogCaptureFixture
+) -> None:
+    @route(app)
+    async def fail(kind: str) -> str:
+        raise KeyError(kind)
+
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    with pytest.raises(KeyError):
+        await client.get("/fail/x")
+    assert only(records).title.startswith("KeyError")
+    assert [record.getMessage() for record in caplog.records] == [
+        "Exception on request GET /fail/x"
+    ]
+
+
+async def test_a_failed_request_leaves_nothing_to_the_garbage_collector(
+    app: App, without_gc: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[weakref.ref[object]] = []
+    logger = logging.getLogger(app.name)
+    own = [handler for handler in logger.handlers if handler.__module__.startswith("quartapp.")]
+    monkeypatch.setattr(logger, "handlers", own)  # pytest's keep what they see
+
+    class Broken(Exception):
+        """One that can be watched, and that no local holds."""
+
+        def __init__(self) -> None:
+            seen.append(weakref.ref(self))
+
+    @route(app)
+    async def fail(kind: str) -> str:
+        raise Broken
+
+    await asyncio.create_task(ask(app, "/fail/x"))
+    await asyncio.sleep(0)
+    assert [reference() for reference in seen] == [None]
+
+
+async def test_the_guard_leaves_nothing_to_the_garbage_collector(without_gc: None) -> None:
+    seen: list[weakref.ref[object]] = []
+
+    class Request:
+        """Has a way to push promises, as Quart's."""
+
+        def __init__(self, send: object) -> None:
+            self.send = send
+            seen.append(weakref.ref(self))
+
+    async def serve(_asgi: object, _receive: object, send: object) -> None:
+        scope: Any = current_scope.get()
+        scope.request = Request(send)
+
+    guard: Any = Guard(serve, watcher=object())  # type: ignore[arg-type]  # has nothing to see
+    await guard({"type": "http"}, None, None)
+    assert [reference() for reference in seen] == [None]
+
+
+@pytest.fixture
+def without_gc() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def ask(app: App, path: str) -> None:
+    """A request by ASGI alone: the test client keeps what it has seen."""
+    asgi: dict[str, object] = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"localhost")],
+        "extensions": {},
+    }
+
+    received = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> dict[str, object]:
+        if received:
+            return received.pop()
+        await asyncio.Event().wait()
+        raise AssertionError("nobody wakes it")
+
+    async def send(_message: object) -> None:
+        return None
+
+    await app(asgi, receive, send)  # type: ignore[arg-type]  # looser than ASGI's own types
+
+
+async def test_a_full_house_of_errors_still_names_them(app: App, records: Records) -> None:
+    logger = logging.getLogger("quartapp")
+    for number in range(1001):
+        error = ValueError()
+        error.__fingerprint__ = f"group {number}"  # type: ignore[attr-defined]  # documented
+        logger.error("Different", exc_info=error)
+    last = records()[-1]
+    assert isinstance(last, Brief)
+    assert last.title == "ValueError"
+    assert len(last.encode()) <= 300
+
+
+async def test_what_the_loop_says_without_an_exception_names_its_group(
+    app: App, records: Records
+) -> None:
+    loop = asyncio.get_running_loop()
+    loop.call_exception_handler({"message": "Task was destroyed but it is pending!"})
+    loop.call_exception_handler({"message": "Unclosed transport at 100%"})
+    found = [entry for entry in records() if isinstance(entry, Report)]
+    assert [report.title for report in found] == [
+        "Task was destroyed but it is pending!",
+        "Unclosed transport at 100%",
+    ]
+    assert len({report.fingerprint for report in found}) == 2
+
+
+async def test_a_host_that_is_not_trusted_costs_no_report(
+    app: App, client: Client, records: Records
+) -> None:
+    app.config["TRUSTED_HOSTS"] = ["microblog.example"]
+
+    @app.errorhandler(400)
+    def refuse(_: Exception) -> str:
+        raise ValueError("the handler fails too")
+
+    response = await client.get("/", headers={"Host": "evil.example"})
+    assert response.status_code == 500
+    # the page of a request without a URL map fails as well, which is another report
+    first = records()[0]
+    assert isinstance(first, Report)
+    assert first.exceptions[0].type == "ValueError"

@@ -1,0 +1,94 @@
+"""Chromium before a real server that has, beside production's pages, some that fail."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+
+from quartapp.testing import LiveServer, StartServer
+from tests.conftest import CHROMIUM
+
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+TIMEOUT = 30_000
+"""Milliseconds that a busy machine may take for what a person would wait for."""
+
+# An error page is an error to the browser; and who types before the browser has come to a field's
+# `autofocus` keeps the focus.
+EXPECTED = ("Failed to load resource", "Autofocus processing was blocked")
+
+expect.set_options(timeout=TIMEOUT)
+SERVE = str(Path(__file__).parents[2] / "microblog" / "serve.py")
+
+OpenPage: TypeAlias = Callable[..., Awaitable[Page]]
+
+
+@pytest.fixture
+def server(live_server: StartServer) -> Iterator[LiveServer]:
+    with live_server(SERVE, "boom") as running:
+        yield running
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield chromium
+        await chromium.close()
+
+
+@pytest.fixture
+async def open_page(browser: Browser, server: LiveServer) -> AsyncIterator[OpenPage]:
+    """`await open_page(color_scheme="dark")`: a person with a browser of their own.
+
+    At the end no page may have complained: of a script, of the security policy, of anything but
+    what is EXPECTED.
+    """
+    complaints: list[str] = []
+    contexts: list[BrowserContext] = []
+
+    async def new(**options: Any) -> Page:
+        context = await browser.new_context(base_url=server.url, **options)
+        contexts.append(context)
+        page = await context.new_page()
+        page.set_default_timeout(TIMEOUT)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield new
+    for context in contexts:
+        await context.close()
+    assert [text for text in complaints if not text.startswith(EXPECTED)] == []
+
+
+async def register(page: Page, username: str, password: str = "a good password") -> None:
+    """Register and log in, as a person does it."""
+    await page.goto("/register")
+    await page.get_by_label("Username").fill(username)
+    await page.get_by_label("Email").fill(f"{username}@example.com")
+    await page.get_by_label("Password", exact=True).fill(password)
+    await page.get_by_label("Repeat Password").fill(password)
+    await page.get_by_role("button", name="Register").click()
+    await page.get_by_text("Congratulations, you are now a registered user!").wait_for()
+    await page.get_by_label("Username").fill(username)
+    await page.get_by_label("Password").fill(password)
+    await page.get_by_role("button", name="Sign In").click()
+    await page.get_by_role("heading", name=f"Hi, {username}!").wait_for()
+
+
+async def publish(page: Page, text: str) -> None:
+    await page.goto("/")
+    await page.get_by_label("Say something").fill(text)
+    await page.get_by_role("button", name="Post").click()
+    await page.get_by_text("Your post is now live!").wait_for()

@@ -1,0 +1,133 @@
+"""Phones, dark mode and contrast, measured in the browser."""
+
+from typing import Literal
+
+import pytest
+from playwright.async_api import Page
+
+from tests.system.browser.conftest import OpenPage, publish, register
+
+pytestmark = pytest.mark.browser
+
+PAGES = ["/", "/explore", "/user/susan", "/edit_profile", "/logout", "/nowhere", "/boom"]
+ANONYMOUS = ["/login", "/register", "/nowhere"]
+
+# WCAG 2.2, "Contrast (Minimum)": 4.5 to 1, or 3 to 1 for large text. Lists what falls short.
+TOO_FAINT = """() => {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 1;
+  const pen = canvas.getContext("2d", {willReadFrequently: true});
+  const over = (colors) => {
+    pen.fillStyle = "#fff"; pen.fillRect(0, 0, 1, 1);
+    for (const color of colors) { pen.fillStyle = color; pen.fillRect(0, 0, 1, 1); }
+    return pen.getImageData(0, 0, 1, 1).data;
+  };
+  const luminance = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map(v => v / 255).map(v =>
+      v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const backgrounds = (element) => {
+    const found = [];
+    for (let e = element; e; e = e.parentElement) {
+      const color = getComputedStyle(e).backgroundColor;
+      found.unshift(color);
+    }
+    return found;
+  };
+  const faint = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node; node = walker.nextNode();) {
+    const element = node.parentElement;
+    if (!node.data.trim() || !element.checkVisibility()) continue;
+    const style = getComputedStyle(element);
+    const below = backgrounds(element);
+    const [a, b] = [over(below), over([...below, style.color])].map(luminance);
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const size = parseFloat(style.fontSize);
+    const large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+    if (ratio < (large ? 3 : 4.5)) faint.push(`${node.data.trim()}: ${ratio.toFixed(2)}`);
+  }
+  return faint;
+}"""
+
+# Not innerWidth: a phone zooms out until the widest element fits.
+TOO_WIDE = """width => [...document.querySelectorAll("body *")]
+  .filter(e => e.checkVisibility() && e.getBoundingClientRect().right > width + 1)
+  .map(e => e.outerHTML.slice(0, 80))"""
+
+# WCAG 2.2, "Target Size (Minimum)": 24 pixels, but for links within a sentence.
+TOO_SMALL = """() => [...document.querySelectorAll("button, nav a, input:not([type=hidden])")]
+  .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 24
+      && !(e.type === "checkbox"))
+  .map(e => e.outerHTML.slice(0, 80))"""
+
+
+async def _provoke_errors(page: Page) -> None:
+    await page.goto("/edit_profile")
+    await page.get_by_label("Username").fill("..")
+    await page.get_by_role("button", name="Submit").click()
+    await page.locator("small.error").wait_for()
+    await page.wait_for_load_state()  # with its stylesheets: what stands there has its place
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_text_has_contrast(
+    open_page: OpenPage, scheme: Literal["light", "dark"]
+) -> None:
+    page = await open_page(color_scheme=scheme)
+    for path in ANONYMOUS:
+        await page.goto(path)
+        assert await page.evaluate(TOO_FAINT) == [], path
+    await register(page, "susan")
+    await publish(page, "Hello")
+    assert await page.evaluate(TOO_FAINT) == []
+    for path in PAGES:
+        await page.goto(path)
+        assert await page.evaluate(TOO_FAINT) == [], path
+    await _provoke_errors(page)
+    assert await page.evaluate(TOO_FAINT) == []
+
+
+FALLING_SHORT = """
+<p style="color: #999; background: #fff">faint</p>
+<p style="color: #666; background: #fff">not faint</p>
+<div style="width: 400px">wide</div>
+<button style="height: 20px; padding: 0">small</button>"""
+
+
+async def test_what_falls_short_is_found(open_page: OpenPage) -> None:
+    """Else a page without faults and a measurement that finds none would look alike."""
+    page = await open_page(viewport={"width": 320, "height": 640})
+    await page.set_content(FALLING_SHORT)
+    (faint,) = await page.evaluate(TOO_FAINT)
+    assert faint.startswith("faint: 2.8")
+    (wide,) = await page.evaluate(TOO_WIDE, 320)
+    assert wide.startswith('<div style="width: 400px">')
+    (small,) = await page.evaluate(TOO_SMALL)
+    assert small.startswith("<button")
+
+
+async def test_dark_mode_is_dark(open_page: OpenPage) -> None:
+    page = await open_page(color_scheme="dark")
+    await page.goto("/login")
+    color = await page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert all(int(part) < 60 for part in color.strip("rgb()").split(",")), color
+
+
+@pytest.mark.parametrize("width", [320, 375])
+async def test_a_phone_shows_everything_without_scrolling_sideways(
+    open_page: OpenPage, width: int
+) -> None:
+    page = await open_page(viewport={"width": width, "height": 640}, has_touch=True, is_mobile=True)
+    for path in ANONYMOUS:
+        await page.goto(path)
+        assert await page.evaluate(TOO_WIDE, width) == [], path
+    await register(page, "a_rather_long_name_" + "w" * 45)
+    await publish(page, "W" * 140)
+    for path in [*PAGES[:2], *PAGES[3:]]:
+        await page.goto(path)
+        assert await page.evaluate(TOO_WIDE, width) == [], path
+        assert await page.evaluate(TOO_SMALL) == [], path
+    await _provoke_errors(page)
+    assert await page.evaluate(TOO_WIDE, width) == []

@@ -1,0 +1,154 @@
+"""`python -m tests.system.faults.kill_drainers [ROUNDS]`: kill -9 of two drainers that compete, in
+the middle of their transactions; on SQLite, and on PostgreSQL where QUARTAPP_TEST_POSTGRESQL is
+set.
+
+Each kills itself before a statement or a COMMIT that chance chooses: nobody from outside hits the
+gap between two commits often enough. In the end every group has exactly as many occurrences as
+were written.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from sqlalchemy import event, func, select
+
+from quartapp.database import Database
+from quartapp.microblog.models import ErrorGroup, ErrorMinute
+from quartapp.reporting.alerts.evaluate import Rules
+from quartapp.reporting.alerts.policy import Limits
+from quartapp.reporting.counting.consumer import Drainer
+from quartapp.reporting.journal.entries import Brief, Tick
+from quartapp.reporting.journal.writer import Journal
+from quartapp.serving import migrate
+from tests.system.faults.databases import POSTGRESQL, postgresql
+
+ROOT = Path(__file__).parents[3]
+GROUPS = 20
+MOST_ROUNDS = 40
+STATEMENTS = 60
+"""Among the first so many is the last one of a drainer; a piece of a segment takes about ten."""
+
+RULES = Rules(host="faults", limits=Limits(), mails=True)
+Counts = dict[str, int]
+
+
+def fill(folder: Path, ticks: int) -> tuple[Counts, Journal]:
+    """Many small segments that are orphans, for many transactions to be killed; and one of a living
+    owner, who is returned: on this the drainers have no lock, only the position to agree by."""
+    orphans, living = Journal(folder, segment_bytes=8192), Journal(folder)
+    written: Counts = {}
+    for number in range(ticks):
+        group, count = f"group {number % GROUPS}", random.randint(1, 5)
+        entry = Brief(group, int(time.time()), "T", "c", count)
+        tick = Tick(group, int(time.time()), count)
+        journal = orphans if number % 2 else living
+        assert journal.append((entry if number % 7 else tick).encode())
+        written[group] = written.get(group, 0) + count
+    orphans.close()
+    return written, living
+
+
+def end_at(database: Database, last: int) -> None:
+    """End this process with SIGKILL before a statement or COMMIT, the `last` one from now."""
+    left = last
+
+    def step(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    for name in ("before_cursor_execute", "commit"):
+        event.listen(database.engine.sync_engine, name, step)
+
+
+async def drain_all(url: str, folder: Path, last: int = 0) -> None:
+    database = Database(url)
+    end_at(database, last)
+    drainer = Drainer(Journal(folder), database, RULES)
+    while True:
+        drainer._others_at = 0.0
+        try:
+            if not await drainer.drain():
+                break
+        except Exception as error:  # noqa: BLE001 - the rival's lock; as the pipeline, try again
+            print(type(error).__name__, file=sys.stderr)
+            await asyncio.sleep(0.05)
+    await database.dispose()
+
+
+def start(url: str, folder: Path) -> "subprocess.Popen[bytes]":
+    last = str(random.randint(1, STATEMENTS))
+    command = [
+        sys.executable,
+        "-m",
+        "tests.system.faults.kill_drainers",
+        "--drain",
+        url,
+        str(folder),
+    ]
+    return subprocess.Popen([*command, last], cwd=ROOT, stderr=subprocess.DEVNULL)
+
+
+async def counted(url: str) -> tuple[Counts, int]:
+    database = Database(url)
+    async with database.session(write=False) as session:
+        groups = await session.execute(select(ErrorGroup.fingerprint, ErrorGroup.count))
+        found = {str(name): int(count) for name, count in groups}
+        minutes = await session.scalar(select(func.sum(ErrorMinute.count)))
+    await database.dispose()
+    return found, int(minutes or 0)
+
+
+def run(url: str, rounds: int, folder: Path, ticks: int = 1500) -> bool:
+    migrate(url)
+    written: Counts = {}
+    kills = 0
+    for number in range(1, MOST_ROUNDS + 1):
+        if number > rounds and kills:
+            break  # chance may let all of them come to their end
+        new, living = fill(folder, ticks)
+        for group, count in new.items():
+            written[group] = written.get(group, 0) + count
+        rivals = [start(url, folder) for _ in range(2)]
+        kills += sum(rival.wait(120) == -signal.SIGKILL for rival in rivals)
+        living.close()
+        print(f"round {number} of {rounds}: {sum(written.values())} written", flush=True)
+    asyncio.run(drain_all(url, folder))
+    found, minutes = asyncio.run(counted(url))
+    print(f"counted {sum(found.values())}, by the minute {minutes}, after {kills} kills")
+    return found == written and minutes == sum(written.values()) and kills > 0
+
+
+async def with_postgresql(rounds: int, folder: Path, ticks: int = 1500) -> bool:
+    async with postgresql() as address:
+        url = address.render_as_string(hide_password=False)
+        # migrations and drainers have loops of their own
+        return await asyncio.to_thread(run, url, rounds, folder, ticks)
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["--drain"]:
+        asyncio.run(drain_all(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])))
+        return 0
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        held = run(f"sqlite+aiosqlite:///{folder / 'f.db'}", rounds, folder / "sqlite")
+        if POSTGRESQL:
+            held = asyncio.run(with_postgresql(rounds, folder / "postgresql")) and held
+        else:
+            print("without PostgreSQL: QUARTAPP_TEST_POSTGRESQL is not set")
+    print("held" if held else "BROKEN")
+    return not held
+
+
+if __name__ == "__main__":
+    sys.exit(main())

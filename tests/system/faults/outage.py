@@ -1,0 +1,145 @@
+"""The whole application in a storm of errors while its database is away.
+
+Recording never waits, memory and journal stay bounded, the operators are mailed straight from the
+journal, and when the database is back the sum is exact.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from quartapp.microblog.models import ErrorGroup
+from quartapp.reporting.journal.segments import disk_usage
+from quartapp.reporting.mails.fallback import AFTER
+from quartapp.reporting.pipeline import Pipeline
+from quartapp.reporting.recorder import Recorder
+from quartapp.testing import create_tables
+from quartapp.testing.mail import MailServer
+from tests.mailing import mailing_app
+from tests.system.faults.line import Line
+
+GROUPS = 3
+MB = 1024 * 1024
+SLOW = 0.020
+_MARGIN = 10.0
+_BACK = 180.0
+
+
+class StormError(Exception):
+    """What the storm is made of."""
+
+
+@dataclass
+class Outcome:
+    errors: int
+    slow: int  # recordings that took longer than SLOW
+    memory: float
+    disk: float
+    mails: int
+    mails_due: int
+    counted: int = 0
+
+    @property
+    def is_right(self) -> bool:
+        # A busy machine takes the processor away for longer than SLOW, but not often.
+        return (
+            self.counted == self.errors
+            and self.slow <= 3 + self.errors // 1000
+            and self.memory <= 10
+            and self.disk <= 64
+            and self.mails == self.mails_due
+        )
+
+
+@asynccontextmanager
+async def locked_out(path: Path) -> AsyncIterator[None]:
+    """Somebody holds SQLite's write lock, and does not let go."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=60, check_same_thread=False)
+    # In a thread: who holds the lock now needs the loop to let go of it.
+    await asyncio.to_thread(connection.execute, "BEGIN IMMEDIATE")
+    yield
+    connection.execute("ROLLBACK")
+    connection.close()
+
+
+@asynccontextmanager
+async def hung_up(line: Line) -> AsyncIterator[None]:
+    await line.cut()
+    yield
+    await line.open()
+
+
+async def run(
+    url: str, outage: AbstractAsyncContextManager[None], folder: Path, seconds: float
+) -> Outcome:
+    mail_server = MailServer()
+    await mail_server.start()
+    app = mailing_app(folder, url, mail_server.port)
+    await create_tables(app)
+    pipeline: Pipeline = app.extensions["reporting"]
+    async with app.test_app():
+        await asyncio.sleep(1.5)  # what the first rounds load is no part of the storm
+        async with outage:
+            outcome = await storm(pipeline, seconds)
+            outcome.mails = len(mail_server.mails)
+        outcome.counted = await counted(pipeline, outcome.errors)
+    await mail_server.stop()
+    return outcome
+
+
+async def storm(pipeline: Pipeline, seconds: float) -> Outcome:
+    """Errors without an end, and what they cost."""
+    began, said = time.monotonic(), 0.0
+    # the first failed look is when the outage begins, for those who mail
+    due = sum(seconds >= after + _MARGIN for after in AFTER) * GROUPS
+    outcome = Outcome(errors=0, slow=0, memory=0, disk=0, mails=0, mails_due=due)
+    before = psutil.Process().memory_info().rss
+    while (away := time.monotonic() - began) < seconds:
+        burst(pipeline.recorder, outcome)
+        if away - said >= 1.0:
+            await asyncio.to_thread(measure, pipeline.journal.folder, before, outcome)
+            if int(away) % 15 == 0:
+                print(f"away for {away:.0f} of {seconds:.0f} s: {outcome}", flush=True)
+            said = away
+        await asyncio.sleep(0.002)
+    return outcome
+
+
+def burst(recorder: Recorder, outcome: Outcome) -> None:
+    for number in range(20):
+        error = StormError("while the database is away")
+        error.__fingerprint__ = f"storm {number % GROUPS}"  # type: ignore[attr-defined]  # documented
+        start = time.perf_counter()
+        recorder.record(error)
+        outcome.slow += time.perf_counter() - start > SLOW
+        outcome.errors += 1
+
+
+def measure(journal: Path, before: int, outcome: Outcome) -> None:
+    outcome.disk = max(outcome.disk, disk_usage(journal) / MB)
+    outcome.memory = max(outcome.memory, (psutil.Process().memory_info().rss - before) / MB)
+
+
+async def counted(pipeline: Pipeline, errors: int) -> int:
+    """What the application has counted when it has had time for all."""
+    deadline, found = time.monotonic() + _BACK, 0
+    ours = ErrorGroup.title.startswith(StormError.__name__)
+    query = select(func.sum(ErrorGroup.count)).where(ours)
+    while found != errors and time.monotonic() < deadline:
+        await asyncio.sleep(0.2)
+        try:
+            async with pipeline.database.session(write=False) as session:
+                found = int(await session.scalar(query) or 0)
+        except (SQLAlchemyError, OSError):
+            continue
+    await asyncio.sleep(1.5)  # a round more would count too much
+    async with pipeline.database.session(write=False) as session:
+        return int(await session.scalar(query) or 0)

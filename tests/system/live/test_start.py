@@ -1,0 +1,121 @@
+"""What a start does, and does not do, before the first answer."""
+
+import asyncio
+import gc
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypercorn.config import Config
+
+from quartapp import serving
+from quartapp.microblog.config import Settings
+
+# None of them is needed before somebody registers, reads the API's document, or has a PostgreSQL.
+UNNEEDED = {
+    "aiosmtpd",
+    "alembic",
+    "attr",
+    "email_validator",
+    "mako",
+    "quart_schema",
+    "quartapp.debugger",
+    "sentry_sdk",
+    "sqlalchemy.dialects.postgresql",
+    "uvloop",
+}
+
+SERVE_ON_SQLITE = """
+import sys
+import quartapp.serving
+from quartapp.config import Settings
+quartapp.serving.behind_proxies(Settings())
+print(*sys.modules)
+"""
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    folders = {"INSTANCE_PATH": str(tmp_path), "LOG_DIR": str(tmp_path)}
+    return {"ENVIRONMENT": "development", "PATH": "", **folders}
+
+
+def test_an_application_is_made_without_what_it_does_not_need(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", SERVE_ON_SQLITE]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    modules = set(done.stdout.split())
+    assert {"quart", "sqlalchemy.dialects.sqlite"} <= modules
+    assert not UNNEEDED & modules
+
+
+def test_the_collector_works_from_the_first_request_on(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    async def serve(
+        _app: Any, _config: Config, shutdown_trigger: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        waiting = asyncio.ensure_future(shutdown_trigger())
+        await asyncio.sleep(0)
+        seen.append((gc.isenabled(), gc.get_freeze_count() > 10_000))
+        waiting.cancel()
+
+    monkeypatch.setattr(serving, "serve", serve)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    gc.disable()  # as run.py does
+    try:
+        serving.serve_here(Settings, serving.listen("127.0.0.1", 0))
+    finally:
+        gc.unfreeze()
+        gc.enable()
+    assert seen == [(True, True)]
+
+
+@pytest.mark.parametrize(
+    ("database_url", "module"),
+    [
+        ("sqlite:///microblog.db", "asyncio.unix_events"),
+        ("postgresql://user@127.0.0.1/microblog", "uvloop"),
+    ],
+)
+def test_uvloop_is_for_a_database_behind_a_socket(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, database_url: str, module: str
+) -> None:
+    loops = []
+
+    async def serve(*_: object, **__: object) -> None:
+        loops.append(type(asyncio.get_running_loop()).__module__)
+
+    monkeypatch.setattr(serving, "serve", serve)
+    for name, value in (environment | {"DATABASE_URL": database_url}).items():
+        monkeypatch.setenv(name, value)
+    serving.serve_here(Settings, serving.listen("127.0.0.1", 0))
+    assert loops == [module]
+
+
+INTERRUPT_AT_AN_IMPORT = """
+import os, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, *more):
+        if name == "hypercorn":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+"""
+
+
+def test_ctrl_c_at_once_shows_no_traceback(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPT_AT_AN_IMPORT)
+    command = [sys.executable, str(Path(__file__).parents[3] / "run.py")]
+    variables = environment | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=variables, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "")
