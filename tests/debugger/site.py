@@ -10,7 +10,9 @@ from typing import Any, NoReturn
 
 from quart import Response, g, session
 
-from quartapp.debugger import Access, Debugger, Hosting
+from quartapp.debugger.server.access import Access
+from quartapp.debugger.server.debugger import Debugger
+from quartapp.debugger.server.hosting import Hosting
 from quartapp.flasklike import App, render_template, render_template_string
 
 PIN = "123-456-789"

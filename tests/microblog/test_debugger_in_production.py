@@ -15,7 +15,7 @@ DEBUGGERS = ("quartapp.debugger", "quartapp.debugger.server.command", "werkzeug.
 REQUEST = """
 import asyncio, sys
 from quartapp import create_app, serving
-from quartapp.config import Settings
+from quartapp.microblog.config import Settings
 settings = Settings(environment="development", debug={debug}, instance_path={folder!r},
                     log_dir={folder!r}, _env_file=None)
 app = create_app(settings)

@@ -123,8 +123,10 @@ def dev(
 
 def run_server(options: Options, listener: int, parent: int | None = None) -> None:
     """Load the application and serve it in this process, until it is told to stop."""
-    from quartapp.debugger import Access, Debugger, Hosting
     from quartapp.debugger.page.frames import plain_text
+    from quartapp.debugger.server.access import Access
+    from quartapp.debugger.server.debugger import Debugger
+    from quartapp.debugger.server.hosting import Hosting
     from quartapp.debugger.server.serve import serve
 
     access = Access(
@@ -229,7 +231,7 @@ def _refuse_production() -> None:
 
 
 def _pin(app: str) -> str | None:
-    from quartapp.debugger import machine_pin
+    from quartapp.debugger.server.access import machine_pin
 
     return machine_pin(app)
 

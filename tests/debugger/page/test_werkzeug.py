@@ -8,7 +8,7 @@ import pytest
 from werkzeug.debug import get_pin_and_cookie_name
 from werkzeug.sansio.utils import host_is_trusted
 
-from quartapp.debugger import machine_pin
+from quartapp.debugger.server.access import machine_pin
 
 
 def test_the_version_is_one_that_was_looked_at() -> None:

@@ -290,6 +290,9 @@ def test_other_commands_do_not_import_the_application_before_they_run() -> None:
 
     assert set(json.loads(result.stdout)) == {
         "quartapp",
+        "quartapp.debugger",
+        "quartapp.debugger.server",
+        "quartapp.microblog",
         "quartapp.microblog.commands",
         "quartapp.debugger.server.command",
     }

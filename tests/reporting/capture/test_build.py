@@ -160,7 +160,7 @@ def test_a_record_alone_is_titled_by_its_words_and_place() -> None:
     report = report_of(record)
     assert report.title == "no user %d"
     assert report.message == "no user 7\nat all"
-    assert report.culprit == "test_capture.view"
+    assert report.culprit == "test_build.view"
     assert report.exceptions == ()
 
 

@@ -17,7 +17,7 @@ from quartapp.testing.server import ServerFailedError
 
 ROOT = Path(__file__).parents[3]
 RUN_PY = str(ROOT / "run.py")
-SERVE = str(ROOT / "tests" / "serve.py")
+SERVE = str(ROOT / "tests" / "microblog" / "serve.py")
 
 
 get = partial(httpx.get, timeout=60)

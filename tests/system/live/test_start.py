@@ -31,7 +31,7 @@ UNNEEDED = {
 SERVE_ON_SQLITE = """
 import sys
 import quartapp.serving
-from quartapp.config import Settings
+from quartapp.microblog.config import Settings
 quartapp.serving.behind_proxies(Settings())
 print(*sys.modules)
 """
