@@ -27,6 +27,7 @@ from quartapp.serving import migrate
 from quartapp.testing.server import LiveServer
 
 ROOT = Path(__file__).parents[3]
+SERVE = str(ROOT / "tests" / "microblog" / "serve.py")
 CLIENTS = 8
 RULES = Rules(host="faults", limits=Limits(), mails=False)
 
@@ -97,9 +98,7 @@ def run(rounds: int, folder: Path, workers: int = 2) -> Sums:
     }
     sums = Sums()
     for number in range(1, rounds + 1):
-        with LiveServer(
-            environment, [str(ROOT / "tests" / "microblog" / "serve.py"), "boom"]
-        ) as server:
+        with LiveServer(environment, [SERVE, "boom"]) as server:
             seconds = random.uniform(0.2, 1.2)
             asyncio.run(load(server.url, seconds, server.process.pid, sums))
         print(f"round {number} of {rounds}: attempted {sums.attempted} received {sums.received}")

@@ -52,9 +52,8 @@ def test_an_error_over_http_arrives_by_starttls_and_login(
     assert mail.sender == "no-reply@127.0.0.1", "this server has no SMTPUTF8"
     assert mail.recipients == ("ops@xn--bcher-kva.example",)
     assert mail.message["From"] == "Fehler für Zoë <no-reply@127.0.0.1>"
-    assert mail.message["Subject"].startswith(
-        "[Fehler \N{SNAKE}] NEW ValueError in microblog.boom.greet (#"
-    )
+    subject = "[Fehler \N{SNAKE}] NEW ValueError in microblog.boom.greet (#"
+    assert mail.message["Subject"].startswith(subject)
     text, html = parts(mail.message)
     reference = re.search(r"Reference: +(\w{8})", text)
     assert reference
