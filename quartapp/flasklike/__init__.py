@@ -10,13 +10,13 @@ imported from `quart`.
 from quart import abort, flash, redirect
 
 from quartapp.flasklike.app import App
+from quartapp.flasklike.asgi.http import ResponseTimeoutError
+from quartapp.flasklike.asgi.websockets import Websocket
 from quartapp.flasklike.blueprints import Blueprint
 from quartapp.flasklike.debugging import Debugger
 from quartapp.flasklike.files import send_file, send_from_directory
 from quartapp.flasklike.flashing import get_flashed_messages
-from quartapp.flasklike.http import ResponseTimeoutError
-from quartapp.flasklike.requests import Request
-from quartapp.flasklike.responses import Response, make_response
+from quartapp.flasklike.routing import url_for
 from quartapp.flasklike.sessions import SecureCookieSessionInterface
 from quartapp.flasklike.streaming import stream_with_context
 from quartapp.flasklike.templating import (
@@ -25,9 +25,9 @@ from quartapp.flasklike.templating import (
     stream_template,
     stream_template_string,
 )
-from quartapp.flasklike.urls import url_for
 from quartapp.flasklike.views import MethodView, View
-from quartapp.flasklike.websockets import Websocket
+from quartapp.flasklike.wrappers.request import Request
+from quartapp.flasklike.wrappers.response import Response, make_response
 
 __all__ = [
     "App",

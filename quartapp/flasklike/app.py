@@ -12,20 +12,20 @@ from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.datastructures import ImmutableDict
 from werkzeug.routing import BuildError, MapAdapter
 
-from quartapp.flasklike.client import Client
+from quartapp.flasklike.asgi.http import HTTPConnection
+from quartapp.flasklike.asgi.websockets import Websocket, WebsocketConnection, WebsocketHandling
+from quartapp.flasklike.concurrency import in_thread
 from quartapp.flasklike.development import DevelopmentServer
+from quartapp.flasklike.dispatch import RequestHandling
 from quartapp.flasklike.flashing import get_flashed_messages
-from quartapp.flasklike.handling import RequestHandling
-from quartapp.flasklike.http import HTTPConnection
 from quartapp.flasklike.rendering import Environment
-from quartapp.flasklike.requests import Request
-from quartapp.flasklike.responses import Response
+from quartapp.flasklike.routing import Map, UrlMemory
 from quartapp.flasklike.sessions import SecureCookieSessionInterface
 from quartapp.flasklike.static import StaticFiles
 from quartapp.flasklike.templating import Loader, default_context
-from quartapp.flasklike.threads import in_thread
-from quartapp.flasklike.urls import Map, UrlMemory
-from quartapp.flasklike.websockets import Websocket, WebsocketConnection, WebsocketHandling
+from quartapp.flasklike.testing import Client
+from quartapp.flasklike.wrappers.request import Request
+from quartapp.flasklike.wrappers.response import Response
 
 _ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
 

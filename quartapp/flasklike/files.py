@@ -15,8 +15,8 @@ from werkzeug import utils
 from werkzeug.wrappers import Response as WSGIResponse
 from werkzeug.wsgi import FileWrapper
 
-from quartapp.flasklike.responses import Response, is_bodiless
-from quartapp.flasklike.threads import in_thread
+from quartapp.flasklike.concurrency import in_thread
+from quartapp.flasklike.wrappers.response import Response, is_bodiless
 
 READ_AT_ONCE = 256 * 1024
 """Bytes of the largest answer that is read in the same hop; a larger one is streamed."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from quart.globals import _cv_app, _cv_request
 
-from quartapp.flasklike.threads import iterate_in_thread
+from quartapp.flasklike.concurrency import iterate_in_thread
 
 
 def stream_with_context(generator_or_function: Any) -> Any:

@@ -30,7 +30,12 @@ from werkzeug.sansio.multipart import MultipartDecoder
 from werkzeug.wrappers import Response as WSGIResponse
 
 from quartapp import flasklike
-from quartapp.flasklike import client, contexts, forms, handling, http, responses, websockets
+from quartapp.flasklike import ctx as contexts
+from quartapp.flasklike import dispatch as handling
+from quartapp.flasklike import testing as client
+from quartapp.flasklike.asgi import http, websockets
+from quartapp.flasklike.wrappers import formparser as forms
+from quartapp.flasklike.wrappers import response as responses
 
 OVERRIDDEN: list[tuple[Callable[..., Any], str]] = [
     (quart.Quart.handle_request, "(self, request)"),

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser as WerkzeugFormDataParser
 
-from quartapp.flasklike.bodies import Body
-from quartapp.flasklike.forms import FormDataParser
+from quartapp.flasklike.wrappers.body import Body
+from quartapp.flasklike.wrappers.formparser import FormDataParser
 
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"

@@ -11,7 +11,7 @@ from quart.routing import QuartMap
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.routing import MapAdapter
 
-from quartapp.flasklike.scopes import path_of
+from quartapp.flasklike.asgi.scope import path_of
 
 _REMEMBERED = 4096
 

@@ -20,11 +20,11 @@ from werkzeug.exceptions import BadRequestKeyError, HTTPException
 from werkzeug.routing import RequestRedirect
 from werkzeug.sansio.response import Response as SansIOResponse
 
-from quartapp.flasklike import responses
 from quartapp.flasklike.cancellation import as_error, being_cancelled
-from quartapp.flasklike.client import KEPT
-from quartapp.flasklike.contexts import AppContext, RequestContext
+from quartapp.flasklike.ctx import AppContext, RequestContext
 from quartapp.flasklike.signals import send
+from quartapp.flasklike.testing import KEPT
+from quartapp.flasklike.wrappers import response as responses
 
 
 class RequestHandling(Quart):

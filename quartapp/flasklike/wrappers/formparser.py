@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
-from quartapp.flasklike.threads import in_thread
+from quartapp.flasklike.concurrency import in_thread
 
 # Werkzeug's default stream lives in memory up to 500 kB; from there on it is a file.
 _IN_MEMORY = 500 * 1024

@@ -84,7 +84,7 @@ async def test_a_new_rule_is_seen() -> None:
 
 
 async def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quartapp.flasklike.urls._REMEMBERED", 3)
+    monkeypatch.setattr("quartapp.flasklike.routing._REMEMBERED", 3)
     app = make_app()
     async with app.test_request_context("/"):
         for number in range(10):

@@ -19,9 +19,9 @@ from quart.wrappers import Websocket as QuartWebsocket
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from quartapp.flasklike.cancellation import as_error, being_cancelled, cancel
-from quartapp.flasklike.contexts import WebsocketContext
-from quartapp.flasklike.responses import Response, complete_data, convert, wire_headers
+from quartapp.flasklike.ctx import WebsocketContext
 from quartapp.flasklike.signals import send
+from quartapp.flasklike.wrappers.response import Response, complete_data, convert, wire_headers
 
 if TYPE_CHECKING:
     from quartapp.flasklike.app import App

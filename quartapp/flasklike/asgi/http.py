@@ -9,10 +9,16 @@ from quart.asgi import ASGIHTTPConnection
 from quart.wrappers import Request as QuartRequest
 from werkzeug.exceptions import InternalServerError
 
+from quartapp.flasklike.asgi.scope import headers_of, path_of
 from quartapp.flasklike.cancellation import as_error, being_cancelled, cancel, settle
 from quartapp.flasklike.debugging import Debugger
-from quartapp.flasklike.responses import Response, complete_data, convert, is_bodiless, wire_headers
-from quartapp.flasklike.scopes import headers_of, path_of
+from quartapp.flasklike.wrappers.response import (
+    Response,
+    complete_data,
+    convert,
+    is_bodiless,
+    wire_headers,
+)
 
 if TYPE_CHECKING:
     from quartapp.flasklike.app import App

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from quartapp.flasklike.threads import in_thread, iterate_in_thread
+from quartapp.flasklike.concurrency import in_thread, iterate_in_thread
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 

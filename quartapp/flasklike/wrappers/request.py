@@ -10,9 +10,9 @@ from quart.wrappers import Request as QuartRequest
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from quartapp.flasklike.bodies import Body
-from quartapp.flasklike.forms import FormDataParser
-from quartapp.flasklike.scopes import blueprints_of
+from quartapp.flasklike.asgi.scope import blueprints_of
+from quartapp.flasklike.wrappers.body import Body
+from quartapp.flasklike.wrappers.formparser import FormDataParser
 
 if TYPE_CHECKING:
     from hypercorn.typing import HTTPScope

@@ -11,7 +11,7 @@ from quart.testing.connections import TestHTTPConnection
 from quart.wrappers import Response
 from werkzeug.datastructures import Headers
 
-from quartapp.flasklike.responses import PartsBody
+from quartapp.flasklike.wrappers.response import PartsBody
 
 # In a request's scope: the list that its contexts are added to, for the client to enter again.
 KEPT = "flasklike.kept_contexts"

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 
-from quartapp.flasklike.bodies import READ_AHEAD, Body
+from quartapp.flasklike.wrappers.body import READ_AHEAD, Body
 
 
 def body_of(*parts: bytes, limit: int | None = None, announced: int | None = None) -> Body:

@@ -1,0 +1,1 @@
+"""The request, the response and what is inside them, in Quart's file names."""
