@@ -13,12 +13,11 @@ from quartapp.flasklike.app import App
 from quartapp.flasklike.asgi.http import ResponseTimeoutError
 from quartapp.flasklike.asgi.websockets import Websocket
 from quartapp.flasklike.blueprints import Blueprint
-from quartapp.flasklike.debugging import Debugger
-from quartapp.flasklike.files import send_file, send_from_directory
-from quartapp.flasklike.flashing import get_flashed_messages
+from quartapp.flasklike.ctx import stream_with_context
+from quartapp.flasklike.development import Debugger
 from quartapp.flasklike.routing import url_for
-from quartapp.flasklike.sessions import SecureCookieSessionInterface
-from quartapp.flasklike.streaming import stream_with_context
+from quartapp.flasklike.sessions import SecureCookieSessionInterface, get_flashed_messages
+from quartapp.flasklike.static import send_file, send_from_directory
 from quartapp.flasklike.templating import (
     render_template,
     render_template_string,

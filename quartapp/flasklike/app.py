@@ -17,12 +17,10 @@ from quartapp.flasklike.asgi.websockets import Websocket, WebsocketConnection, W
 from quartapp.flasklike.concurrency import in_thread
 from quartapp.flasklike.development import DevelopmentServer
 from quartapp.flasklike.dispatch import RequestHandling
-from quartapp.flasklike.flashing import get_flashed_messages
-from quartapp.flasklike.rendering import Environment
 from quartapp.flasklike.routing import Map, UrlMemory
-from quartapp.flasklike.sessions import SecureCookieSessionInterface
+from quartapp.flasklike.sessions import SecureCookieSessionInterface, get_flashed_messages
 from quartapp.flasklike.static import StaticFiles
-from quartapp.flasklike.templating import Loader, default_context
+from quartapp.flasklike.templating import Environment, Loader, default_context
 from quartapp.flasklike.testing import Client
 from quartapp.flasklike.wrappers.request import Request
 from quartapp.flasklike.wrappers.response import Response
@@ -37,7 +35,7 @@ class App(StaticFiles, RequestHandling, WebsocketHandling, DevelopmentServer):
     """A Quart application whose errors behave as Flask's documentation says.
 
     `debugger` answers, on a real server, requests whose exception is let through (see
-    `quartapp.flasklike.debugging`).
+    `quartapp.flasklike.development`).
     """
 
     asgi_http_class = HTTPConnection

@@ -2,13 +2,31 @@
 
 import asyncio
 import warnings
-from typing import Any
+from typing import Any, Protocol
 
-from quart import Quart
+from quart import Quart, Request, Response
 from quart.cli import load_dotenv as load_environment
 from quart.helpers import get_debug_flag, get_load_dotenv
 
-from quartapp.flasklike.debugging import Debugger
+
+class Debugger(Protocol):
+    """Shows the developer an exception that nobody handled.
+
+    `App.debugger` is None unless a development server set it. The connection classes call it
+    when the exception would reach the server (PROPAGATE_EXCEPTIONS, or its default in debug
+    mode; never under TESTING), after the signal was sent, the teardown functions ran and the
+    traceback was logged. Neither method raises. What it needs of the contexts it has taken
+    itself, from the signals `got_request_exception`, `got_websocket_exception` and
+    `got_background_exception`.
+    """
+
+    async def answer(self, error: Exception, request: Request) -> Response:
+        """The response to a request that failed before its response was begun."""
+
+    async def note(self, error: Exception, where: str) -> None:
+        """Keep an error that has no page: in a streamed body after its first byte, or in a
+        WebSocket. `where` names the request in the line on the terminal.
+        """
 
 
 class DevelopmentServer(Quart):

@@ -20,7 +20,7 @@ from werkzeug.exceptions import BadRequestKeyError, HTTPException
 from werkzeug.routing import RequestRedirect
 from werkzeug.sansio.response import Response as SansIOResponse
 
-from quartapp.flasklike.cancellation import as_error, being_cancelled
+from quartapp.flasklike.concurrency import as_error, being_cancelled
 from quartapp.flasklike.ctx import AppContext, RequestContext
 from quartapp.flasklike.signals import send
 from quartapp.flasklike.testing import KEPT

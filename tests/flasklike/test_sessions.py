@@ -2,9 +2,9 @@ from typing import Any
 
 import flask
 import pytest
-from quart import session
+from quart import flash, session
 
-from quartapp.flasklike import App
+from quartapp.flasklike import App, get_flashed_messages, render_template_string
 
 
 async def test_writes_the_cookie_that_flask_writes_and_reads_it() -> None:
@@ -67,3 +67,22 @@ async def test_without_a_key_writing_fails() -> None:
 
     with pytest.raises(RuntimeError, match="no secret key was set"):
         await app.test_client().get("/")
+
+
+async def test_flashed_messages_are_taken_once() -> None:
+    app = App("flashes")
+    app.secret_key = "secret"
+    async with app.test_request_context("/"):
+        await flash("one")
+        await flash("two", "error")
+        assert get_flashed_messages(category_filter=["error"]) == ["two"]
+        assert get_flashed_messages(with_categories=True) == [("message", "one"), ("error", "two")]
+        assert "_flashes" not in session
+
+
+async def test_without_a_secret_key_there_are_no_messages() -> None:
+    app = App("flashes")
+    async with app.test_request_context("/"):
+        assert await render_template_string("{{ get_flashed_messages() }}") == "[]"
+        with pytest.raises(RuntimeError, match="secret key"):
+            await flash("one")

@@ -10,8 +10,8 @@ from quart.wrappers import Request as QuartRequest
 from werkzeug.exceptions import InternalServerError
 
 from quartapp.flasklike.asgi.scope import headers_of, path_of
-from quartapp.flasklike.cancellation import as_error, being_cancelled, cancel, settle
-from quartapp.flasklike.debugging import Debugger
+from quartapp.flasklike.concurrency import as_error, being_cancelled, cancel, settle
+from quartapp.flasklike.development import Debugger
 from quartapp.flasklike.wrappers.response import (
     Response,
     complete_data,

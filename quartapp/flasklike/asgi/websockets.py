@@ -18,7 +18,7 @@ from quart.typing import ResponseReturnValue, ResponseTypes
 from quart.wrappers import Websocket as QuartWebsocket
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from quartapp.flasklike.cancellation import as_error, being_cancelled, cancel
+from quartapp.flasklike.concurrency import as_error, being_cancelled, cancel
 from quartapp.flasklike.ctx import WebsocketContext
 from quartapp.flasklike.signals import send
 from quartapp.flasklike.wrappers.response import Response, complete_data, convert, wire_headers
