@@ -1,5 +1,6 @@
 """People: their pages, changing one's own, following and unfollowing."""
 
+from markupsafe import Markup
 from quart import ResponseReturnValue
 
 from quartapp.database import request_session
@@ -66,7 +67,7 @@ async def follow_user(username: str) -> ResponseReturnValue:
         await flash("You cannot follow yourself!", "error")
     else:
         await follow(request_session(), me.id, other.id)
-        await flash(f"You are following {other.username}!")
+        await flash(_naming("You are following {}!", other.username))
     return redirect(url_for("profile.user", username=other.username))
 
 
@@ -80,7 +81,7 @@ async def unfollow_user(username: str) -> ResponseReturnValue:
         await flash("You cannot unfollow yourself!", "error")
     else:
         await unfollow(request_session(), me.id, other.id)
-        await flash(f"You are not following {other.username}.")
+        await flash(_naming("You are not following {}.", other.username))
     return redirect(url_for("profile.user", username=other.username))
 
 
@@ -90,5 +91,10 @@ async def _other(username: str) -> Profile | None:
     try:
         return await find_profile(request_session(), username)
     except NotFoundError:
-        await flash(f"User {username} not found.", "error")
+        await flash(_naming("User {} not found.", username), "error")
         return None
+
+
+def _naming(sentence: str, username: str) -> Markup:
+    """A sentence with a name, whose direction of writing has no effect on the rest."""
+    return Markup(sentence).format(Markup("<bdi>{}</bdi>").format(username))

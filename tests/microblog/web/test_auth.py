@@ -24,7 +24,7 @@ async def test_a_person_registers_and_then_logs_in(client: Client, submit: Submi
     answer = await submit(client, "/login", username="susan", password=PASSWORD)
     assert (answer.status_code, answer.location) == (302, "/")
     navigation = (await text_of(await client.get("/"))).partition("</nav>")[0]
-    assert ">susan</a>" in navigation
+    assert "<bdi>susan</bdi></a>" in navigation
 
 
 @pytest.mark.parametrize(

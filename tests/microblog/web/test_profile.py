@@ -25,7 +25,7 @@ async def test_a_profile_shows_a_person(
     await submit(john, "/edit_profile", username="john", about_me="I <3 tea")
     await submit(john, "/", post="Good morning")
     page = await text_of(await (await log_in("susan")).get("/user/john"))
-    assert "<h1>john</h1>" in page
+    assert "<h1><bdi>john</bdi></h1>" in page
     assert "I <3 tea" in page
     assert "0 followers, 0 following, 1 post<" in page
     assert "Good morning" in page
@@ -46,7 +46,7 @@ async def test_changes_are_kept_and_shown(log_in: LogIn, submit: Submit) -> None
     assert 'value="sue"' in page
     assert "Hi\nthere</textarea>" in page
     # An address that no database is asked for greets with the cookie's name.
-    assert ">sue</a>" in await text_of(await client.get("/nowhere"))
+    assert "<bdi>sue</bdi></a>" in await text_of(await client.get("/nowhere"))
 
 
 async def test_a_taken_name_is_the_forms_error(
@@ -60,7 +60,7 @@ async def test_a_taken_name_is_the_forms_error(
     assert '<small id="username-error" class="error">Please use a different username.' in page
     assert 'value="john"' in page
     assert "Still me</textarea>" in page
-    assert ">susan</a>" in page.partition("</nav>")[0]
+    assert "<bdi>susan</bdi></a>" in page.partition("</nav>")[0]
     assert (await find_profile(session, "susan")).about_me == ""
 
 
@@ -111,12 +111,12 @@ async def test_follows_and_unfollows(log_in: LogIn, add_person: AddPerson, submi
     answer = await submit(client, "/follow/susan", "/user/susan")
     assert (answer.status_code, answer.location) == (302, "/user/susan")
     page = await text_of(await client.get("/user/susan"))
-    assert "You are following susan!" in page
+    assert "You are following <bdi>susan</bdi>!" in page
     assert "1 follower, 0 following" in page
     assert (await submit(client, "/follow/susan", "/user/susan")).status_code == 302
     await submit(client, "/unfollow/susan", "/user/susan")
     page = await text_of(await client.get("/user/susan"))
-    assert "You are not following susan." in page
+    assert "You are not following <bdi>susan</bdi>." in page
     assert "0 followers, 0 following" in page
 
 
@@ -125,8 +125,8 @@ async def test_follows_and_unfollows(log_in: LogIn, add_person: AddPerson, submi
     [
         ("/follow/john", "/user/john", "You cannot follow yourself!"),
         ("/unfollow/john", "/user/john", "You cannot unfollow yourself!"),
-        ("/follow/nobody", "/", "User nobody not found."),
-        ("/unfollow/nobody", "/", "User nobody not found."),
+        ("/follow/nobody", "/", "User <bdi>nobody</bdi> not found."),
+        ("/unfollow/nobody", "/", "User <bdi>nobody</bdi> not found."),
     ],
 )
 async def test_following_has_its_limits(
@@ -148,6 +148,6 @@ async def test_a_name_with_odd_characters_has_a_page(log_in: LogIn, submit: Subm
     name = "Zoë & co? #1 %41"
     await submit(client, "/edit_profile", username=name, about_me="")
     page = await text_of(await client.get("/"))
-    assert f">{name}</a>" in page
+    assert f"<bdi>{name}</bdi></a>" in page
     address = page.partition('class="name"><a href="')[2].partition('"')[0]
-    assert f"<h1>{name}</h1>" in await text_of(await client.get(address))
+    assert f"<h1><bdi>{name}</bdi></h1>" in await text_of(await client.get(address))

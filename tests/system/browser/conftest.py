@@ -85,6 +85,7 @@ async def register(page: Page, username: str, password: str = "a good password")
     await page.get_by_label("Password").fill(password)
     await page.get_by_role("button", name="Sign In").click()
     await page.get_by_role("heading", name=f"Hi, {username}!").wait_for()
+    await page.wait_for_load_state()  # with its stylesheets: what stands there has its place
 
 
 async def publish(page: Page, text: str) -> None:

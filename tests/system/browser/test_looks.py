@@ -6,50 +6,12 @@ import pytest
 from playwright.async_api import Page
 
 from tests.system.browser.conftest import OpenPage, publish, register
+from tests.system.browser.contrast import TOO_FAINT
 
 pytestmark = pytest.mark.browser
 
 PAGES = ["/", "/explore", "/user/susan", "/edit_profile", "/logout", "/nowhere", "/boom"]
 ANONYMOUS = ["/login", "/register", "/nowhere"]
-
-# WCAG 2.2, "Contrast (Minimum)": 4.5 to 1, or 3 to 1 for large text. Lists what falls short.
-TOO_FAINT = """() => {
-  const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = 1;
-  const pen = canvas.getContext("2d", {willReadFrequently: true});
-  const over = (colors) => {
-    pen.fillStyle = "#fff"; pen.fillRect(0, 0, 1, 1);
-    for (const color of colors) { pen.fillStyle = color; pen.fillRect(0, 0, 1, 1); }
-    return pen.getImageData(0, 0, 1, 1).data;
-  };
-  const luminance = ([r, g, b]) => {
-    const [x, y, z] = [r, g, b].map(v => v / 255).map(v =>
-      v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
-  };
-  const backgrounds = (element) => {
-    const found = [];
-    for (let e = element; e; e = e.parentElement) {
-      const color = getComputedStyle(e).backgroundColor;
-      found.unshift(color);
-    }
-    return found;
-  };
-  const faint = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  for (let node; node = walker.nextNode();) {
-    const element = node.parentElement;
-    if (!node.data.trim() || !element.checkVisibility()) continue;
-    const style = getComputedStyle(element);
-    const below = backgrounds(element);
-    const [a, b] = [over(below), over([...below, style.color])].map(luminance);
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    const size = parseFloat(style.fontSize);
-    const large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
-    if (ratio < (large ? 3 : 4.5)) faint.push(`${node.data.trim()}: ${ratio.toFixed(2)}`);
-  }
-  return faint;
-}"""
 
 # Not innerWidth: a phone zooms out until the widest element fits.
 TOO_WIDE = """width => [...document.querySelectorAll("body *")]
@@ -131,3 +93,25 @@ async def test_a_phone_shows_everything_without_scrolling_sideways(
         assert await page.evaluate(TOO_SMALL) == [], path
     await _provoke_errors(page)
     assert await page.evaluate(TOO_WIDE, width) == []
+
+
+# Where the first character of a time stands, whatever time it is, and where the name ends.
+FIRST_OF_TIME = """() => {
+  const time = document.querySelector(".by time"), text = new Range();
+  time.textContent = "1 minute ago";
+  text.setStart(time.firstChild, 0); text.setEnd(time.firstChild, 1);
+  const name = document.querySelector(".by a").getBoundingClientRect();
+  return [text.getBoundingClientRect().left, name.right];
+}"""
+
+
+async def test_a_name_from_right_to_left_leaves_the_time_in_order(open_page: OpenPage) -> None:
+    page = await open_page()
+    await register(page, "susan")
+    await page.goto("/edit_profile")
+    await page.get_by_label("Username").fill("\u0645\u062d\u0645\u062f")
+    await page.get_by_role("button", name="Submit").click()
+    await page.get_by_text("Your changes have been saved.").wait_for()
+    await publish(page, "Hello")
+    first, end_of_name = await page.evaluate(FIRST_OF_TIME)
+    assert first >= end_of_name
