@@ -105,7 +105,7 @@ def _record(folder: Path, count: int) -> None:
     )
     for number in range(1, count + 1):
         error = RuntimeError("what the benchmark asks for again")
-        error.__fingerprint__ = FINGERPRINT  # type: ignore[attr-defined]  # docs/reporting.md
+        error.__fingerprint__ = FINGERPRINT  # type: ignore[attr-defined]  # docs/report.md
         recorder.record(error)
         if number % 100_000 == 0:
             print(f"{number} of {count} recorded", flush=True)

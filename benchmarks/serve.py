@@ -36,7 +36,7 @@ async def boom() -> str:
 async def boom_again() -> str:
     """Fail as one group with the errors that `growth_data` records beside this server."""
     error = RuntimeError("what the benchmark asks for again")
-    error.__fingerprint__ = FINGERPRINT  # type: ignore[attr-defined]  # docs/reporting.md
+    error.__fingerprint__ = FINGERPRINT  # type: ignore[attr-defined]  # docs/report.md
     raise error
 
 

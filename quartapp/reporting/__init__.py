@@ -6,7 +6,7 @@ client sees (`errors/`), the pages on which operators read (`inbox/`). May impor
 config, exceptions and flasklike. `report`, `places`, `capture`, `scrub`, `fingerprint`, `policy`
 and `message` are pure: no server, no database, no network, no clock of their own.
 
-docs/reporting.md says in which module a line of code belongs.
+docs/report.md says in which module a line of code belongs.
 """
 
 from quartapp.reporting.hooks.request_state import expect

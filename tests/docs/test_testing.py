@@ -1,4 +1,4 @@
-"""The suites that docs/testing.md shows pass, in a folder of their own."""
+"""The suites that docs/test.md shows pass, in a folder of their own."""
 
 import re
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from quartapp import testing
 
-TEXT = (Path(__file__).parents[2] / "docs" / "testing.md").read_text("utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "test.md").read_text("utf-8")
 
 
 def test_the_suites_in_the_document_pass(tmp_path: Path) -> None:
