@@ -12,6 +12,8 @@ DOCUMENTS = [*(ROOT / name for name in FILES), *sorted((ROOT / "docs").rglob("*.
 
 LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)")
 DOTTED = re.compile(r"\bquartapp(?:\.\w+)+")
+PARTS = "|".join(path.parent.name for path in sorted(ROOT.glob("quartapp/*/__init__.py")))
+SHORT = re.compile(rf"`((?:{PARTS})(?:\.(?!log\b)\w+)+)")  # not a log file
 PATH = re.compile(r"\b(?:quartapp|tests|benchmarks|docs|alembic)/[\w./*-]*\w")
 
 
@@ -29,7 +31,8 @@ def test_every_link_of_the_documents_leads_somewhere() -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_module_and_file_that_a_document_names_exists(path: Path) -> None:
     text = without_history(path.read_text("utf-8"))
-    assert [name for name in DOTTED.findall(text) if not is_importable(name)] == []
+    names = DOTTED.findall(text) + [f"quartapp.{name}" for name in SHORT.findall(text)]
+    assert [name for name in names if not is_importable(name)] == []
     assert [name for name in PATH.findall(text) if not list(ROOT.glob(name))] == []
 
 
