@@ -1,7 +1,7 @@
-"""Blueprints have handlers of their own, but an unknown URL belongs to no blueprint.
+"""Blueprints have their own handlers, but an unknown URL belongs to no blueprint.
 
-Which blueprint a URL under /api would have belonged to cannot be known: routing failed. So 404 and
-405 are answered by the application, which looks at the path.
+Routing failed, so nobody can know to which blueprint a URL under /api would have belonged. 404 and
+405 are therefore answered by the application, which looks at the path.
 """
 
 from flask import Blueprint, Flask, abort, jsonify, request

@@ -1,4 +1,4 @@
-"""Pages of one's own. The status has to be given: a handler's answer is 200 like a view's."""
+"""Custom error pages. The status must be given: like a view's, a handler's default is 200."""
 
 from werkzeug.exceptions import HTTPException
 

@@ -1,4 +1,4 @@
-"""An application made by a function: the handlers exist before it and are registered by it."""
+"""An application factory: the handlers exist before the application and are registered by it."""
 
 from flask import Flask
 from werkzeug.exceptions import HTTPException

@@ -1,4 +1,4 @@
-"""An exception of one's own that carries a message, a status and details to an API's clients."""
+"""A custom exception that carries a message, a status and details to an API's clients."""
 
 from typing import Any
 

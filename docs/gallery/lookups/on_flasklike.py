@@ -1,4 +1,4 @@
-"""`get_or_404`, and what `abort` refuses: it raises errors, and 201 is none."""
+"""`get_or_404`, and what `abort` rejects: it raises errors, and 201 is not an error."""
 
 from quartapp.flasklike import App, abort
 
