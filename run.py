@@ -13,7 +13,7 @@ gc.disable()
 
 if __name__ == "__main__":
     try:
-        from quartapp.serving import main
+        from quartapp.microblog.serve import main
 
         code = main(sys.argv[1:])
     except KeyboardInterrupt:  # Ctrl+C before the server listens for it

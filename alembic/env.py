@@ -14,10 +14,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from quartapp.database import Database
+from quartapp.database.types import UTCDateTime
 from quartapp.microblog.config import ToolSettings, load_settings
-from quartapp.microblog.exceptions import ConfigurationError
 from quartapp.microblog.models import Base
-from quartapp.microblog.models.base import UTCDateTime
+from quartapp.reporting import tables
+from quartapp.settings import ConfigurationError
+
+METADATA = [Base.metadata, tables.metadata]
 
 config = context.config
 if config.config_file_name is not None and config.cmd_opts is not None:
@@ -45,7 +48,7 @@ def render_item(kind: str, item: Any, _context: object) -> str | Literal[False]:
 def run_offline() -> None:
     context.configure(
         url=database_url().replace("+aiosqlite", "").replace("+asyncpg", ""),
-        target_metadata=Base.metadata,
+        target_metadata=METADATA,
         literal_binds=True,
         render_as_batch=True,
         render_item=render_item,
@@ -57,7 +60,7 @@ def run_offline() -> None:
 def migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        target_metadata=METADATA,
         render_as_batch=True,  # SQLite alters a table by making it anew
         render_item=render_item,
     )

@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.servers import ROOT, SECRET_KEY
 from quartapp.database import Database
+from quartapp.microblog.migrate import migrate
 from quartapp.microblog.models import User
 from quartapp.microblog.models.token import issue_token
-from quartapp.serving import migrate
 
 
 @contextmanager

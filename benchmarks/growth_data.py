@@ -14,7 +14,6 @@ from benchmarks.databases import prepared
 from benchmarks.serve import FINGERPRINT
 from benchmarks.servers import Server
 from quartapp.database import Database
-from quartapp.microblog.models import ErrorGroup
 from quartapp.microblog.models.paging import PageRequest
 from quartapp.microblog.models.post import all_posts, posts_of, timeline
 from quartapp.redact.places import Places
@@ -22,6 +21,7 @@ from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.report import Origin
+from quartapp.reporting.tables import ErrorGroup
 
 POSTS = (1_000, 100_000, 1_000_000)
 REPEATS = (1, 1_000, 1_000_000)

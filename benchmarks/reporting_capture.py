@@ -21,11 +21,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from quartapp.redact.context import Context
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.capture.build import capture
 from quartapp.reporting.capture.fingerprint import fingerprint
-from quartapp.reporting.report import Context, Origin
+from quartapp.reporting.report import Origin
 
 PASSWORD = "correct horse battery staple"
 

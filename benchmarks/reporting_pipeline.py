@@ -23,13 +23,14 @@ from statistics import median, quantiles
 from urllib.parse import urlsplit
 
 from benchmarks.reporting_capture import integrity_error
+from quartapp.microblog.migrate import migrate
+from quartapp.redact.context import Context
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.hooks.request_context import describe
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.recorder import Recorder
-from quartapp.reporting.report import Context, Origin
-from quartapp.serving import migrate
+from quartapp.reporting.report import Origin
 from quartapp.testing.server import LiveServer
 
 ROOT = Path(__file__).parents[1]

@@ -16,11 +16,12 @@ if __name__ == "__main__":
 from sqlalchemy import text
 
 from benchmarks import floor
-from quartapp import serving
 from quartapp.database import request_session
 from quartapp.flasklike import App
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings, load_settings
+from quartapp.serving.server import Service, collect_from_now_on, serve_here
+from quartapp.sockets import bind
 
 FINGERPRINT = "benchmarks.growth"
 
@@ -65,13 +66,14 @@ def create(settings: Settings | None = None) -> App:
 
 def main(kind: str, port: int) -> None:
     server = kind.removeprefix("floor-")
+    use_uvloop = not load_settings().database_url.startswith("sqlite")
     make: Any = create if server == kind else lambda _settings=None: floor.asgi
     if server == "hypercorn":
-        serving.create_app = make
-        serving.serve_here(Settings, serving.listen("127.0.0.1", port))
+        service = Service(lambda: make(load_settings()), use_uvloop=use_uvloop)
+        serve_here(service, bind("127.0.0.1", port))
         return
     application = make(load_settings())
-    serving.collect_from_now_on()
+    collect_from_now_on()
     if server == "uvicorn":
         import uvicorn
 
@@ -82,7 +84,8 @@ def main(kind: str, port: int) -> None:
 
         interface = Interfaces.ASGI
         embedded = Server(application, address="127.0.0.1", port=port, interface=interface)
-        with asyncio.Runner(loop_factory=serving.loop_factory(load_settings())) as runner:
+        loop_factory = Service(make, use_uvloop=use_uvloop).loop_factory()
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(_serve(embedded))
 
 

@@ -1,4 +1,5 @@
-"""Fixtures for this suite alone; what other suites can use is in quartapp.testing."""
+"""Fixtures for this suite alone; what other suites can use is in quartapp.testing and
+quartapp.microblog.testing."""
 
 import os
 import secrets
@@ -11,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-pytest_plugins = ["quartapp.testing"]
+pytest_plugins = ["quartapp.testing", "quartapp.microblog.testing"]
 
 POSTGRESQL = os.environ.get("QUARTAPP_TEST_POSTGRESQL", "")
 CHROMIUM = os.environ.get("QUARTAPP_TEST_CHROMIUM") or shutil.which("chromium") or ""

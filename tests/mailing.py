@@ -9,7 +9,7 @@ from typing import Any
 from quartapp.flasklike import App
 from quartapp.mail.smtp import Server
 from quartapp.microblog.app import create_app
-from quartapp.testing import GivenSettings
+from quartapp.microblog.testing import GivenSettings
 
 
 def mailing_app(folder: Path, database_url: str, port: int, **more: Any) -> App:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import (
 from quartapp.database.drivers import postgresql, sqlite
 from quartapp.database.drivers.fifo_pool import FairPool
 from quartapp.database.drivers.onehop import DRIVER, WRITES
-from quartapp.microblog.config import async_url
+from quartapp.database.url import async_url
 
 POOL_TIMEOUT = 5.0
 """Seconds that a request waits for a connection before it is answered with 503."""

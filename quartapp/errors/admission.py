@@ -13,7 +13,7 @@ from typing import Any
 from quart import Quart
 
 from quartapp.errors.handlers import RETRY_AFTER
-from quartapp.microblog.config import Settings
+from quartapp.errors.settings import AdmissionSettings
 from quartapp.reporting import expect
 
 EXPECTED = "admission"
@@ -37,8 +37,12 @@ _PROBLEM = json.dumps(
 ).encode()
 
 
-def init_app(app: Quart, settings: Settings) -> None:
-    """Limit an application; call it before reporting, which must see the refusals."""
+def init_app(app: Quart) -> None:
+    """Limit an application; call it before reporting, which must see the refusals.
+
+    Reads `app.config` (see `AdmissionSettings`). Raises ConfigurationError.
+    """
+    settings = AdmissionSettings.from_config(app.config)
     if settings.request_limit:
         app.asgi_app = Admission(  # type: ignore[method-assign]  # Quart's documented place
             app.asgi_app, settings.request_limit, settings.request_queue

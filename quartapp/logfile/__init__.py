@@ -1,0 +1,10 @@
+"""The log file of an application: scrubbed, written off the loop, rotating.
+
+The record is made safe by `record`, formatted and written by `handler`; `rotation` is the file.
+Imports `redact` and nothing else of quartapp: errors do not depend on the log, they are in the
+journal of `quartapp.reporting`.
+"""
+
+from quartapp.logfile.setup import init_app
+
+__all__ = ["init_app"]

@@ -15,7 +15,6 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import TextIO
 from weakref import WeakSet
 
@@ -24,7 +23,6 @@ from quartapp.redact.messages import message_of_record
 
 FILE_FORMAT = "%(asctime)s %(levelname)s: %(message)s [in %(pathname)s:%(lineno)d]"
 STREAM_FORMAT = "[%(asctime)s] %(levelname)s in %(module)s: %(message)s"
-STARTUP = "Microblog startup"
 
 _QUEUE = 1000
 _QUEUE_WITH_TRACEBACKS = 100
@@ -202,7 +200,3 @@ def is_first_worker(file: RotatingFile) -> bool:
     except OSError:
         return True
     return True
-
-
-def log_path(folder: Path) -> Path:
-    return folder / "microblog.log"

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from quartapp.logfile.tracebacks import Traceback
 from quartapp.redact.collect import Harvest
+from quartapp.redact.context import Context
+from quartapp.redact.introspection import exception_of, qualified
 from quartapp.redact.messages import message_of_record
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
-from quartapp.reporting.capture.fingerprint import exception_of, qualified
-from quartapp.reporting.report import Context
 
 
 class Cleaner:

@@ -9,11 +9,11 @@ from types import TracebackType
 
 from quartapp.redact.chain import calls, chain, shortened
 from quartapp.redact.collect import Harvest, locals_of
+from quartapp.redact.introspection import qualified
 from quartapp.redact.messages import MESSAGE, message_of, notes_of
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.redact.source import line_of
-from quartapp.reporting.capture.fingerprint import qualified
 
 _BETWEEN = {
     "cause": "The above exception was the direct cause of the following exception:",
@@ -73,7 +73,7 @@ class Traceback:
         last = walked[-1]
         for call in walked:
             code = call.tb_frame.f_code
-            name, in_app = self._places.of(code.co_filename)
+            name, in_app, _ = self._places.of(code.co_filename)
             if not in_app and call is not last:
                 folded.append(name)
                 continue

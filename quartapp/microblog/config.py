@@ -7,14 +7,10 @@ defaults. `load_settings()` is what programs call: it turns every fault into one
 
 import os
 import secrets
-from collections.abc import Mapping
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Literal, Self
 
 from pydantic import (
-    AliasChoices,
     Field,
     SecretStr,
     ValidationError,
@@ -22,11 +18,16 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from quartapp.microblog.exceptions import ConfigurationError
+from quartapp.database.settings import DatabaseSettings
+from quartapp.database.url import async_url
+from quartapp.errors.settings import AdmissionSettings
+from quartapp.logfile.settings import LogSettings
+from quartapp.reporting.settings import ReportingSettings
+from quartapp.serving.settings import ServingSettings
+from quartapp.settings import ConfigurationError
+from quartapp.sockets import is_loopback
 
 SECRET_KEY_COMMAND = "python -c 'import secrets; print(secrets.token_hex())'"
 
@@ -42,7 +43,14 @@ _PUBLISHED_KEYS = (
 _DEVELOPMENT_KEY = "development-only-not-a-secret-0123456789"
 
 
-class Settings(BaseSettings):
+class Settings(
+    ReportingSettings,
+    LogSettings,
+    AdmissionSettings,
+    ServingSettings,
+    DatabaseSettings,
+    BaseSettings,
+):
     """Everything that can be set, one field a variable (`POSTS_PER_PAGE` is `posts_per_page`).
 
     An instance is complete and consistent: `secret_key`, `database_url` and `cookie_secure` are
@@ -63,61 +71,14 @@ class Settings(BaseSettings):
     debug: bool = False
     secret_key: str = Field(default="", validate_default=True)
 
-    host: str = "127.0.0.1"
-    port: int = Field(default=5000, ge=0, le=65535)
-    workers: int = Field(default=1, ge=1, le=1024)
-    proxy_hops: int = Field(default=0, ge=0, le=10)
     cookie_secure: bool | None = None
-    request_limit: int = Field(default=256, ge=0, le=100_000)
-    request_queue: int = Field(default=256, ge=0, le=100_000)
-
     instance_path: Path = Path("instance")
-    database_url: str = Field(default="", validate_default=True)
-    database_pool_size: int = Field(default=10, ge=1, le=1000)
     posts_per_page: int = Field(default=25, ge=1, le=100)
-
-    log_dir: Path = Path("logs")
-    log_max_bytes: int = Field(default=10240, ge=0)
-    log_backup_count: int = Field(default=10, ge=0)
-    log_to_stdout: bool = False
-
-    mail_server: str | None = None
-    mail_port: int = Field(default=25, ge=1, le=65535)
-    mail_use_tls: bool = False
-    mail_use_ssl: bool = False
-    mail_username: str | None = None
-    mail_password: SecretStr | None = None
-    mail_from: str | None = None
-    mail_subject_prefix: str = ""
-    admins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), validation_alias=AliasChoices("admins", "mail_admins")
-    )
-    inbox_url: str = ""
-
-    release: str = ""
-    errors_every_occurrence: bool = False
-    errors_fsync: bool = False
-    sentry_dsn: SecretStr | None = None
 
     @field_validator("instance_path", "log_dir", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
-
-    @field_validator("admins", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            value = tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("admins")
-    @classmethod
-    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for address in value:
-            if "@" not in address.strip("@") or any(c.isspace() for c in address):
-                raise ValueError("expected mail addresses with commas between them")
-        return value
 
     @field_validator("secret_key")
     @classmethod
@@ -133,35 +94,14 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("database_url")
-    @classmethod
-    def _database(cls, value: str, info: ValidationInfo) -> str:
-        if not value:
-            instance_path = info.data.get("instance_path", Path("instance"))
-            value = f"sqlite:///{instance_path / 'quartapp.db'}"
-        return async_url(value).render_as_string(hide_password=False)
-
-    @field_validator("sentry_dsn")
-    @classmethod
-    def _dsn(cls, value: SecretStr | None) -> SecretStr | None:
-        parts = urlsplit(value.get_secret_value() if value else "")
-        if value and not (parts.scheme in ("http", "https") and parts.username and parts.path):
-            raise ValueError("expected a DSN as Sentry shows it: https://key@host/project")
-        return value
-
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.mail_server and not self.admins:
-            raise ValueError(
-                "ADMINS: is required with MAIL_SERVER; expected mail addresses with commas between"
-            )
-        if self.mail_use_tls and self.mail_use_ssl:
-            raise ValueError(
-                "MAIL_USE_SSL: expected at most one of MAIL_USE_TLS (STARTTLS) and MAIL_USE_SSL"
-            )
+        # The model is frozen for everybody else; this is the last step of its construction.
         if self.cookie_secure is None:
-            # The model is frozen for everybody else; this is the last step of its construction.
             object.__setattr__(self, "cookie_secure", self._default_cookie_secure())
+        if not self.database_url:
+            url = async_url(f"sqlite:///{self.instance_path / 'quartapp.db'}")
+            object.__setattr__(self, "database_url", url.render_as_string(hide_password=False))
         return self
 
     def _default_cookie_secure(self) -> bool:
@@ -230,14 +170,6 @@ def kept_secret_key(instance_path: Path) -> str:
     return key
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address; a name other than localhost never is."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.rstrip(".").lower() == "localhost"
-
-
 def load_settings(kind: type[Settings] = Settings, **values: Any) -> Settings:
     """The settings of this process; `values` win over the environment.
 
@@ -247,38 +179,11 @@ def load_settings(kind: type[Settings] = Settings, **values: Any) -> Settings:
     try:
         return kind(**values)
     except ValidationError as error:
-        lines = [_explain(fault) for fault in error.errors(include_url=False, include_input=False)]
-        raise ConfigurationError("\n".join(lines)) from None
+        raise ConfigurationError.of(error) from None
     except UnicodeDecodeError as error:
         raise ConfigurationError(
             f".env: expected UTF-8, found a byte that is none at position {error.start}"
         ) from None
-
-
-def _explain(fault: Mapping[str, Any]) -> str:
-    text = str(fault["msg"]).removeprefix("Value error, ")
-    name = str(fault["loc"][0]).upper() if fault["loc"] else ""
-    # "Input should be a valid integer, unable to parse ..." -> "expected a valid integer, ..."
-    text = text.replace("Input should be", "expected", 1)
-    return f"{name}: {text}" if name else text
-
-
-def async_url(value: str) -> URL:
-    """A database address with its async driver. Raises ValueError for what is none."""
-    try:
-        url = make_url(value)
-    except ArgumentError:
-        raise ValueError(
-            "expected an address like sqlite:///quartapp.db or postgresql://user@host/name"
-        ) from None
-    if url.get_backend_name() == "sqlite":
-        return url.set(drivername="sqlite+aiosqlite")
-    if url.drivername in {"postgres", "postgresql", "postgresql+asyncpg"}:
-        query = dict(url.query)
-        if "sslmode" in query:  # the name that hosting providers use; asyncpg calls it ssl
-            query["ssl"] = query.pop("sslmode")
-        return url.set(drivername="postgresql+asyncpg", query=query)
-    raise ValueError("expected a SQLite or PostgreSQL address (sqlite:///, postgresql://)")
 
 
 def _plain(value: Any) -> Any:

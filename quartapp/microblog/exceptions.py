@@ -1,7 +1,6 @@
-"""The errors of the domain. They know no HTTP: only `quartapp.errors` maps them to responses.
+"""The errors of the domain. They know no HTTP: only `domain_errors` maps them to responses.
 
 QuartappError
-├── ConfigurationError      a setting is missing or wrong; nothing was started
 ├── NotFoundError           there is no such user, post or page
 ├── ConflictError           a value that must be unique is taken
 │   ├── UsernameTakenError
@@ -21,8 +20,6 @@ Every class has a stable `code` for programs and a `message` that is safe to sho
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from click import ClickException
-
 
 class QuartappError(Exception):
     """The common ancestor; `code` is stable, `message` may be shown to anybody."""
@@ -34,16 +31,6 @@ class QuartappError(Exception):
         if message is not None:
             self.message = message
         super().__init__(self.message)
-
-
-class ConfigurationError(QuartappError, ClickException):  # type: ignore[misc]  # both name a message
-    """A setting is missing or wrong; the message names the variable and what was expected.
-
-    A ClickException, so that `quart` prints that message instead of a traceback.
-    """
-
-    code = "configuration"
-    exit_code = 2
 
 
 class NotFoundError(QuartappError, LookupError):

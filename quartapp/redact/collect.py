@@ -14,10 +14,10 @@ from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit
 
+from quartapp.redact.context import Context
+from quartapp.redact.introspection import as_name, attributes_of
 from quartapp.redact.scrub import BYTES
 from quartapp.redact.secret_names import is_secret_name, is_secret_number
-from quartapp.redact.values import as_name, attributes_of
-from quartapp.reporting.report import Context
 
 _ITEMS = 200
 _DEPTH = 4

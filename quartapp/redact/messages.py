@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable
 from typing import Any, cast
 
+from quartapp.redact.introspection import bases_of, qualified
 from quartapp.redact.scrub import window
 from quartapp.redact.secret_names import HIDDEN, is_secret_name
-from quartapp.redact.values import bases_of, shown
-from quartapp.reporting.capture.fingerprint import qualified
+from quartapp.redact.values import shown
 
 MESSAGE = 2000
 _NOTES = 5

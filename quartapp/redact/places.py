@@ -7,35 +7,47 @@ from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import NamedTuple
 
-from quartapp.reporting.report import Frame
+from quartapp.redact.frame import Frame
 
 _REMEMBERED = 4096
+_PARTS = os.path.abspath(Path(__file__).parents[1])
 
 
 class Place(NamedTuple):
     """A source file. `name` is relative to the application or the library, so that it is the same
-    on every machine."""
+    on every machine; `identity` stays the same where the application's package is moved too."""
 
     name: str
     in_app: bool
+    identity: str
 
 
 class Places:
     """Files by their names, remembered; safe to use from several threads.
 
-    `root` is the folder of the application's package. Code below it is the application's, unless
-    it lies in one of the folders `apart` (names relative to `root`) or in a site-packages or
-    dist-packages. So is code that is neither in those nor in the standard library.
+    `root` is the folder of the application's package; code below it is the application's, unless
+    it lies in a site-packages or dist-packages there. So is other code that is neither in those,
+    nor in the standard library, nor in this package, whose parts are libraries.
+
+    `name` stands for `root` in the identity of a file; the default is the folder's own.
+    `above` is the folder from which the application's package is imported.
     """
 
-    def __init__(self, root: Path, *, apart: tuple[str, ...] = ()) -> None:
+    def __init__(self, root: Path, *, name: str = "") -> None:
         self._root = os.path.abspath(root)
-        self._above = os.path.dirname(self._root)
-        self._apart = tuple(os.path.join(self._root, folder) for folder in apart)
+        self._name = name or os.path.basename(self._root)
+        self.above = _folder_above(Path(self._root))
+        self._package = os.path.relpath(self._root, self.above).replace(os.sep, ".")
         paths = sysconfig.get_paths()
         self._stdlib = tuple({paths["stdlib"], paths["platstdlib"], os.path.dirname(os.__file__)})
         self._places: dict[str, Place] = {}
         self._calls: dict[tuple[int, int], tuple[CodeType, Frame]] = {}
+
+    def inner(self, module: str) -> str:
+        """A module's name without the package that all the application is in."""
+        if module.startswith(f"{self._package}."):
+            return module.removeprefix(f"{self._package}.")
+        return module.partition(".")[2] or module
 
     def of(self, filename: str) -> Place:
         """The place of a code object's `co_filename`."""
@@ -54,7 +66,7 @@ class Places:
         known = self._calls.get(key)  # Python looks a line up in a table each time it is asked
         if known is not None:
             return known[1]
-        name, in_app = self.of(code.co_filename)
+        name, in_app, _ = self.of(code.co_filename)
         if name[:1] == "<":  # it may run under the name of another module the next time
             return Frame(name, module_of(frame), code.co_qualname, call.tb_lineno)
         found = Frame(name, "", code.co_qualname, call.tb_lineno, in_app)
@@ -65,24 +77,42 @@ class Places:
 
     def _find(self, filename: str) -> Place:
         if filename.startswith("<") or not filename:
-            return Place(filename, in_app=False)
+            return _place(filename, in_app=False)
         path = os.path.abspath(filename)
         if _below(path, self._root):
             inner = os.path.relpath(path, self._root)
-            in_app = not _packages(inner) and not any(_below(path, part) for part in self._apart)
-            return Place(_portable(os.path.relpath(path, self._above)), in_app)
+            return Place(
+                _portable(os.path.relpath(path, self.above)),
+                not _packages(inner),
+                f"{self._name}/{_portable(inner)}",
+            )
         if packages := _packages(path):
-            return Place(_portable(packages), in_app=False)
+            return _place(packages, in_app=False)
         for folder in self._stdlib:
             if _below(path, folder):
-                return Place(_portable(os.path.relpath(path, folder)), in_app=False)
-        return Place(_portable(_importable(path)), in_app=True)
+                return _place(os.path.relpath(path, folder), in_app=False)
+        if _below(path, _PARTS):
+            return _place(os.path.relpath(path, os.path.dirname(_PARTS)), in_app=False)
+        return _place(_importable(path), in_app=True)
 
 
 def module_of(frame: FrameType) -> str:
     """The name of the module that a call runs in; "" if that is no str."""
     module = dict.get(frame.f_globals, "__name__")
     return module if type(module) is str else ""
+
+
+def _folder_above(package: Path) -> Path:
+    """Where the outermost package lies in which this folder is one."""
+    folder = package.parent
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
+
+
+def _place(name: str, *, in_app: bool) -> Place:
+    name = _portable(name)
+    return Place(name, in_app, name)
 
 
 def _below(path: str, folder: str) -> bool:

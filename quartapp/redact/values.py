@@ -10,22 +10,17 @@ import uuid
 import zoneinfo
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
+from quartapp.redact.introspection import as_name, attributes_of, qualified
 from quartapp.redact.scrub import LONG, SHOWN, window
 from quartapp.redact.secret_names import HIDDEN, is_secret_name
-from quartapp.reporting.capture.fingerprint import qualified
 
 ITEMS = 20
 _DEPTH = 2
-_DICT_DESCRIPTORS = (types.GetSetDescriptorType, types.MemberDescriptorType)
 _TOTAL = 1000
 
-# past whatever a class or its metaclass has under these names
-bases_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
-_members_of: Callable[[type], Any] = type.__dict__["__dict__"].__get__
 _HARMLESS = (None, True, False, "", b"", 0)
 """Shown even under a secret's name: that a token is None explains many an error."""
 
@@ -60,37 +55,6 @@ def named(name: str, value: object, depth: int = _DEPTH) -> str:
         return HIDDEN
     # of an object nothing but its class is told: a database session is no secret
     return f"<{qualified(cls)}>"
-
-
-def attributes_of(value: object) -> dict[str, object]:
-    """The attributes set on an object, in its `__dict__` or slots, without running its code."""
-    slots: dict[str, object] = {}
-    for cls in bases_of(type(value)):
-        members = _members_of(cls)
-        found = members.get("__dict__")
-        if type(found) in _DICT_DESCRIPTORS:
-            attributes = found.__get__(value)
-            return attributes if type(attributes) is dict else {}
-        if found is not None:
-            return {}  # a property, which is code
-        for name in members.get("__slots__", ()):
-            member = members.get(name)
-            if type(member) is types.MemberDescriptorType:
-                with suppress(AttributeError):  # not set
-                    slots[name] = member.__get__(value)
-    return slots
-
-
-def as_name(key: object) -> str:
-    """A key as a name: a str, or bytes as in the headers of ASGI; "" for anything else."""
-    cls = type(key)
-    if cls is str:
-        return cast(str, key)
-    if issubclass(cls, str):  # of an enum, of SQLAlchemy's names
-        return str.__getitem__(cast(str, key), slice(SHOWN))
-    if issubclass(cls, bytes):
-        return bytes.__getitem__(cast(bytes, key), slice(SHOWN)).decode("latin-1")
-    return ""
 
 
 def _is_harmless(value: object) -> bool:

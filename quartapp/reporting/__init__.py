@@ -1,15 +1,16 @@
 """From an exception to a person: what the operator sees of an error.
 
-Lives here: the doors by which an error shows itself, its report, the journal that keeps it, the
-drainer that counts it, the policy that decides who hears of it, and the mail. Not here: what the
-client sees (`errors/`), the pages on which operators read (`inbox/`). May import models, database,
-config, exceptions and flasklike. `report`, `places`, `capture`, `scrub`, `fingerprint`, `policy`
-and `message` are pure: no server, no database, no network, no clock of their own.
+The rooms, in the order in which an error meets them: `hooks` (how errors show themselves),
+`capture` (the report), `journal` (on disk), `counting` (into the database), `alerts` (who is
+notified), `mails`, `sinks` (Sentry), `checks` (for `errors doctor` and `errors test`). Not here:
+what the client sees (`errors/`), the pages on which operators read (`inbox/`).
 
 docs/report.md says in which module a line of code belongs.
 """
 
+from quartapp.reporting.hooks.reference import error_reference
+from quartapp.reporting.hooks.request_context import of_secrets as request_secrets
 from quartapp.reporting.hooks.request_state import expect
-from quartapp.reporting.setup import init_app
+from quartapp.reporting.setup import init_app, secrets_of
 
-__all__ = ["expect", "init_app"]
+__all__ = ["error_reference", "expect", "init_app", "request_secrets", "secrets_of"]

@@ -8,21 +8,20 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
 from quartapp.database import Database
 from quartapp.database.dialect import database_now
 from quartapp.database.errors import explain, is_of_database
 from quartapp.mail.strings import one_line, plain
-from quartapp.microblog.app import create_app
-from quartapp.microblog.commands.tools import with_database
-from quartapp.microblog.config import ToolSettings, load_settings
-from quartapp.microblog.exceptions import ConfigurationError, NotFoundError
-from quartapp.microblog.models import ErrorGroup
-from quartapp.reporting import tables as error_group
+from quartapp.reporting import queries
 from quartapp.reporting.checks.doctor import examine
 from quartapp.reporting.checks.selftest import follow
+from quartapp.reporting.exceptions import GroupNotFoundError
 from quartapp.reporting.output import Commands, say
 from quartapp.reporting.pipeline import Pipeline
+from quartapp.reporting.tables import TITLE_LENGTH, ErrorGroup
+from quartapp.settings import ConfigurationError
 
 T = TypeVar("T")
 _EVERYTHING = 1_000_000
@@ -35,6 +34,15 @@ _DAYS = click.IntRange(min=1, max=36_500)
 @click.group(cls=Commands)
 def errors() -> None:
     """Look after errors: list, show, resolve, mute, test, doctor, prune."""
+
+
+def error_commands(open_pipeline: Callable[[], Pipeline]) -> click.Group:
+    """The group `errors` for the application whose pipeline `open_pipeline` makes.
+
+    `open_pipeline` may raise ConfigurationError, and OSError for the folder of an SQLite file.
+    """
+    settings = {"obj": open_pipeline}
+    return Commands("errors", commands=errors.commands, help=errors.help, context_settings=settings)
 
 
 def _number(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
@@ -51,14 +59,14 @@ def list_errors(as_json: bool) -> None:
 
     async def work(database: Database) -> list[dict[str, object]]:
         async with database.session(write=False) as session:
-            return [_summary(g) for g in await error_group.list_groups(session, limit=_EVERYTHING)]
+            return [_summary(g) for g in await queries.list_groups(session, limit=_EVERYTHING)]
 
-    groups = with_database(work)
+    groups = _with_database(work)
     if as_json:
         say(json.dumps(groups))
         return
     for group in groups:
-        group["title"] = one_line(str(group["title"]), error_group.TITLE_LENGTH)
+        group["title"] = one_line(str(group["title"]), TITLE_LENGTH)
         say("{id:>6} {state:<8} {count:>9,}x {last_seen:.19}  {title}".format(**group))
 
 
@@ -70,8 +78,8 @@ def show(group_id: int, as_json: bool) -> None:
 
     async def work(database: Database) -> dict[str, object]:
         async with database.session(write=False) as session:
-            group = await error_group.find_group(session, group_id)
-            samples = await error_group.list_samples(session, group_id)
+            group = await queries.find_group(session, group_id)
+            samples = await queries.list_samples(session, group_id)
             return _summary(group) | {"samples": [json.loads(one.report) for one in samples]}
 
     found = _with_group(work)
@@ -92,8 +100,8 @@ def resolve(group_id: int) -> None:
 
     async def work(database: Database) -> None:
         async with database.session() as session:
-            await error_group.find_group(session, group_id)
-            await error_group.resolve(session, group_id, await database_now(session))
+            await queries.find_group(session, group_id)
+            await queries.resolve(session, group_id, await database_now(session))
 
     _with_group(work)
     say(f"{group_id} is resolved.")
@@ -110,10 +118,10 @@ def mute(group_id: int, hours: float | None, times: int | None) -> None:
 
     async def work(database: Database) -> None:
         async with database.session() as session:
-            await error_group.find_group(session, group_id)
+            await queries.find_group(session, group_id)
             now = await database_now(session)
             until = now + hours * 3600 if hours is not None else float("inf")
-            await error_group.mute(session, group_id, until=until, more=times)
+            await queries.mute(session, group_id, until=until, more=times)
 
     _with_group(work)
     say(f"{group_id} is muted.")
@@ -127,9 +135,9 @@ def prune(days: int) -> None:
     async def work(database: Database) -> int:
         async with database.session() as session:
             now = datetime.fromtimestamp(await database_now(session), UTC)
-            return await error_group.prune(session, now - timedelta(days=days))
+            return await queries.prune(session, now - timedelta(days=days))
 
-    say(f"{with_database(work)} errors were forgotten.")
+    say(f"{_with_database(work)} errors were forgotten.")
 
 
 @errors.command()
@@ -187,16 +195,24 @@ def _summary(group: ErrorGroup) -> dict[str, object]:
 
 def _with_group(work: Callable[[Database], Awaitable[T]]) -> T:
     try:
-        return with_database(work)
-    except NotFoundError as error:
-        raise click.ClickException(error.message) from error
+        return _with_database(work)
+    except GroupNotFoundError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _with_database(work: Callable[[Database], Awaitable[T]]) -> T:
+    try:
+        return _with_pipeline(lambda pipeline: work(pipeline.database))
+    except (SQLAlchemyError, OSError) as error:
+        raise click.ClickException(explain(error)) from error
 
 
 def _with_pipeline(work: Callable[[Pipeline], Awaitable[T]]) -> T:
+    open_pipeline: Callable[[], Pipeline] = click.get_current_context().obj
+
     async def run() -> T:
-        settings = load_settings(ToolSettings)
         try:
-            pipeline: Pipeline = create_app(settings).extensions["reporting"]
+            pipeline = open_pipeline()
         except OSError as error:  # the folder of an SQLite file
             raise click.ClickException(explain(error)) from error
         try:

@@ -14,13 +14,15 @@ from types import TracebackType
 from weakref import WeakMethod
 
 from quartapp.redact.collect import Harvest
+from quartapp.redact.context import Context
+from quartapp.redact.introspection import exception_of
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.capture.build import capture
-from quartapp.reporting.capture.fingerprint import exception_of, fingerprint
+from quartapp.reporting.capture.fingerprint import fingerprint
 from quartapp.reporting.journal.entries import Brief, Entry, Tick
 from quartapp.reporting.journal.writer import Journal
-from quartapp.reporting.report import Context, Origin, Report
+from quartapp.reporting.report import Origin, Report
 
 FULL_REPORTS = 5
 WINDOW = 60.0

@@ -8,7 +8,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
+
+from quartapp.redact.frame import Frame
 
 MAX_BYTES = 60_000
 """The longest JSON form of a report: journal segments and mails are planned around it."""
@@ -16,28 +18,6 @@ MAX_BYTES = 60_000
 _SHORT = 200
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a door knows about the circumstances, as it found them: nothing in it is scrubbed.
-
-    `form`, `json` and `path_args` are never shown: they are read for the secrets in them, so that
-    these can be taken out of the messages, locals and the URL in which they turn up again.
-    """
-
-    door: str = "log"
-    method: str = ""
-    route: str = ""
-    endpoint: str = ""
-    url: str = ""
-    headers: Iterable[tuple[str, str]] = ()
-    form: Mapping[str, object] | None = None
-    json: object = None
-    path_args: Mapping[str, object] | None = None
-    user_id: str = ""
-    reference: str = ""
-    extra: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +29,6 @@ class Origin:
     host: str = ""
     worker: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-
-
-class Frame(NamedTuple):
-    """One call. Library frames carry neither source nor locals.
-
-    A tuple, as there are up to 300 in a report: its form in JSON is a list without names. For the
-    same reason `module` is "" where it says no more than `file` does; `dotted` has it always.
-    `source` holds the lines around `line`, the first of them numbered `first_line`.
-    """
-
-    file: str
-    module: str
-    function: str
-    line: int
-    in_app: bool = False
-    first_line: int = 0
-    source: tuple[str, ...] = ()
-    variables: tuple[tuple[str, str], ...] = ()
-
-
-def dotted(frame: Frame) -> str:
-    """The module of a call, made of its file if need be."""
-    return frame.module or frame.file.removesuffix(".py").removesuffix("/__init__").replace(
-        "/", "."
-    )
 
 
 @dataclass(frozen=True, slots=True)

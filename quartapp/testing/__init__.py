@@ -1,88 +1,38 @@
-"""A pytest plugin for suites of async tests of this application, and a model for others.
+"""A pytest plugin for suites of async tests of an application.
 
-Switch it on with `pytest_plugins = ["quartapp.testing"]` in the top conftest.py; it needs
-pytest-asyncio in its auto mode. Every test gets a fresh application on an empty database of its
-own; nothing is shared, so tests run in any order.
+Switch it on with `pytest_plugins = ["quartapp.testing"]` in the top conftest.py, and write a
+fixture `app` that yields your application; it needs pytest-asyncio in its auto mode. `session` asks
+for an application with `quartapp.database`, `captured_reports` for one with `quartapp.reporting`.
 
 | fixture | what a test gets |
 |---|---|
-| `settings` | settings for tests: temporary folders, a SQLite file, TESTING |
-| `database_url` | an empty SQLite file; override it to test on another engine |
-| `app` | the application, started (lifespan) and stopped around the test, with its tables made |
-| `client` | a client with its own cookies, that raises what the application does not handle |
+| `client` | a client of `app` with its own cookies; it raises what `app` does not handle |
 | `session` | a database session for arranging and looking; rolled back and closed at the end |
-| `add_person` | `await add_person("susan")` adds a person with the password "cat" |
-| `log_in` | `await log_in("susan")` is a client on which that person, added if new, is logged in |
-| `live_server` | `with live_server() as server:` is a Hypercorn process on a port of its own |
 | `mail_server` | a real SMTP server: `mail_server.mails`, `.replies`, `.delay` (see `MailServer`) |
 | `captured_reports` | the error reports that were recorded, as a list that grows |
-| `clock` | the time as the application sees it; `clock.advance(minutes=2)` |
+
+`LiveServer` is a server in a process of its own, `Clock` a time that a test moves.
 """
 
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TypeAlias
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 
 import pytest
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from quart import Quart
 from quart.typing import TestClientProtocol as Client
 from sqlalchemy.ext.asyncio import AsyncSession
-from werkzeug.security import generate_password_hash
 
 from quartapp.database import Database
-from quartapp.flasklike import App
-from quartapp.microblog.app import create_app
-from quartapp.microblog.config import Settings
-from quartapp.microblog.models import Base, User, base
-from quartapp.microblog.models.user import add_user
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.report import Report
-from quartapp.serving import migrate
 from quartapp.testing.mail import MailServer
-from quartapp.testing.server import SERVE, LiveServer
+from quartapp.testing.server import LiveServer
 
-PASSWORD = "cat"
-
-# Cheap on purpose: tests are not what a slow hash protects from.
-_PASSWORD_HASH = generate_password_hash(PASSWORD, method="pbkdf2:sha256:1")
-
-__all__ = [
-    "AddPerson",
-    "Client",
-    "Clock",
-    "GivenSettings",
-    "LiveServer",
-    "LogIn",
-    "MailServer",
-    "StartServer",
-    "create_tables",
-]
-
-StartServer: TypeAlias = Callable[..., LiveServer]
-
-AddPerson: TypeAlias = Callable[..., Awaitable[User]]
-LogIn: TypeAlias = Callable[[str], Awaitable[Client]]
-
-
-class GivenSettings(Settings):
-    """Settings of which only what is passed counts: a developer's environment has no say."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
+__all__ = ["Client", "Clock", "LiveServer", "MailServer"]
 
 
 class Clock:
-    """A time that stands still until it is told to move."""
+    """A time that stands still until a test moves it."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
@@ -96,67 +46,16 @@ class Clock:
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
-
-
-@pytest.fixture
-def settings(tmp_path: Path, database_url: str) -> Settings:
-    return GivenSettings(
-        environment="testing",
-        database_url=database_url,
-        instance_path=tmp_path / "instance",
-        log_dir=tmp_path / "logs",
-    )
-
-
-@pytest.fixture
-async def app(settings: Settings) -> AsyncIterator[App]:
-    application = create_app(settings)
-    await create_tables(application)
-    async with application.test_app():
-        yield application
-
-
-@pytest.fixture
-def client(app: App) -> Client:
+def client(app: Quart) -> Client:
     return app.test_client()
 
 
 @pytest.fixture
-async def session(app: App) -> AsyncIterator[AsyncSession]:
+async def session(app: Quart) -> AsyncIterator[AsyncSession]:
     database: Database = app.extensions["database"]
     async with database.session(write=False) as opened:
         yield opened
         await opened.rollback()
-
-
-@pytest.fixture
-def add_person(app: App) -> AddPerson:
-    async def add(username: str, email: str = "", **more: bool) -> User:
-        database: Database = app.extensions["database"]
-        async with database.session() as opened:
-            return await add_user(
-                opened, username, email or f"{username}@example.com", _PASSWORD_HASH, **more
-            )
-
-    return add
-
-
-@pytest.fixture
-def log_in(app: App, add_person: AddPerson) -> LogIn:
-    known: dict[str, User] = {}
-
-    async def enter(username: str) -> Client:
-        user = known.get(username) or await add_person(username)
-        known[username] = user
-        client = app.test_client()
-        auth = app.extensions["identity"]
-        token = auth.dump_token(f"{user.id}.{user.login_epoch}.0.{user.username}", app=app)
-        client.set_cookie("localhost", auth.cookie_name, token)
-        return client
-
-    return enter
 
 
 @pytest.fixture
@@ -168,41 +67,9 @@ async def mail_server() -> AsyncIterator[MailServer]:
 
 
 @pytest.fixture
-def captured_reports(app: App) -> list[Report]:
+def captured_reports(app: Quart) -> list[Report]:
     """The first five reports of each error in a minute; further ones are only counted."""
     pipeline: Pipeline = app.extensions["reporting"]
     reports: list[Report] = []
     pipeline.recorder.listeners.append(reports.append)
     return reports
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    stopped = Clock(datetime(2030, 1, 1, 12, tzinfo=UTC))
-    monkeypatch.setattr(base, "clock", stopped)
-    return stopped
-
-
-@pytest.fixture
-def live_server(database_url: str, tmp_path: Path) -> StartServer:
-    """Make a server in production, with a migrated database, on http and a port of its own."""
-    environment = {
-        "SECRET_KEY": secrets.token_hex(),
-        "DATABASE_URL": database_url,
-        "INSTANCE_PATH": str(tmp_path / "instance"),
-        "LOG_DIR": str(tmp_path / "logs"),
-        "COOKIE_SECURE": "false",
-    }
-    migrate(database_url)
-
-    def make(*command: str, **more: str) -> LiveServer:
-        return LiveServer(environment | more, command or SERVE, cwd=tmp_path)
-
-    return make
-
-
-async def create_tables(application: App) -> None:
-    """Make all tables in the application's empty database, without the migrations' detour."""
-    database: Database = application.extensions["database"]
-    async with database.engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)

@@ -16,10 +16,6 @@ from typing import Self
 _RUNNING = re.compile(r"Running on (https?://\S+)")
 
 
-SERVE = ("-c", "import sys, quartapp.serving as s; sys.exit(s.main())")
-"""What `run.py` does, for an installed package."""
-
-
 class ServerFailedError(AssertionError):
     """The server ended, or said nothing, before it answered; the text holds its output."""
 
@@ -27,7 +23,7 @@ class ServerFailedError(AssertionError):
 class LiveServer:
     """A server process, started and stopped by a `with` block.
 
-    `command` is the program with its arguments; the default serves this package like `run.py`.
+    `command` are the arguments of a Python interpreter that make it serve.
     The process gets only `environment` beside PATH, HOME and the like, so a developer's settings
     have no say; PORT=0 lets the kernel choose a port, and `url` is read from what Hypercorn logs.
     """
@@ -35,7 +31,7 @@ class LiveServer:
     def __init__(
         self,
         environment: Mapping[str, str],
-        command: Sequence[str] = SERVE,
+        command: Sequence[str],
         *,
         cwd: Path | None = None,
         timeout: float = 60,

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from quartapp.database import Database, init_app, reading_first, request_session
 from quartapp.flasklike import App
 from quartapp.microblog.models import User
-from quartapp.testing import AddPerson, create_tables
+from quartapp.microblog.testing import AddPerson, create_tables
 
 
 @pytest.fixture

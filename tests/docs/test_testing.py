@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from quartapp import testing
+from quartapp.microblog import testing as microblog_testing
 
 TEXT = (Path(__file__).parents[2] / "docs" / "test.md").read_text("utf-8")
 
@@ -28,10 +29,13 @@ def test_the_suites_in_the_document_pass(tmp_path: Path) -> None:
 
 def test_every_fixture_is_described_in_both_places() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE)
-    described = re.findall(r"^\| `(\w+)` \|", testing.__doc__ or "", re.MULTILINE)
+    plugins = (testing, microblog_testing)
+    docstrings = "\n".join(plugin.__doc__ or "" for plugin in plugins)
+    described = re.findall(r"^\| `(\w+)` \|", docstrings, re.MULTILINE)
     fixtures = {
         name
-        for name, value in vars(testing).items()
+        for plugin in plugins
+        for name, value in vars(plugin).items()
         if type(value).__name__ == "FixtureFunctionDefinition"
     }
     assert set(rows) == set(described) == fixtures

@@ -7,7 +7,7 @@ import pytest
 
 from quartapp.flasklike import App
 from quartapp.microblog.config import Settings
-from quartapp.testing import create_tables
+from quartapp.microblog.testing import create_tables
 from tests.microblog import boom
 
 

@@ -11,7 +11,7 @@ from quartapp.errors.admission import Admission
 from quartapp.flasklike import App
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings
-from quartapp.testing import create_tables
+from quartapp.microblog.testing import create_tables
 
 
 class Work:

@@ -10,7 +10,8 @@ from quartapp.database import request_session
 from quartapp.flasklike import App
 from quartapp.microblog.config import Settings
 from quartapp.microblog.models import User
-from quartapp.testing import Client, LogIn
+from quartapp.microblog.testing import LogIn
+from quartapp.testing import Client
 
 INSIDE = ["canary", "RuntimeError", "IntegrityError", "sqlite", "postgres", "users", "Traceback"]
 

@@ -12,7 +12,8 @@ from quart.testing.connections import WebsocketResponseError
 from quartapp.errors.responses import describe
 from quartapp.flasklike import App
 from quartapp.microblog.exceptions import ForbiddenError, NotFoundError, QuartappError
-from quartapp.testing import Client, LogIn
+from quartapp.microblog.testing import LogIn
+from quartapp.testing import Client
 from tests.microblog import boom
 
 NAMED = [400, 401, 403, 404, 405, 413, 415, 429, 500, 502, 503, 504]

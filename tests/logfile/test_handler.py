@@ -16,7 +16,7 @@ import pytest
 from quartapp.logfile import handler as logs
 from quartapp.logfile.handler import ThreadedHandler, to_file
 from quartapp.logfile.rotation import RotatingFile
-from quartapp.testing import StartServer
+from quartapp.microblog.testing import StartServer
 
 PLAIN = logging.Formatter("%(message)s")
 
@@ -256,4 +256,4 @@ def test_several_workers_start_once(live_server: StartServer, tmp_path: Path) ->
     for _ in range(2):
         with live_server(WORKERS="2") as server:
             server.wait_for("Running on", 2)
-    assert logs.log_path(tmp_path / "logs").read_text().count("Microblog startup") == 2
+    assert (tmp_path / "logs" / "microblog.log").read_text().count("Microblog startup") == 2

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from quartapp.logfile.record import Cleaner
+from quartapp.redact.context import Context
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.redact.secret_names import HIDDEN
-from quartapp.reporting.report import Context
 
 TUTORIAL = "%(asctime)s %(levelname)s: %(message)s [in %(pathname)s:%(lineno)d]"
 

@@ -6,8 +6,8 @@ FACTORY is `boom` (tests/microblog/boom.py) or `failing`, which cannot start.
 
 import sys
 
-from quartapp import serving
 from quartapp.flasklike import App
+from quartapp.microblog import serve
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings
 from tests.microblog import boom
@@ -24,7 +24,7 @@ def failing(settings: Settings | None = None) -> App:
 
 
 # At the top level: worker processes import this module again.
-serving.create_app = {"boom": boom.create, "failing": failing}[sys.argv[1]]  # type: ignore[attr-defined]  # not exported, and replaced on purpose
+serve.create_app = {"boom": boom.create, "failing": failing}[sys.argv[1]]  # type: ignore[attr-defined]  # not exported, and replaced on purpose
 
 if __name__ == "__main__":
-    sys.exit(serving.main())
+    sys.exit(serve.main())

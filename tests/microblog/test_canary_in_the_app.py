@@ -8,7 +8,7 @@ from quart import request
 
 from quartapp.logfile.handler import ThreadedHandler
 from quartapp.microblog.app import create_app
-from quartapp.testing import GivenSettings, create_tables
+from quartapp.microblog.testing import GivenSettings, create_tables
 from tests.reporting.canary import CORE, leaks
 from tests.reporting.conftest import eventually_counted
 

@@ -13,11 +13,11 @@ from quartapp.microblog.config import (
     LocalSettings,
     Settings,
     ToolSettings,
-    is_loopback,
     load_settings,
 )
-from quartapp.microblog.exceptions import ConfigurationError
-from quartapp.testing import GivenSettings
+from quartapp.microblog.testing import GivenSettings
+from quartapp.settings import ConfigurationError
+from quartapp.sockets import is_loopback
 
 STRONG = "0123456789abcdef" * 2
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
@@ -119,9 +119,9 @@ def test_a_bad_value_names_the_variable_and_what_was_expected(
 
 def test_all_faults_are_told_at_once() -> None:
     assert [line.partition(":")[0] for line in refusal(port="x", workers="y").splitlines()] == [
-        "SECRET_KEY",
         "PORT",
         "WORKERS",
+        "SECRET_KEY",
     ]
 
 

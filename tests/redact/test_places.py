@@ -6,25 +6,43 @@ from types import CodeType, TracebackType
 import pytest
 import quart
 
+from quartapp.redact import chain
 from quartapp.redact import places as places_module
 from quartapp.redact.chain import calls
+from quartapp.redact.frame import Frame
 from quartapp.redact.places import Place, Places
-from quartapp.reporting.report import Frame
+
+
+def place(name: str, *, in_app: bool) -> Place:
+    return Place(name, in_app, identity=name)
 
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    return Places(tmp_path / "microblog", apart=("ground",))
+    return Places(tmp_path / "microblog")
 
 
 def test_code_below_the_root_is_the_applications(places: Places, tmp_path: Path) -> None:
     file = str(tmp_path / "microblog" / "web" / "posts.py")
-    assert places.of(file) == Place("microblog/web/posts.py", in_app=True)
+    assert places.of(file) == place("microblog/web/posts.py", in_app=True)
 
 
-def test_the_ground_is_set_apart(places: Places, tmp_path: Path) -> None:
-    file = str(tmp_path / "microblog" / "ground" / "app.py")
-    assert places.of(file) == Place("microblog/ground/app.py", in_app=False)
+def test_the_parts_of_this_package_are_libraries(places: Places) -> None:
+    assert places.of(chain.__file__) == place("quartapp/redact/chain.py", in_app=False)
+
+
+def test_an_application_beside_the_parts_is_named_by_its_import_path(tmp_path: Path) -> None:
+    root = tmp_path / "house" / "shop"
+    root.mkdir(parents=True)
+    for folder in (root, root.parent):
+        (folder / "__init__.py").touch()
+    places = Places(root, name="house")
+
+    found = places.of(str(root / "web" / "posts.py"))
+
+    assert found == Place("house/shop/web/posts.py", in_app=True, identity="house/web/posts.py")
+    assert places.above == tmp_path
+    assert places.inner("house.shop.web.posts") == "web.posts"
 
 
 @pytest.mark.parametrize("folder", ["site-packages", "dist-packages"])
@@ -35,12 +53,12 @@ def test_packages_below_the_root_are_libraries(places: Places, tmp_path: Path, f
 
 def test_an_application_installed_as_a_package_is_still_one(tmp_path: Path) -> None:
     root = tmp_path / "site-packages" / "microblog"
-    assert Places(root).of(str(root / "app.py")) == Place("microblog/app.py", in_app=True)
+    assert Places(root).of(str(root / "app.py")) == place("microblog/app.py", in_app=True)
 
 
 def test_the_standard_library_and_packages_are_libraries(places: Places) -> None:
-    assert places.of(json.__file__) == Place("json/__init__.py", in_app=False)
-    assert places.of(quart.__file__) == Place("quart/__init__.py", in_app=False)
+    assert places.of(json.__file__) == place("json/__init__.py", in_app=False)
+    assert places.of(quart.__file__) == place("quart/__init__.py", in_app=False)
     assert not places.of("<frozen importlib._bootstrap>").in_app
     assert not places.of("<string>").in_app
     assert not places.of("").in_app
@@ -51,9 +69,9 @@ def test_a_script_elsewhere_is_named_from_the_import_path(
 ) -> None:
     monkeypatch.syspath_prepend(str(tmp_path / "scripts"))
     file = str(tmp_path / "scripts" / "jobs" / "nightly.py")
-    assert places.of(file) == Place("jobs/nightly.py", in_app=True)
+    assert places.of(file) == place("jobs/nightly.py", in_app=True)
     monkeypatch.setattr(sys, "path", [])
-    assert places.of(str(tmp_path / "elsewhere" / "x.py")) == Place("x.py", in_app=True)
+    assert places.of(str(tmp_path / "elsewhere" / "x.py")) == place("x.py", in_app=True)
 
 
 def test_remembers_no_more_than_it_has_to(places: Places) -> None:

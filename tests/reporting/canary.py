@@ -19,7 +19,7 @@ from pydantic import BaseModel, SecretStr, ValidationError, field_validator
 from sqlalchemy.exc import IntegrityError
 from wtforms import Form, PasswordField
 
-from quartapp.reporting.report import Context
+from quartapp.redact.context import Context
 
 CORE = "7f3a9b5Qx2"
 NUMBER = 739515

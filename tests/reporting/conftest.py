@@ -11,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database
 from quartapp.flasklike import App
-from quartapp.microblog.models import Base, ErrorGroup
+from quartapp.reporting.tables import ErrorGroup, metadata
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     made = Database(database_url)
     async with made.engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
+        await connection.run_sync(metadata.create_all)
     yield made
     await made.dispose()
 

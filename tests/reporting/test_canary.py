@@ -25,15 +25,16 @@ from quartapp.redact import (
 from quartapp.redact import (
     secret_names as names,
 )
+from quartapp.redact.context import Context
+from quartapp.redact.introspection import exception_of
 from quartapp.redact.patterns import SHAPES, Shape
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.alerts.policy import Alert, Kind
 from quartapp.reporting.capture import build as capture_module
 from quartapp.reporting.capture.build import capture
-from quartapp.reporting.capture.fingerprint import exception_of
 from quartapp.reporting.mails.message import Group, Letterhead, build_message
-from quartapp.reporting.report import Context, Origin
+from quartapp.reporting.report import Origin
 from tests.reporting.canary import CANARY, CORE, PLANTINGS, Planted, known_secrets, leaks
 
 PLACES = Places(Path(__file__).parent)

@@ -14,13 +14,13 @@ from click.testing import CliRunner, Result
 from sqlalchemy.engine import make_url
 
 from quartapp.database import Database
+from quartapp.microblog.commands.errors import errors
 from quartapp.microblog.config import Settings
-from quartapp.microblog.exceptions import ConfigurationError
-from quartapp.microblog.models import ErrorGroup
+from quartapp.microblog.migrate import migrate
 from quartapp.reporting.alerts import policy
 from quartapp.reporting.checks import selftest as trial
-from quartapp.reporting.commands import errors
-from quartapp.serving import migrate
+from quartapp.reporting.tables import ErrorGroup
+from quartapp.settings import ConfigurationError
 from quartapp.testing import MailServer
 from tests.conftest import POSTGRESQL
 

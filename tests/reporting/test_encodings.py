@@ -16,7 +16,7 @@ from quartapp.database import Database
 from quartapp.flasklike import App
 from quartapp.mail import smtp as transport
 from quartapp.mail.smtp import Mail, Server, deliver
-from quartapp.microblog.models import ErrorGroup, ErrorSample
+from quartapp.microblog.testing import create_tables
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.alerts.evaluate import Rules
@@ -28,7 +28,7 @@ from quartapp.reporting.mails import outbox
 from quartapp.reporting.mails.message import Letterhead, build_message
 from quartapp.reporting.recorder import Recorder, Subject
 from quartapp.reporting.report import Report
-from quartapp.testing import create_tables
+from quartapp.reporting.tables import ErrorGroup, ErrorSample
 from quartapp.testing.mail import MailServer
 from tests.mailing import greeting, mailing_app
 from tests.reporting.conftest import eventually_counted
@@ -208,7 +208,7 @@ def test_a_release_that_git_calls_by_bytes_does_not_keep_us_from_starting(tmp_pa
     git("init", "--quiet")
     git("commit", "--quiet", "--allow-empty", "-m", "first")
     git("tag", "-a", "-m", "x", b"gr\xf6sse-1")
-    assert release._described(tmp_path) == "gr\ufffdsse-1"
+    assert release.described(tmp_path) == "gr\ufffdsse-1"
 
 
 async def test_a_refusal_in_latin_1_is_kept_as_text() -> None:

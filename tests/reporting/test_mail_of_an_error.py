@@ -19,8 +19,8 @@ from quartapp.database import Database
 from quartapp.flasklike import App
 from quartapp.microblog.app import create_app
 from quartapp.microblog.models import User
+from quartapp.microblog.testing import GivenSettings, create_tables
 from quartapp.reporting.pipeline import Pipeline
-from quartapp.testing import GivenSettings, create_tables
 from quartapp.testing.mail import MailServer, Received, certificate
 from tests.conftest import CHROMIUM
 from tests.reporting.mails.test_message import Words, parts

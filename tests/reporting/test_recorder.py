@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from quartapp.redact.context import Context
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting import recorder as recorder_module
@@ -14,7 +15,7 @@ from quartapp.reporting.journal.entries import Brief, Entry, Tick, decode
 from quartapp.reporting.journal.segments import list_segments, open_segment
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.recorder import UNKNOWN, Recorder
-from quartapp.reporting.report import Context, Origin, Report
+from quartapp.reporting.report import Origin, Report
 
 
 class Clock:

@@ -11,12 +11,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from types import SimpleNamespace
 from typing import Any
 
 from werkzeug.http import parse_cookie
 from werkzeug.sansio.utils import host_is_trusted
+
+from quartapp.sockets import is_loopback
 
 HEADER = "x-debugger-secret"
 MAX_TRIES = 10
@@ -136,14 +137,6 @@ class Access:
 
     def _sign(self, made: str) -> str:
         return hmac.new(self.key, f"{self.port}|{made}".encode(), "sha256").hexdigest()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address; a name other than localhost never is."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.rstrip(".").lower() == "localhost"
 
 
 def machine_pin(name: str) -> str | None:

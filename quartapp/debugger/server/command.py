@@ -33,6 +33,13 @@ from quart.cli import (
 
 _PACKAGE = Path(__file__).parents[2]
 
+PREPARE = "debugger.prepare"
+"""Under this name in `app.extensions` an application may have a function that this command calls
+before it serves, outside of any event loop: to migrate a database, say."""
+
+BACKLOG = 100
+"""Connections that wait while the server restarts: a browser that asks then is not refused."""
+
 ENVIRONMENT = {"DEBUG": "1", "QUART_DEBUG": "1", "ENVIRONMENT": "development"}
 """What the application finds in its environment under this command."""
 
@@ -84,8 +91,7 @@ def dev(
     Errors are shown in the browser, with a Python prompt in each frame that the PIN below
     unlocks. To use the debugger of an IDE instead: --no-debugger --no-reload.
     """
-    from quartapp.debugger.server.access import is_loopback
-    from quartapp.debugger.server.serve import listen
+    from quartapp.sockets import bind, is_loopback
 
     _refuse_production()
     if not is_loopback(host) and not allow_remote:
@@ -94,7 +100,8 @@ def dev(
             "every error. If that is meant, add --allow-remote."
         )
     try:
-        listener = listen(host, port)
+        listener = bind(host, port)
+        listener.listen(BACKLOG)
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from None
     port = listener.getsockname()[1]
@@ -159,20 +166,12 @@ def run_server(options: Options, listener: int, parent: int | None = None) -> No
 def _load(path: str) -> Quart:
     """The application that `quart --app` would load; what its import raises comes out as it is."""
     module_path, _, name = path.partition(":")
-    module_name = prepare_import(module_path)
-    if module_name == "quartapp":
-        _migrate()
-    module = import_module(module_name)
+    module = import_module(prepare_import(module_path))
     app = find_app_by_string(module, name) if name else find_best_app(module)
     app.debug = True
+    if prepare := app.extensions.get(PREPARE):
+        prepare()
     return app
-
-
-def _migrate() -> None:
-    from quartapp.microblog.config import load_settings
-    from quartapp.serving import migrate
-
-    migrate(load_settings().database_url)
 
 
 def _run_reloader(options: Options, listener: int) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 from typing import Any
 
 from hypercorn.asyncio import serve as hypercorn_serve
@@ -11,24 +10,6 @@ from hypercorn.config import Config
 
 GRACEFUL_TIMEOUT = 1.0
 """Seconds that open connections get at a restart; a developer waits for it."""
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises OSError.
-
-    The reloader holds it while servers come and go: a browser that asks in between waits, and is
-    not refused.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host.strip("[]"), port))
-        listener.listen(100)
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 def serve(app: Any, listener: int, *, parent: int | None = None) -> None:

@@ -17,6 +17,7 @@ from quart_schema.openapi import HttpSecurityScheme, Info
 from werkzeug.routing import BaseConverter, Rule
 
 import quartapp
+from quartapp.database.types import MAX_ID
 from quartapp.microblog.api.authentication import NEEDS_TOKEN
 from quartapp.microblog.api.blueprint import blueprint
 from quartapp.microblog.api.bodies import TAKES_BODY
@@ -24,7 +25,6 @@ from quartapp.microblog.api.ids import IdConverter
 from quartapp.microblog.api.listing import PageQuery
 from quartapp.microblog.api.openapi import STATED, Answers
 from quartapp.microblog.api.schemas import Message, Problem
-from quartapp.microblog.models.base import MAX_ID
 
 _REFERENCES = "#/components/schemas/{model}"
 _URL = {"schema": {"type": "string", "format": "uri-reference"}, "required": True}

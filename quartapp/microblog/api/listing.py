@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, Field
 from quart import current_app, request
 
+from quartapp.database.types import MAX_ID
 from quartapp.flasklike import Response, url_for
 from quartapp.microblog.api.bodies import reply
 from quartapp.microblog.api.schemas import Listing, PageLinks, PageMeta
 from quartapp.microblog.exceptions import Fault, InvalidInputError
-from quartapp.microblog.models.base import MAX_ID
 from quartapp.microblog.models.paging import MAX_PAGE, Page, PageRequest
 
 LARGEST_PAGE = 100

@@ -3,6 +3,7 @@
 from quart import ResponseReturnValue, jsonify, request
 
 from quartapp.database import request_session
+from quartapp.database.types import MAX_ID
 from quartapp.flasklike import Response, url_for
 from quartapp.microblog.api.authentication import caller_id, token_required
 from quartapp.microblog.api.blueprint import blueprint
@@ -18,7 +19,6 @@ from quartapp.microblog.exceptions import (
     UsernameTakenError,
 )
 from quartapp.microblog.identity import hash_password
-from quartapp.microblog.models.base import MAX_ID
 from quartapp.microblog.models.people import all_people, find_email
 from quartapp.microblog.models.user import (
     Profile,

@@ -40,6 +40,6 @@ seed_command = LaterCommand(
 )
 errors_command = LaterCommand(
     "errors",
-    "quartapp.reporting.commands:errors",
+    "quartapp.microblog.commands.errors:errors",
     "Look after errors: list, show, resolve, test ...",
 )

@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Integer, Row, Select, asc, bindparam, desc
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from quartapp.database.types import MAX_ID, Id
 from quartapp.microblog.exceptions import NotFoundError
-from quartapp.microblog.models.base import MAX_ID, Id
 
 MAX_PAGE = 10_000
 """A numbered page is found by counting rows; further back one gets by the links."""

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.microblog.models.base import Id
+from quartapp.database.types import Id
 from quartapp.microblog.models.paging import Page, PageRequest, Pages
 from quartapp.microblog.models.user import PROFILES, Profile, User, followers
 

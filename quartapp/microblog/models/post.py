@@ -18,8 +18,9 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from quartapp.database.types import MAX_ID, Id, UTCDateTime
 from quartapp.microblog.exceptions import ForbiddenError, NotFoundError
-from quartapp.microblog.models.base import MAX_ID, Base, Id, UTCDateTime, utc_now
+from quartapp.microblog.models.base import Base, utc_now
 from quartapp.microblog.models.paging import Page, PageRequest, Pages
 
 BODY_LENGTH = 140

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from quartapp.microblog.models.base import is_storable
+from quartapp.database.types import is_storable
 
 # What Python's and browsers' decoders put in the place of bytes that are no UTF-8.
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"

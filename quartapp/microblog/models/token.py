@@ -9,8 +9,9 @@ from sqlalchemy import ForeignKey, String, bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from quartapp.database.types import Id, UTCDateTime
 from quartapp.microblog.exceptions import InvalidTokenError
-from quartapp.microblog.models.base import Base, Id, UTCDateTime, utc_now
+from quartapp.microblog.models.base import Base, utc_now
 
 TOKEN_LIFE = timedelta(hours=24)
 """From its issue to its end: a lost token is worth little, and a script asks once a day."""

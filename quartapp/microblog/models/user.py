@@ -28,8 +28,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from quartapp.database.types import MAX_ID, Id, UTCDateTime, is_storable
 from quartapp.microblog.exceptions import EmailTakenError, NotFoundError, UsernameTakenError
-from quartapp.microblog.models.base import MAX_ID, Base, Id, UTCDateTime, is_storable, utc_now
+from quartapp.microblog.models.base import Base, utc_now
 from quartapp.microblog.models.post import Post
 
 USERNAME_LENGTH = 64

@@ -3,9 +3,9 @@
 from functools import lru_cache
 from hashlib import sha256
 
+from quartapp.database.types import MAX_ID
 from quartapp.flasklike import Blueprint, Response
 from quartapp.microblog.exceptions import NotFoundError
-from quartapp.microblog.models.base import MAX_ID
 
 blueprint = Blueprint("avatars", __name__)
 

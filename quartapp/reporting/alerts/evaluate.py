@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database.dialect import ROWS, chunks, insert, is_sqlite
-from quartapp.microblog.models import ErrorAlert, ErrorGroup, ErrorMinute
 from quartapp.reporting.alerts.policy import (
     Alert,
     AlertState,
@@ -20,6 +19,7 @@ from quartapp.reporting.alerts.policy import (
     Standing,
     decide,
 )
+from quartapp.reporting.tables import ErrorAlert, ErrorGroup, ErrorMinute
 
 _RECENT_MINUTES = 5
 _LONGEST_WAIT = 3600.0

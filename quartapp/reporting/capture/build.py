@@ -13,23 +13,16 @@ from uuid import uuid4
 
 from quartapp.redact.chain import calls, chain, shortened
 from quartapp.redact.collect import Harvest, locals_of
+from quartapp.redact.context import Context
+from quartapp.redact.frame import Frame, dotted
+from quartapp.redact.introspection import exception_of, qualified
 from quartapp.redact.messages import MESSAGE, message_of, message_of_record, notes_of
 from quartapp.redact.places import Places, module_of
 from quartapp.redact.scrub import Scrubber, window
 from quartapp.redact.source import around
 from quartapp.redact.values import ITEMS, named
-from quartapp.reporting.capture.fingerprint import exception_of, qualified
 from quartapp.reporting.capture.fingerprint import fingerprint as fingerprint_of
-from quartapp.reporting.report import (
-    MAX_BYTES,
-    Context,
-    ExceptionInfo,
-    Frame,
-    Origin,
-    Report,
-    RequestInfo,
-    dotted,
-)
+from quartapp.reporting.report import MAX_BYTES, ExceptionInfo, Origin, Report, RequestInfo
 
 _TEXT = 500
 _VALUE = 1000
@@ -153,7 +146,7 @@ class _Draft:
         self._texts = clean[len(self._texts) - 1 :: -1]
         exceptions = tuple(self._finished(info) for info in self._exceptions)
         message, first_words, user_id = self._take(MESSAGE), self._take(_TITLE), self._take(_TEXT)
-        culprit = _culprit(exceptions[0].frames) if exceptions else self._logged_at()
+        culprit = self._culprit(exceptions[0].frames) if exceptions else self._logged_at()
         return Report(
             title=_title(exceptions[0], culprit) if exceptions else first_words,
             culprit=culprit,
@@ -192,9 +185,19 @@ class _Draft:
             return None
         return RequestInfo(context.method[:_TITLE], url, context.route, context.endpoint, headers)
 
+    def _culprit(self, frames: tuple[Frame, ...]) -> str:
+        """Where to look first: the innermost of the application's functions, else the last one."""
+        if not frames:
+            return ""
+        frame = next((frame for frame in reversed(frames) if frame.in_app), frames[-1])
+        module = self._places.inner(frame.module) if frame.in_app else dotted(frame)
+        return f"{module}.{frame.function.replace('.<locals>', '')}"
+
     def _logged_at(self) -> str:
         assert self._record is not None
-        module = _inner(dotted(Frame(self._places.of(self._record.pathname).name, "", "", 0)))
+        module = self._places.inner(
+            dotted(Frame(self._places.of(self._record.pathname).name, "", "", 0))
+        )
         return f"{module}.{self._record.funcName or '<module>'}"
 
 
@@ -206,20 +209,6 @@ def _readable(header: str) -> str:
         return header.encode("latin-1").decode()
     except UnicodeError:
         return header
-
-
-def _culprit(frames: tuple[Frame, ...]) -> str:
-    """Where to look first: the innermost of the application's functions, else the last one."""
-    if not frames:
-        return ""
-    frame = next((frame for frame in reversed(frames) if frame.in_app), frames[-1])
-    module = _inner(frame.module) if frame.in_app else dotted(frame)
-    return f"{module}.{frame.function.replace('.<locals>', '')}"
-
-
-def _inner(module: str) -> str:
-    """A module's name without the package that all the application is in."""
-    return module.partition(".")[2] or module
 
 
 def _title(info: ExceptionInfo, culprit: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 
 from quartapp.redact.chain import calls, chain
+from quartapp.redact.introspection import exception_of, qualified
 from quartapp.redact.places import Places
 
 VERSION = 1
@@ -35,23 +36,6 @@ def fingerprint(subject: BaseException | logging.LogRecord, places: Places) -> s
     return f"{blake2b(text, digest_size=16).hexdigest()}-{VERSION}"
 
 
-def exception_of(subject: BaseException | logging.LogRecord) -> BaseException | None:
-    """The exception itself, or that of a log record, if it has one."""
-    if not isinstance(subject, logging.LogRecord):
-        return subject
-    info = subject.exc_info
-    if isinstance(info, tuple) and isinstance(info[1], BaseException):
-        return info[1]
-    return None
-
-
-def qualified(cls: type) -> str:
-    """The full name of a class, without asking the class: a metaclass may answer anything."""
-    module = type.__getattribute__(cls, "__module__")
-    name = type.__getattribute__(cls, "__qualname__")
-    return name if module == "builtins" or type(module) is not str else f"{module}.{name}"
-
-
 def _chosen(error: BaseException) -> list[str] | None:
     try:
         chosen = getattr(error, "__fingerprint__", None)
@@ -78,9 +62,9 @@ def _path(exception: BaseException, places: Places) -> Iterator[str]:
     walked = calls(exception.__traceback__)
     for call in walked:
         code = call.tb_frame.f_code
-        name, in_app = places.of(code.co_filename)
+        _, in_app, identity = places.of(code.co_filename)
         if in_app:
-            functions[f"{name}:{code.co_qualname}"] = None
+            functions[f"{identity}:{code.co_qualname}"] = None
     if functions or not walked:
         return iter(functions)
     return iter([str(dict.get(walked[-1].tb_frame.f_globals, "__name__"))])
@@ -90,4 +74,4 @@ def _of_record(record: logging.LogRecord, places: Places) -> Iterator[str]:
     yield record.name
     message = record.msg if type(record.msg) is str else qualified(type(record.msg))
     yield _VARYING.sub("#", message[:_LONGEST_MESSAGE])
-    yield f"{places.of(record.pathname).name}:{record.funcName}"
+    yield f"{places.of(record.pathname).identity}:{record.funcName}"

@@ -13,14 +13,13 @@ from quartapp.reporting.report import Origin
 
 _SHOWN = ("quart", "hypercorn", "sqlalchemy", "aiosqlite", "asyncpg")
 _GIT_SECONDS = 2.0
-_ROOT = Path(__file__).parents[3]
 
 
 def origin(environment: str, release: str) -> Origin:
-    """Where the reports of this process come from; `release` "" stands for what git says."""
+    """Where the reports of this process come from."""
     return Origin(
         environment=environment,
-        release=release or _described(_ROOT),
+        release=release,
         host=_text(os.fsencode(socket.gethostname())),
         worker=str(os.getpid()),
         versions=_versions(),
@@ -28,9 +27,10 @@ def origin(environment: str, release: str) -> Origin:
 
 
 @functools.cache
-def _described(root: Path) -> str:
+def described(root: Path) -> str:
+    """What git says of the version in a folder; "" where it is no checkout."""
     if not (root / ".git").exists():
-        return __version__
+        return ""
     try:
         found = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--tags", "--dirty"],
@@ -39,8 +39,8 @@ def _described(root: Path) -> str:
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
-        return __version__
-    return _text(found.stdout).strip() or __version__
+        return ""
+    return _text(found.stdout).strip()
 
 
 def _text(name: bytes) -> str:

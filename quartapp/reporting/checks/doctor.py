@@ -12,10 +12,10 @@ from sqlalchemy import func, select
 from quartapp.database.dialect import database_now
 from quartapp.database.errors import explain, is_of_database
 from quartapp.mail.smtp import check
-from quartapp.microblog.models import ErrorAlert, ErrorSegment
 from quartapp.reporting.journal.segments import Segment, disk_usage, list_segments, open_segment
 from quartapp.reporting.journal.writer import MAX_BYTES
 from quartapp.reporting.pipeline import Pipeline
+from quartapp.reporting.tables import ErrorAlert, ErrorSegment
 
 _SKEW = 30.0
 _LATE = 900.0

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator
 from sqlalchemy import select
 
 from quartapp.database.dialect import database_now
-from quartapp.microblog.models import ErrorAlert
 from quartapp.reporting.alerts import evaluate as alerting
 from quartapp.reporting.pipeline import Pipeline
-from quartapp.reporting.tables import find_group, resolve
+from quartapp.reporting.queries import find_group, resolve
+from quartapp.reporting.tables import ErrorAlert
 
 _SECONDS = 30.0
 

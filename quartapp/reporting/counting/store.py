@@ -15,11 +15,17 @@ from sqlalchemy import CursorResult, Table, bindparam, case, delete, select, upd
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database.dialect import chunks, insert, is_sqlite
-from quartapp.microblog.models import ErrorGroup, ErrorMinute, ErrorSample, ErrorSegment
 from quartapp.reporting.alerts.evaluate import Rules, judge
 from quartapp.reporting.counting.aggregate import LAST_SAMPLES, UNNAMED, Tally
 from quartapp.reporting.report import Report
-from quartapp.reporting.tables import FINGERPRINT_LENGTH, TITLE_LENGTH
+from quartapp.reporting.tables import (
+    FINGERPRINT_LENGTH,
+    TITLE_LENGTH,
+    ErrorGroup,
+    ErrorMinute,
+    ErrorSample,
+    ErrorSegment,
+)
 
 # Of the table, and made once: to make an UPDATE of a model holds the event loop for 2 ms.
 _SEGMENTS = cast(Table, ErrorSegment.__table__)

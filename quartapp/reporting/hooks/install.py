@@ -31,12 +31,12 @@ from quart.signals import (
     websocket_started,
 )
 
-from quartapp.reporting.capture.fingerprint import exception_of
+from quartapp.redact.context import Context
+from quartapp.redact.introspection import exception_of
 from quartapp.reporting.hooks.middleware import Guard
 from quartapp.reporting.hooks.request_context import UserId, describe, of_asgi, of_request
 from quartapp.reporting.hooks.request_state import Scope, current_scope, is_marked, mark
 from quartapp.reporting.recorder import Recorder, Subject
-from quartapp.reporting.report import Context
 
 _OWN_LOGGERS = ("quartapp.logfile.", "quartapp.mail.", "quartapp.redact.", "quartapp.reporting.")
 _EXPECTED_EVERY = 60.0

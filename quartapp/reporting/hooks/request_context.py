@@ -11,9 +11,9 @@ from quart import has_request_context, has_websocket_context, request, websocket
 from quart.wrappers import Request
 from quart.wrappers.base import BaseRequestWebsocket
 
+from quartapp.redact.context import Context
 from quartapp.reporting.hooks.reference import error_reference
 from quartapp.reporting.hooks.request_state import current_scope
-from quartapp.reporting.report import Context
 
 UserId = Callable[[], str]
 """Who makes the current request, without asking the database; "" for nobody."""

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from html import escape
 
 from quartapp.mail.strings import plain
+from quartapp.redact.frame import Frame
 from quartapp.reporting.alerts.policy import Alert, Kind
 from quartapp.reporting.mails.summary import RELATIONS, Folded, Group, facts, folded, label, reason
-from quartapp.reporting.report import ExceptionInfo, Frame, Report
+from quartapp.reporting.report import ExceptionInfo, Report
 
 _COLOURS = {Kind.OVER: "#1a7f37", Kind.NEW: "#b42318", Kind.REGRESSION: "#b42318"}
 _OTHER_COLOUR = "#b54708"

@@ -56,7 +56,7 @@ class Letterhead:
 
     sender: str
     recipients: tuple[str, ...]
-    app: str = "microblog"
+    app: str = "application"
     environment: str = "production"
     prefix: str = ""
     domain: str = "localhost"

@@ -13,11 +13,11 @@ from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.mail.smtp import Outcome
-from quartapp.microblog.models import ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample
 from quartapp.reporting.alerts.budget import spend
 from quartapp.reporting.alerts.policy import Alert, Kind, Limits
 from quartapp.reporting.mails.message import Group
 from quartapp.reporting.report import Report
+from quartapp.reporting.tables import ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample
 
 LEASE = 300.0
 _AT_ONCE = 1000

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from quartapp.mail.strings import moment
+from quartapp.redact.frame import Frame, dotted
 from quartapp.reporting.alerts.policy import Alert, Kind
-from quartapp.reporting.report import ExceptionInfo, Frame, Report, dotted
+from quartapp.reporting.report import ExceptionInfo, Report
 
 _BARS = "▁▂▃▄▅▆▇█"
 _MINUTES = 30  # more would not fit on the line of a telephone

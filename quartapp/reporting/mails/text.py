@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from quartapp.mail.strings import plain
+from quartapp.redact.frame import Frame
 from quartapp.reporting.alerts.policy import Alert
 from quartapp.reporting.mails.summary import RELATIONS, Folded, Group, facts, folded, reason
-from quartapp.reporting.report import ExceptionInfo, Frame, Report
+from quartapp.reporting.report import ExceptionInfo, Report
 
 _NAME = 12
 

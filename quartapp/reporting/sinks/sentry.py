@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from quartapp.microblog.exceptions import ConfigurationError
-from quartapp.reporting.report import ExceptionInfo, Frame, Report, dotted
+from quartapp.redact.frame import Frame, dotted
+from quartapp.reporting.report import ExceptionInfo, Report
+from quartapp.settings import ConfigurationError
 
 _LEVELS = {"CRITICAL": "fatal"}
 _FLUSH_SECONDS = 2.0

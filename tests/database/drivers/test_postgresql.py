@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 
 from quartapp.database import Database
 from quartapp.database.drivers import postgresql
-from quartapp.microblog.config import async_url
+from quartapp.database.url import async_url
 
 pytestmark = pytest.mark.postgresql
 

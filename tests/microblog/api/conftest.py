@@ -11,7 +11,8 @@ from werkzeug.security import generate_password_hash
 from quartapp.database import Database
 from quartapp.flasklike import App
 from quartapp.microblog.models.token import issue_token
-from quartapp.testing import AddPerson, Client
+from quartapp.microblog.testing import AddPerson
+from quartapp.testing import Client
 
 
 @dataclass(frozen=True)

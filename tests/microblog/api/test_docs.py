@@ -3,10 +3,9 @@
 import re
 from pathlib import Path
 
-from quartapp.errors import handlers
 from quartapp.errors.responses import describe
 from quartapp.flasklike import App
-from quartapp.microblog import exceptions
+from quartapp.microblog import domain_errors, exceptions
 from quartapp.microblog.api.document import document
 
 DOCS = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
@@ -20,9 +19,9 @@ def test_every_code_is_documented_with_its_status() -> None:
     documented = dict(re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", DOCS, re.MULTILINE))
     codes = {describe(status).code: str(status) for status in STATUSES}
     codes |= {
-        kind.code: str(handlers.status_of(kind))
+        kind.code: str(domain_errors.status_of(kind))
         for kind in _leaves(exceptions.QuartappError)
-        if handlers.status_of(kind) and kind not in PAGES_ONLY
+        if domain_errors.status_of(kind) and kind not in PAGES_ONLY
     }
     assert documented == codes
 

@@ -13,8 +13,8 @@ from quartapp.flasklike import App
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings
 from quartapp.microblog.models import Post, User
+from quartapp.microblog.testing import create_tables
 from quartapp.reporting.report import Report
-from quartapp.testing import create_tables
 from tests.microblog.api.conftest import Answer, Caller
 
 INSIDE = [

@@ -15,7 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from quartapp.testing import LiveServer, StartServer
+from quartapp.microblog.testing import StartServer
+from quartapp.testing import LiveServer
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 EXAMPLES = os.environ.get("QUARTAPP_FUZZ_EXAMPLES", "")

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from quartapp.microblog.models import ApiToken
 from quartapp.microblog.models.token import TOKEN_LIFE
 from quartapp.microblog.models.user import PASSWORD_LENGTH
-from quartapp.testing import AddPerson, Clock, LogIn
+from quartapp.microblog.testing import AddPerson, LogIn
+from quartapp.testing import Clock
 from tests.microblog.api.conftest import Caller, Enter
 
 

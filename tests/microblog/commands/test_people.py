@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from quartapp.microblog.commands.people import create_admin
-from quartapp.serving import migrate
+from quartapp.microblog.migrate import migrate
 
 
 @pytest.fixture(autouse=True)

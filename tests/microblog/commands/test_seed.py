@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from quartapp.database import Database
 from quartapp.microblog.commands.seed import seed, username
-from quartapp.serving import migrate
+from quartapp.microblog.migrate import migrate
 
 
 def rows(url: str, statement: str) -> list[Any]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quartapp.microblog.models.base import is_storable
+from quartapp.database.types import is_storable
 from quartapp.microblog.models.text import (
     NOT_UTF8,
     one_line,

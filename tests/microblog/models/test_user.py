@@ -8,7 +8,7 @@ from quartapp.database import Database
 from quartapp.flasklike import App
 from quartapp.microblog.exceptions import EmailTakenError, NotFoundError, UsernameTakenError
 from quartapp.microblog.models.user import find_profile, follow, unfollow, update_user
-from quartapp.testing import AddPerson
+from quartapp.microblog.testing import AddPerson
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
 import pytest
 
 from quartapp.database import request_session
+from quartapp.microblog.testing import PASSWORD, AddPerson, LogIn
 from quartapp.microblog.web import auth
 from quartapp.microblog.web.auth import safe_destination
-from quartapp.testing import PASSWORD, AddPerson, Client, LogIn
+from quartapp.testing import Client
 from tests.microblog.web.conftest import Submit, text_of
 
 SUSAN = {

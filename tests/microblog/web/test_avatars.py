@@ -3,8 +3,8 @@
 from xml.etree import ElementTree
 
 from quartapp.flasklike import App
+from quartapp.microblog.testing import LogIn
 from quartapp.microblog.web.avatars import draw
-from quartapp.testing import LogIn
 
 
 def test_an_avatar_is_symmetric_and_always_the_same() -> None:

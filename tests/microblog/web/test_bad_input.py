@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.flasklike import App
 from quartapp.microblog.models import Post, User
-from quartapp.testing import PASSWORD, AddPerson, Client, LogIn
+from quartapp.microblog.testing import PASSWORD, AddPerson, LogIn
+from quartapp.testing import Client
 from tests.microblog.web.conftest import Submit, text_of, token_of
 
 FORM = "application/x-www-form-urlencoded"

@@ -9,7 +9,8 @@ from quartapp.flasklike import App
 from quartapp.microblog.models import Post
 from quartapp.microblog.models.paging import PageRequest
 from quartapp.microblog.models.post import BODY_LENGTH, all_posts
-from quartapp.testing import AddPerson, Client, Clock, LogIn
+from quartapp.microblog.testing import AddPerson, LogIn
+from quartapp.testing import Client, Clock
 from tests.microblog.web.conftest import Submit, text_of
 
 

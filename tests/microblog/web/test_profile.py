@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.microblog.models import User
 from quartapp.microblog.models.user import find_profile, is_username_taken
-from quartapp.testing import AddPerson, LogIn
+from quartapp.microblog.testing import AddPerson, LogIn
 from tests.microblog.web.conftest import Submit, text_of, token_of
 
 

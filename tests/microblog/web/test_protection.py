@@ -5,7 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.microblog.models.paging import PageRequest
 from quartapp.microblog.models.post import all_posts
-from quartapp.testing import Client, Clock, LogIn
+from quartapp.microblog.testing import LogIn
+from quartapp.testing import Client, Clock
 from tests.microblog.web.conftest import Submit, text_of, token_of
 
 

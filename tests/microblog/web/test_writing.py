@@ -7,7 +7,7 @@ from sqlalchemy import update
 from quartapp.database import Database
 from quartapp.flasklike import App
 from quartapp.microblog.models import User
-from quartapp.testing import LogIn
+from quartapp.microblog.testing import LogIn
 
 
 async def test_asking_who_sends_a_form_waits_for_no_writer(app: App, log_in: LogIn) -> None:

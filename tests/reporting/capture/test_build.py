@@ -16,12 +16,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from quartapp.redact.context import Context
+from quartapp.redact.frame import Frame
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.redact.secret_names import HIDDEN
 from quartapp.reporting.capture import build as capture_module
 from quartapp.reporting.capture.build import capture
-from quartapp.reporting.report import MAX_BYTES, Context, Frame, Origin, Report
+from quartapp.reporting.report import MAX_BYTES, Origin, Report
 
 PLACES = Places(Path(__file__).parent)
 ORIGIN = Origin(release="v1.2-3-gabcdef", host="web1", worker="7", versions={"quart": "0.22"})

@@ -121,7 +121,7 @@ def test_a_hostile_exception_is_still_told() -> None:
 
 
 def test_without_application_frames_the_module_that_raised_counts() -> None:
-    nowhere = Places(Path("/nowhere"), apart=())
+    nowhere = Places(Path("/nowhere"))
 
     def bare(places: Places, function: Callable[[], object]) -> str:
         error = caught(function)

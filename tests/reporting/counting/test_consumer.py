@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database
 from quartapp.database.dialect import database_now
-from quartapp.microblog.models import ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample, ErrorSegment
-from quartapp.reporting import tables as error_group
+from quartapp.reporting import queries
 from quartapp.reporting.alerts import evaluate as alerting
 from quartapp.reporting.alerts.evaluate import Rules
 from quartapp.reporting.alerts.policy import Limits
@@ -26,6 +25,7 @@ from quartapp.reporting.journal.segments import Reading, list_segments
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.recorder import UNKNOWN
 from quartapp.reporting.report import Origin, Report
+from quartapp.reporting.tables import ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample, ErrorSegment
 
 NOW = 1_900_000_000.0
 RULES = Rules(host="alpha", limits=Limits(), mails=True)
@@ -227,7 +227,7 @@ async def test_pruning_forgets_no_segment_that_is_still_written(
     async with database.session() as writer:
         await writer.execute(update(ErrorSegment).values(updated_at=0.0))  # months ago
         await writer.execute(update(ErrorGroup).values(last_seen=datetime.now(UTC)))
-        await error_group.prune(writer, datetime.now(UTC) - timedelta(days=1))
+        await queries.prune(writer, datetime.now(UTC) - timedelta(days=1))
     names = (await session.scalars(select(ErrorSegment.name))).all()
     assert names == [journal.segment_name]
     await session.rollback()

@@ -18,6 +18,7 @@ from quart.typing import TestClientProtocol as Client
 from quartapp.flasklike import App
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings
+from quartapp.microblog.testing import GivenSettings, create_tables
 from quartapp.reporting import expect
 from quartapp.reporting.hooks.middleware import Guard
 from quartapp.reporting.hooks.request_state import current_scope
@@ -25,7 +26,6 @@ from quartapp.reporting.journal.entries import Brief, Entry, Tick, decode
 from quartapp.reporting.journal.segments import list_segments, open_segment
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.report import Report
-from quartapp.testing import GivenSettings, create_tables
 
 Records = Callable[[], list[Entry]]
 

@@ -15,7 +15,6 @@ from quartapp.database import Database
 from quartapp.database.dialect import database_now
 from quartapp.mail import smtp as transport
 from quartapp.mail.smtp import Mail, Server, check, deliver
-from quartapp.microblog.models import ErrorAlert
 from quartapp.reporting.alerts import evaluate as alerting
 from quartapp.reporting.alerts.evaluate import Rules
 from quartapp.reporting.alerts.policy import Limits
@@ -26,11 +25,15 @@ from quartapp.reporting.mails import outbox
 from quartapp.reporting.mails.mailer import Mailer
 from quartapp.reporting.mails.message import Letterhead, build_message
 from quartapp.reporting.report import Report
+from quartapp.reporting.tables import ErrorAlert
 from quartapp.testing.mail import MailServer, certificate
 from tests.mailing import greeting
 
 LETTERHEAD = Letterhead(
-    sender="no-reply@example.com", recipients=("ops@example.com",), domain="example.com"
+    sender="no-reply@example.com",
+    recipients=("ops@example.com",),
+    app="microblog",
+    domain="example.com",
 )
 RULES = Rules(host="alpha", limits=Limits(gather=0.0, budget=3), mails=True)
 MAIL = Mail("no-reply@example.com", ("ops@example.com",), b"Subject: hello\r\n\r\nhello\r\n")

@@ -12,14 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quartapp.mail.strings import ascii_address, one_line, plain
+from quartapp.redact.frame import Frame
 from quartapp.reporting.alerts.policy import Alert, Kind
 from quartapp.reporting.mails.message import Group, Letterhead, build_digest, build_message
-from quartapp.reporting.report import ExceptionInfo, Frame, Origin, Report, RequestInfo
+from quartapp.reporting.report import ExceptionInfo, Origin, Report, RequestInfo
 
 NOW = 1_790_000_000.0
 LETTERHEAD = Letterhead(
     "errors@example.com",
     ("ops@example.com", "dev@example.com"),
+    app="microblog",
     inbox_url="https://blog.example/inbox",
 )
 LIBRARY = Frame("quart/app.py", "quart.app", "Quart.dispatch_request", 1598)

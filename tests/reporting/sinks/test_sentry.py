@@ -14,14 +14,15 @@ from pydantic import SecretStr
 
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import load_settings
-from quartapp.microblog.exceptions import ConfigurationError
+from quartapp.microblog.testing import GivenSettings, create_tables
+from quartapp.redact.frame import Frame
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.capture.build import capture
-from quartapp.reporting.report import ExceptionInfo, Frame, Origin, Report, RequestInfo
+from quartapp.reporting.report import ExceptionInfo, Origin, Report, RequestInfo
 from quartapp.reporting.sinks import sentry as sentry_module
 from quartapp.reporting.sinks.sentry import Sentry
-from quartapp.testing import GivenSettings, create_tables
+from quartapp.settings import ConfigurationError
 from tests.reporting.canary import PLANTINGS, known_secrets, leaks
 
 FRAME = Frame(

@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
-from quartapp.testing import LiveServer, StartServer
+from quartapp.microblog.testing import StartServer
+from quartapp.testing import LiveServer
 from tests.conftest import CHROMIUM
 
 OPTIONS = [

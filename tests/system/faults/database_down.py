@@ -21,7 +21,6 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from quartapp.database import Database
-from quartapp.microblog.models import Base, ErrorGroup
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.alerts.evaluate import Rules
@@ -31,6 +30,7 @@ from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.pipeline import end
 from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.report import Origin
+from quartapp.reporting.tables import ErrorGroup, metadata
 from tests.system.faults import outage
 from tests.system.faults.databases import POSTGRESQL, postgresql
 from tests.system.faults.line import Line
@@ -98,7 +98,7 @@ async def end_connections(url: URL, line: Line, until: float) -> None:
 async def run(url: str, folder: Path, seconds: float, fault: Fault) -> bool:
     database = Database(url)
     async with database.engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
+        await connection.run_sync(metadata.create_all)
     journal = Journal(folder / "journal", segment_bytes=65536)
     recorder = Recorder(
         journal, places=Places(Path(__file__).parent), origin=Origin(), scrubber=Scrubber()

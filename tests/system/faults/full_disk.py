@@ -16,7 +16,6 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from quartapp.database import Database
-from quartapp.microblog.models import Base, ErrorGroup
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.alerts.evaluate import Rules
@@ -25,6 +24,7 @@ from quartapp.reporting.counting.consumer import Drainer
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.report import Origin
+from quartapp.reporting.tables import ErrorGroup, metadata
 
 RULES = Rules(host="faults", limits=Limits(), mails=True)
 RETRY = 1.1  # the journal looks again after a second
@@ -63,7 +63,7 @@ async def counted(database: Database) -> int:
 async def run(folder: Path, disk: Path) -> bool:
     database = Database(f"sqlite+aiosqlite:///{folder / 'full.db'}")
     async with database.engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
+        await connection.run_sync(metadata.create_all)
     journal = Journal(disk / "journal")
     recorder = Recorder(
         journal, places=Places(Path(__file__).parent), origin=Origin(), scrubber=Scrubber()

@@ -20,13 +20,13 @@ from pathlib import Path
 from sqlalchemy import event, func, select
 
 from quartapp.database import Database
-from quartapp.microblog.models import ErrorGroup, ErrorMinute
+from quartapp.microblog.migrate import migrate
 from quartapp.reporting.alerts.evaluate import Rules
 from quartapp.reporting.alerts.policy import Limits
 from quartapp.reporting.counting.consumer import Drainer
 from quartapp.reporting.journal.entries import Brief, Tick
 from quartapp.reporting.journal.writer import Journal
-from quartapp.serving import migrate
+from quartapp.reporting.tables import ErrorGroup, ErrorMinute
 from tests.system.faults.databases import POSTGRESQL, postgresql
 
 ROOT = Path(__file__).parents[3]

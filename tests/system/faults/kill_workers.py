@@ -18,12 +18,12 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select
 
 from quartapp.database import Database
-from quartapp.microblog.models import ErrorGroup
+from quartapp.microblog.migrate import migrate
 from quartapp.reporting.alerts.evaluate import Rules
 from quartapp.reporting.alerts.policy import Limits
 from quartapp.reporting.counting.consumer import Drainer
 from quartapp.reporting.journal.writer import Journal
-from quartapp.serving import migrate
+from quartapp.reporting.tables import ErrorGroup
 from quartapp.testing.server import LiveServer
 
 ROOT = Path(__file__).parents[3]

@@ -21,10 +21,10 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from quartapp.database import Database
-from quartapp.microblog.models import Base, ErrorAlert, ErrorGroup, ErrorMinute
 from quartapp.reporting import pipeline as pipelines
 from quartapp.reporting.alerts.policy import Limits
 from quartapp.reporting.pipeline import Pipeline
+from quartapp.reporting.tables import ErrorAlert, ErrorGroup, ErrorMinute, metadata
 from quartapp.testing.mail import MailServer
 from tests.mailing import mailing_app
 from tests.system.faults.databases import POSTGRESQL, postgresql
@@ -101,7 +101,7 @@ async def run(folder: Path, seconds: float) -> Outcome:
         url = address.render_as_string(hide_password=False)
         database = Database(url)
         async with database.engine.begin() as connection:
-            await connection.run_sync(Base.metadata.create_all)
+            await connection.run_sync(metadata.create_all)
         machines = [start(host, url, folder / host, mail_server.port, seconds) for host in HOSTS]
         lines = [await asyncio.to_thread(first_line, one) for one in machines]
         saw: list[Counts] = [json.loads(line) for line in lines]

@@ -16,12 +16,12 @@ import psutil
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from quartapp.microblog.models import ErrorGroup
+from quartapp.microblog.testing import create_tables
 from quartapp.reporting.journal.segments import disk_usage
 from quartapp.reporting.mails.fallback import AFTER
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.recorder import Recorder
-from quartapp.testing import create_tables
+from quartapp.reporting.tables import ErrorGroup
 from quartapp.testing.mail import MailServer
 from tests.mailing import mailing_app
 from tests.system.faults.line import Line

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from quartapp.microblog.testing import create_tables
 from quartapp.reporting.pipeline import Pipeline
-from quartapp.testing import create_tables
 from tests.mailbox import Mailbox
 from tests.mailing import mailing_app
 from tests.system.faults.processor import queued

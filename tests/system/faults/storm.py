@@ -19,7 +19,6 @@ from sqlalchemy import func, select
 
 from quartapp.database import Database
 from quartapp.mail.smtp import Server
-from quartapp.microblog.models import Base, ErrorGroup
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.alerts.evaluate import Rules
@@ -31,6 +30,7 @@ from quartapp.reporting.mails.mailer import Mailer
 from quartapp.reporting.mails.message import Letterhead
 from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.report import Origin
+from quartapp.reporting.tables import ErrorGroup, metadata
 from quartapp.testing.mail import MailServer
 
 LIMITS = Limits(gather=0.5)
@@ -77,7 +77,7 @@ def error(number: int, groups: int) -> ValueError:
 async def storm(folder: Path, storm: Storm) -> Outcome:
     database = Database(f"sqlite+aiosqlite:///{folder / 'storm.db'}")
     async with database.engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
+        await connection.run_sync(metadata.create_all)
     mail_server = MailServer()
     await mail_server.start()
     letterhead = Letterhead(sender="no-reply@example.com", recipients=("ops@example.com",))

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from quartapp.testing import StartServer
+from quartapp.microblog.testing import StartServer
 from tests.mailbox import Mailbox
 from tests.reporting.mails.test_message import Words, parts
 

@@ -12,7 +12,8 @@ from quartapp.database import Database
 from quartapp.microblog.config import Settings
 from quartapp.microblog.models import User
 from quartapp.microblog.models.user import add_user
-from quartapp.testing import LiveServer, StartServer
+from quartapp.microblog.testing import StartServer
+from quartapp.testing import LiveServer
 
 PEOPLE = 20
 PASSWORD = "cat"

@@ -11,8 +11,9 @@ import httpx
 import psutil
 import pytest
 
-from quartapp.serving import migrate
-from quartapp.testing import LiveServer, StartServer
+from quartapp.microblog.migrate import migrate
+from quartapp.microblog.testing import StartServer
+from quartapp.testing import LiveServer
 from quartapp.testing.server import ServerFailedError
 
 ROOT = Path(__file__).parents[3]

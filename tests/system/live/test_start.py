@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from hypercorn.config import Config
 
-from quartapp import serving
-from quartapp.microblog.config import Settings
+from quartapp.microblog import serve as microblog_serve
+from quartapp.microblog.app import create_app
+from quartapp.serving import server
+from quartapp.sockets import bind
 
 # None of them is needed before somebody registers, reads the API's document, or has a PostgreSQL.
 UNNEEDED = {
@@ -30,9 +32,9 @@ UNNEEDED = {
 
 SERVE_ON_SQLITE = """
 import sys
-import quartapp.serving
-from quartapp.microblog.config import Settings
-quartapp.serving.behind_proxies(Settings())
+import quartapp.serving.server
+from quartapp.microblog.app import create_app
+quartapp.serving.server.Service(create_app).application()
 print(*sys.modules)
 """
 
@@ -67,12 +69,12 @@ def test_the_collector_works_from_the_first_request_on(
         seen.append((gc.isenabled(), gc.get_freeze_count() > 10_000))
         waiting.cancel()
 
-    monkeypatch.setattr(serving, "serve", serve)
+    monkeypatch.setattr(server, "serve", serve)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     gc.disable()  # as run.py does
     try:
-        serving.serve_here(Settings, serving.listen("127.0.0.1", 0))
+        server.serve_here(server.Service(create_app), bind("127.0.0.1", 0))
     finally:
         gc.unfreeze()
         gc.enable()
@@ -94,10 +96,10 @@ def test_uvloop_is_for_a_database_behind_a_socket(
     async def serve(*_: object, **__: object) -> None:
         loops.append(type(asyncio.get_running_loop()).__module__)
 
-    monkeypatch.setattr(serving, "serve", serve)
-    for name, value in (environment | {"DATABASE_URL": database_url}).items():
+    monkeypatch.setattr(server, "serve", serve)
+    for name, value in (environment | {"DATABASE_URL": database_url, "PORT": "0"}).items():
         monkeypatch.setenv(name, value)
-    serving.serve_here(Settings, serving.listen("127.0.0.1", 0))
+    assert microblog_serve.main() == 0
     assert loops == [module]
 
 

@@ -1,0 +1,19 @@
+"""The settings of the database."""
+
+from pydantic import Field, field_validator
+
+from quartapp.database.url import async_url
+from quartapp.settings import PartSettings
+
+
+class DatabaseSettings(PartSettings):
+    """Which database, and how many connections to it a process may have."""
+
+    database_url: str = ""
+    """An address of SQLite or PostgreSQL; kept with its async driver."""
+    database_pool_size: int = Field(default=10, ge=1, le=1000)
+
+    @field_validator("database_url")
+    @classmethod
+    def _with_driver(cls, value: str) -> str:
+        return async_url(value).render_as_string(hide_password=False) if value else ""

@@ -1,0 +1,51 @@
+"""The settings of the mail server, under the names of the tutorial."""
+
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from quartapp.mail.smtp import Server
+from quartapp.settings import PartSettings
+
+
+class MailSettings(PartSettings):
+    """Without `mail_server` no mail is sent."""
+
+    mail_server: str | None = None
+    mail_port: int = Field(default=25, ge=1, le=65535)
+    mail_use_tls: bool = False
+    """STARTTLS: the connection is refused where the server does not offer it."""
+    mail_use_ssl: bool = False
+    """TLS from the first byte, usually on port 465."""
+    mail_username: str | None = None
+    mail_password: SecretStr | None = None
+    mail_from: str | None = None
+    """The sender; the default is `mail_username` where that is an address."""
+
+    @model_validator(mode="after")
+    def _one_kind_of_tls(self) -> Self:
+        if self.mail_use_tls and self.mail_use_ssl:
+            raise ValueError(
+                "MAIL_USE_SSL: expected at most one of MAIL_USE_TLS (STARTTLS) and MAIL_USE_SSL"
+            )
+        return self
+
+    def server(self) -> Server | None:
+        """The server to send by, or None."""
+        if not self.mail_server:
+            return None
+        return Server(
+            host=self.mail_server,
+            port=self.mail_port,
+            starttls=self.mail_use_tls,
+            tls=self.mail_use_ssl,
+            username=self.mail_username or "",
+            password=self.mail_password.get_secret_value() if self.mail_password else "",
+        )
+
+    def sender(self) -> str:
+        """The sender's address. Many providers take mails only from the one that is logged in."""
+        if self.mail_from:
+            return self.mail_from
+        username = self.mail_username or ""
+        return username if "@" in username else f"no-reply@{self.mail_server}"

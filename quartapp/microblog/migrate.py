@@ -1,0 +1,21 @@
+"""Bringing a database to the newest migration, from inside Python."""
+
+from pathlib import Path
+
+from quartapp.settings import ConfigurationError
+
+
+def migrate(database_url: str) -> None:
+    """Bring the database to the newest migration. Call it outside of any event loop.
+
+    Raises ConfigurationError where the migrations are not beside the package.
+    """
+    from alembic import command
+    from alembic.config import Config
+
+    ini = Path(__file__).parents[2] / "alembic.ini"
+    if not ini.exists():
+        raise ConfigurationError(f"there are no migrations beside the package: {ini} is missing")
+    config = Config(ini)
+    config.attributes["database_url"] = database_url
+    command.upgrade(config, "head")

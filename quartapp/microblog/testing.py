@@ -1,0 +1,148 @@
+"""The fixtures of the microblog, as a pytest plugin beside `quartapp.testing`.
+
+Switch both on in the top conftest.py, with `pytest_plugins = ["quartapp.testing",
+"quartapp.microblog.testing"]`; they need pytest-asyncio in its auto mode. Every test gets a fresh
+application on an empty database of its own; nothing is shared, so tests run in any order.
+
+| fixture | what a test gets |
+|---|---|
+| `settings` | settings for tests: temporary folders, a SQLite file, TESTING |
+| `database_url` | an empty SQLite file; override it to test on another engine |
+| `app` | the application, started (lifespan) and stopped around the test, with its tables made |
+| `add_person` | `await add_person("susan")` adds a person with the password "cat" |
+| `log_in` | `await log_in("susan")` is a client on which that person, added if new, is logged in |
+| `live_server` | `with live_server() as server:` is a Hypercorn process on a port of its own |
+| `clock` | the time as the application sees it; `clock.advance(minutes=2)` |
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from werkzeug.security import generate_password_hash
+
+from quartapp.database import Database
+from quartapp.flasklike import App
+from quartapp.microblog.app import create_app
+from quartapp.microblog.config import Settings
+from quartapp.microblog.migrate import migrate
+from quartapp.microblog.models import Base, User, base
+from quartapp.microblog.models.user import add_user
+from quartapp.reporting import tables
+from quartapp.testing import Client, Clock, LiveServer
+
+PASSWORD = "cat"
+
+SERVE = ("-c", "import sys, quartapp.microblog.serve as s; sys.exit(s.main())")
+"""What `run.py` does, for an installed package."""
+
+# Cheap on purpose: tests are not what a slow hash protects from.
+_PASSWORD_HASH = generate_password_hash(PASSWORD, method="pbkdf2:sha256:1")
+
+StartServer: TypeAlias = Callable[..., LiveServer]
+
+AddPerson: TypeAlias = Callable[..., Awaitable[User]]
+LogIn: TypeAlias = Callable[[str], Awaitable[Client]]
+
+
+class GivenSettings(Settings):
+    """Settings of which only what is passed counts: a developer's environment has no say."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    return GivenSettings(
+        environment="testing",
+        database_url=database_url,
+        instance_path=tmp_path / "instance",
+        log_dir=tmp_path / "logs",
+    )
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[App]:
+    application = create_app(settings)
+    await create_tables(application)
+    async with application.test_app():
+        yield application
+
+
+@pytest.fixture
+def add_person(app: App) -> AddPerson:
+    async def add(username: str, email: str = "", **more: bool) -> User:
+        database: Database = app.extensions["database"]
+        async with database.session() as opened:
+            return await add_user(
+                opened, username, email or f"{username}@example.com", _PASSWORD_HASH, **more
+            )
+
+    return add
+
+
+@pytest.fixture
+def log_in(app: App, add_person: AddPerson) -> LogIn:
+    known: dict[str, User] = {}
+
+    async def enter(username: str) -> Client:
+        user = known.get(username) or await add_person(username)
+        known[username] = user
+        client = app.test_client()
+        auth = app.extensions["identity"]
+        token = auth.dump_token(f"{user.id}.{user.login_epoch}.0.{user.username}", app=app)
+        client.set_cookie("localhost", auth.cookie_name, token)
+        return client
+
+    return enter
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    stopped = Clock(datetime(2030, 1, 1, 12, tzinfo=UTC))
+    monkeypatch.setattr(base, "clock", stopped)
+    return stopped
+
+
+@pytest.fixture
+def live_server(database_url: str, tmp_path: Path) -> StartServer:
+    """Make a server in production, with a migrated database, on http and a port of its own."""
+    environment = {
+        "SECRET_KEY": secrets.token_hex(),
+        "DATABASE_URL": database_url,
+        "INSTANCE_PATH": str(tmp_path / "instance"),
+        "LOG_DIR": str(tmp_path / "logs"),
+        "COOKIE_SECURE": "false",
+    }
+    migrate(database_url)
+
+    def make(*command: str, **more: str) -> LiveServer:
+        return LiveServer(environment | more, command or SERVE, cwd=tmp_path)
+
+    return make
+
+
+async def create_tables(application: App) -> None:
+    """Make all tables in the application's empty database, without the migrations' detour."""
+    database: Database = application.extensions["database"]
+    async with database.engine.begin() as connection:
+        for metadata in (Base.metadata, tables.metadata):
+            await connection.run_sync(metadata.create_all)

@@ -1,0 +1,26 @@
+"""The request in which an error happened, as it was found: raw, it never leaves the process."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a door knows about the circumstances, as it found them: nothing in it is scrubbed.
+
+    `form`, `json` and `path_args` are never shown: they are read for the secrets in them, so that
+    these can be taken out of the messages, locals and the URL in which they turn up again.
+    """
+
+    door: str = "log"
+    method: str = ""
+    route: str = ""
+    endpoint: str = ""
+    url: str = ""
+    headers: Iterable[tuple[str, str]] = ()
+    form: Mapping[str, object] | None = None
+    json: object = None
+    path_args: Mapping[str, object] | None = None
+    user_id: str = ""
+    reference: str = ""
+    extra: Mapping[str, object] = field(default_factory=dict)

@@ -1,0 +1,62 @@
+"""Reading objects, classes and log records without running any code of theirs."""
+
+import logging
+import types
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, cast
+
+_LONGEST_NAME = 200
+_DICT_DESCRIPTORS = (types.GetSetDescriptorType, types.MemberDescriptorType)
+
+# past whatever a class or its metaclass has under these names
+bases_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
+_members_of: Callable[[type], Any] = type.__dict__["__dict__"].__get__
+
+
+def exception_of(subject: BaseException | logging.LogRecord) -> BaseException | None:
+    """The exception itself, or that of a log record, if it has one."""
+    if not isinstance(subject, logging.LogRecord):
+        return subject
+    info = subject.exc_info
+    if isinstance(info, tuple) and isinstance(info[1], BaseException):
+        return info[1]
+    return None
+
+
+def qualified(cls: type) -> str:
+    """The full name of a class, without asking the class: a metaclass may answer anything."""
+    module = type.__getattribute__(cls, "__module__")
+    name = type.__getattribute__(cls, "__qualname__")
+    return name if module == "builtins" or type(module) is not str else f"{module}.{name}"
+
+
+def attributes_of(value: object) -> dict[str, object]:
+    """The attributes set on an object, in its `__dict__` or slots, without running its code."""
+    slots: dict[str, object] = {}
+    for cls in bases_of(type(value)):
+        members = _members_of(cls)
+        found = members.get("__dict__")
+        if type(found) in _DICT_DESCRIPTORS:
+            attributes = found.__get__(value)
+            return attributes if type(attributes) is dict else {}
+        if found is not None:
+            return {}  # a property, which is code
+        for name in members.get("__slots__", ()):
+            member = members.get(name)
+            if type(member) is types.MemberDescriptorType:
+                with suppress(AttributeError):  # not set
+                    slots[name] = member.__get__(value)
+    return slots
+
+
+def as_name(key: object) -> str:
+    """A key as a name: a str, or bytes as in the headers of ASGI; "" for anything else."""
+    cls = type(key)
+    if cls is str:
+        return cast(str, key)
+    if issubclass(cls, str):  # of an enum, of SQLAlchemy's names
+        return str.__getitem__(cast(str, key), slice(_LONGEST_NAME))
+    if issubclass(cls, bytes):
+        return bytes.__getitem__(cast(bytes, key), slice(_LONGEST_NAME)).decode("latin-1")
+    return ""

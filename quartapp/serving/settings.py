@@ -1,0 +1,17 @@
+"""The settings of the server."""
+
+from pydantic import Field
+
+from quartapp.settings import PartSettings
+
+
+class ServingSettings(PartSettings):
+    """Where to listen, and with how many processes."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=5000, ge=0, le=65535)
+    """0 lets the kernel choose one."""
+    workers: int = Field(default=1, ge=1, le=1024)
+    """One is served in this process; more are processes of their own."""
+    proxy_hops: int = Field(default=0, ge=0, le=10)
+    """How many proxies stand in front: so many forwarded headers are believed."""
