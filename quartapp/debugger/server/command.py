@@ -309,7 +309,8 @@ def _serve_as_child() -> None:
     package = ModuleType("quartapp")
     package.__path__ = [str(_PACKAGE)]
     sys.modules["quartapp"] = package
-    import_module("quartapp.debugger.server.serve")
+    for name in ("hosting", "serve"):  # and all that these two import
+        import_module(f"quartapp.debugger.server.{name}")
     del sys.modules["quartapp"]
     run_server(Options(**options), listener, pipe)
 
