@@ -196,7 +196,8 @@ def test_one_prefix_or_another() -> None:
     ],
 )
 def test_the_sender_is_one_that_every_server_takes(sender: str, expected: str) -> None:
-    letterhead = Letterhead(sender, ("ops@example.com",), domain="example.org")
+    recipients = ("ops@example.com",)
+    letterhead = Letterhead(sender, recipients, app="microblog", domain="example.org")
     message = sent(build_message(NEW, GROUP, REPORT, letterhead, now=NOW))
     assert message["From"] == expected
 

@@ -77,7 +77,7 @@ async def _faults_of(page: Page, path: str) -> list[Any]:
     # The end of a transition is what people see, and not the moment of its beginning.
     still = "for (const e of document.querySelectorAll('*')) e.style.transition = 'none'"
     await page.evaluate(still)
-    faults = await page.evaluate(FAINT_BORDERS)
+    faults: list[Any] = await page.evaluate(FAINT_BORDERS)
     controls = await page.locator(CONTROLS).all()
     for control in controls[1:]:  # the skip link is out of sight until it has the focus
         await control.hover()
