@@ -64,7 +64,7 @@ class Recorder:
         self.journal = journal
         self.lost_reports = 0
         self.listeners: list[Callable[[Report], None]] = []
-        self._places = places
+        self.places = places
         self._origin = origin
         self._scrubber = scrubber
         self._clock = clock
@@ -85,7 +85,7 @@ class Recorder:
         try:
             if depth >= _NESTING:
                 raise RecursionError("an error while recording an error while recording an error")
-            group = fingerprint(subject, self._places)
+            group = fingerprint(subject, self.places)
             entry = self._entry(subject, group, describe, brief=depth > 0)
             self._write(entry, group)
         except Exception as error:  # noqa: BLE001 - whoever reports an error must not get another
@@ -107,7 +107,7 @@ class Recorder:
             subject,
             describe(group),
             now=now,
-            places=self._places,
+            places=self.places,
             origin=self._origin,
             scrubber=self._scrubber,
             fingerprint=group,
@@ -136,7 +136,7 @@ class Recorder:
         return True
 
     def _brief(self, subject: Subject, group: str, describe: Describe, now: float) -> Brief:
-        title, culprit = _name(subject, self._places)
+        title, culprit = _name(subject, self.places)
         harvest = Harvest()
         if exception_of(subject) is None:  # a message may have been formatted before it was logged
             harvest.context(describe(group))

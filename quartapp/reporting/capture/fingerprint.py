@@ -11,6 +11,15 @@ from quartapp.redact.places import Places
 
 VERSION = 1
 
+# What a module was called when the first groups were named after it: a group in a database keeps
+# its errors though the module moved.
+_FORMER_NAMES = {
+    "quartapp.database.drivers.fifo_pool": "quartapp.database.fairness",
+    "quartapp.database.drivers.onehop": "quartapp.database.onehop",
+    "quartapp.flasklike.dispatch": "quartapp.flasklike.handling",
+    "quartapp.flasklike.wrappers.response": "quartapp.flasklike.responses",
+}
+
 # what differs between two messages of one log statement that formats before it logs
 _VARYING = re.compile(
     r"0x[0-9a-f]+|\b[0-9a-f]{8,}(?:-[0-9a-f]{4,})*\b|'[^']*'|\"[^\"]*\"|\d+", re.I
@@ -67,7 +76,8 @@ def _path(exception: BaseException, places: Places) -> Iterator[str]:
             functions[f"{identity}:{code.co_qualname}"] = None
     if functions or not walked:
         return iter(functions)
-    return iter([str(dict.get(walked[-1].tb_frame.f_globals, "__name__"))])
+    module = str(dict.get(walked[-1].tb_frame.f_globals, "__name__"))
+    return iter([_FORMER_NAMES.get(module, module)])
 
 
 def _of_record(record: logging.LogRecord, places: Places) -> Iterator[str]:

@@ -1,3 +1,4 @@
+import importlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -168,3 +169,23 @@ def test_a_record_with_an_exception_is_told_by_the_exception() -> None:
 
 def test_lone_surrogates_are_no_obstacle() -> None:
     assert fingerprint(record("\ud800"), PLACES)
+
+
+@pytest.mark.parametrize(
+    ("module", "former"),
+    [
+        ("quartapp.database.drivers.onehop", "quartapp.database.onehop"),
+        ("quartapp.flasklike.dispatch", "quartapp.flasklike.handling"),
+    ],
+)
+def test_a_module_that_moved_keeps_its_groups(module: str, former: str) -> None:
+    importlib.import_module(module)
+    assert _raised_in(module) == _raised_in(former)
+    assert _raised_in(module) != _raised_in("quartapp.database.elsewhere")
+
+
+def _raised_in(module: str) -> str:
+    """The fingerprint of an error that went through no file, in a module of this name."""
+    with pytest.raises(ZeroDivisionError) as raised:
+        exec(compile("1 / 0", "<driver>", "exec"), {"__name__": module})
+    return fingerprint(raised.value.with_traceback(raised.tb.tb_next), PLACES)
