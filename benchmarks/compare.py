@@ -16,7 +16,7 @@ PATHS = (
     "/static/app.css",
 )
 
-_TOKEN = re.compile(r'(name="csrf_token"[^>]*value=")[^"]*')
+_TOKEN = re.compile(r'(name="(?:csrf_token|form_key)"[^>]*value=")[^"]*')
 _REFERENCE = re.compile(r"<p>If you tell us about it.*?</p>", re.S)
 _SPACE = re.compile(r"\s*(<[^>]+>)\s*")
 

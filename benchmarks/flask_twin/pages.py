@@ -1,6 +1,7 @@
 """The views and forms of the synchronous version."""
 
 import hashlib
+import secrets
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from flask import render_template as render
 from flask_login import current_user, login_required, login_user
 from flask_wtf import FlaskForm
 from werkzeug.security import check_password_hash
-from wtforms import BooleanField, PasswordField, StringField, TextAreaField
+from wtforms import BooleanField, HiddenField, PasswordField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, ValidationError
 
 from benchmarks.flask_twin.models import ApiToken, Post, User, aware, db
@@ -38,6 +39,7 @@ class PostForm(FlaskForm):
     post = TextAreaField(
         "Say something", validators=[DataRequired(), Length(max=140)], render_kw={"rows": "3"}
     )
+    form_key = HiddenField(default=secrets.token_urlsafe)  # shown only, as quartapp's pages do
 
 
 class EditProfileForm(FlaskForm):

@@ -3,12 +3,12 @@
 import asyncio
 import os
 
-from quart import current_app, request
+from quart import abort, current_app, request
 from sqlalchemy import text
 
 from quartapp import create_app
 from quartapp.database import request_session
-from quartapp.flasklike import App
+from quartapp.flasklike import App, Response
 from quartapp.microblog.config import Settings
 from quartapp.microblog.models import User
 
@@ -22,6 +22,9 @@ def create(settings: Settings | None = None) -> App:
     app.add_url_rule("/hold", view_func=hold)
     app.add_url_rule("/scheme", view_func=scheme)
     app.add_url_rule("/pid", view_func=pid)
+    app.add_url_rule("/fail-posts/<way>", view_func=choose_failure)
+    app.before_request(fail_before_posting)
+    app.after_request(fail_after_posting)
     return app
 
 
@@ -70,3 +73,27 @@ async def scheme() -> str:
 
 async def failing_name(name: str) -> str:
     raise RuntimeError(f"canary in {name}")
+
+
+async def choose_failure(way: str) -> str:
+    """From now on every post fails in this way: "500", "503", "500 once it is live", or in none."""
+    current_app.config["POSTS_FAIL"] = way
+    return way
+
+
+async def fail_before_posting() -> None:
+    if _is_posting("500"):
+        raise RuntimeError("canary before the post")
+    if _is_posting("503"):
+        abort(503)
+
+
+async def fail_after_posting(response: Response) -> Response:
+    if _is_posting("500 once it is live"):
+        raise RuntimeError("canary after the post")
+    return response
+
+
+def _is_posting(way: str) -> bool:
+    is_post = request.method == "POST" and request.endpoint == "posts.index"
+    return is_post and current_app.config.get("POSTS_FAIL") == way

@@ -1,10 +1,13 @@
 """What people write."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
+    CursorResult,
     ForeignKey,
     Index,
     Row,
@@ -14,10 +17,12 @@ from sqlalchemy import (
     delete,
     select,
     table,
+    text,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from quartapp.database import dialect
 from quartapp.database.types import MAX_ID, Id, UTCDateTime
 from quartapp.microblog.exceptions import ForbiddenError, NotFoundError
 from quartapp.microblog.models.base import Base, utc_now
@@ -30,12 +35,24 @@ class Post(Base):
     """A short text by one person. Lists are ordered by id, newest first."""
 
     __tablename__ = "posts"
-    __table_args__ = (Index("ix_posts_user_id_id", "user_id", "id"),)
+    __table_args__ = (
+        Index("ix_posts_user_id_id", "user_id", "id"),
+        Index(
+            "ix_posts_user_id_form_digest",
+            "user_id",
+            "form_digest",
+            unique=True,
+            sqlite_where=text("form_digest IS NOT NULL"),
+            postgresql_where=text("form_digest IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     body: Mapped[str] = mapped_column(String(BODY_LENGTH))
     timestamp: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    # Of the form and the text that it was sent with; None where no form is known.
+    form_digest: Mapped[str | None] = mapped_column(String(32))
 
     def __repr__(self) -> str:
         return f"<Post {self.__dict__.get('id', '?')}>"
@@ -110,6 +127,25 @@ async def add_post(session: AsyncSession, user_id: int, body: str) -> Post:
     session.add(post)
     await session.commit()
     return post
+
+
+async def add_post_once(session: AsyncSession, user_id: int, body: str, form_key: str) -> bool:
+    """Publish a post and commit; False where this form brought the same text before.
+
+    The unique index judges: of two workers that are sent one form, one publishes. A form that
+    comes with another text, as after "Back", is another post.
+    """
+    digest = hashlib.sha256(f"{form_key} {body}".encode()).hexdigest()[:32]
+    statement = _insert_once(dialect.is_sqlite(session))
+    values = {"body": body, "user_id": user_id, "form_digest": digest}
+    result = cast("CursorResult[Any]", await session.execute(statement, values))
+    await session.commit()
+    return result.rowcount > 0
+
+
+@cache
+def _insert_once(for_sqlite: bool) -> Any:
+    return dialect.insert(_TABLE, for_sqlite).on_conflict_do_nothing()
 
 
 async def delete_post(session: AsyncSession, post_id: int, user_id: int) -> None:

@@ -7,10 +7,11 @@ are given, `protection` what every response and request gets.
 
 from typing import Any
 
-from quart import Quart
+from quart import Quart, has_request_context
 
 from quartapp.microblog.identity import visitor
 from quartapp.microblog.web import auth, avatars, health, posts, profile, protection
+from quartapp.microblog.web.kept import back_url, kept_form
 from quartapp.microblog.web.validation import csrf_token
 
 
@@ -22,8 +23,14 @@ def init_app(app: Quart) -> None:
 
 
 async def page_context() -> dict[str, Any]:
-    """What base.html needs, on error pages too: nothing here asks the database."""
+    """What base.html and the error pages need: nothing here asks the database."""
     current = visitor()
     name = current.name
-    token = csrf_token() if name else None
-    return {"current_user": current, "own_name": name, "csrf_token": token}
+    context: dict[str, Any] = {
+        "current_user": current,
+        "own_name": name,
+        "csrf_token": csrf_token() if name else None,
+    }
+    if has_request_context():
+        context |= {"kept": await kept_form(), "back_url": back_url()}
+    return context

@@ -3,11 +3,12 @@
 from quart import ResponseReturnValue, request, session
 
 from quartapp.database import request_session
-from quartapp.flasklike import Blueprint, flash, redirect, url_for
+from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
 from quartapp.microblog.exceptions import ConflictError
 from quartapp.microblog.identity import hash_password, is_password_right, log_in, log_out, visitor
 from quartapp.microblog.models.user import add_user, find_credentials
 from quartapp.microblog.web.forms import LoginForm, RegistrationForm
+from quartapp.microblog.web.kept import unpack
 from quartapp.microblog.web.validation import EmptyForm, show
 
 blueprint = Blueprint("auth", __name__)
@@ -15,10 +16,13 @@ blueprint = Blueprint("auth", __name__)
 
 @blueprint.route("/login", methods=["GET", "POST"])
 async def login() -> ResponseReturnValue:
-    """Give a login cookie, and go on to `next` where that is a page of this site."""
-    if visitor().person is not None:
-        return redirect(url_for("posts.index"))
+    """Give a login cookie, and go on to `next` where that is a page of this site.
+
+    What was typed before the login, and waits in the page, is shown instead, to be sent now.
+    """
     form = await LoginForm.load()
+    if visitor().person is not None:
+        return await _show_kept(form) or redirect(url_for("posts.index"))
     if await form.validate_on_submit():
         credentials = await find_credentials(request_session(), form.username.data or "")
         # The hash takes a tenth of a second, which nobody shall spend holding a connection.
@@ -28,10 +32,16 @@ async def login() -> ResponseReturnValue:
         if right and credentials is not None:
             user_id, username, _, epoch = credentials
             log_in(user_id, username, epoch, remember=bool(form.remember_me.data))
-            return redirect(safe_destination(request.args.get("next")) or url_for("posts.index"))
+            destination = safe_destination(request.args.get("next")) or url_for("posts.index")
+            return await _show_kept(form) or redirect(destination)
         await flash("Invalid username or password", "error")
         return (await show("login.html", form, title="Sign In"))[0], 422
     return await show("login.html", form, title="Sign In")
+
+
+async def _show_kept(form: LoginForm) -> str | None:
+    kept = unpack(form.kept.data)
+    return await render_template("kept.html", title="Welcome back", kept=kept) if kept else None
 
 
 @blueprint.route("/logout", methods=["GET", "POST"])

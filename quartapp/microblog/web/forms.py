@@ -1,8 +1,17 @@
 """The forms. Names, labels and messages are the tutorial's."""
 
+import secrets
 from typing import Any
 
-from wtforms import BooleanField, EmailField, Field, PasswordField, StringField, TextAreaField
+from wtforms import (
+    BooleanField,
+    EmailField,
+    Field,
+    HiddenField,
+    PasswordField,
+    StringField,
+    TextAreaField,
+)
 from wtforms.validators import DataRequired, Email, EqualTo, InputRequired, ValidationError
 
 from quartapp.database import request_session
@@ -50,9 +59,12 @@ def _password_field(label: str, autocomplete: str, *validators: Any) -> Password
 
 
 class LoginForm(Form):
+    """`kept` is a form that was sent without a login, and waits here for one."""
+
     username = _username_field()
     password = _password_field("Password", "current-password")
     remember_me = BooleanField("Remember Me")
+    kept = HiddenField()
 
 
 class RegistrationForm(Form):
@@ -95,9 +107,12 @@ class EditProfileForm(Form):
 
 
 class PostForm(Form):
+    """`form_key` tells a form that is sent again from one that was fetched again."""
+
     post = TextAreaField(
         "Say something",
         filters=[_paragraphs],
         validators=[DataRequired(), Text(BODY_LENGTH)],
         render_kw={"rows": "3"},
     )
+    form_key = HiddenField(default=secrets.token_urlsafe)

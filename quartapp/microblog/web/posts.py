@@ -6,8 +6,9 @@ from quartapp.database import request_session
 from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
 from quartapp.microblog.identity import current_person
 from quartapp.microblog.models.paging import PageRequest
-from quartapp.microblog.models.post import add_post, all_posts, timeline
+from quartapp.microblog.models.post import add_post_once, all_posts, timeline
 from quartapp.microblog.web.forms import PostForm
+from quartapp.microblog.web.kept import ask_to_log_in, lacks_login
 from quartapp.microblog.web.presentation import avatar_url, show_posts
 from quartapp.microblog.web.validation import show
 
@@ -17,12 +18,15 @@ blueprint = Blueprint("posts", __name__)
 @blueprint.route("/index", methods=["GET", "POST"])
 @blueprint.route("/", methods=["GET", "POST"])
 async def index() -> ResponseReturnValue:
-    """The posts of a person and of those they follow."""
+    """The posts of a person and of those they follow. A form that is sent twice posts once."""
+    if lacks_login():
+        return await ask_to_log_in()
     person = current_person()
     form = await PostForm.load()
     if await form.validate_on_submit():
-        await add_post(request_session(), person.id, form.post.data or "")
-        await flash("Your post is now live!")
+        key, body = form.form_key.data or "", form.post.data or ""
+        is_new = await add_post_once(request_session(), person.id, body, key)
+        await flash("Your post is now live!" if is_new else "Your post is live already.")
         return redirect(url_for("posts.index"))
     page = await timeline(request_session(), person.id, wanted_page())
     posts = show_posts(page, "posts.index")

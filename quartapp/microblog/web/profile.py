@@ -10,6 +10,7 @@ from quartapp.microblog.identity import current_person, rename_cookie
 from quartapp.microblog.models.post import posts_of
 from quartapp.microblog.models.user import Profile, find_profile, follow, unfollow, update_user
 from quartapp.microblog.web.forms import EditProfileForm
+from quartapp.microblog.web.kept import ask_to_log_in, lacks_login
 from quartapp.microblog.web.posts import wanted_page
 from quartapp.microblog.web.presentation import show_posts, show_profile
 from quartapp.microblog.web.validation import EmptyForm, show
@@ -35,6 +36,8 @@ async def user(username: str) -> ResponseReturnValue:
 @blueprint.route("/edit_profile", methods=["GET", "POST"])
 async def edit_profile() -> ResponseReturnValue:
     """Change one's name and text. Whoever loses a race for a name sees the form's own error."""
+    if lacks_login():
+        return await ask_to_log_in()
     person = current_person()
     form = await EditProfileForm.load(username=person.username)
     form.original_username = person.username

@@ -33,7 +33,7 @@ async def refuse_foreign_requests() -> None:
     A second line behind SameSite cookies and form tokens. Programs that send no cookie
     are not meant: no browser lent them its login.
     """
-    if request.method not in _SAFE_METHODS and request.cookies and _is_foreign():
+    if request.method not in _SAFE_METHODS and request.cookies and is_foreign():
         abort(403, "This request came from another site, so it was not carried out.")
 
 
@@ -50,7 +50,8 @@ async def add_headers(response: Response) -> Response:
     return response
 
 
-def _is_foreign() -> bool:
+def is_foreign() -> bool:
+    """Whether a browser says that another site caused this request."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site not in {"same-origin", "none"}

@@ -67,7 +67,7 @@ class Form(PlainForm):
         """
         if request.method in _SAFE_METHODS:
             return cls(data=values)
-        return cls(await _read())
+        return cls(await read_form())
 
     async def validate_on_submit(self) -> bool:
         """Whether the form was sent and everything in it is right; otherwise `errors` says what.
@@ -80,7 +80,7 @@ class Form(PlainForm):
             abort(
                 400,
                 "This form is not valid any more: it was open for too long, or your browser "
-                "keeps no cookies. Please go back, reload the page and send it again.",
+                "keeps no cookies. Please send it again.",
             )
         if not self.validate():
             return False
@@ -137,7 +137,8 @@ def csrf_token() -> str:
     return maker.generate_csrf_token(None)
 
 
-async def _read() -> MultiDict[str, str]:
+async def read_form() -> MultiDict[str, str]:
+    """The form that the request brings. Raises 400 or 415 for a body that is none."""
     if request.mimetype not in _FORM_TYPES:
         abort(415, "This address takes forms only.")
     # The parser leaves what is no UTF-8 percent-encoded, as Flask's does; we refuse it instead.

@@ -56,7 +56,7 @@ async def _gets_lost(sue: Page) -> None:
     await expect(sue.get_by_role("navigation")).to_contain_text("sue")
     image = sue.locator("main img")
     assert await image.evaluate("image => image.complete && image.naturalWidth > 0")
-    await sue.get_by_role("link", name="Back").click()
+    await sue.get_by_role("link", name="Start page").click()
     await expect(sue.get_by_role("heading", name="Hi, sue!")).to_be_visible()
 
 

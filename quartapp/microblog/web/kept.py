@@ -1,0 +1,125 @@
+"""What a person typed into a form that could not be carried out: nothing of it is lost.
+
+The page of an error shows the form again, with a new token, and so does the page after a login
+that was missing. Until then the text waits in a field of the login page, and not in a cookie: it
+may be of any length, and it is where the person sees it. Passwords are never among it.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from quart import ResponseReturnValue, request
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import HTTPException
+from wtforms import PasswordField
+
+from quartapp.flasklike import url_for
+from quartapp.microblog.exceptions import LoginRequiredError
+from quartapp.microblog.identity import visitor
+from quartapp.microblog.web.forms import EditProfileForm, LoginForm, PostForm, RegistrationForm
+from quartapp.microblog.web.protection import is_foreign
+from quartapp.microblog.web.validation import EmptyForm, Form, read_form, show
+
+# The forms by the endpoint that they are sent to, with the words on their buttons.
+_FORMS: Mapping[str, tuple[type[Form], str]] = {
+    "auth.login": (LoginForm, "Sign In"),
+    "auth.logout": (EmptyForm, "Log out"),
+    "auth.register": (RegistrationForm, "Register"),
+    "posts.index": (PostForm, "Post"),
+    "profile.edit_profile": (EditProfileForm, "Submit"),
+    "profile.follow_user": (EmptyForm, "Follow"),
+    "profile.unfollow_user": (EmptyForm, "Unfollow"),
+}
+
+# Those that wait for a login.
+_OF_PEOPLE = frozenset({"posts.index", "profile.edit_profile"})
+
+
+class Kept(NamedTuple):
+    """A form to be sent again: where to, with what was typed, and the words on its button."""
+
+    action: str
+    form: Form
+    button: str
+
+
+async def kept_form() -> Kept | None:
+    """The form that the current request brought, as it can be sent again; None where there is none.
+
+    What another site made a browser send is not shown to the person as theirs.
+    """
+    endpoint = request.endpoint or ""
+    if request.method != "POST" or endpoint not in _FORMS or is_foreign():
+        return None
+    try:
+        sent = await read_form()
+    except HTTPException:  # the body is no form, or was not received
+        return None
+    return _fill(endpoint, _address(), sent)
+
+
+def back_url() -> str | None:
+    """The page of this site that the person came from; None where they did not, or see it now."""
+    referrer = urlsplit(request.headers.get("Referer", ""))
+    if referrer.netloc != request.host:
+        return None
+    address = referrer._replace(scheme="", netloc="", fragment="").geturl()
+    return address if request.method != "GET" or address != _address() else None
+
+
+def _address() -> str:
+    query = request.query_string.decode("ascii", "replace")
+    return request.root_path + request.path + (f"?{query}" if query else "")
+
+
+def lacks_login() -> bool:
+    """Whether a form was sent by nobody: `ask_to_log_in` is the answer."""
+    return request.method == "POST" and visitor().person is None
+
+
+async def ask_to_log_in() -> ResponseReturnValue:
+    """The login page, with what was typed waiting in it. Raises 400 or 415 for no form.
+
+    Raises LoginRequiredError for programs, and for what another site sent.
+    """
+    accept = request.accept_mimetypes
+    if is_foreign() or (accept and not accept.accept_html):
+        raise LoginRequiredError
+    form = LoginForm(data={"kept": _pack(request.endpoint or "", await read_form())})
+    page, _ = await show("login.html", form, title="Sign In", waiting=True)
+    return page, 401
+
+
+def _pack(endpoint: str, sent: MultiDict[str, str]) -> str:
+    names = _kept_names(_FORMS[endpoint][0])
+    fields = [(name, value) for name, value in sent.items(multi=True) if name in names]
+    return json.dumps([endpoint, fields], ensure_ascii=False)
+
+
+def unpack(text: str | None) -> Kept | None:
+    """What waited in the login page; None where there was nothing, or nothing that makes sense."""
+    try:
+        endpoint, fields = json.loads(text or "")
+        sent = MultiDict([(str(name), str(value)) for name, value in fields])
+    except (ValueError, TypeError, RecursionError):
+        return None
+    if not (isinstance(endpoint, str) and endpoint in _OF_PEOPLE):
+        return None
+    return _fill(endpoint, url_for(endpoint), sent)
+
+
+def _fill(endpoint: str, action: str, sent: MultiDict[str, str]) -> Kept:
+    kind, button = _FORMS[endpoint]
+    names = _kept_names(kind)
+    typed = [(name, value) for name, value in sent.items(multi=True) if name in names]
+    return Kept(action, kind(MultiDict(typed)), button)
+
+
+def _kept_names(kind: type[Form]) -> set[str]:
+    return {
+        field.name
+        for field in kind()
+        if not isinstance(field, PasswordField) and field.name != "csrf_token"
+    }
