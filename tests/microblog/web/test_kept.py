@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from quartapp.flasklike import App
 from quartapp.microblog.models import Post
 from quartapp.microblog.models.post import add_post_once
+from quartapp.microblog.testing import PASSWORD, AddPerson, LogIn
 from quartapp.microblog.web.kept import unpack
-from quartapp.testing import PASSWORD, AddPerson, Client, Clock, LogIn
+from quartapp.testing import Client, Clock
 from tests.microblog.web.conftest import text_of, token_of
 
 TEXT = "Zoë & <friends>\r\nsay: \N{SNAKE}"
