@@ -47,7 +47,7 @@ fuzz: $(STAMP)  ## Send the API many generated requests, on a real server (EXAMP
 
 faults: $(STAMP)  ## Prove at length that no error is lost (10 to 15 minutes; MINUTES=10: ten more)
 	$(BIN)/python -m tests.system.faults.kill_workers 50
-	$(BIN)/python -m tests.system.faults.kill_drainers 20
+	$(BIN)/python -m tests.system.faults.kill_consumers 20
 	$(BIN)/python -m tests.system.faults.storm 1000000 100000 1500000
 	$(BIN)/python -m tests.system.faults.database_down $(MINUTES)
 	$(BIN)/python -m tests.system.faults.machines 20

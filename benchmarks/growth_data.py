@@ -75,7 +75,7 @@ def errors(url: str, notes: Any) -> None:
     """Milliseconds of an error's answer after so many repeats of it.
 
     The repeats are recorded in this process, as another worker of the server would, and counted by
-    the server's drainer; only the measured ones are requests.
+    the server's consumer; only the measured ones are requests.
     """
     notes.begin("Errors", "The answer to one more repeat of an error, after so many.", "")
     notes.add("| repeats before | p50 ms | CPU us | journal MB |", "|--:|--:|--:|--:|")
@@ -109,12 +109,12 @@ def _record(folder: Path, count: int) -> None:
         recorder.record(error)
         if number % 100_000 == 0:
             print(f"{number} of {count} recorded", flush=True)
-    recorder.settle()
+    recorder.write_owed()
     journal.close()
 
 
 def _wait_for(url: str, target: int) -> int:
-    """Wait until the drainer has counted so many errors of the group; gives their number."""
+    """Wait until the consumer has counted so many errors of the group; gives their number."""
 
     async def counted() -> int:
         database = Database(url)

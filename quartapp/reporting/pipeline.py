@@ -13,10 +13,10 @@ import time
 from collections.abc import Awaitable, Callable
 
 from quartapp.database import Database
-from quartapp.reporting.counting.consumer import Drainer
+from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.hooks.install import Doors
 from quartapp.reporting.journal.writer import Journal
-from quartapp.reporting.mails.fallback import DirectMail
+from quartapp.reporting.mails.fallback import FallbackMailer
 from quartapp.reporting.mails.mailer import Mailer
 from quartapp.reporting.recorder import Recorder
 
@@ -45,7 +45,7 @@ class Pipeline:
         journal: Journal,
         recorder: Recorder,
         doors: Doors,
-        drainer: Drainer,
+        consumer: Consumer,
         mailer: Mailer | None = None,
         fsync: bool = False,
     ) -> None:
@@ -53,9 +53,9 @@ class Pipeline:
         self.journal = journal
         self.recorder = recorder
         self.doors = doors
-        self.drainer = drainer
+        self.consumer = consumer
         self.mailer = mailer
-        self._direct = DirectMail(journal, mailer) if mailer else None
+        self._fallback = FallbackMailer(journal, mailer) if mailer else None
         self._fsync = fsync
         self._tasks: list[asyncio.Task[None]] = []
         self._away_since: float | None = None
@@ -85,8 +85,8 @@ class Pipeline:
 
         Returns the number of occurrences.
         """
-        self.recorder.settle()
-        return await self.drainer.drain(seconds)
+        self.recorder.write_owed()
+        return await self.consumer.consume(seconds)
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -101,7 +101,7 @@ class Pipeline:
         try:
             async with asyncio.timeout(_ROUND_SECONDS):
                 await self.flush(_ENOUGH_SECONDS)
-                await self.drainer.wake()
+                await self.consumer.wake()
         except Exception as error:  # noqa: BLE001 - the journal holds; the next round tries again
             await self._is_away(error)
         else:
@@ -111,10 +111,10 @@ class Pipeline:
         if self._away_since is None:
             self._away_since = time.monotonic()
             _logger.error("Errors cannot be counted, the journal holds them: %s", _brief(error))
-        if self._direct is not None:
+        if self._fallback is not None:
             try:
                 away = time.monotonic() - self._away_since
-                await self._direct.tell(away, self.drainer.positions)
+                await self._fallback.send_due(away, self.consumer.offsets)
             except Exception as failure:  # noqa: BLE001 - a last resort must not stop the rest
                 _logger.error("No mail could be made of the journal: %s", _brief(failure))
 
@@ -122,8 +122,8 @@ class Pipeline:
         if self._away_since is not None:
             _logger.warning("Errors are counted again")
             self._away_since = None
-            if self._direct is not None:
-                self._direct.over()
+            if self._fallback is not None:
+                self._fallback.reset()
 
     async def _mail(self) -> None:
         assert self.mailer is not None

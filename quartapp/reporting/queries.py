@@ -52,22 +52,22 @@ async def list_samples(session: AsyncSession, group_id: int) -> Sequence[ErrorSa
 
 async def resolve(session: AsyncSession, group_id: int, now: float) -> None:
     """Call an error mended, and commit: its next occurrence is a regression."""
-    await _stand(session, group_id, resolved_at=now, muted_until=None, muted_more=None)
+    await _triage(session, group_id, resolved_at=now, muted_until=None, muted_more=None)
 
 
 async def mute(
     session: AsyncSession, group_id: int, *, until: float = float("inf"), more: int | None = None
 ) -> None:
     """Tell nobody of an error, and commit: until a time, and for `more` occurrences at most."""
-    await _stand(session, group_id, resolved_at=None, muted_until=until, muted_more=more)
+    await _triage(session, group_id, resolved_at=None, muted_until=until, muted_more=more)
 
 
 async def reopen(session: AsyncSession, group_id: int) -> None:
     """Neither resolved nor muted any more; and commit."""
-    await _stand(session, group_id, resolved_at=None, muted_until=None, muted_more=None)
+    await _triage(session, group_id, resolved_at=None, muted_until=None, muted_more=None)
 
 
-async def _stand(session: AsyncSession, group_id: int, **values: float | int | None) -> None:
+async def _triage(session: AsyncSession, group_id: int, **values: float | int | None) -> None:
     await session.execute(update(ErrorGroup).where(ErrorGroup.id == group_id).values(**values))
     await session.commit()
 

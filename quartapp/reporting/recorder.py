@@ -48,7 +48,7 @@ class Recorder:
     """Writes errors to the journal of this process. `record` may be called from any thread.
 
     `lost_reports` is the number of occurrences of which the journal would not take the details,
-    nor yet the count; `settle` writes the counts as soon as it can. `listeners` are called with
+    nor yet the count; `write_owed` writes the counts as soon as it can. `listeners` are called with
     each full report when it is in the journal.
     """
 
@@ -148,7 +148,7 @@ class Recorder:
         if not self.journal.append(payload):
             self._owe(group)
         elif self._owed:
-            self.settle()
+            self.write_owed()
 
     def _tell(self, entry: Entry) -> None:
         for listener in self.listeners:
@@ -170,9 +170,9 @@ class Recorder:
                 group = UNKNOWN
             self._owed[group] = self._owed.get(group, 0) + 1
 
-    def settle(self) -> None:
+    def write_owed(self) -> None:
         """Write what the journal refused before, as far as it takes it now."""
-        self.journal.settle()
+        self.journal.write_waiting()
         with self._lock:
             while self._owed:
                 group, count = self._owed.popitem()

@@ -12,10 +12,10 @@ from quart import Quart
 from quartapp.database import Database
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
-from quartapp.reporting.alerts.evaluate import Rules
+from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits
 from quartapp.reporting.capture.origin import described, origin
-from quartapp.reporting.counting.consumer import Drainer
+from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.hooks.install import Doors
 from quartapp.reporting.hooks.request_context import UserId
 from quartapp.reporting.journal.writer import Journal
@@ -59,7 +59,7 @@ def init_app(
         journal=journal,
         recorder=recorder,
         doors=Doors(app, recorder, user_id),
-        drainer=Drainer(journal, database, Rules(host=source.host, limits=limits, mails=mails)),
+        consumer=Consumer(journal, database, Rules(host=source.host, limits=limits, mails=mails)),
         mailer=_mailer(settings, name, database, limits) if mails else None,
         fsync=settings.errors_fsync,
     )

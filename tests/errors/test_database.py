@@ -57,7 +57,7 @@ async def test_an_exhausted_pool_is_503_with_retry_after(
 ) -> None:
     engine = app.extensions["database"].engine
     async with engine.connect(), engine.connect():
-        # Not before: the drainer of errors takes a connection now and then.
+        # Not before: the consumer of errors takes a connection now and then.
         with monkeypatch.context() as patch:
             patch.setattr(engine.sync_engine.pool, "_timeout", 0.1)
             response = await client.get("/hold?seconds=0")
@@ -80,7 +80,7 @@ async def test_the_database_gone_leaves_a_page_that_greets(
     page = await response.get_data(as_text=True)
     assert response.status_code == 500
     assert "susan" in page
-    # The drainer may complain too: it has lost its database as well.
+    # The consumer may complain too: it has lost its database as well.
     assert sum(record.name == app.logger.name for record in _errors(caplog)) == 1
 
 

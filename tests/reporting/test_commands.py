@@ -18,7 +18,7 @@ from quartapp.microblog.commands.errors import errors
 from quartapp.microblog.config import Settings
 from quartapp.microblog.migrate import migrate
 from quartapp.reporting.alerts import policy
-from quartapp.reporting.checks import selftest as trial
+from quartapp.reporting.checks import selftest
 from quartapp.reporting.tables import ErrorGroup
 from quartapp.settings import ConfigurationError
 from quartapp.testing import MailServer
@@ -80,7 +80,7 @@ async def test_a_test_reaches_the_mail_server(
     assert result.exit_code == 0, result.output
     assert "for the operators" in result.stdout
     assert len(mail_server.mails) == 1
-    assert "TrialError" in mail_server.mails[0].message["Subject"]
+    assert "SelfTestError" in mail_server.mails[0].message["Subject"]
     mail_server.replies["RCPT"] = "550 no such user"
     result = await asyncio.to_thread(run, "test")
     assert result.exit_code == 1
@@ -94,7 +94,7 @@ async def test_a_test_whose_mail_waits_for_the_budget_says_so(
     monkeypatch.setenv("MAIL_SERVER", mail_server.host)
     monkeypatch.setenv("MAIL_PORT", str(mail_server.port))
     monkeypatch.setenv("ADMINS", "ops@example.com")
-    monkeypatch.setattr(trial, "_SECONDS", 0.3)
+    monkeypatch.setattr(selftest, "_SECONDS", 0.3)
     monkeypatch.setattr(policy.Limits, "__init__", partialmethod(policy.Limits.__init__, budget=0))
     result = await asyncio.to_thread(run, "test")
     assert result.exit_code == 1
@@ -133,13 +133,13 @@ def test_the_doctor_finds_a_segment_that_nobody_can_read(tmp_path: Path) -> None
 def test_show_resolve_mute_and_prune() -> None:
     run("test")
     shown = json.loads(run("show", "1", "--json").stdout)
-    assert shown["samples"][0]["exceptions"][0]["type"].endswith("TrialError")
-    assert "TrialError" in run("show", "1").stdout
+    assert shown["samples"][0]["exceptions"][0]["type"].endswith("SelfTestError")
+    assert "SelfTestError" in run("show", "1").stdout
     assert run("mute", "1", "--times", "3").exit_code == 0
     assert groups()[0]["state"] == "muted"
     assert run("resolve", "1").exit_code == 0
     assert groups()[0]["state"] == "resolved"
-    assert "TrialError" in run("list").stdout
+    assert "SelfTestError" in run("list").stdout
     assert "0 errors were forgotten" in run("prune", "--days", "1").stdout
     missing = run("show", "99")
     assert missing.exit_code == 1

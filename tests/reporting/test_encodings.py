@@ -19,10 +19,10 @@ from quartapp.mail.smtp import Mail, Server, deliver
 from quartapp.microblog.testing import create_tables
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
-from quartapp.reporting.alerts.evaluate import Rules
+from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Alert, Kind, Limits
 from quartapp.reporting.capture import origin as release
-from quartapp.reporting.counting.consumer import Drainer
+from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.mails import outbox
 from quartapp.reporting.mails.message import Letterhead, build_message
@@ -130,7 +130,7 @@ async def test_is_reported_in_full_and_mailed(
     recorder.listeners.append(told.append)
     recorder.record(subject)
     assert len(told) == 1, "not a tick: the details are there"
-    assert await Drainer(journal, database, Rules("größe", Limits(), mails=True)).drain() == 1
+    assert await Consumer(journal, database, Rules("größe", Limits(), mails=True)).consume() == 1
     group = (await session.scalars(select(ErrorGroup))).one()
     stored = (await session.scalars(select(ErrorSample.report))).one()
     report = Report.from_json(stored)

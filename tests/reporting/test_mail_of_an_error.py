@@ -99,8 +99,8 @@ def trust(app: App, certificate: Path) -> None:
     pipeline: Pipeline = app.extensions["reporting"]
     assert pipeline.mailer
     pipeline.mailer.server = replace(pipeline.mailer.server, ca_file=str(certificate))
-    rules = pipeline.drainer.rules
-    pipeline.drainer.rules = replace(rules, limits=replace(rules.limits, gather=0.0))
+    rules = pipeline.consumer.rules
+    pipeline.consumer.rules = replace(rules, limits=replace(rules.limits, initial_delay=0.0))
 
 
 @pytest.fixture

@@ -206,10 +206,10 @@ def test_a_child_owes_nothing_of_its_parents(
     monkeypatch.setattr(Journal, "append", append)
     pid = os.fork()
     if pid == 0:
-        recorder.settle()
+        recorder.write_owed()
         os._exit(0)
     os.waitpid(pid, 0)
-    recorder.settle()
+    recorder.write_owed()
     assert total(recorder) == 1
 
 

@@ -6,8 +6,8 @@ Times are seconds since the epoch, by the clock of the database, so that machine
 clock be set back, a wait that would begin in the future counts as over.
 
 A group lives in episodes (a new one with each regression) and in bursts (occurrences with less than
-`Limits.quiet` between them). A mail tells all that is known by then, so that nothing that came
-before it is told again.
+`Limits.quiet_period` between them). A mail says all that is known by then, so that nothing that
+came before it is told again.
 """
 
 import json
@@ -46,7 +46,7 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Triage:
     """What the operators decided about a group.
 
     `muted_until` ends by the clock; `muted_more` is the number of occurrences still kept silent
@@ -60,7 +60,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Counts:
     """What is counted of a group: `batch` of the `total` are new since the last decision, and
     `recent` fell into the last five minutes; `first` and `last` are times of occurrences."""
 
@@ -112,11 +112,11 @@ class AlertState:
 class Limits:
     """The numbers of the policy, in seconds and occurrences."""
 
-    gather: float = 10.0
-    pause: float = 600.0
-    quiet: float = 600.0
-    rate: int = 30
-    calm: int = 15
+    initial_delay: float = 10.0
+    cooldown: float = 600.0
+    quiet_period: float = 600.0
+    high_rate: int = 30
+    low_rate: int = 15
     every_occurrence: bool = False
     budget: int = 10
     budget_window: float = 3600.0
@@ -125,142 +125,149 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Store `state` and `standing`; mail `alerts`; ask again at `wake_at` (None: when the next
+    """Store `state` and `triage`; mail `alerts`; ask again at `wake_at` (None: when the next
     occurrence is counted), even if nothing was counted until then."""
 
     state: AlertState
-    standing: Standing
+    triage: Triage
     alerts: tuple[Alert, ...] = ()
     wake_at: float | None = None
 
 
-def decide(state: AlertState, standing: Standing, seen: Seen, limits: Limits) -> Decision:
+def decide(state: AlertState, triage: Triage, counts: Counts, limits: Limits) -> Decision:
     """What to tell of a group, after counting a batch (or at `wake_at`, with a batch of 0).
 
     - A new group, one that comes back after it was resolved, and one whose mute ended are told
-      `gather` seconds later, with all that came meanwhile.
-    - Then at 10, 100, 1000 ... occurrences in the episode, and when `rate` of them fall into five
-      minutes (again only after there were fewer than `calm`), at most once in `pause` seconds.
-    - After `quiet` seconds without one, the exact total of a burst of ten or more.
+      `initial_delay` seconds later, with all that came meanwhile.
+    - Then at 10, 100, 1000 ... occurrences in the episode, and when `high_rate` of them fall into
+      five minutes (again only after there were fewer than `low_rate`), at most once in `cooldown`
+      seconds.
+    - After `quiet_period` seconds without one, the exact total of a burst of ten or more.
     - With `every_occurrence`, all that was counted, at once, instead of the second rule.
     """
-    if _is_silenced(standing, seen):
-        return _silent(state, standing, seen)
-    state, standing = _episode(state, standing, seen)
-    state, closed = _burst(state, seen, limits)
-    state, alert = _next_alert(state, seen, limits)
+    if _is_silenced(triage, counts):
+        return _silent(state, triage, counts)
+    state, triage = _episode(state, triage, counts)
+    state, closed = _burst(state, counts, limits)
+    state, alert = _next_alert(state, counts, limits)
     alerts = (*closed, alert) if alert else closed
-    return Decision(state, standing, alerts, _wake_at(state, seen, limits))
+    return Decision(state, triage, alerts, _wake_at(state, counts, limits))
 
 
-def _is_silenced(standing: Standing, seen: Seen) -> bool:
-    if standing.resolved_at is not None:
+def _is_silenced(triage: Triage, counts: Counts) -> bool:
+    if triage.resolved_at is not None:
         # what is counted late may have happened before
-        return seen.batch == 0 or seen.last <= standing.resolved_at
-    if not _is_muted(standing):
+        return counts.batch == 0 or counts.last <= triage.resolved_at
+    if not _is_muted(triage):
         return False
-    if standing.muted_more is not None and seen.batch > standing.muted_more:
+    if triage.muted_more is not None and counts.batch > triage.muted_more:
         return False
-    expired = standing.muted_until is not None and seen.now >= standing.muted_until
-    return seen.batch == 0 or not expired
+    expired = triage.muted_until is not None and counts.now >= triage.muted_until
+    return counts.batch == 0 or not expired
 
 
-def _is_muted(standing: Standing) -> bool:
-    return standing.muted_until is not None or standing.muted_more is not None
+def _is_muted(triage: Triage) -> bool:
+    return triage.muted_until is not None or triage.muted_more is not None
 
 
-def _silent(state: AlertState, standing: Standing, seen: Seen) -> Decision:
+def _silent(state: AlertState, triage: Triage, counts: Counts) -> Decision:
     """Nothing is told, now or later, of what happens in silence."""
-    if standing.muted_more is not None:
-        standing = replace(standing, muted_more=standing.muted_more - seen.batch)
+    if triage.muted_more is not None:
+        triage = replace(triage, muted_more=triage.muted_more - counts.batch)
     state = replace(state, burst=0)
     if state.episode == 0:  # muted or resolved before anything was told
-        state = replace(state, episode=1, episode_since=seen.first)
-    return Decision(_told(state, seen), standing)
+        state = replace(state, episode=1, episode_since=counts.first)
+    return Decision(_told(state, counts), triage)
 
 
-def _episode(state: AlertState, standing: Standing, seen: Seen) -> tuple[AlertState, Standing]:
+def _episode(state: AlertState, triage: Triage, counts: Counts) -> tuple[AlertState, Triage]:
     """Begin to wait with a mail, if the group is new, back, or no longer mute."""
-    if standing.resolved_at is not None:
+    if triage.resolved_at is not None:
         waiting = Kind.REGRESSION
-    elif _is_muted(standing):
+    elif _is_muted(triage):
         waiting = Kind.UNMUTED
         state = replace(state, unmutes=state.unmutes + 1)
-    elif state.episode == 0 and seen.batch:
+    elif state.episode == 0 and counts.batch:
         waiting = Kind.NEW
     else:
-        return state, standing
+        return state, triage
     if waiting is not Kind.UNMUTED:
         state = replace(
             state,
             episode=state.episode + 1,
-            episode_since=seen.first if waiting is Kind.NEW else seen.last,
-            before_episode=seen.total - seen.batch,
+            episode_since=counts.first if waiting is Kind.NEW else counts.last,
+            before_episode=counts.total - counts.batch,
             told=0,
         )
-    return replace(state, waiting=waiting, waiting_since=seen.now), Standing()
+    return replace(state, waiting=waiting, waiting_since=counts.now), Triage()
 
 
-def _burst(state: AlertState, seen: Seen, limits: Limits) -> tuple[AlertState, tuple[Alert, ...]]:
+def _burst(
+    state: AlertState, counts: Counts, limits: Limits
+) -> tuple[AlertState, tuple[Alert, ...]]:
     closed: tuple[Alert, ...] = ()
-    if state.burst and is_due(seen.now, state.last, limits.quiet):
+    if state.burst and is_due(counts.now, state.last, limits.quiet_period):
         if state.burst >= _CLOSING and state.waiting is None:
             over = Alert(Kind.OVER, state.bursts, state.episode, state.burst, state.burst_since)
             closed = (over,)
-            state = _told(state, seen, of_before=seen.batch)
+            state = _told(state, counts, of_before=counts.batch)
         state = replace(state, burst=0, rate_is_high=False)
-    if seen.batch:
+    if counts.batch:
         if state.burst == 0:
-            state = replace(state, burst_since=seen.last, bursts=state.bursts + 1)
-        state = replace(state, burst=state.burst + seen.batch, last=max(seen.last, state.last))
+            state = replace(state, burst_since=counts.last, bursts=state.bursts + 1)
+        state = replace(state, burst=state.burst + counts.batch, last=max(counts.last, state.last))
     return state, closed
 
 
-def _next_alert(state: AlertState, seen: Seen, limits: Limits) -> tuple[AlertState, Alert | None]:
-    if seen.recent < limits.calm:
+def _next_alert(
+    state: AlertState, counts: Counts, limits: Limits
+) -> tuple[AlertState, Alert | None]:
+    if counts.recent < limits.low_rate:
         state = replace(state, rate_is_high=False)
     if state.waiting:
-        if not is_due(seen.now, state.waiting_since, limits.gather):
+        if not is_due(counts.now, state.waiting_since, limits.initial_delay):
             return state, None
         ordinal = state.unmutes if state.waiting is Kind.UNMUTED else 1
-        alert = _alert(state, seen, state.waiting, ordinal)
+        alert = _alert(state, counts, state.waiting, ordinal)
     elif limits.every_occurrence:
-        if not seen.batch:
+        if not counts.batch:
             return state, None
-        alert = _alert(state, seen, Kind.OCCURRENCE, seen.total)
-    elif not _has_grown(state, seen, limits) or not _may_tell(state, seen, limits):
+        alert = _alert(state, counts, Kind.OCCURRENCE, counts.total)
+    elif not _has_grown(state, counts, limits) or not _may_tell(state, counts, limits):
         return state, None
-    elif _magnitude(state, seen) > state.told:
-        alert = _alert(state, seen, Kind.ESCALATION, _magnitude(state, seen))
+    elif _magnitude(state, counts) > state.told:
+        alert = _alert(state, counts, Kind.ESCALATION, _magnitude(state, counts))
     else:
         state = replace(state, rates=state.rates + 1)
-        alert = Alert(Kind.RATE, state.rates, state.episode, seen.recent, seen.now - 300)
-    state = replace(_told(state, seen), waiting=None, told_at=seen.now)
-    return replace(state, rate_is_high=state.rate_is_high or seen.recent >= limits.rate), alert
+        alert = Alert(Kind.RATE, state.rates, state.episode, counts.recent, counts.now - 300)
+    state = replace(_told(state, counts), waiting=None, told_at=counts.now)
+    return replace(
+        state, rate_is_high=state.rate_is_high or counts.recent >= limits.high_rate
+    ), alert
 
 
-def _alert(state: AlertState, seen: Seen, kind: Kind, ordinal: int) -> Alert:
-    count = seen.total - state.before_episode
+def _alert(state: AlertState, counts: Counts, kind: Kind, ordinal: int) -> Alert:
+    count = counts.total - state.before_episode
     return Alert(kind, ordinal, state.episode, count, state.episode_since)
 
 
-def _told(state: AlertState, seen: Seen, *, of_before: int = 0) -> AlertState:
-    return replace(state, told=_magnitude(state, replace(seen, total=seen.total - of_before)))
+def _told(state: AlertState, counts: Counts, *, of_before: int = 0) -> AlertState:
+    return replace(state, told=_magnitude(state, replace(counts, total=counts.total - of_before)))
 
 
-def _magnitude(state: AlertState, seen: Seen) -> int:
+def _magnitude(state: AlertState, counts: Counts) -> int:
     """1 from 10 occurrences of the episode, 2 from 100, and so on."""
-    return len(str(max(seen.total - state.before_episode, 1))) - 1
+    return len(str(max(counts.total - state.before_episode, 1))) - 1
 
 
-def _has_grown(state: AlertState, seen: Seen, limits: Limits) -> bool:
-    if _magnitude(state, seen) > state.told:
+def _has_grown(state: AlertState, counts: Counts, limits: Limits) -> bool:
+    if _magnitude(state, counts) > state.told:
         return True
-    return seen.recent >= limits.rate and not state.rate_is_high
+    return counts.recent >= limits.high_rate and not state.rate_is_high
 
 
-def _may_tell(state: AlertState, seen: Seen, limits: Limits) -> bool:
-    return state.told_at is None or is_due(seen.now, state.told_at, limits.pause)
+def _may_tell(state: AlertState, counts: Counts, limits: Limits) -> bool:
+    return state.told_at is None or is_due(counts.now, state.told_at, limits.cooldown)
 
 
 def is_due(now: float, since: float, span: float) -> bool:
@@ -268,12 +275,12 @@ def is_due(now: float, since: float, span: float) -> bool:
     return not 0 <= now - since < span
 
 
-def _wake_at(state: AlertState, seen: Seen, limits: Limits) -> float | None:
+def _wake_at(state: AlertState, counts: Counts, limits: Limits) -> float | None:
     moments = []
     if state.waiting:
-        moments.append(state.waiting_since + limits.gather)
-    elif state.told_at and not limits.every_occurrence and _has_grown(state, seen, limits):
-        moments.append(state.told_at + limits.pause)
+        moments.append(state.waiting_since + limits.initial_delay)
+    elif state.told_at and not limits.every_occurrence and _has_grown(state, counts, limits):
+        moments.append(state.told_at + limits.cooldown)
     if state.burst >= _CLOSING:
-        moments.append(state.last + limits.quiet)
+        moments.append(state.last + limits.quiet_period)
     return min(moments, default=None)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from sqlalchemy import select
 
 from quartapp.database.dialect import database_now
-from quartapp.reporting.alerts import evaluate as alerting
+from quartapp.reporting.alerts import evaluation
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.queries import find_group, resolve
 from quartapp.reporting.tables import ErrorAlert
@@ -15,7 +15,7 @@ from quartapp.reporting.tables import ErrorAlert
 _SECONDS = 30.0
 
 
-class TrialError(Exception):
+class SelfTestError(Exception):
     """Made by `errors test`; nothing is wrong."""
 
 
@@ -33,8 +33,8 @@ async def follow(pipeline: Pipeline) -> AsyncGenerator[str]:
     async with pipeline.database.begin() as session:
         group_id = (await find_group(session, fingerprint)).id
         # The policy gathers what happens at the same time; nothing else will happen here.
-        later = await database_now(session) + pipeline.drainer.rules.limits.gather
-        await alerting.wake(session, pipeline.drainer.rules, later)
+        later = await database_now(session) + pipeline.consumer.rules.limits.initial_delay
+        await evaluation.wake(session, pipeline.consumer.rules, later)
     yield f"counted in the database as group {group_id}"
     if pipeline.mailer is None:
         yield "not mailed: mails are off (MAIL_SERVER is not set, or DEBUG is)"
@@ -48,11 +48,11 @@ async def follow(pipeline: Pipeline) -> AsyncGenerator[str]:
 
 def _record(pipeline: Pipeline) -> str:
     try:
-        error = TrialError("This is a test of the error reports.")
+        error = SelfTestError("This is a test of the error reports.")
         # A group of its own: of one that is known already no mail would be sent.
-        error.__fingerprint__ = f"trial {secrets.token_hex(8)}"  # type: ignore[attr-defined]  # documented
+        error.__fingerprint__ = f"selftest {secrets.token_hex(8)}"  # type: ignore[attr-defined]  # documented
         raise error
-    except TrialError as raised:
+    except SelfTestError as raised:
         return pipeline.recorder.record(raised)
 
 

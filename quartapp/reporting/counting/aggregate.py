@@ -15,7 +15,7 @@ UNNAMED = "An error without details"
 
 
 @dataclass(slots=True)
-class Tally:
+class Aggregate:
     """The occurrences of one group. `samples` are the first and the last ten full reports."""
 
     fingerprint: str
@@ -42,20 +42,20 @@ class Tally:
             self.title, self.culprit = entry.title, entry.culprit
 
 
-def tally(payloads: Iterable[bytes], now: float) -> list[Tally]:
+def aggregate(payloads: Iterable[bytes], now: float) -> list[Aggregate]:
     """The sums of all lines, ordered by fingerprint.
 
     A whole line that is no entry (of another version, for instance) is one occurrence of
     `UNKNOWN` at `now`: nothing that was recorded goes uncounted.
     """
-    groups: dict[str, Tally] = {}
+    groups: dict[str, Aggregate] = {}
     for payload in payloads:
         entry = _decode(payload, now)
         group = groups.get(entry.fingerprint)
         if group is None:
-            group = groups[entry.fingerprint] = Tally(entry.fingerprint)
+            group = groups[entry.fingerprint] = Aggregate(entry.fingerprint)
         group.add(entry)
-    # The same order everywhere, so that two drainers cannot wait for each other in a circle.
+    # The same order everywhere, so that two consumers cannot wait for each other in a circle.
     return [groups[fingerprint] for fingerprint in sorted(groups)]
 
 

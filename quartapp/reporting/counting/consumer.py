@@ -1,7 +1,7 @@
-"""The drainer: from the journal into the database, each occurrence exactly once.
+"""The consumer: from the journal into the database, each occurrence exactly once.
 
-Every process has one, and any of them may count any segment: the position in the database decides
-(see `ledger`). A drainer takes its own segment and the orphans; what belongs to a living process it
+Every process has one, and any of them may count any segment: the offset in the database decides
+(see `store`). A consumer takes its own segment and the orphans; what belongs to a living process it
 leaves to that one, unless it has lain there for a while. It has no state that must not be lost.
 """
 
@@ -18,17 +18,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database
 from quartapp.database.dialect import database_now
-from quartapp.reporting.alerts import evaluate as alerting
-from quartapp.reporting.alerts.evaluate import Rules
-from quartapp.reporting.counting import store as ledger
-from quartapp.reporting.counting.aggregate import Tally, tally
+from quartapp.reporting.alerts import evaluation
+from quartapp.reporting.alerts.evaluation import Rules
+from quartapp.reporting.counting import store
+from quartapp.reporting.counting.aggregate import Aggregate, aggregate
 from quartapp.reporting.counting.store import Piece
 from quartapp.reporting.journal.segments import Content, Reading, list_segments, open_segment, sweep
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.recorder import UNKNOWN
 
 OTHERS_EVERY = 30.0
-"""Seconds after which a drainer also looks at what living processes have not drained."""
+"""Seconds after which a consumer also looks at what living processes have not counted."""
 
 _TRIES = 3
 
@@ -51,11 +51,11 @@ class _Found:
 
     reading: Reading
     piece: Piece
-    tallies: list[Tally]
+    aggregates: list[Aggregate]
 
 
-class Drainer:
-    """Counts what stands in the folder of a journal. One `drain` at a time."""
+class Consumer:
+    """Counts what stands in the folder of a journal. One `consume` at a time."""
 
     def __init__(self, journal: Journal, database: Database, rules: Rules) -> None:
         self._journal = journal
@@ -64,10 +64,10 @@ class Drainer:
         self._others_at = time.monotonic() + OTHERS_EVERY
         self._failures: dict[tuple[str, int], int] = {}
         self._unreadable: set[Path] = set()
-        self.positions: dict[str, int] = {}
+        self.offsets: dict[str, int] = {}
         """How far each segment was counted when the database last answered."""
 
-    async def drain(self, seconds: float = float("inf")) -> int:
+    async def consume(self, seconds: float = float("inf")) -> int:
         """Count all that can be counted now; the number of occurrences.
 
         After so many seconds no further segment is begun: what is left is for the next call.
@@ -81,12 +81,12 @@ class Drainer:
         counted = 0
         if paths:
             async with self._database.session(write=False) as session:
-                self.positions = await ledger.positions(session, [path.stem for path in paths])
+                self.offsets = await store.offsets(session, [path.stem for path in paths])
             others = self._is_time_for_others()
             for path in paths:
-                position = self.positions.get(path.stem, 0)
+                offset = self.offsets.get(path.stem, 0)
                 try:
-                    counted += await self._drain_segment(path, position, others)
+                    counted += await self._consume_segment(path, offset, others)
                 except _AWAY:
                     raise
                 except Exception as error:  # noqa: BLE001 - raised below
@@ -100,10 +100,10 @@ class Drainer:
     async def wake(self) -> None:
         """Ask the alert policy about the groups that wait for a moment rather than an error."""
         async with self._database.session(write=False) as reader:
-            if not await alerting.is_any_awake(reader, await database_now(reader)):
+            if not await evaluation.is_any_awake(reader, await database_now(reader)):
                 return
         async with self._database.begin() as session:
-            await alerting.wake(session, self.rules, await database_now(session))
+            await evaluation.wake(session, self.rules, await database_now(session))
 
     def _list(self) -> list[Path]:
         sweep(self._journal.folder)
@@ -116,17 +116,17 @@ class Drainer:
         self._others_at = now + OTHERS_EVERY
         return True
 
-    async def _drain_segment(self, path: Path, position: int, others: bool) -> int:
+    async def _consume_segment(self, path: Path, offset: int, others: bool) -> int:
         with ExitStack() as held:  # an orphan stays ours until its end is in the database
             try:
-                found = await asyncio.to_thread(self._look, held, path, position, others)
+                found = await asyncio.to_thread(self._look, held, path, offset, others)
             except OSError as error:
                 self._complain_once(path, error)
                 return 0
             if found is None:
                 return 0
             piece = found.piece
-            is_ours = piece.start == piece.end or await self._count(piece, found.tallies)
+            is_ours = piece.start == piece.end or await self._count(piece, found.aggregates)
             if not is_ours:
                 return 0
             if found.reading.final:
@@ -134,55 +134,57 @@ class Drainer:
                     await asyncio.to_thread(found.reading.remove)
                 except OSError as error:  # it stays, counted to its end
                     self._complain_once(path, error)
-            return sum(tally.count for tally in found.tallies)
+            return sum(aggregate.count for aggregate in found.aggregates)
 
     def _complain_once(self, path: Path, error: OSError) -> None:
         if path not in self._unreadable:
             self._unreadable.add(path)
             _logger.error("A segment of the journal cannot be read or removed: %s", error)
 
-    def _look(self, held: ExitStack, path: Path, position: int, others: bool) -> _Found | None:
+    def _look(self, held: ExitStack, path: Path, offset: int, others: bool) -> _Found | None:
         """Read and add up what is new in a segment; None where there is nothing to do."""
         reading = held.enter_context(open_segment(path))
         if reading is None:
             return None
         own = reading.name == self._journal.segment_name
-        if not reading.final and not ((own or others) and reading.has_data(position)):
+        if not reading.final and not ((own or others) and reading.has_data(offset)):
             return None
-        content: Content = reading.read(position)
+        content: Content = reading.read(offset)
         if content.corrupt:
             _logger.error("%d pieces of segment %s are unreadable", content.corrupt, reading.name)
-        piece = Piece(reading.name, position, content.end, content.corrupt, reading.final)
-        return _Found(reading, piece, tally(content.payloads, time.time()))
+        piece = Piece(reading.name, offset, content.end, content.corrupt, reading.final)
+        return _Found(reading, piece, aggregate(content.payloads, time.time()))
 
-    async def _count(self, piece: Piece, tallies: list[Tally]) -> bool:
+    async def _count(self, piece: Piece, aggregates: list[Aggregate]) -> bool:
         """Count a piece in one transaction; False if somebody else did."""
         place = (piece.segment, piece.start)
         try:
             async with self._database.begin() as session:
                 now = await database_now(session)
-                if not await ledger.claim(session, piece, self.rules.host, now):
+                if not await store.advance(session, piece, self.rules.host, now):
                     return False
                 if self._failures.get(place, 0) < _TRIES:
-                    await ledger.count(session, tallies, self.rules, now)
+                    await store.count(session, aggregates, self.rules, now)
                 else:
-                    await self._count_apart(session, tallies, now)
+                    await self._count_apart(session, aggregates, now)
         except _AWAY:
             raise
         except Exception:
             self._failures[place] = self._failures.get(place, 0) + 1
             raise
         self._failures.pop(place, None)
-        self.positions[piece.segment] = piece.end
+        self.offsets[piece.segment] = piece.end
         return True
 
-    async def _count_apart(self, session: AsyncSession, tallies: list[Tally], now: float) -> None:
+    async def _count_apart(
+        self, session: AsyncSession, aggregates: list[Aggregate], now: float
+    ) -> None:
         """Something in this piece cannot be stored: find it, and count it without its details."""
-        for one in tallies:
+        for one in aggregates:
             for attempt in (one, _without_details(one), _without_name(one)):
                 try:
                     async with session.begin_nested():
-                        await ledger.count(session, [attempt], self.rules, now)
+                        await store.count(session, [attempt], self.rules, now)
                 except _AWAY:
                     raise
                 except Exception as error:  # noqa: BLE001 - the next attempt is poorer
@@ -195,12 +197,12 @@ class Drainer:
                     break
 
 
-def _without_details(one: Tally) -> Tally:
-    return Tally(
+def _without_details(one: Aggregate) -> Aggregate:
+    return Aggregate(
         one.fingerprint, count=one.count, first=one.first, last=one.last, minutes=one.minutes
     )
 
 
-def _without_name(one: Tally) -> Tally:
+def _without_name(one: Aggregate) -> Aggregate:
     now = time.time()
-    return Tally(UNKNOWN, count=one.count, first=now, last=now)
+    return Aggregate(UNKNOWN, count=one.count, first=now, last=now)

@@ -1,8 +1,8 @@
 """Counting in the database. Every function works inside of its caller's transaction.
 
-The sums, what follows from them, and the position up to which the segment is counted are
+The sums, what follows from them, and the offset up to which the segment is counted are
 committed together: whoever is killed in the middle has counted nothing, and of two who count the
-same piece the second finds the position moved.
+same piece the second finds the offset moved.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,8 +15,8 @@ from sqlalchemy import CursorResult, Table, bindparam, case, delete, select, upd
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database.dialect import chunks, insert, is_sqlite
-from quartapp.reporting.alerts.evaluate import Rules, judge
-from quartapp.reporting.counting.aggregate import LAST_SAMPLES, UNNAMED, Tally
+from quartapp.reporting.alerts.evaluation import Rules, evaluate
+from quartapp.reporting.counting.aggregate import LAST_SAMPLES, UNNAMED, Aggregate
 from quartapp.reporting.report import Report
 from quartapp.reporting.tables import (
     FINGERPRINT_LENGTH,
@@ -58,21 +58,21 @@ class Piece:
     final: bool = False
 
 
-async def positions(session: AsyncSession, names: Sequence[str]) -> dict[str, int]:
+async def offsets(session: AsyncSession, names: Sequence[str]) -> dict[str, int]:
     """How far each segment is counted; those of which nothing is known are left out."""
     found: dict[str, int] = {}
     for some in chunks(names):
         rows = await session.execute(
             select(ErrorSegment.name, ErrorSegment.position).where(ErrorSegment.name.in_(some))
         )
-        found.update((name, position) for name, position in rows)
+        found.update((name, offset) for name, offset in rows)
     return found
 
 
-async def claim(session: AsyncSession, piece: Piece, host: str, now: float) -> bool:
-    """Move a segment's position over a piece; False if somebody else has done so.
+async def advance(session: AsyncSession, piece: Piece, host: str, now: float) -> bool:
+    """Move a segment's offset over a piece; False if somebody else has done so.
 
-    Until this transaction ends, another one that claims the same waits here.
+    Until this transaction ends, another one that advances the same waits here.
     """
     row = {"name": piece.segment, "host": host[:64], "position": 0, "corrupt": 0, "updated_at": now}
     known = insert(_SEGMENTS, is_sqlite(session)).on_conflict_do_nothing()
@@ -83,20 +83,24 @@ async def claim(session: AsyncSession, piece: Piece, host: str, now: float) -> b
     return cast("CursorResult[Any]", result).rowcount == 1
 
 
-async def count(session: AsyncSession, tallies: Sequence[Tally], rules: Rules, now: float) -> None:
+async def count(
+    session: AsyncSession, aggregates: Sequence[Aggregate], rules: Rules, now: float
+) -> None:
     """Add sums to their groups, keep samples, and put down the alerts that follow."""
-    for some in chunks(tallies):
+    for some in chunks(aggregates):
         groups = await _add_to_groups(session, some)
         await _add_to_minutes(session, some, groups, rules.host)
         await _keep_samples(session, some, groups)
-        batches = {groups[tally.fingerprint].id: tally.count for tally in some}
-        await judge(session, list(groups.values()), batches, rules, now)
+        batches = {groups[aggregate.fingerprint].id: aggregate.count for aggregate in some}
+        await evaluate(session, list(groups.values()), batches, rules, now)
 
 
-async def _add_to_groups(session: AsyncSession, tallies: Sequence[Tally]) -> dict[str, ErrorGroup]:
+async def _add_to_groups(
+    session: AsyncSession, aggregates: Sequence[Aggregate]
+) -> dict[str, ErrorGroup]:
     rows = await session.scalars(
         _add_group(is_sqlite(session)),
-        [_group_row(tally) for tally in tallies],
+        [_group_row(aggregate) for aggregate in aggregates],
         execution_options={"populate_existing": True},
     )
     return {group.fingerprint: group for group in rows}
@@ -123,30 +127,30 @@ def _add_group(for_sqlite: bool) -> Any:
     ).returning(ErrorGroup)
 
 
-def _group_row(tally: Tally) -> dict[str, object]:
+def _group_row(aggregate: Aggregate) -> dict[str, object]:
     return {
-        "fingerprint": tally.fingerprint[:FINGERPRINT_LENGTH],
-        "title": tally.title[:TITLE_LENGTH],
-        "culprit": tally.culprit[:TITLE_LENGTH],
-        "level": tally.level[:20],
-        "count": tally.count,
-        "first_seen": _moment(tally.first),
-        "last_seen": _moment(tally.last),
+        "fingerprint": aggregate.fingerprint[:FINGERPRINT_LENGTH],
+        "title": aggregate.title[:TITLE_LENGTH],
+        "culprit": aggregate.culprit[:TITLE_LENGTH],
+        "level": aggregate.level[:20],
+        "count": aggregate.count,
+        "first_seen": _moment(aggregate.first),
+        "last_seen": _moment(aggregate.last),
     }
 
 
 async def _add_to_minutes(
-    session: AsyncSession, tallies: Iterable[Tally], groups: dict[str, ErrorGroup], host: str
+    session: AsyncSession, aggregates: Iterable[Aggregate], groups: dict[str, ErrorGroup], host: str
 ) -> None:
     rows = [
         {
-            "group_id": groups[tally.fingerprint].id,
+            "group_id": groups[aggregate.fingerprint].id,
             "minute": minute,
             "host": host[:64],
             "count": number,
         }
-        for tally in tallies
-        for minute, number in sorted(tally.minutes.items())
+        for aggregate in aggregates
+        for minute, number in sorted(aggregate.minutes.items())
     ]
     for some in chunks(rows):
         await session.execute(_add_minute(is_sqlite(session)), some)
@@ -162,13 +166,13 @@ def _add_minute(for_sqlite: bool) -> Any:
 
 
 async def _keep_samples(
-    session: AsyncSession, tallies: Iterable[Tally], groups: dict[str, ErrorGroup]
+    session: AsyncSession, aggregates: Iterable[Aggregate], groups: dict[str, ErrorGroup]
 ) -> None:
-    for tally in tallies:
-        if not tally.samples:
+    for aggregate in aggregates:
+        if not aggregate.samples:
             continue
-        group_id = groups[tally.fingerprint].id
-        rows = [_sample_row(report, group_id) for report in tally.samples]
+        group_id = groups[aggregate.fingerprint].id
+        rows = [_sample_row(report, group_id) for report in aggregate.samples]
         await session.execute(
             insert(ErrorSample, is_sqlite(session)).values(rows).on_conflict_do_nothing()
         )

@@ -70,7 +70,7 @@ class Segment:
         return os.dup(self._handle)
 
     def close(self) -> None:
-        """Give the segment up: from now on it is an orphan, which any drainer finishes."""
+        """Give the segment up: from now on it is an orphan, which any consumer finishes."""
         handle, self._handle = self._handle, -1
         if handle >= 0:
             os.close(handle)
@@ -114,17 +114,17 @@ def parse(data: bytes, *, final: bool) -> Content:
     come any more, and zeros (pages lost with the power) are passed over.
     """
     payloads: list[bytes] = []
-    position = corrupt = 0
-    while position < len(data):
-        if data[position] == _ZERO:
+    offset = corrupt = 0
+    while offset < len(data):
+        if data[offset] == _ZERO:
             if not final:
                 break
-            position = _next_data(data, position)
+            offset = _next_data(data, offset)
             continue
-        end = data.find(b"\n", position)
+        end = data.find(b"\n", offset)
         if end < 0 and not final:
             break
-        piece = data[position : end if end >= 0 else len(data)]
+        piece = data[offset : end if end >= 0 else len(data)]
         if b"\0" in piece:
             if not final:
                 break
@@ -136,12 +136,12 @@ def parse(data: bytes, *, final: bool) -> Content:
             payloads.append(payload)
         elif piece:
             corrupt += 1
-        position = end + 1 if end >= 0 else len(data)
-    return Content(payloads, position, corrupt)
+        offset = end + 1 if end >= 0 else len(data)
+    return Content(payloads, offset, corrupt)
 
 
-def _next_data(data: bytes, position: int) -> int:
-    return len(data) - len(data[position:].lstrip(b"\0"))
+def _next_data(data: bytes, offset: int) -> int:
+    return len(data) - len(data[offset:].lstrip(b"\0"))
 
 
 def _unpack(line: bytes) -> bytes | None:
@@ -162,14 +162,14 @@ class Reading:
         """The name by which the database remembers how far a segment was read; never reused."""
         return self.path.stem
 
-    def read(self, position: int) -> Content:
-        """What stands behind `position`; `end` counts from the beginning of the segment."""
+    def read(self, offset: int) -> Content:
+        """What stands behind `offset`; `end` counts from the beginning of the segment."""
         size = os.fstat(self.handle).st_size
-        content = parse(os.pread(self.handle, max(0, size - position), position), final=self.final)
-        return Content(content.payloads, position + content.end, content.corrupt)
+        content = parse(os.pread(self.handle, max(0, size - offset), offset), final=self.final)
+        return Content(content.payloads, offset + content.end, content.corrupt)
 
-    def has_data(self, position: int) -> bool:
-        return os.pread(self.handle, 1, position) not in {b"", b"\0"}
+    def has_data(self, offset: int) -> bool:
+        return os.pread(self.handle, 1, offset) not in {b"", b"\0"}
 
     def remove(self) -> None:
         """Delete the file, of which everything is in the database."""

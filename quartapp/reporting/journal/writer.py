@@ -18,7 +18,7 @@ from quartapp.reporting.journal.segments import Segment, disk_usage, pack
 
 SEGMENT_BYTES = 1024 * 1024
 MAX_BYTES = 64 * 1024 * 1024
-"""All segments of a folder together: then nothing more is allocated until some are drained."""
+"""All segments of a folder together: then nothing more is allocated until some are counted."""
 
 REPORTS_BYTES = 48 * 1024 * 1024
 """From here on the room is kept for counting: see `Journal.is_crowded`."""
@@ -92,22 +92,22 @@ class Journal:
             self._is_writing = True
             try:
                 written = self._write(line)
-                self._write_waiting()
+                self._write_all_waiting()
                 return written
             finally:
                 self._is_writing = False
 
-    def settle(self) -> None:
+    def write_waiting(self) -> None:
         """Write what a destructor appended in the middle of a write that the disk refused."""
         with self._lock:
             if self._waiting and not self._is_writing:
                 self._is_writing = True
                 try:
-                    self._write_waiting()
+                    self._write_all_waiting()
                 finally:
                     self._is_writing = False
 
-    def _write_waiting(self) -> None:
+    def _write_all_waiting(self) -> None:
         while self._waiting and self._write(self._waiting[0]):
             self._waiting.popleft()
 
@@ -141,7 +141,7 @@ class Journal:
     def _make(self) -> Segment:
         # A process may always take its first segment: many workers must not starve each other.
         if self._has_begun and self.used() >= self._max_bytes:
-            raise OSError(errno.EDQUOT, f"all {self._max_bytes} bytes wait to be drained")
+            raise OSError(errno.EDQUOT, f"all {self._max_bytes} bytes wait to be counted")
         self._looked_at = float("-inf")
         segment = Segment.make(self.folder, self._segment_bytes)
         self._has_begun = True
@@ -175,7 +175,7 @@ class Journal:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether so much waits to be drained that the rest is to be kept for counts."""
+        """Whether so much waits to be counted that the rest is to be kept for counts."""
         return self.used() >= self._reports_bytes
 
     @property
@@ -201,7 +201,7 @@ class Journal:
                 os.close(handle)
 
     def close(self) -> None:
-        """Leave the segments to whoever drains next. `append` may be called again and reopens."""
+        """Leave the segments to the next consumer. `append` may be called again and reopens."""
         with self._lock:
             self._retire()
             if self._spare is not None:

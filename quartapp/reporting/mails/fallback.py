@@ -18,7 +18,7 @@ from typing import TextIO
 from quartapp.mail.smtp import Mail, deliver
 from quartapp.mail.strings import moment
 from quartapp.reporting.alerts.policy import Alert, Kind
-from quartapp.reporting.counting.aggregate import Tally, tally
+from quartapp.reporting.counting.aggregate import Aggregate, aggregate
 from quartapp.reporting.journal.segments import list_segments, open_segment
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.mails.mailer import Mailer
@@ -35,7 +35,7 @@ _SINGLE = 5
 _STALE = 2 * 3600.0
 
 
-class DirectMail:
+class FallbackMailer:
     """One of these a process; they agree through a file beside the journal who mails."""
 
     def __init__(
@@ -45,28 +45,28 @@ class DirectMail:
         self._journal = journal
         self._mailer = mailer
         self._clock = clock
-        self._told = 0
+        self._stage = 0
 
-    async def tell(self, away: float, positions: dict[str, int]) -> int:
+    async def send_due(self, away: float, offsets: dict[str, int]) -> int:
         """Mail what the journal holds, if it is time to; how many mails were taken.
 
-        `away` are the seconds since the database was there; what stands before `positions` is
+        `away` are the seconds since the database was there; what stands before `offsets` is
         counted already.
         """
         stage = sum(away >= limit for limit in AFTER)
-        if stage <= self._told:
+        if stage <= self._stage:
             return 0
-        self._told = stage
+        self._stage = stage
         if not await asyncio.to_thread(self._take, stage):
             return 0
-        mails = await asyncio.to_thread(self._build, stage, self._clock() - away, positions)
+        mails = await asyncio.to_thread(self._build, stage, self._clock() - away, offsets)
         outcomes = await deliver(mails, self._mailer.server) if mails else []
         return sum(outcome.is_sent for outcome in outcomes)
 
-    def over(self) -> None:
+    def reset(self) -> None:
         """The database is back: the next outage begins anew, an hour after this one at full."""
-        if self._told:
-            self._told = 0
+        if self._stage:
+            self._stage = 0
             with contextlib.suppress(OSError, ValueError, TypeError), self._path.open("r+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 _, at = json.loads(file.read())
@@ -93,34 +93,34 @@ class DirectMail:
             _rewrite(file, stage, now)
         return True
 
-    def _build(self, stage: int, since: float, positions: dict[str, int]) -> list[Mail]:
-        tallies = sorted(self._read(positions), key=lambda one: -one.count)
+    def _build(self, stage: int, since: float, offsets: dict[str, int]) -> list[Mail]:
+        aggregates = sorted(self._read(offsets), key=lambda one: -one.count)
         note = {"database": f"unreachable since {moment(since)}; told straight from the journal"}
-        pairs = [(_alert(one, stage), _group(one, note)) for one in tallies]
+        pairs = [(_alert(one, stage), _group(one, note)) for one in aggregates]
         letterhead, now = self._mailer.letterhead, self._clock()
         messages = [
             build_message(
                 alert, group, one.samples[-1] if one.samples else None, letterhead, now=now
             )
-            for one, (alert, group) in zip(tallies[:_SINGLE], pairs, strict=False)
+            for one, (alert, group) in zip(aggregates[:_SINGLE], pairs, strict=False)
         ]
         if rest := pairs[_SINGLE:]:
             messages.append(build_digest(rest, letterhead, now=now))
         return [self._mailer.envelope(message) for message in messages]
 
-    def _read(self, positions: dict[str, int]) -> Sequence[Tally]:
-        return tally(self._payloads(positions), self._clock())
+    def _read(self, offsets: dict[str, int]) -> Sequence[Aggregate]:
+        return aggregate(self._payloads(offsets), self._clock())
 
-    def _payloads(self, positions: dict[str, int]) -> Iterator[bytes]:
+    def _payloads(self, offsets: dict[str, int]) -> Iterator[bytes]:
         """What is not counted, with one segment at a time in memory: a full journal is 64 MB."""
         for path in list_segments(self._journal.folder):
-            yield from self._payloads_of(path, positions.get(path.stem, 0))
+            yield from self._payloads_of(path, offsets.get(path.stem, 0))
 
-    def _payloads_of(self, path: Path, position: int) -> list[bytes]:
+    def _payloads_of(self, path: Path, offset: int) -> list[bytes]:
         try:
             with open_segment(path) as reading:
-                return reading.read(position).payloads if reading is not None else []
-        except OSError:  # of which the drainer has complained
+                return reading.read(offset).payloads if reading is not None else []
+        except OSError:  # of which the consumer has complained
             return []
 
 
@@ -130,12 +130,12 @@ def _rewrite(file: TextIO, stage: int, at: float) -> None:
     file.write(json.dumps([stage, at]))
 
 
-def _alert(one: Tally, stage: int) -> Alert:
+def _alert(one: Aggregate, stage: int) -> Alert:
     # Episode 0 exists in no database: these Message-IDs meet no other.
     return Alert(Kind.NEW, stage, 0, one.count, one.first)
 
 
-def _group(one: Tally, note: dict[str, str]) -> Group:
+def _group(one: Aggregate, note: dict[str, str]) -> Group:
     return Group(
         fingerprint=one.fingerprint,
         title=one.title,

@@ -42,9 +42,9 @@ class Mailer:
             if not await outbox.is_any_due(reader, now):
                 return 0
         async with self._database.begin() as session:
-            claim = await outbox.claim(session, self._limits, now)
-        sent = await self._send_single(claim.single) if claim.single else 0
-        return sent + (await self._send_digest(claim.digest) if claim.digest else 0)
+            leased = await outbox.lease(session, self._limits, now)
+        sent = await self._send_single(leased.single) if leased.single else 0
+        return sent + (await self._send_digest(leased.digest) if leased.digest else 0)
 
     async def _send_single(self, letters: Sequence[Letter]) -> int:
         now = await self._now()
@@ -52,7 +52,7 @@ class Mailer:
         mails = [mail for mail in built if isinstance(mail, Mail)]
         outcomes = iter(await deliver(mails, self.server) if mails else [])
         results = [next(outcomes) if isinstance(one, Mail) else one for one in built]
-        await self._settle(letters, results, digest=False)
+        await self._record_outcomes(letters, results, digest=False)
         return sum(result.is_sent for result in results)
 
     async def _send_digest(self, letters: Sequence[Letter]) -> int:
@@ -62,7 +62,7 @@ class Mailer:
         outcomes = await deliver([self.envelope(message)], self.server)
         # A digest that is refused says nothing against the single mails in it.
         result = replace(outcomes[0], own=False)
-        await self._settle(letters, [result] * len(letters), digest=True)
+        await self._record_outcomes(letters, [result] * len(letters), digest=True)
         return int(result.is_sent)
 
     def _build(self, letters: Sequence[Letter], now: float) -> list[Mail | Outcome]:
@@ -84,7 +84,7 @@ class Mailer:
         sender = str(message["From"].addresses[0].addr_spec)
         return Mail(sender, self.letterhead.recipients, message.as_bytes())
 
-    async def _settle(
+    async def _record_outcomes(
         self, letters: Sequence[Letter], results: Sequence[Outcome], *, digest: bool
     ) -> None:
         failed = next((result for result in results if result.error), None)
@@ -92,7 +92,9 @@ class Mailer:
             _logger.error("Mails could not be sent: %s", failed.error)
         outcomes = [(letter.id, result) for letter, result in zip(letters, results, strict=True)]
         async with self._database.begin() as session:
-            await outbox.settle(session, outcomes, digest=digest, now=await database_now(session))
+            await outbox.record_outcomes(
+                session, outcomes, digest=digest, now=await database_now(session)
+            )
 
     async def _now(self) -> float:
         async with self._database.session(write=False) as session:

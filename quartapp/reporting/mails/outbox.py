@@ -41,7 +41,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Lease:
     """What one mailer may send now: each of `single` on its own, all of `digest` in one."""
 
     single: tuple[Letter, ...] = ()
@@ -54,7 +54,7 @@ async def is_any_due(session: AsyncSession, now: float) -> bool:
     return await session.scalar(query.limit(1)) is not None
 
 
-async def claim(session: AsyncSession, limits: Limits, now: float) -> Claim:
+async def lease(session: AsyncSession, limits: Limits, now: float) -> Lease:
     """Lease what is due, as far as the budget of mails goes, and merge what tells the same."""
     if session.get_bind().dialect.name != "sqlite":
         # One mailer at a time counts the budget; SQLite's write lock does the same.
@@ -75,7 +75,7 @@ async def claim(session: AsyncSession, limits: Limits, now: float) -> Claim:
     await session.flush()
     single = [await _letter(session, row, now) for row in chosen[: plan.send]]
     digest = [await _line(session, row) for row in chosen[plan.send :]]
-    return Claim(tuple(single), tuple(digest))
+    return Lease(tuple(single), tuple(digest))
 
 
 def _is_due(now: float) -> ColumnElement[bool]:
@@ -126,7 +126,7 @@ async def _digests(session: AsyncSession, now: float) -> list[float]:
     return [moment for moment in moments if moment is not None]
 
 
-async def settle(
+async def record_outcomes(
     session: AsyncSession, outcomes: Sequence[tuple[int, Outcome]], *, digest: bool, now: float
 ) -> None:
     """Write down what became of leased mails; what failed is due again later, and never dropped.

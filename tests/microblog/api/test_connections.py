@@ -25,7 +25,7 @@ async def test_none_while_a_client_sends_its_body(app: App, susan: Caller) -> No
     slow = susan.client.request("/api/posts", method="POST", headers=headers)
     async with slow as connection:
         await connection.send(b'{"body": ')
-        async with asyncio.timeout(60):  # the drainer has one for a moment
+        async with asyncio.timeout(60):  # the consumer has one for a moment
             while in_use(app):  # noqa: ASYNC110 a pool tells nobody when a connection is back
                 await asyncio.sleep(0.02)
         assert (await susan("POST", "/api/posts", {"body": "fast"})).status == 201

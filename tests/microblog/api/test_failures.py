@@ -114,7 +114,7 @@ async def test_every_connection_is_busy(
         database.engine.connect(),
         database.engine.connect(),
     ):
-        # Not before: the drainer of errors takes a connection now and then.
+        # Not before: the consumer of errors takes a connection now and then.
         with monkeypatch.context() as patch:
             patch.setattr(database.engine.sync_engine.pool, "_timeout", 0.2)
             answer = await susan("GET", "/api/posts")

@@ -184,7 +184,7 @@ async def test_a_signed_cookie_of_another_kind_is_nobodys(
 
 
 async def _all_returned(app: App) -> None:
-    # Not at once: the drainer of errors takes a connection now and then.
+    # Not at once: the consumer of errors takes a connection now and then.
     while app.extensions["database"].engine.pool.checkedout():  # noqa: ASYNC110 a pool has no event
         await asyncio.sleep(0.01)
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quartapp.reporting.alerts.policy import Alert, AlertState, Kind, Limits, Seen, Standing, decide
+from quartapp.reporting.alerts.policy import Alert, AlertState, Counts, Kind, Limits, Triage, decide
 
 MINUTE = 60.0
 HOUR = 3600.0
 LIMITS = Limits()
 
 
-class Drainer:
+class Consumer:
     """Counts the occurrences of one group and asks the policy, as the real one does: each second
     in which something was counted, and when it is asked to wake."""
 
@@ -22,7 +22,7 @@ class Drainer:
         self.now = 1_000_000.0
         self.limits = limits
         self.state = AlertState()
-        self.standing = Standing()
+        self.triage = Triage()
         self.counted: list[tuple[float, int]] = []
         self.total = 0
         self.wake_at: float | None = None
@@ -52,11 +52,11 @@ class Drainer:
         late = takewhile(lambda each: self.now - each[0] < 300, reversed(self.counted))
         recent = sum(count for _, count in late)
         first, last = self.counted[0][0], self.counted[-1][0]
-        seen = Seen(self.now, batch, self.total, recent, first, last)
+        counts = Counts(self.now, batch, self.total, recent, first, last)
         # what is remembered passes through its column
         state = AlertState.from_json(self.state.to_json())
-        decision = decide(state, self.standing, seen, self.limits)
-        self.state, self.standing = decision.state, decision.standing
+        decision = decide(state, self.triage, counts, self.limits)
+        self.state, self.triage = decision.state, decision.triage
         self.wake_at = decision.wake_at
         self.mails += [(self.now - self.start, alert) for alert in decision.alerts]
 
@@ -66,242 +66,242 @@ class Drainer:
 
 
 @pytest.fixture
-def drainer() -> Drainer:
-    return Drainer()
+def consumer() -> Consumer:
+    return Consumer()
 
 
-def test_one_error_is_one_mail_after_a_gather(drainer: Drainer) -> None:
-    drainer.happen()
-    assert drainer.told == []
-    drainer.wait(24 * HOUR)
-    assert drainer.told == [(10, Kind.NEW)]
+def test_one_error_is_one_mail_after_the_initial_delay(consumer: Consumer) -> None:
+    consumer.happen()
+    assert consumer.told == []
+    consumer.wait(24 * HOUR)
+    assert consumer.told == [(10, Kind.NEW)]
 
 
-def test_what_came_in_the_gather_is_told_with_it(drainer: Drainer) -> None:
+def test_what_came_in_the_initial_delay_is_told_with_it(consumer: Consumer) -> None:
     for _ in range(3):
-        drainer.happen(4)
-        drainer.wait(1)
-    drainer.wait(9 * MINUTE)
-    assert drainer.told == [(10, Kind.NEW)]
-    assert drainer.mails[0][1].count == 12
+        consumer.happen(4)
+        consumer.wait(1)
+    consumer.wait(9 * MINUTE)
+    assert consumer.told == [(10, Kind.NEW)]
+    assert consumer.mails[0][1].count == 12
 
 
-def test_tells_at_ten_and_hundred_and_thousand(drainer: Drainer) -> None:
+def test_tells_at_ten_and_hundred_and_thousand(consumer: Consumer) -> None:
     for _ in range(1005):
-        drainer.happen()
-        drainer.wait(11 * MINUTE)
-    ordinals = [alert.ordinal for _, alert in drainer.mails if alert.kind is Kind.ESCALATION]
+        consumer.happen()
+        consumer.wait(11 * MINUTE)
+    ordinals = [alert.ordinal for _, alert in consumer.mails if alert.kind is Kind.ESCALATION]
     assert ordinals == [1, 2, 3]
-    assert len(drainer.mails) == 4
+    assert len(consumer.mails) == 4
 
 
-def test_a_group_has_at_most_one_mail_in_ten_minutes(drainer: Drainer) -> None:
-    drainer.storm(5, 5000)
-    drainer.wait(5)
-    drainer.storm(60, 5000)
-    assert drainer.told == [(10, Kind.NEW)]
-    drainer.storm(3 * 3600, 1)
-    times = [when for when, _ in drainer.told]
+def test_a_group_has_at_most_one_mail_in_ten_minutes(consumer: Consumer) -> None:
+    consumer.storm(5, 5000)
+    consumer.wait(5)
+    consumer.storm(60, 5000)
+    assert consumer.told == [(10, Kind.NEW)]
+    consumer.storm(3 * 3600, 1)
+    times = [when for when, _ in consumer.told]
     assert all(later - earlier >= 600 for earlier, later in pairwise(times))
 
 
 def test_a_million_in_three_hours_are_a_handful_of_mails() -> None:
-    drainer = Drainer()
+    consumer = Consumer()
     for _ in range(108):
-        drainer.happen(10_000)
-        drainer.wait(100)
-    drainer.wait(HOUR)
-    kinds = [kind for _, kind in drainer.told]
+        consumer.happen(10_000)
+        consumer.wait(100)
+    consumer.wait(HOUR)
+    kinds = [kind for _, kind in consumer.told]
     assert kinds[0] is Kind.NEW
     assert kinds[-1] is Kind.OVER
     assert len(kinds) <= 6
-    assert drainer.mails[-1][1].count == 1_080_000
+    assert consumer.mails[-1][1].count == 1_080_000
 
 
-def test_says_when_it_is_over_with_the_exact_total(drainer: Drainer) -> None:
-    began = drainer.now
-    drainer.storm(120, 7)
-    drainer.wait(HOUR)
-    assert drainer.told == [(10, Kind.NEW), (610, Kind.ESCALATION), (719, Kind.OVER)]
-    over = drainer.mails[-1][1]
+def test_says_when_it_is_over_with_the_exact_total(consumer: Consumer) -> None:
+    began = consumer.now
+    consumer.storm(120, 7)
+    consumer.wait(HOUR)
+    assert consumer.told == [(10, Kind.NEW), (610, Kind.ESCALATION), (719, Kind.OVER)]
+    over = consumer.mails[-1][1]
     assert (over.count, over.since) == (840, began)
 
 
-def test_a_few_are_over_without_a_word(drainer: Drainer) -> None:
-    drainer.storm(9, 1)
-    drainer.wait(HOUR)
-    assert drainer.told == [(10, Kind.NEW)]
+def test_a_few_are_over_without_a_word(consumer: Consumer) -> None:
+    consumer.storm(9, 1)
+    consumer.wait(HOUR)
+    assert consumer.told == [(10, Kind.NEW)]
 
 
 def test_what_the_last_mail_told_is_not_told_again() -> None:
-    drainer = Drainer(Limits(pause=3 * HOUR))
-    drainer.storm(60, 50)
-    drainer.wait(24 * HOUR)
-    assert [kind for _, kind in drainer.told] == [Kind.NEW, Kind.OVER]
-    drainer.happen()
-    drainer.wait(24 * HOUR)
-    assert len(drainer.told) == 2
+    consumer = Consumer(Limits(cooldown=3 * HOUR))
+    consumer.storm(60, 50)
+    consumer.wait(24 * HOUR)
+    assert [kind for _, kind in consumer.told] == [Kind.NEW, Kind.OVER]
+    consumer.happen()
+    consumer.wait(24 * HOUR)
+    assert len(consumer.told) == 2
 
 
-def test_a_burst_counts_anew_after_a_mute(drainer: Drainer) -> None:
-    drainer.storm(20, 5)
-    drainer.standing = Standing(muted_more=100)
-    drainer.storm(20, 5)
-    drainer.storm(20, 1)
-    drainer.wait(HOUR)
-    assert drainer.mails[-1][1].kind is Kind.OVER
-    assert drainer.mails[-1][1].count == 20
+def test_a_burst_counts_anew_after_a_mute(consumer: Consumer) -> None:
+    consumer.storm(20, 5)
+    consumer.triage = Triage(muted_more=100)
+    consumer.storm(20, 5)
+    consumer.storm(20, 1)
+    consumer.wait(HOUR)
+    assert consumer.mails[-1][1].kind is Kind.OVER
+    assert consumer.mails[-1][1].count == 20
 
 
-def test_each_burst_is_closed_once(drainer: Drainer) -> None:
+def test_each_burst_is_closed_once(consumer: Consumer) -> None:
     for _ in range(3):
-        drainer.storm(10, 2)
-        drainer.wait(HOUR)
-    closings = [alert for _, alert in drainer.mails if alert.kind is Kind.OVER]
+        consumer.storm(10, 2)
+        consumer.wait(HOUR)
+    closings = [alert for _, alert in consumer.mails if alert.kind is Kind.OVER]
     assert [alert.ordinal for alert in closings] == [1, 2, 3]
     assert [alert.count for alert in closings] == [20, 20, 20]
 
 
-def test_a_rate_is_told_once_until_it_was_calm(drainer: Drainer) -> None:
-    drainer.storm(1000, 1)  # NEW, 10+, 100+ and 1000+ are behind
-    drainer.wait(2 * HOUR)
-    drainer.mails.clear()
-    drainer.storm(290, 1)
-    assert [kind for _, kind in drainer.told] == [Kind.RATE]
-    # it falls below the rate, but not to calm, and rises again: still the same storm
+def test_a_rate_is_told_once_until_it_was_calm(consumer: Consumer) -> None:
+    consumer.storm(1000, 1)  # NEW, 10+, 100+ and 1000+ are behind
+    consumer.wait(2 * HOUR)
+    consumer.mails.clear()
+    consumer.storm(290, 1)
+    assert [kind for _, kind in consumer.told] == [Kind.RATE]
+    # it falls below the high rate, but not below the low one, and rises again: still the same storm
     for minute in range(40):
-        drainer.happen(5 if minute // 10 % 2 else 8)
-        drainer.wait(MINUTE)
-    assert [kind for _, kind in drainer.told] == [Kind.RATE]
-    drainer.wait(5 * MINUTE)
-    drainer.happen()  # fewer than calm
-    drainer.wait(MINUTE)
-    drainer.storm(60, 1)
-    assert [kind for _, kind in drainer.told] == [Kind.RATE, Kind.RATE]
-    assert [alert.ordinal for _, alert in drainer.mails] == [1, 2]
+        consumer.happen(5 if minute // 10 % 2 else 8)
+        consumer.wait(MINUTE)
+    assert [kind for _, kind in consumer.told] == [Kind.RATE]
+    consumer.wait(5 * MINUTE)
+    consumer.happen()  # fewer than the low rate
+    consumer.wait(MINUTE)
+    consumer.storm(60, 1)
+    assert [kind for _, kind in consumer.told] == [Kind.RATE, Kind.RATE]
+    assert [alert.ordinal for _, alert in consumer.mails] == [1, 2]
 
 
-def test_what_was_resolved_and_comes_back_is_a_regression(drainer: Drainer) -> None:
-    drainer.happen(500)
-    drainer.wait(HOUR)
-    drainer.standing = Standing(resolved_at=drainer.now)
-    drainer.wait(HOUR)
-    drainer.mails.clear()
-    drainer.happen()
-    drainer.wait(HOUR)
-    assert [(alert.kind, alert.episode, alert.count) for _, alert in drainer.mails] == [
+def test_what_was_resolved_and_comes_back_is_a_regression(consumer: Consumer) -> None:
+    consumer.happen(500)
+    consumer.wait(HOUR)
+    consumer.triage = Triage(resolved_at=consumer.now)
+    consumer.wait(HOUR)
+    consumer.mails.clear()
+    consumer.happen()
+    consumer.wait(HOUR)
+    assert [(alert.kind, alert.episode, alert.count) for _, alert in consumer.mails] == [
         (Kind.REGRESSION, 2, 1)
     ]
-    assert drainer.standing == Standing()
-    drainer.happen(9)
-    drainer.wait(MINUTE)
-    assert drainer.mails[-1][1] == Alert(Kind.ESCALATION, 1, 2, 10, drainer.mails[0][1].since), (
+    assert consumer.triage == Triage()
+    consumer.happen(9)
+    consumer.wait(MINUTE)
+    assert consumer.mails[-1][1] == Alert(Kind.ESCALATION, 1, 2, 10, consumer.mails[0][1].since), (
         "the episode counts from its own beginning"
     )
 
 
-def test_what_happened_before_it_was_resolved_is_no_regression(drainer: Drainer) -> None:
-    drainer.happen()
-    drainer.wait(MINUTE)
-    drainer.mails.clear()
-    drainer.counted.append((drainer.now, 1))
-    drainer.total += 1
-    drainer.standing = Standing(resolved_at=drainer.now + 5)
-    drainer.wait(6)
-    drainer._decide(1)
-    drainer.wait(HOUR)
-    assert drainer.told == []
-    assert drainer.standing.resolved_at is not None
+def test_what_happened_before_it_was_resolved_is_no_regression(consumer: Consumer) -> None:
+    consumer.happen()
+    consumer.wait(MINUTE)
+    consumer.mails.clear()
+    consumer.counted.append((consumer.now, 1))
+    consumer.total += 1
+    consumer.triage = Triage(resolved_at=consumer.now + 5)
+    consumer.wait(6)
+    consumer._decide(1)
+    consumer.wait(HOUR)
+    assert consumer.told == []
+    assert consumer.triage.resolved_at is not None
 
 
-def test_resolving_stops_what_was_about_to_be_told(drainer: Drainer) -> None:
-    drainer.happen(50)
-    drainer.standing = Standing(resolved_at=drainer.now + 1)
-    drainer.wait(HOUR)
-    assert drainer.told == []
+def test_resolving_stops_what_was_about_to_be_told(consumer: Consumer) -> None:
+    consumer.happen(50)
+    consumer.triage = Triage(resolved_at=consumer.now + 1)
+    consumer.wait(HOUR)
+    assert consumer.told == []
 
 
-def test_mute_for_ever(drainer: Drainer) -> None:
-    drainer.happen()
-    drainer.wait(MINUTE)
-    drainer.mails.clear()
-    drainer.standing = Standing(muted_until=inf)
-    drainer.storm(200, 50)
-    drainer.wait(HOUR)
-    assert drainer.told == []
+def test_mute_for_ever(consumer: Consumer) -> None:
+    consumer.happen()
+    consumer.wait(MINUTE)
+    consumer.mails.clear()
+    consumer.triage = Triage(muted_until=inf)
+    consumer.storm(200, 50)
+    consumer.wait(HOUR)
+    assert consumer.told == []
 
 
-def test_mute_until_a_time_tells_the_next_one_after_it(drainer: Drainer) -> None:
-    drainer.happen()
-    drainer.wait(MINUTE)
-    drainer.mails.clear()
-    drainer.standing = Standing(muted_until=drainer.now + HOUR)
-    drainer.storm(100, 50)
-    drainer.wait(2 * HOUR)
-    assert drainer.told == [], "a mute that ends is no news"
-    drainer.happen()
-    drainer.wait(MINUTE)
-    assert [kind for _, kind in drainer.told] == [Kind.UNMUTED]
-    assert drainer.standing == Standing()
+def test_mute_until_a_time_tells_the_next_one_after_it(consumer: Consumer) -> None:
+    consumer.happen()
+    consumer.wait(MINUTE)
+    consumer.mails.clear()
+    consumer.triage = Triage(muted_until=consumer.now + HOUR)
+    consumer.storm(100, 50)
+    consumer.wait(2 * HOUR)
+    assert consumer.told == [], "a mute that ends is no news"
+    consumer.happen()
+    consumer.wait(MINUTE)
+    assert [kind for _, kind in consumer.told] == [Kind.UNMUTED]
+    assert consumer.triage == Triage()
 
 
 @pytest.mark.parametrize("more", [0, 1, 5])
-def test_mute_for_some_more_tells_the_one_after_them(drainer: Drainer, more: int) -> None:
-    drainer.happen()
-    drainer.wait(MINUTE)
-    drainer.mails.clear()
-    drainer.standing = Standing(muted_more=more)
+def test_mute_for_some_more_tells_the_one_after_them(consumer: Consumer, more: int) -> None:
+    consumer.happen()
+    consumer.wait(MINUTE)
+    consumer.mails.clear()
+    consumer.triage = Triage(muted_more=more)
     for _ in range(more):
-        drainer.happen()
-        drainer.wait(MINUTE)
-    assert drainer.told == []
-    drainer.happen()
-    drainer.wait(MINUTE)
-    assert [kind for _, kind in drainer.told] == [Kind.UNMUTED]
+        consumer.happen()
+        consumer.wait(MINUTE)
+    assert consumer.told == []
+    consumer.happen()
+    consumer.wait(MINUTE)
+    assert [kind for _, kind in consumer.told] == [Kind.UNMUTED]
 
 
-def test_each_end_of_a_mute_is_a_mail_of_its_own(drainer: Drainer) -> None:
+def test_each_end_of_a_mute_is_a_mail_of_its_own(consumer: Consumer) -> None:
     for _ in range(3):
-        drainer.standing = Standing(muted_more=0)
-        drainer.happen()
-        drainer.wait(MINUTE)
-    assert [alert.ordinal for _, alert in drainer.mails] == [1, 2, 3]
+        consumer.triage = Triage(muted_more=0)
+        consumer.happen()
+        consumer.wait(MINUTE)
+    assert [alert.ordinal for _, alert in consumer.mails] == [1, 2, 3]
 
 
-def test_muted_before_anything_was_told_is_not_new_later(drainer: Drainer) -> None:
-    drainer.standing = Standing(muted_more=1)
-    drainer.happen()
-    drainer.wait(HOUR)
-    drainer.happen()
-    drainer.wait(HOUR)
-    assert [kind for _, kind in drainer.told] == [Kind.UNMUTED]
+def test_muted_before_anything_was_told_is_not_new_later(consumer: Consumer) -> None:
+    consumer.triage = Triage(muted_more=1)
+    consumer.happen()
+    consumer.wait(HOUR)
+    consumer.happen()
+    consumer.wait(HOUR)
+    assert [kind for _, kind in consumer.told] == [Kind.UNMUTED]
 
 
 def test_every_occurrence_if_somebody_asks_for_it() -> None:
-    drainer = Drainer(Limits(every_occurrence=True))
+    consumer = Consumer(Limits(every_occurrence=True))
     for _ in range(40):
-        drainer.happen()
-        drainer.wait(MINUTE)
-    drainer.wait(HOUR)
-    kinds = [kind for _, kind in drainer.told]
+        consumer.happen()
+        consumer.wait(MINUTE)
+    consumer.wait(HOUR)
+    kinds = [kind for _, kind in consumer.told]
     assert kinds == [Kind.NEW, *[Kind.OCCURRENCE] * 39, Kind.OVER]
-    assert [alert.ordinal for _, alert in drainer.mails[1:-1]] == list(range(2, 41))
+    assert [alert.ordinal for _, alert in consumer.mails[1:-1]] == list(range(2, 41))
 
 
-def test_a_clock_set_back_delays_nothing(drainer: Drainer) -> None:
-    drainer.happen()
-    drainer.now -= HOUR
-    drainer._decide(0)
-    assert [kind for _, kind in drainer.told] == [Kind.NEW]
+def test_a_clock_set_back_delays_nothing(consumer: Consumer) -> None:
+    consumer.happen()
+    consumer.now -= HOUR
+    consumer._decide(0)
+    assert [kind for _, kind in consumer.told] == [Kind.NEW]
 
 
-def test_a_drainer_that_was_away_closes_the_burst_it_finds(drainer: Drainer) -> None:
-    drainer.storm(60, 5)
-    drainer.wake_at = None  # nobody woke it
-    drainer.wait(3 * HOUR)
-    drainer.happen(2)
-    drainer.wait(HOUR)
-    over = [alert for _, alert in drainer.mails if alert.kind is Kind.OVER]
+def test_a_consumer_that_was_away_closes_the_burst_it_finds(consumer: Consumer) -> None:
+    consumer.storm(60, 5)
+    consumer.wake_at = None  # nobody woke it
+    consumer.wait(3 * HOUR)
+    consumer.happen(2)
+    consumer.wait(HOUR)
+    over = [alert for _, alert in consumer.mails if alert.kind is Kind.OVER]
     assert [(alert.ordinal, alert.count) for alert in over] == [(1, 300)]
 
 
@@ -329,25 +329,25 @@ steps = st.lists(
 def test_whatever_happens_no_alert_comes_twice(
     script: list[tuple[str, int]], every_occurrence: bool
 ) -> None:
-    drainer = Drainer(Limits(every_occurrence=every_occurrence))
+    consumer = Consumer(Limits(every_occurrence=every_occurrence))
     counted = 0
     for step, number in script:
         match step:
             case "happen":
                 counted += number
-                drainer.happen(number)
+                consumer.happen(number)
             case "wait":
-                drainer.wait(number)
+                consumer.wait(number)
             case "resolve":
-                drainer.standing = Standing(resolved_at=drainer.now)
+                consumer.triage = Triage(resolved_at=consumer.now)
             case "mute":
-                drainer.standing = Standing(muted_more=number)
+                consumer.triage = Triage(muted_more=number)
             case "mute until":
-                drainer.standing = Standing(muted_until=drainer.now + number)
-    drainer.wait(24 * HOUR)
-    keys = [(alert.kind, alert.ordinal, alert.episode) for _, alert in drainer.mails]
+                consumer.triage = Triage(muted_until=consumer.now + number)
+    consumer.wait(24 * HOUR)
+    keys = [(alert.kind, alert.ordinal, alert.episode) for _, alert in consumer.mails]
     assert len(keys) == len(set(keys))
-    assert all(alert.count <= counted for _, alert in drainer.mails)
-    assert drainer.wake_at is None, "a group that is quiet is left alone"
+    assert all(alert.count <= counted for _, alert in consumer.mails)
+    assert consumer.wake_at is None, "a group that is quiet is left alone"
     if counted and not any(step in ("resolve", "mute", "mute until") for step, _ in script):
-        assert drainer.mails[0][1].kind is Kind.NEW
+        assert consumer.mails[0][1].kind is Kind.NEW

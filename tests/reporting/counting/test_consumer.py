@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from quartapp.database import Database
 from quartapp.database.dialect import database_now
 from quartapp.reporting import queries
-from quartapp.reporting.alerts import evaluate as alerting
-from quartapp.reporting.alerts.evaluate import Rules
+from quartapp.reporting.alerts import evaluation
+from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits
-from quartapp.reporting.counting import consumer as drainer_module
-from quartapp.reporting.counting import store as ledger
-from quartapp.reporting.counting.aggregate import Tally
-from quartapp.reporting.counting.consumer import Drainer
+from quartapp.reporting.counting import consumer as consumer_module
+from quartapp.reporting.counting import store
+from quartapp.reporting.counting.aggregate import Aggregate
+from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.journal.entries import Brief, Tick
 from quartapp.reporting.journal.segments import Reading, list_segments
 from quartapp.reporting.journal.writer import Journal
@@ -42,8 +42,8 @@ def journal(tmp_path: Path) -> Journal:
 
 
 @pytest.fixture
-def drainer(journal: Journal, database: Database) -> Drainer:
-    return Drainer(journal, database, RULES)
+def consumer(journal: Journal, database: Database) -> Consumer:
+    return Consumer(journal, database, RULES)
 
 
 def report(number: int, group: str = "a", **values: object) -> Report:
@@ -72,13 +72,13 @@ async def counts(session: AsyncSession) -> dict[str, int]:
 
 
 async def test_counts_reports_briefs_and_ticks(
-    journal: Journal, drainer: Drainer, session: AsyncSession
+    journal: Journal, consumer: Consumer, session: AsyncSession
 ) -> None:
     write(
         journal, report(0), report(1), Tick("a", int(NOW) + 90, 5), Brief("b", int(NOW), "T", "c")
     )
-    assert await drainer.drain() == 8
-    assert await drainer.drain() == 0
+    assert await consumer.consume() == 8
+    assert await consumer.consume() == 0
     a, b = (await session.scalars(select(ErrorGroup).order_by(ErrorGroup.fingerprint))).all()
     assert (a.count, a.title, a.culprit, a.state) == (7, "KeyError a", "web.posts", "open")
     assert (a.last_seen - a.first_seen).total_seconds() == 90
@@ -88,48 +88,48 @@ async def test_counts_reports_briefs_and_ticks(
 
 
 async def test_adds_to_what_is_counted_already(
-    journal: Journal, drainer: Drainer, session: AsyncSession
+    journal: Journal, consumer: Consumer, session: AsyncSession
 ) -> None:
     write(journal, Tick("a", int(NOW)))
-    await drainer.drain()
+    await consumer.consume()
     write(journal, report(5), Tick("a", int(NOW) - 60, 2))
-    await drainer.drain()
+    await consumer.consume()
     group = (await session.scalars(select(ErrorGroup))).one()
     assert (group.count, group.title) == (4, "KeyError a")
     assert (group.last_seen - group.first_seen).total_seconds() == 65
 
 
 async def test_keeps_the_first_and_the_last_ten_samples(
-    journal: Journal, drainer: Drainer, session: AsyncSession
+    journal: Journal, consumer: Consumer, session: AsyncSession
 ) -> None:
     for start in (0, 7, 14, 21):
         write(journal, *(report(number) for number in range(start, start + 7)))
-        await drainer.drain()
+        await consumer.consume()
     kept = await session.scalars(select(ErrorSample.report_id).order_by(ErrorSample.id))
     assert kept.all() == ["a-0", *(f"a-{number}" for number in range(18, 28))]
 
 
 async def test_puts_down_one_alert_after_the_gathering(
-    journal: Journal, drainer: Drainer, session: AsyncSession, database: Database
+    journal: Journal, consumer: Consumer, session: AsyncSession, database: Database
 ) -> None:
     write(journal, report(0), Tick("a", int(NOW), 30))
-    await drainer.drain()
-    await drainer.wake()
+    await consumer.consume()
+    await consumer.wake()
     assert await session.scalar(select(func.count(ErrorAlert.id))) == 0
     await session.rollback()
     async with database.begin() as writer:
         later = await database_now(writer) + 11
-        await alerting.wake(writer, RULES, later)
-        await alerting.wake(writer, RULES, later)
+        await evaluation.wake(writer, RULES, later)
+        await evaluation.wake(writer, RULES, later)
     alert = (await session.scalars(select(ErrorAlert))).one()
     assert (alert.kind, alert.count, alert.state) == ("new", 31, "waiting")
 
 
 async def test_a_clock_that_was_set_back_keeps_no_alert_waiting(
-    journal: Journal, drainer: Drainer, session: AsyncSession, database: Database
+    journal: Journal, consumer: Consumer, session: AsyncSession, database: Database
 ) -> None:
     write(journal, report(0))
-    await drainer.drain()
+    await consumer.consume()
     async with database.begin() as writer:
         group = (await writer.scalars(select(ErrorGroup))).one()
         assert group.wake_at
@@ -139,91 +139,91 @@ async def test_a_clock_that_was_set_back_keeps_no_alert_waiting(
             f'"waiting_since":{group.wake_at - 10}', f'"waiting_since":{tomorrow - 10}'
         )
         group.wake_at = tomorrow
-    await drainer.wake()
+    await consumer.wake()
     assert await session.scalar(select(func.count(ErrorAlert.id))) == 1
 
 
 async def test_puts_down_none_while_mails_are_off(
     journal: Journal, database: Database, session: AsyncSession
 ) -> None:
-    quiet = Rules(host="alpha", limits=Limits(gather=0.0), mails=False)
+    quiet = Rules(host="alpha", limits=Limits(initial_delay=0.0), mails=False)
     write(journal, report(0))
-    await Drainer(journal, database, quiet).drain()
+    await Consumer(journal, database, quiet).consume()
     async with database.begin() as writer:
-        await alerting.wake(writer, RULES, await database_now(writer) + 3600)
+        await evaluation.wake(writer, RULES, await database_now(writer) + 3600)
     assert await session.scalar(select(func.count(ErrorAlert.id))) == 0
 
 
 async def test_finishes_and_removes_what_others_left(
-    journal: Journal, drainer: Drainer, session: AsyncSession
+    journal: Journal, consumer: Consumer, session: AsyncSession
 ) -> None:
     other = Journal(journal.folder, segment_bytes=16384)
     write(other, *(Tick("a", int(NOW)) for _ in range(1000)))
-    assert await drainer.drain() < 1000  # the owner lives, and counts its last segment itself
+    assert await consumer.consume() < 1000  # the owner lives, and counts its last segment itself
     other.close()
-    await drainer.drain()
+    await consumer.consume()
     assert await counts(session) == {"a": 1000}
     assert list_segments(journal.folder) == []
 
 
-async def test_looks_after_living_ones_that_do_not_drain(
-    journal: Journal, drainer: Drainer, session: AsyncSession
+async def test_looks_after_living_ones_that_do_not_count(
+    journal: Journal, consumer: Consumer, session: AsyncSession
 ) -> None:
     other = Journal(journal.folder, segment_bytes=16384)
     write(other, Tick("a", int(NOW)))
-    assert await drainer.drain() == 0
-    drainer._others_at = 0.0
-    assert await drainer.drain() == 1
+    assert await consumer.consume() == 0
+    consumer._others_at = 0.0
+    assert await consumer.consume() == 1
 
 
-async def test_two_drainers_count_the_same_once(
+async def test_two_consumers_count_the_same_once(
     journal: Journal, database: Database, session: AsyncSession
 ) -> None:
     write(journal, *(Tick("a", int(NOW)) for _ in range(100)))
-    drainers = [Drainer(journal, database, RULES) for _ in range(4)]
-    assert sum(await asyncio.gather(*(drainer.drain() for drainer in drainers))) == 100
+    consumers = [Consumer(journal, database, RULES) for _ in range(4)]
+    assert sum(await asyncio.gather(*(consumer.consume() for consumer in consumers))) == 100
     assert await counts(session) == {"a": 100}
 
 
 async def test_who_read_a_segment_before_it_was_removed_counts_nothing_of_it(
-    journal: Journal, drainer: Drainer, database: Database, session: AsyncSession
+    journal: Journal, consumer: Consumer, database: Database, session: AsyncSession
 ) -> None:
     write(journal, *(Tick("a", int(NOW)) for _ in range(100)))
     journal.close()
-    late = Drainer(journal, database, RULES)
+    late = Consumer(journal, database, RULES)
     with ExitStack() as held:
         path = list_segments(journal.folder)[0]
         found = late._look(held, path, 0, others=False)
         held.close()  # it was stopped for a while, and its lock went to the other
-        assert await drainer.drain() == 100
+        assert await consumer.consume() == 100
         assert list_segments(journal.folder) == []
         assert found
-        assert not await late._count(found.piece, found.tallies)
+        assert not await late._count(found.piece, found.aggregates)
     assert await counts(session) == {"a": 100}
 
 
 async def test_a_segment_that_comes_back_is_not_counted_again(
-    journal: Journal, drainer: Drainer, session: AsyncSession
+    journal: Journal, consumer: Consumer, session: AsyncSession
 ) -> None:
     write(journal, Tick("a", int(NOW), 100))
     journal.close()
     copies = {path: path.read_bytes() for path in list_segments(journal.folder)}
-    assert await drainer.drain() == 100
+    assert await consumer.consume() == 100
     for path, data in copies.items():  # out of a backup
         path.write_bytes(data)
-    assert await drainer.drain() == 0
+    assert await consumer.consume() == 0
     assert list_segments(journal.folder) == []
     assert await counts(session) == {"a": 100}
 
 
 async def test_pruning_forgets_no_segment_that_is_still_written(
-    journal: Journal, drainer: Drainer, database: Database, session: AsyncSession
+    journal: Journal, consumer: Consumer, database: Database, session: AsyncSession
 ) -> None:
     done = Journal(journal.folder, segment_bytes=16384)
     for each in (journal, done):
         write(each, Tick("a", int(NOW)))
     done.close()
-    await drainer.drain()
+    await consumer.consume()
     async with database.session() as writer:
         await writer.execute(update(ErrorSegment).values(updated_at=0.0))  # months ago
         await writer.execute(update(ErrorGroup).values(last_seen=datetime.now(UTC)))
@@ -231,31 +231,31 @@ async def test_pruning_forgets_no_segment_that_is_still_written(
     names = (await session.scalars(select(ErrorSegment.name))).all()
     assert names == [journal.segment_name]
     await session.rollback()
-    assert await drainer.drain() == 0
+    assert await consumer.consume() == 0
     assert await counts(session) == {"a": 2}
 
 
 async def test_a_failure_in_the_middle_counts_nothing(
-    journal: Journal, drainer: Drainer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, consumer: Consumer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(journal, report(0), Tick("a", int(NOW)))
-    keep_samples = ledger._keep_samples
+    keep_samples = store._keep_samples
 
     async def disconnected(*_: object) -> None:
         raise OperationalError("INSERT", {}, Exception("server closed the connection"))
 
-    monkeypatch.setattr(ledger, "_keep_samples", disconnected)
+    monkeypatch.setattr(store, "_keep_samples", disconnected)
     for _ in range(5):
         with pytest.raises(OperationalError):
-            await drainer.drain()
+            await consumer.consume()
     assert await counts(session) == {}
-    monkeypatch.setattr(ledger, "_keep_samples", keep_samples)
-    assert await drainer.drain() == 2
+    monkeypatch.setattr(store, "_keep_samples", keep_samples)
+    assert await consumer.consume() == 2
     assert await counts(session) == {"a": 2}
 
 
 async def test_an_answer_lost_after_the_commit_counts_nothing_twice(
-    journal: Journal, drainer: Drainer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, consumer: Consumer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(journal, Tick("a", int(NOW), 3))
     commit = AsyncSession.commit
@@ -264,54 +264,54 @@ async def test_an_answer_lost_after_the_commit_counts_nothing_twice(
         await commit(self)
         raise OperationalError("COMMIT", {}, Exception("connection was closed"))
 
-    original = ledger.count
+    original = store.count
 
     async def count_and_commit(session: AsyncSession, *rest: object) -> None:
         await original(session, *rest)  # type: ignore[arg-type]  # handed on
         await commit_and_disconnect(session)
 
-    monkeypatch.setattr(ledger, "count", count_and_commit)
+    monkeypatch.setattr(store, "count", count_and_commit)
     with pytest.raises(OperationalError):
-        await drainer.drain()
-    monkeypatch.setattr(ledger, "count", original)
-    assert await drainer.drain() == 0
+        await consumer.consume()
+    monkeypatch.setattr(store, "count", original)
+    assert await consumer.consume() == 0
     assert await counts(session) == {"a": 3}
 
 
 async def test_a_poisoned_report_is_counted_without_its_details(
-    journal: Journal, drainer: Drainer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, consumer: Consumer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sample_row = ledger._sample_row
+    sample_row = store._sample_row
 
     def poisoned(report: Report, group_id: int) -> dict[str, object]:
         row = sample_row(report, group_id)
         return row | {"seen_at": "no moment"} if report.fingerprint == "poison" else row
 
-    monkeypatch.setattr(ledger, "_sample_row", poisoned)
+    monkeypatch.setattr(store, "_sample_row", poisoned)
     write(journal, report(0, "a"), report(0, "poison"), report(0, "z"))
     for _ in range(3):
         with pytest.raises(Exception, match=r"moment|str"):
-            await drainer.drain()
-    assert await drainer.drain() == 3
+            await consumer.consume()
+    assert await consumer.consume() == 3
     assert await counts(session) == {"a": 1, "poison": 1, "z": 1}
     assert await session.scalar(select(func.count(ErrorSample.id))) == 2
 
 
 async def test_a_segment_that_cannot_be_read_keeps_no_other_waiting(
-    journal: Journal, drainer: Drainer, session: AsyncSession, caplog: pytest.LogCaptureFixture
+    journal: Journal, consumer: Consumer, session: AsyncSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal.folder.mkdir()
     loop = journal.folder / "0.journal"
     loop.symlink_to(loop)  # as unreadable as one that root has made, for root too
     write(journal, Tick("a", int(NOW)))
-    assert await drainer.drain() == 1
-    await drainer.drain()
+    assert await consumer.consume() == 1
+    await consumer.consume()
     assert await counts(session) == {"a": 1}
     assert caplog.text.count("0.journal") == 1
 
 
 async def test_a_segment_that_cannot_be_removed_is_counted_once(
-    journal: Journal, drainer: Drainer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, consumer: Consumer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(_: Reading) -> None:
         raise PermissionError("a file system that became read-only")
@@ -320,53 +320,53 @@ async def test_a_segment_that_cannot_be_removed_is_counted_once(
     write(journal, Tick("a", int(NOW)))
     journal.close()
     write(journal, Tick("b", int(NOW)))
-    assert [await drainer.drain(), await drainer.drain()] == [2, 0]
+    assert [await consumer.consume(), await consumer.consume()] == [2, 0]
     assert await counts(session) == {"a": 1, "b": 1}
 
 
 async def test_a_poisoned_segment_keeps_no_other_waiting(
-    journal: Journal, drainer: Drainer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, consumer: Consumer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = drainer_module.__dict__["tally"]
+    original = consumer_module.__dict__["aggregate"]
 
-    def poisoned(payloads: list[bytes], now: float) -> list[Tally]:
+    def poisoned(payloads: list[bytes], now: float) -> list[Aggregate]:
         if any(b"poison" in payload for payload in payloads):
             raise RuntimeError("nobody thought of this")
-        found: list[Tally] = original(payloads, now)
+        found: list[Aggregate] = original(payloads, now)
         return found
 
-    monkeypatch.setattr(drainer_module, "tally", poisoned)
+    monkeypatch.setattr(consumer_module, "aggregate", poisoned)
     write(journal, Tick("poison", int(NOW)))
     journal.close()
     write(journal, Tick("a", int(NOW)))
     with pytest.raises(RuntimeError):
-        await drainer.drain()
+        await consumer.consume()
     assert await counts(session) == {"a": 1}
 
 
-async def test_a_backlog_is_counted_in_several_rounds(journal: Journal, drainer: Drainer) -> None:
+async def test_a_backlog_is_counted_in_several_rounds(journal: Journal, consumer: Consumer) -> None:
     for _ in range(3):
         write(journal, Tick("a", int(NOW)))
         journal.close()
     rounds = 0
     while list_segments(journal.folder):
-        assert await drainer.drain(seconds=0) <= 1
+        assert await consumer.consume(seconds=0) <= 1
         rounds += 1
     assert rounds >= 3
 
 
 async def test_lines_that_are_no_entries_are_counted_as_such(
-    journal: Journal, drainer: Drainer, session: AsyncSession
+    journal: Journal, consumer: Consumer, session: AsyncSession
 ) -> None:
     assert journal.append(b'{"format":99}')
     assert journal.append(b'["a",1]')
     write(journal, report(0))
-    await drainer.drain()
+    await consumer.consume()
     assert await counts(session) == {UNKNOWN: 2, "a": 1}
 
 
 async def test_corrupt_pieces_are_counted(
-    journal: Journal, drainer: Drainer, session: AsyncSession
+    journal: Journal, consumer: Consumer, session: AsyncSession
 ) -> None:
     write(journal, Tick("a", int(NOW)), Tick("a", int(NOW)), Tick("a", int(NOW)))
     journal.close()
@@ -374,29 +374,29 @@ async def test_corrupt_pieces_are_counted(
     data = bytearray(path.read_bytes())
     data[80] ^= 1
     path.write_bytes(data)
-    assert await drainer.drain() == 2
+    assert await consumer.consume() == 2
     assert await session.scalar(select(func.sum(ErrorSegment.corrupt))) == 1
 
 
 async def test_before_the_migration_the_journal_holds(
-    journal: Journal, drainer: Drainer, session: AsyncSession, database: Database
+    journal: Journal, consumer: Consumer, session: AsyncSession, database: Database
 ) -> None:
     write(journal, Tick("a", int(NOW)))
     async with database.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE error_groups RENAME TO elsewhere"))
     for _ in range(5):
-        with pytest.raises(drainer_module._AWAY):
-            await drainer.drain()
-    assert drainer._failures == {}  # nothing is wrong with what is to be counted
+        with pytest.raises(consumer_module._AWAY):
+            await consumer.consume()
+    assert consumer._failures == {}  # nothing is wrong with what is to be counted
     async with database.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE elsewhere RENAME TO error_groups"))
-    assert await drainer.drain() == 1
+    assert await consumer.consume() == 1
 
 
 async def test_many_groups_at_once(
-    journal: Journal, drainer: Drainer, session: AsyncSession
+    journal: Journal, consumer: Consumer, session: AsyncSession
 ) -> None:
     write(journal, *(Brief(f"group {n}", int(NOW), "T", "c") for n in range(1500)))
-    while await drainer.drain():
+    while await consumer.consume():
         pass
     assert sum((await counts(session)).values()) == 1500

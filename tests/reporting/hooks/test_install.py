@@ -46,12 +46,14 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
 async def app(settings: Settings) -> AsyncIterator[App]:
     application = create_app(settings)
     await create_tables(application)
-    application.extensions["reporting"].drainer.drain = no_drain  # the journal is what we look at
+    application.extensions[
+        "reporting"
+    ].consumer.consume = no_consume  # the journal is what we look at
     async with application.test_app():
         yield application
 
 
-async def no_drain(_seconds: float = 0) -> int:
+async def no_consume(_seconds: float = 0) -> int:
     return 0
 
 
@@ -292,7 +294,7 @@ async def test_the_end_of_the_process(
 
 async def test_a_start_that_fails(settings: Settings, tmp_path: Path) -> None:
     app = create_app(settings)
-    app.extensions["reporting"].drainer.drain = no_drain
+    app.extensions["reporting"].consumer.consume = no_consume
 
     @app.before_serving
     async def broken() -> None:

@@ -233,7 +233,7 @@ def test_what_a_destructor_appended_to_a_full_disk_is_written_later(
     monkeypatch.setattr(Segment, "write", refused)
     assert not journal.append(b"2")
     monkeypatch.setattr(Segment, "write", write)
-    journal.settle()
+    journal.write_waiting()
     journal.close()
     assert b"of a destructor" in b"".join(path.read_bytes() for path in list_segments(tmp_path))
 
@@ -316,7 +316,7 @@ def test_half_a_line_of_a_failed_write_does_not_spoil_the_next(
     assert read_all(tmp_path) == [b"before", b"after"]
 
 
-def test_stays_below_its_limit_until_it_is_drained(
+def test_stays_below_its_limit_until_it_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "_LOOK_AGAIN", 0.0)

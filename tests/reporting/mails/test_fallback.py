@@ -8,7 +8,7 @@ from quartapp.mail.smtp import Server
 from quartapp.reporting.alerts.policy import Limits
 from quartapp.reporting.journal.entries import Tick
 from quartapp.reporting.journal.writer import Journal
-from quartapp.reporting.mails.fallback import DirectMail
+from quartapp.reporting.mails.fallback import FallbackMailer
 from quartapp.reporting.mails.mailer import Mailer
 from quartapp.reporting.mails.message import Letterhead
 from quartapp.reporting.pipeline import Pipeline
@@ -37,8 +37,8 @@ def mailer(mail_server: MailServer) -> Mailer:
 async def test_tells_after_a_minute_ten_and_an_hour(
     journal: Journal, mailer: Mailer, mail_server: MailServer
 ) -> None:
-    direct = DirectMail(journal, mailer)
-    told = [await direct.tell(away, {}) for away in (30, 59, 61, 300, 601, 700, 3700, 90000)]
+    fallback = FallbackMailer(journal, mailer)
+    told = [await fallback.send_due(away, {}) for away in (30, 59, 61, 300, 601, 700, 3700, 90000)]
     assert told == [0, 0, 6, 0, 6, 0, 6, 0]
     subjects = [str(mail.message["Subject"]) for mail in mail_server.mails[:6]]
     assert "KeyError 7" in subjects[0]
@@ -52,43 +52,43 @@ async def test_tells_after_a_minute_ten_and_an_hour(
 async def test_one_process_of_a_machine_tells(
     journal: Journal, mailer: Mailer, mail_server: MailServer
 ) -> None:
-    processes = [DirectMail(journal, mailer) for _ in range(3)]
-    assert [await direct.tell(61, {}) for direct in processes] == [6, 0, 0]
+    processes = [FallbackMailer(journal, mailer) for _ in range(3)]
+    assert [await fallback.send_due(61, {}) for fallback in processes] == [6, 0, 0]
 
 
 async def test_a_database_that_comes_and_goes_makes_no_flood(
     journal: Journal, mailer: Mailer, mail_server: MailServer
 ) -> None:
     now = 1_900_000_000.0
-    processes = [DirectMail(journal, mailer, lambda: now) for _ in range(2)]
+    processes = [FallbackMailer(journal, mailer, lambda: now) for _ in range(2)]
     for _ in range(20):
-        for direct in processes:
-            await direct.tell(61, {})
-            direct.over()
+        for fallback in processes:
+            await fallback.send_due(61, {})
+            fallback.reset()
         now += 120
     assert len(mail_server.mails) == 6
-    assert await processes[0].tell(601, {}) == 6  # this one lasts
-    for direct in processes:
-        direct.over()
+    assert await processes[0].send_due(601, {}) == 6  # this one lasts
+    for fallback in processes:
+        fallback.reset()
     now += 3601
-    assert [await direct.tell(61, {}) for direct in processes] == [6, 0]
+    assert [await fallback.send_due(61, {}) for fallback in processes] == [6, 0]
 
 
 def test_the_end_of_an_outage_needs_no_disk(journal: Journal, mailer: Mailer) -> None:
-    direct = DirectMail(journal, mailer)
-    direct._told = 1
-    direct._path = journal.folder / "direct" / "below a file"
+    fallback = FallbackMailer(journal, mailer)
+    fallback._stage = 1
+    fallback._path = journal.folder / "direct" / "below a file"
     (journal.folder / "direct").write_text("")
-    direct.over()
-    assert direct._told == 0
+    fallback.reset()
+    assert fallback._stage == 0
 
 
 async def test_leaves_out_what_is_counted_already(
     journal: Journal, mailer: Mailer, mail_server: MailServer
 ) -> None:
     assert journal.segment_name
-    direct = DirectMail(journal, mailer)
-    assert await direct.tell(61, {journal.segment_name: 1_000_000}) == 0
+    fallback = FallbackMailer(journal, mailer)
+    assert await fallback.send_due(61, {journal.segment_name: 1_000_000}) == 0
     assert mail_server.mails == []
 
 
@@ -96,21 +96,21 @@ async def test_the_pipeline_tells_when_counting_fails(
     journal: Journal, mailer: Mailer, mail_server: MailServer
 ) -> None:
     class Broken:
-        positions: dict[str, int] = {}
+        offsets: dict[str, int] = {}
 
-        async def drain(self, _seconds: float) -> int:
+        async def consume(self, _seconds: float) -> int:
             raise OSError("the database is away")
 
-    class Settled:
-        def settle(self) -> None:
+    class Recorded:
+        def write_owed(self) -> None:
             pass
 
     pipeline = Pipeline(
         database=None,  # type: ignore[arg-type]  # away
         journal=journal,
-        recorder=Settled(),  # type: ignore[arg-type]
+        recorder=Recorded(),  # type: ignore[arg-type]
         doors=None,  # type: ignore[arg-type]
-        drainer=Broken(),  # type: ignore[arg-type]
+        consumer=Broken(),  # type: ignore[arg-type]
         mailer=mailer,
     )
     await pipeline._count()

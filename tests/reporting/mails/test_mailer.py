@@ -15,11 +15,11 @@ from quartapp.database import Database
 from quartapp.database.dialect import database_now
 from quartapp.mail import smtp as transport
 from quartapp.mail.smtp import Mail, Server, check, deliver
-from quartapp.reporting.alerts import evaluate as alerting
-from quartapp.reporting.alerts.evaluate import Rules
+from quartapp.reporting.alerts import evaluation
+from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits
-from quartapp.reporting.counting import store as ledger
-from quartapp.reporting.counting.aggregate import Tally
+from quartapp.reporting.counting import store
+from quartapp.reporting.counting.aggregate import Aggregate
 from quartapp.reporting.mails import mailer as mailer_module
 from quartapp.reporting.mails import outbox
 from quartapp.reporting.mails.mailer import Mailer
@@ -35,7 +35,7 @@ LETTERHEAD = Letterhead(
     app="microblog",
     domain="example.com",
 )
-RULES = Rules(host="alpha", limits=Limits(gather=0.0, budget=3), mails=True)
+RULES = Rules(host="alpha", limits=Limits(initial_delay=0.0, budget=3), mails=True)
 MAIL = Mail("no-reply@example.com", ("ops@example.com",), b"Subject: hello\r\n\r\nhello\r\n")
 
 
@@ -62,18 +62,18 @@ def happen(database: Database) -> Happen:
 
     async def happen(*groups: str, count: int = 1) -> None:
         now = time.time()
-        tallies = []
+        aggregates = []
         for group in sorted(groups):
-            one = Tally(group, title=f"KeyError {group}", count=count, first=now, last=now)
+            one = Aggregate(group, title=f"KeyError {group}", count=count, first=now, last=now)
             one.minutes[int(now // 60)] = count
             one.samples.append(
                 Report(id=f"{group}{now}", fingerprint=group, time=now, title=f"KeyError {group}")
             )
-            tallies.append(one)
+            aggregates.append(one)
         async with database.begin() as session:
-            await ledger.count(session, tallies, RULES, await database_now(session))
+            await store.count(session, aggregates, RULES, await database_now(session))
         async with database.begin() as session:
-            await alerting.wake(session, RULES, await database_now(session) + 1)
+            await evaluation.wake(session, RULES, await database_now(session) + 1)
 
     return happen
 
@@ -119,15 +119,15 @@ async def test_one_killed_in_the_middle_is_followed_by_the_same_mail(
     database: Database,
 ) -> None:
     await happen("aaaa")
-    settle = outbox.settle
+    record_outcomes = outbox.record_outcomes
 
     async def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(outbox, "settle", killed)
+    monkeypatch.setattr(outbox, "record_outcomes", killed)
     with pytest.raises(KeyboardInterrupt):
         await mailer.send_due()
-    monkeypatch.setattr(outbox, "settle", settle)
+    monkeypatch.setattr(outbox, "record_outcomes", record_outcomes)
     assert await mailer.send_due() == 0  # the lease still holds
     async with database.begin() as writer:
         await writer.execute(update(ErrorAlert).values(leased_until=0.0))
@@ -240,9 +240,9 @@ async def test_a_digest_reads_no_reports(
     assert await mailer.send_due() == 3
     async with database.begin() as writer:
         await writer.execute(update(ErrorAlert).values(created_at=time.time() - 1000))
-        claim = await outbox.claim(writer, RULES.limits, await database_now(writer))
-    assert len(claim.digest) == 5
-    assert {letter.report for letter in claim.digest} == {None}
+        leased = await outbox.lease(writer, RULES.limits, await database_now(writer))
+    assert len(leased.digest) == 5
+    assert {letter.report for letter in leased.digest} == {None}
 
 
 @pytest.mark.parametrize("column", ["due_at", "leased_until"])
@@ -261,9 +261,9 @@ async def test_a_lease_counts_for_a_rival_that_looked_at_the_clock_before(
     await happen("aaaa")
     async with database.begin() as writer:
         now = await database_now(writer)
-        assert (await outbox.claim(writer, RULES.limits, now + 5)).single
+        assert (await outbox.lease(writer, RULES.limits, now + 5)).single
     async with database.begin() as writer:
-        assert (await outbox.claim(writer, RULES.limits, now)) == outbox.Claim()
+        assert (await outbox.lease(writer, RULES.limits, now)) == outbox.Lease()
 
 
 async def test_a_slow_batch_ends_before_another_mailer_takes_it_over(

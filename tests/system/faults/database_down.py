@@ -23,9 +23,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from quartapp.database import Database
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
-from quartapp.reporting.alerts.evaluate import Rules
+from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits
-from quartapp.reporting.counting.consumer import Drainer
+from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.pipeline import end
 from quartapp.reporting.recorder import Recorder
@@ -56,11 +56,11 @@ async def storm(recorder: Recorder, until: float) -> tuple[int, float]:
     return errors, longest
 
 
-async def drain(drainer: Drainer) -> None:
+async def consume(consumer: Consumer) -> None:
     while True:
         try:
-            await drainer.drain()
-            await drainer.wake()
+            await consumer.consume()
+            await consumer.wake()
         except Exception:  # noqa: BLE001 - that is what this is about; the pipeline does the same
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.01)
@@ -103,15 +103,15 @@ async def run(url: str, folder: Path, seconds: float, fault: Fault) -> bool:
     recorder = Recorder(
         journal, places=Places(Path(__file__).parent), origin=Origin(), scrubber=Scrubber()
     )
-    drainer = Drainer(journal, database, RULES)
+    consumer = Consumer(journal, database, RULES)
     until = time.monotonic() + seconds
-    draining = asyncio.create_task(drain(drainer))
+    consuming = asyncio.create_task(consume(consumer))
     (errors, longest), _ = await asyncio.gather(storm(recorder, until), fault(until))
-    await end(draining)
-    recorder.settle()
+    await end(consuming)
+    recorder.write_owed()
     journal.close()
     rest = 0
-    while found := await drainer.drain():
+    while found := await consumer.consume():
         rest += found
     async with database.session(write=False) as session:
         counted = int(await session.scalar(select(func.sum(ErrorGroup.count))) or 0)

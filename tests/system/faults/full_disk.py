@@ -18,9 +18,9 @@ from sqlalchemy import func, select
 from quartapp.database import Database
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
-from quartapp.reporting.alerts.evaluate import Rules
+from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits
-from quartapp.reporting.counting.consumer import Drainer
+from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.report import Origin
@@ -68,7 +68,7 @@ async def run(folder: Path, disk: Path) -> bool:
     recorder = Recorder(
         journal, places=Places(Path(__file__).parent), origin=Origin(), scrubber=Scrubber()
     )
-    drainer = Drainer(journal, database, RULES)
+    consumer = Consumer(journal, database, RULES)
     journal.prepare()
     ballast = fill(disk / "ballast")
     record(recorder, 1000)
@@ -79,7 +79,7 @@ async def run(folder: Path, disk: Path) -> bool:
     lost = recorder.lost_reports
     print(f"full: {lost} of 60000 do not fit")
     held &= 10_000 < lost < 50_000
-    while await drainer.drain():
+    while await consumer.consume():
         pass
     await asyncio.sleep(RETRY)
     record(recorder, 1)
@@ -91,14 +91,14 @@ async def run(folder: Path, disk: Path) -> bool:
     held &= recorder.owed == 1000
     tell("mount", "-o", "remount,rw", str(disk))
     await asyncio.sleep(RETRY)
-    recorder.settle()
+    recorder.write_owed()
     journal.close()
-    while await drainer.drain():
+    while await consumer.consume():
         pass
     (disk / "journal").rename(disk / "elsewhere")
     record(recorder, 1000)
     journal.close()
-    while await drainer.drain():
+    while await consumer.consume():
         pass
     total = await counted(database)
     print(f"counted {total} of 62001, {recorder.owed} owed")

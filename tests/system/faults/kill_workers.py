@@ -19,9 +19,9 @@ from sqlalchemy import func, select
 
 from quartapp.database import Database
 from quartapp.microblog.migrate import migrate
-from quartapp.reporting.alerts.evaluate import Rules
+from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits
-from quartapp.reporting.counting.consumer import Drainer
+from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.tables import ErrorGroup
 from quartapp.testing.server import LiveServer
@@ -76,7 +76,7 @@ async def load(url: str, seconds: float, kill: int, sums: Sums) -> None:
 
 async def recorded(url: str, journal: Path) -> int:
     database = Database(url)
-    while await Drainer(Journal(journal), database, RULES).drain():
+    while await Consumer(Journal(journal), database, RULES).consume():
         pass
     async with database.session(write=False) as session:
         boom = ErrorGroup.title.contains("RuntimeError")

@@ -1,5 +1,5 @@
 """`python -m tests.system.faults.machines [SECONDS]`: three machines on one PostgreSQL, which all
-see the same errors at the same time; each a process with a host name, a journal, a drainer and
+see the same errors at the same time; each a process with a host name, a journal, a consumer and
 a mailer of its own. Needs QUARTAPP_TEST_POSTGRESQL.
 
 Counts are exact, also by host, and of each alert there is one mail.
@@ -35,9 +35,9 @@ NEW_GROUPS = 10
 """Groups that are added in a second, so that there is always an alert to quarrel about."""
 
 EVERY = 0.05
-"""Seconds between two looks of a drainer or mailer, as if there were twenty times more machines."""
+"""Seconds between two looks of a consumer or mailer, as of twenty times more machines."""
 
-LIMITS = Limits(gather=0.5, budget=100_000)
+LIMITS = Limits(initial_delay=0.5, budget=100_000)
 Counts = dict[str, int]
 
 
@@ -46,7 +46,7 @@ async def machine(host: str, url: str, folder: Path, port: int, seconds: float) 
     socket.gethostname = lambda: host
     app = mailing_app(folder, url, port)
     pipeline: Pipeline = app.extensions["reporting"]
-    pipeline.drainer.rules = replace(pipeline.drainer.rules, limits=LIMITS)
+    pipeline.consumer.rules = replace(pipeline.consumer.rules, limits=LIMITS)
     assert pipeline.mailer
     pipeline.mailer._limits = LIMITS
     pipelines.EVERY = EVERY

@@ -74,8 +74,8 @@ async def run(folder: Path, mailbox: Mailbox, mails: int) -> Beats:
     pipeline: Pipeline = app.extensions["reporting"]
     assert pipeline.mailer
     pipeline.mailer.server = replace(pipeline.mailer.server, ca_file=str(mailbox.trusted))
-    rules = pipeline.drainer.rules
-    pipeline.drainer.rules = replace(rules, limits=replace(rules.limits, gather=0.0))
+    rules = pipeline.consumer.rules
+    pipeline.consumer.rules = replace(rules, limits=replace(rules.limits, initial_delay=0.0))
     async with app.test_app():
         gc.collect()
         gc.freeze()  # a full collection of all that was imported is not what this is about

@@ -21,9 +21,9 @@ from quartapp.database import Database
 from quartapp.mail.smtp import Server
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
-from quartapp.reporting.alerts.evaluate import Rules
+from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits
-from quartapp.reporting.counting.consumer import Drainer
+from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.journal.segments import disk_usage
 from quartapp.reporting.journal.writer import MAX_BYTES, SEGMENT_BYTES, Journal
 from quartapp.reporting.mails.mailer import Mailer
@@ -33,7 +33,7 @@ from quartapp.reporting.report import Origin
 from quartapp.reporting.tables import ErrorGroup, metadata
 from quartapp.testing.mail import MailServer
 
-LIMITS = Limits(gather=0.5)
+LIMITS = Limits(initial_delay=0.5)
 MB = 1024 * 1024
 
 
@@ -41,7 +41,7 @@ MB = 1024 * 1024
 class Storm:
     errors: int
     groups: int = 1
-    is_drained: bool = True
+    is_consumed: bool = True
     room: int = MAX_BYTES
     segment: int = SEGMENT_BYTES
 
@@ -62,7 +62,7 @@ class Outcome:
             self.counted == self.storm.errors
             and self.memory <= 10
             and self.disk <= self.storm.room / MB
-            and (self.lost == 0 or not self.storm.is_drained)
+            and (self.lost == 0 or not self.storm.is_consumed)
             and 0 < self.mails <= 12
         )
 
@@ -88,22 +88,22 @@ async def storm(folder: Path, storm: Storm) -> Outcome:
         max_bytes=storm.room,
         reports_bytes=storm.room * 3 // 4,
     )
-    drainer = Drainer(journal, database, Rules("storm", LIMITS, mails=True))
+    consumer = Consumer(journal, database, Rules("storm", LIMITS, mails=True))
     recorder = Recorder(
         journal, places=Places(Path(__file__).parent), origin=Origin(), scrubber=Scrubber()
     )
-    await warm_up(recorder, drainer)
+    await warm_up(recorder, consumer)
     began = time.monotonic()
-    draining = asyncio.create_task(drain(drainer, mailer)) if storm.is_drained else None
+    consuming = asyncio.create_task(consume(consumer, mailer)) if storm.is_consumed else None
     memory, disk = await record(storm, recorder, journal)
     seconds = time.monotonic() - began
-    if draining:
-        draining.cancel()
-        await asyncio.gather(draining, return_exceptions=True)
+    if consuming:
+        consuming.cancel()
+        await asyncio.gather(consuming, return_exceptions=True)
     lost = recorder.lost_reports
-    await finish(recorder, drainer)
-    await asyncio.sleep(LIMITS.gather)
-    await drainer.wake()
+    await finish(recorder, consumer)
+    await asyncio.sleep(LIMITS.initial_delay)
+    await consumer.wake()
     await mailer.send_due()
     async with database.session(write=False) as session:
         counted = int(await session.scalar(select(func.sum(ErrorGroup.count))) or 0) - 1
@@ -126,29 +126,29 @@ async def record(storm: Storm, recorder: Recorder, journal: Journal) -> tuple[in
     return psutil.Process().memory_info().rss - before, disk
 
 
-async def finish(recorder: Recorder, drainer: Drainer) -> None:
+async def finish(recorder: Recorder, consumer: Consumer) -> None:
     """Count the rest; what found no room in the journal gets it bit by bit."""
     for _ in range(30):
-        while await drainer.drain():
+        while await consumer.consume():
             pass
-        recorder.settle()
+        recorder.write_owed()
         recorder.journal.close()
-        if not recorder.owed and not await drainer.drain():
+        if not recorder.owed and not await consumer.consume():
             break
         await asyncio.sleep(0.2)
 
 
-async def warm_up(recorder: Recorder, drainer: Drainer) -> None:
+async def warm_up(recorder: Recorder, consumer: Consumer) -> None:
     """What the first error loads is no part of a storm's memory."""
     recorder.record(KeyError("first"))
-    await drainer.drain()
+    await consumer.consume()
 
 
-async def drain(drainer: Drainer, mailer: Mailer) -> None:
+async def consume(consumer: Consumer, mailer: Mailer) -> None:
     while True:
         await asyncio.sleep(0.2)
-        await drainer.drain()
-        await drainer.wake()
+        await consumer.consume()
+        await consumer.wake()
         await mailer.send_due()
 
 
@@ -161,7 +161,7 @@ def main() -> int:
     logging.getLogger("quartapp.reporting").setLevel(logging.CRITICAL)
     given = [int(argument) for argument in sys.argv[1:]] or [1_000_000, 100_000, 1_500_000]
     one, distinct, full = given
-    storms = (Storm(one), Storm(distinct, distinct), Storm(full, is_drained=False))
+    storms = (Storm(one), Storm(distinct, distinct), Storm(full, is_consumed=False))
     held = True
     for each in storms:
         outcome = run(each)

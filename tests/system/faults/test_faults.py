@@ -8,7 +8,7 @@ import pytest
 from tests.system.faults import (
     database_down,
     full_disk,
-    kill_drainers,
+    kill_consumers,
     kill_workers,
     machines,
     slow_mail,
@@ -29,14 +29,14 @@ def test_no_recorded_error_is_lost_when_a_server_is_killed(tmp_path: Path) -> No
     assert sums.is_right, sums
 
 
-def test_drainers_that_are_killed_count_exactly(tmp_path: Path) -> None:
+def test_consumers_that_are_killed_count_exactly(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'faults.db'}"
-    assert kill_drainers.run(url, 2, tmp_path / "journal", ticks=500)
+    assert kill_consumers.run(url, 2, tmp_path / "journal", ticks=500)
 
 
 @pytest.mark.postgresql
-async def test_drainers_that_are_killed_on_postgresql_count_exactly(tmp_path: Path) -> None:
-    assert await kill_drainers.with_postgresql(2, tmp_path / "journal", ticks=500)
+async def test_consumers_that_are_killed_on_postgresql_count_exactly(tmp_path: Path) -> None:
+    assert await kill_consumers.with_postgresql(2, tmp_path / "journal", ticks=500)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ async def test_drainers_that_are_killed_on_postgresql_count_exactly(tmp_path: Pa
     [
         Storm(20_000),
         Storm(2_000, groups=2_000),
-        Storm(20_000, is_drained=False, room=1024 * 1024, segment=64 * 1024),
+        Storm(20_000, is_consumed=False, room=1024 * 1024, segment=64 * 1024),
     ],
     ids=["one group", "as many groups", "more than the journal may hold"],
 )

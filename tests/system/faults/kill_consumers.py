@@ -1,4 +1,4 @@
-"""`python -m tests.system.faults.kill_drainers [ROUNDS]`: kill -9 of two drainers that compete, in
+"""`python -m tests.system.faults.kill_consumers [ROUNDS]`: kill -9 of two competing consumers, in
 the middle of their transactions; on SQLite, and on PostgreSQL where QUARTAPP_TEST_POSTGRESQL is
 set.
 
@@ -21,9 +21,9 @@ from sqlalchemy import event, func, select
 
 from quartapp.database import Database
 from quartapp.microblog.migrate import migrate
-from quartapp.reporting.alerts.evaluate import Rules
+from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits
-from quartapp.reporting.counting.consumer import Drainer
+from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.journal.entries import Brief, Tick
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.tables import ErrorGroup, ErrorMinute
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[3]
 GROUPS = 20
 MOST_ROUNDS = 40
 STATEMENTS = 60
-"""Among the first so many is the last one of a drainer; a piece of a segment takes about ten."""
+"""Among the first so many is the last one of a consumer; a piece of a segment takes about ten."""
 
 RULES = Rules(host="faults", limits=Limits(), mails=True)
 Counts = dict[str, int]
@@ -41,7 +41,7 @@ Counts = dict[str, int]
 
 def fill(folder: Path, ticks: int) -> tuple[Counts, Journal]:
     """Many small segments that are orphans, for many transactions to be killed; and one of a living
-    owner, who is returned: on this the drainers have no lock, only the position to agree by."""
+    owner, who is returned: on this the consumers have no lock, only the offset to agree by."""
     orphans, living = Journal(folder, segment_bytes=8192), Journal(folder)
     written: Counts = {}
     for number in range(ticks):
@@ -69,14 +69,14 @@ def end_at(database: Database, last: int) -> None:
         event.listen(database.engine.sync_engine, name, step)
 
 
-async def drain_all(url: str, folder: Path, last: int = 0) -> None:
+async def consume_all(url: str, folder: Path, last: int = 0) -> None:
     database = Database(url)
     end_at(database, last)
-    drainer = Drainer(Journal(folder), database, RULES)
+    consumer = Consumer(Journal(folder), database, RULES)
     while True:
-        drainer._others_at = 0.0
+        consumer._others_at = 0.0
         try:
-            if not await drainer.drain():
+            if not await consumer.consume():
                 break
         except Exception as error:  # noqa: BLE001 - the rival's lock; as the pipeline, try again
             print(type(error).__name__, file=sys.stderr)
@@ -89,8 +89,8 @@ def start(url: str, folder: Path) -> "subprocess.Popen[bytes]":
     command = [
         sys.executable,
         "-m",
-        "tests.system.faults.kill_drainers",
-        "--drain",
+        "tests.system.faults.kill_consumers",
+        "--consume",
         url,
         str(folder),
     ]
@@ -121,7 +121,7 @@ def run(url: str, rounds: int, folder: Path, ticks: int = 1500) -> bool:
         kills += sum(rival.wait(120) == -signal.SIGKILL for rival in rivals)
         living.close()
         print(f"round {number} of {rounds}: {sum(written.values())} written", flush=True)
-    asyncio.run(drain_all(url, folder))
+    asyncio.run(consume_all(url, folder))
     found, minutes = asyncio.run(counted(url))
     print(f"counted {sum(found.values())}, by the minute {minutes}, after {kills} kills")
     return found == written and minutes == sum(written.values()) and kills > 0
@@ -130,13 +130,13 @@ def run(url: str, rounds: int, folder: Path, ticks: int = 1500) -> bool:
 async def with_postgresql(rounds: int, folder: Path, ticks: int = 1500) -> bool:
     async with postgresql() as address:
         url = address.render_as_string(hide_password=False)
-        # migrations and drainers have loops of their own
+        # migrations and consumers have loops of their own
         return await asyncio.to_thread(run, url, rounds, folder, ticks)
 
 
 def main() -> int:
-    if sys.argv[1:2] == ["--drain"]:
-        asyncio.run(drain_all(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])))
+    if sys.argv[1:2] == ["--consume"]:
+        asyncio.run(consume_all(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])))
         return 0
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     with tempfile.TemporaryDirectory() as name:

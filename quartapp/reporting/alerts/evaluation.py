@@ -1,6 +1,6 @@
 """Asking the policy about groups, and putting down the alerts that it wants.
 
-Every function works inside of its caller's transaction, as in `ledger`.
+Every function works inside of its caller's transaction, as in `store`.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from quartapp.database.dialect import ROWS, chunks, insert, is_sqlite
 from quartapp.reporting.alerts.policy import (
     Alert,
     AlertState,
+    Counts,
     Decision,
     Limits,
-    Seen,
-    Standing,
+    Triage,
     decide,
 )
 from quartapp.reporting.tables import ErrorAlert, ErrorGroup, ErrorMinute
@@ -55,11 +55,11 @@ async def wake(session: AsyncSession, rules: Rules, now: float) -> int:
         .with_for_update(skip_locked=True)
     )
     groups = (await session.scalars(query)).all()
-    await judge(session, groups, {}, rules, now)
+    await evaluate(session, groups, {}, rules, now)
     return len(groups)
 
 
-async def judge(
+async def evaluate(
     session: AsyncSession,
     groups: Sequence[ErrorGroup],
     batches: dict[int, int],
@@ -86,7 +86,7 @@ async def judge(
 
 
 def _decision(group: ErrorGroup, batch: int, recent: int, limits: Limits, now: float) -> Decision:
-    seen = Seen(
+    counts = Counts(
         now=now,
         batch=batch,
         total=group.count,
@@ -94,8 +94,8 @@ def _decision(group: ErrorGroup, batch: int, recent: int, limits: Limits, now: f
         first=group.first_seen.timestamp(),
         last=group.last_seen.timestamp(),
     )
-    standing = Standing(group.resolved_at, group.muted_until, group.muted_more)
-    return decide(_state(group.alert_state), standing, seen, limits)
+    triage = Triage(group.resolved_at, group.muted_until, group.muted_more)
+    return decide(_state(group.alert_state), triage, counts, limits)
 
 
 def _change(group: ErrorGroup, decision: Decision) -> dict[str, object]:
@@ -103,9 +103,9 @@ def _change(group: ErrorGroup, decision: Decision) -> dict[str, object]:
         "id": group.id,
         "alert_state": decision.state.to_json(),
         "wake_at": decision.wake_at,
-        "resolved_at": decision.standing.resolved_at,
-        "muted_until": decision.standing.muted_until,
-        "muted_more": decision.standing.muted_more,
+        "resolved_at": decision.triage.resolved_at,
+        "muted_until": decision.triage.muted_until,
+        "muted_more": decision.triage.muted_more,
     }
 
 
