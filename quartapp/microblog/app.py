@@ -1,4 +1,4 @@
-"""The composition root: the only module that knows everyone."""
+"""The composition root: the only module that knows all parts."""
 
 from functools import partial
 from pathlib import Path
@@ -15,16 +15,16 @@ from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 
 NAME = "microblog"
-"""As the subjects of mails and the log file have it."""
+"""The name in the subjects of mails and of the log file."""
 
 _FOLDER = Path(__file__).parent
 
 MAX_CONTENT_LENGTH = 1024 * 1024
-"""Bytes of a request's body. The largest form is a post of 140 characters."""
+"""The most bytes of a request body. The largest form is a post of 140 characters."""
 
 
 class Microblog(App):
-    """The application. Its DEBUG is the setting of that name: `quart` would set it otherwise."""
+    """The application. Its `debug` is the setting DEBUG, not QUART_DEBUG."""
 
     @property
     def debug(self) -> bool:
@@ -32,13 +32,14 @@ class Microblog(App):
 
     @debug.setter
     def debug(self, value: bool) -> None:
-        """Ignored: `quart` assigns QUART_DEBUG here, and the settings win over it."""
+        """Ignored: the command `quart` assigns QUART_DEBUG, and the settings take precedence."""
 
 
 def create_app(settings: Settings | None = None) -> App:
-    """Build the application: calls only, nothing connects and nothing is read but the settings.
+    """Build the application. Nothing connects, and nothing is read except the settings.
 
-    Without `settings` they come from the environment; raises ConfigurationError for bad ones.
+    Without `settings` they are read from the environment. Raises ConfigurationError for invalid
+    ones.
     """
     settings = settings or load_settings()
     app = Microblog("quartapp", root_path=str(_FOLDER), instance_path=str(settings.instance_path))
@@ -64,7 +65,7 @@ def create_app(settings: Settings | None = None) -> App:
         version=__version__,
         user_id=identity.visitor_id,
     )
-    # Called by the development server: see `quartapp.debugger.server.command`.
+    # Called by the development server (`quartapp.debugger.server.command`).
     app.extensions["debugger.prepare"] = partial(_migrate, settings.database_url)
     app.before_serving(database.warm_up)
     app.after_serving(database.dispose)
@@ -72,13 +73,13 @@ def create_app(settings: Settings | None = None) -> App:
 
 
 def _migrate(database_url: str) -> None:
-    from quartapp.microblog.migrate import migrate  # which imports Alembic's surroundings
+    from quartapp.microblog.migrate import migrate  # only where migrations are run
 
     migrate(database_url)
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
-    """The settings, and what follows from them for Quart."""
+    """`app.config`: the settings, and Quart's keys that follow from them."""
     return settings.to_config() | {
         "TESTING": settings.environment == "testing",
         "SESSION_COOKIE_SECURE": settings.cookie_secure,

@@ -1,8 +1,8 @@
 """The settings: typed, validated, and the only place that reads the environment.
 
 Values come from the environment, then from a `.env` file in the working directory, then from the
-defaults. `load_settings()` is what programs call: it turns every fault into one
-`ConfigurationError` that names each variable and what was expected of it.
+defaults. Programs call `load_settings()`, which raises one `ConfigurationError` that names every
+variable with a fault and says what was expected.
 """
 
 import os
@@ -31,8 +31,8 @@ from quartapp.sockets import is_loopback
 
 SECRET_KEY_COMMAND = "python -c 'import secrets; print(secrets.token_hex())'"
 
-# Keys that stand in this project's files, in the tutorial or in Flask's and Quart's documentation:
-# whoever can read those can forge a session.
+# Keys that are printed in this project's files, in the tutorial or in the documentation of Flask
+# and Quart: anybody who has read those could forge a session.
 _PUBLISHED_KEYS = (
     "you-will-never-guess",
     "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
@@ -51,10 +51,10 @@ class Settings(
     DatabaseSettings,
     BaseSettings,
 ):
-    """Everything that can be set, one field a variable (`POSTS_PER_PAGE` is `posts_per_page`).
+    """Everything that can be set, one field per variable (`POSTS_PER_PAGE` is `posts_per_page`).
 
-    An instance is complete and consistent: `secret_key`, `database_url` and `cookie_secure` are
-    filled in. Raises pydantic's ValidationError; `load_settings()` gives a readable text instead.
+    An instance is complete and consistent: `secret_key`, `database_url` and `cookie_secure` have
+    values. Raises pydantic's ValidationError; `load_settings()` raises a readable error instead.
     """
 
     model_config = SettingsConfigDict(
@@ -96,7 +96,7 @@ class Settings(
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        # The model is frozen for everybody else; this is the last step of its construction.
+        # The model is frozen, and this is the last step of its construction.
         if self.cookie_secure is None:
             object.__setattr__(self, "cookie_secure", self._default_cookie_secure())
         if not self.database_url:
@@ -115,10 +115,10 @@ class Settings(
 
 
 class LocalSettings(Settings):
-    """Settings for `make run`: production on one's own machine, without any preparation.
+    """Settings for `make run`: production on a developer's machine, without any preparation.
 
-    A missing SECRET_KEY is made once and kept in INSTANCE_PATH, readable by its owner only, and
-    cookies travel over http as long as HOST is a loopback address.
+    A missing SECRET_KEY is generated once and kept in INSTANCE_PATH, readable only by its owner.
+    Cookies are sent over http as long as HOST is a loopback address.
     """
 
     @model_validator(mode="before")
@@ -134,7 +134,7 @@ class LocalSettings(Settings):
 
 
 class ToolSettings(Settings):
-    """Settings for commands, which sign nothing: without a SECRET_KEY they make do with chance."""
+    """Settings for commands. They sign nothing, so a random key replaces a missing SECRET_KEY."""
 
     @model_validator(mode="before")
     @classmethod
@@ -150,14 +150,14 @@ class _DebugSwitches(BaseSettings):
 
 
 def debug_switches() -> list[str]:
-    """Those of FLASK_DEBUG and QUART_DEBUG that are on, by the rule of Flask and Quart."""
+    """Which of FLASK_DEBUG and QUART_DEBUG are on, by the rule of Flask and Quart."""
     switches = _DebugSwitches().model_dump()
     off = {"", "0", "false", "no"}
     return [name.upper() for name, value in switches.items() if value.lower() not in off]
 
 
 def kept_secret_key(instance_path: Path) -> str:
-    """The secret key that is kept in this folder; made at the first call (mode 0600)."""
+    """The secret key in this folder. The first call generates it (mode 0600)."""
     path = instance_path / "secret_key"
     instance_path.mkdir(parents=True, exist_ok=True)
     try:
@@ -171,10 +171,10 @@ def kept_secret_key(instance_path: Path) -> str:
 
 
 def load_settings(kind: type[Settings] = Settings, **values: Any) -> Settings:
-    """The settings of this process; `values` win over the environment.
+    """The settings of this process; `values` take precedence over the environment.
 
-    Raises ConfigurationError, whose text has a line for each fault. Values are not repeated in
-    it: a password may stand in a wrong variable.
+    Raises ConfigurationError, whose text has a line for each fault. The text does not repeat
+    values, because a password may have been put into the wrong variable.
     """
     try:
         return kind(**values)

@@ -33,7 +33,7 @@ _STATUS: dict[type[QuartappError], int] = {
     SelfFollowError: 409,
 }
 
-# What a 401 must say of the ways to authenticate (RFC 9110, 11.6.1; RFC 6750, 3; RFC 7617, 2.1).
+# How to authenticate, which a 401 must say (RFC 9110, 11.6.1; RFC 6750, 3; RFC 7617, 2.1).
 _CHALLENGES: dict[type[QuartappError], str] = {
     TokenRequiredError: 'Bearer realm="quartapp"',
     InvalidTokenError: 'Bearer realm="quartapp", error="invalid_token"',
@@ -42,13 +42,17 @@ _CHALLENGES: dict[type[QuartappError], str] = {
 
 
 def init_app(app: Quart) -> None:
+    """Register the handlers for errors of the domain. Call it after `quartapp.errors.init_app`."""
     app.register_error_handler(QuartappError, handle_domain)
     app.register_error_handler(LoginRequiredError, handle_login_required)
     app.register_error_handler(InvalidAPIUsage, handle_api_usage)
 
 
 async def handle_domain(error: QuartappError) -> Response:
-    """An error of the domain that no view turned into something better."""
+    """Answer an error of the domain that no view has handled.
+
+    A class without a status is logged and answered as a 500.
+    """
     status = status_of(type(error))
     if status is not None:
         headers, extensions = _challenge(error), _faults(error)
@@ -60,7 +64,7 @@ async def handle_domain(error: QuartappError) -> Response:
 
 
 def status_of(kind: type[QuartappError]) -> int | None:
-    """The status of a domain error, by its class or the nearest one above; None is a 500."""
+    """The status for a class of errors, or for its nearest base class; None means 500."""
     return next((_STATUS[base] for base in kind.__mro__ if base in _STATUS), None)
 
 
@@ -78,12 +82,12 @@ def _faults(error: QuartappError) -> tuple[tuple[str, object], ...]:
 
 
 async def handle_api_usage(error: InvalidAPIUsage) -> tuple[Response, int]:
-    """Answer as Flask's documentation does ("Returning API Errors as JSON")."""
+    """Answer as in Flask's documentation ("Returning API Errors as JSON")."""
     return jsonify(error.to_dict()), error.status_code
 
 
 async def handle_login_required(error: LoginRequiredError) -> Response | WerkzeugResponse:
-    """A program is told; a person is led to the login page, and back afterwards."""
+    """Answer programs with a 401; redirect people to the login page, and back afterwards."""
     if wants_json():
         return await handle_domain(error)
     await flash(error.message)
@@ -91,7 +95,7 @@ async def handle_login_required(error: LoginRequiredError) -> Response | Werkzeu
 
 
 def _way_back() -> str | None:
-    """The address that was asked for, unless only a button's POST leads there."""
+    """The requested address, unless it only accepts a button's POST."""
     if request.url_rule is None or "GET" not in (request.url_rule.methods or ()):
         return None
     query = request.query_string.decode("ascii", "replace")

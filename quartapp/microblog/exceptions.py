@@ -9,9 +9,9 @@ QuartappError
 ├── ForbiddenError          the person may not do this
 ├── TokenRequiredError      the API asks for a token, and none was sent
 ├── InvalidTokenError       an API token is unknown, expired or revoked
-├── InvalidCredentialsError a username and password that do not belong together, or none
-├── InvalidInputError       values that cannot be taken, with a reason for each
-├── SelfFollowError         one cannot follow oneself
+├── InvalidCredentialsError no username and password, or wrong ones
+├── InvalidInputError       values that are not accepted, with a reason for each
+├── SelfFollowError         users cannot follow themselves
 └── InvalidAPIUsage         a request to the API that cannot be served, with its own status
 
 Every class has a stable `code` for programs and a `message` that is safe to show to anybody.
@@ -22,7 +22,7 @@ from typing import Any, ClassVar, NamedTuple
 
 
 class QuartappError(Exception):
-    """The common ancestor; `code` is stable, `message` may be shown to anybody."""
+    """The base class; `code` is stable, `message` may be shown to anybody."""
 
     code: ClassVar[str] = "error"
     message: str = "Something went wrong."
@@ -34,7 +34,7 @@ class QuartappError(Exception):
 
 
 class NotFoundError(QuartappError, LookupError):
-    """There is no such thing."""
+    """The object does not exist."""
 
     code = "not-found"
     message = "There is no such thing here."
@@ -64,14 +64,14 @@ class EmailTakenError(ConflictError):
 
 
 class LoginRequiredError(QuartappError, PermissionError):
-    """Nobody is logged in, and somebody must be."""
+    """The page needs a login."""
 
     code = "login-required"
     message = "Please log in to access this page."
 
 
 class ForbiddenError(QuartappError, PermissionError):
-    """The person is known and may not do this."""
+    """The person is logged in, but may not do this."""
 
     code = "forbidden"
     message = "You are not allowed to do this."
@@ -92,21 +92,21 @@ class InvalidTokenError(QuartappError):
 
 
 class InvalidCredentialsError(QuartappError, PermissionError):
-    """A username and password that do not belong together, or none; it is not said which."""
+    """No username and password, or wrong ones; the error does not say which of them is wrong."""
 
     code = "invalid-credentials"
     message = "Send your username and password with HTTP's Basic scheme; these are not right."
 
 
 class Fault(NamedTuple):
-    """Why one value cannot be taken; `field` is empty where the whole is meant."""
+    """Why one value is not accepted; `field` is empty if the whole body is meant."""
 
     field: str
     message: str
 
 
 class InvalidInputError(QuartappError, ValueError):
-    """Values that were understood and cannot be taken; `faults` says why, one by one."""
+    """Values that were understood but are not accepted; `faults` has the reason for each."""
 
     code = "invalid-input"
     message = "Some of the values cannot be taken."
@@ -117,7 +117,7 @@ class InvalidInputError(QuartappError, ValueError):
 
 
 class SelfFollowError(QuartappError, ValueError):
-    """Somebody wants to follow themselves."""
+    """A user tried to follow themselves."""
 
     code = "self-follow"
     message = "You cannot follow yourself."
@@ -125,7 +125,7 @@ class SelfFollowError(QuartappError, ValueError):
 
 class InvalidAPIUsage(QuartappError):
     """A request that the API cannot serve (Flask, "Handling Application Errors", "Returning API
-    Errors as JSON"). `to_dict()` is the body: the payload with the message merged in.
+    Errors as JSON").
     """
 
     code = "invalid-api-usage"
@@ -143,4 +143,5 @@ class InvalidAPIUsage(QuartappError):
         self.payload = payload
 
     def to_dict(self) -> dict[str, Any]:
+        """The body of the response: the payload, with the message under `message`."""
         return {**(self.payload or {}), "message": self.message}

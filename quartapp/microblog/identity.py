@@ -1,8 +1,8 @@
 """Who is calling: a person with a login cookie.
 
-The cookie is signed and holds the person's id, their login epoch and their name. `load_person`
-trusts it only after it has asked the database once a request; the name in it is for error pages,
-which must greet a person while the database is gone.
+The cookie is signed and holds the person's id, login epoch and name. `load_person` compares it
+with the database once per request. The name is for error pages, which greet the person even while
+the database is unreachable.
 """
 
 import asyncio
@@ -31,15 +31,15 @@ from quartapp.microblog.models.base import utc_now
 from quartapp.microblog.models.user import Person, find_person, update_user
 
 LAST_SEEN_EVERY = timedelta(minutes=1)
-"""How much of a person's presence goes unrecorded: a write at every request costs too much."""
+"""How precise `last_seen` is: writing it at every request would cost too much."""
 
 REMEMBER_FOR = timedelta(days=365)
 
-# Blueprints that answer everybody alike, or find out themselves who calls.
+# Blueprints whose responses are the same for everybody, or that authenticate the caller themselves.
 _IMPERSONAL = frozenset({"api", "avatars", "health"})
 
-# The hash of a password that nobody has, made as the others are. It stands here because making one
-# takes a tenth of a second, which every start would spend; nobody is logged in by it.
+# The hash of a password that nobody has, computed like the others. It is a constant because hashing
+# takes a tenth of a second at every start. It logs nobody in.
 _NOBODY = (
     "scrypt:32768:8:1$iuqBnm226zAdx7uP$"
     "5d0e51cd5490d52330151fc1ba3c61d5db928b3015086623c8cdeefd7e236f9a"
@@ -50,7 +50,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Claim(NamedTuple):
-    """What a login cookie says."""
+    """The contents of a login cookie."""
 
     user_id: int
     login_epoch: int
@@ -59,13 +59,13 @@ class Claim(NamedTuple):
 
 
 class Visitor(AuthUser):
-    """Whoever makes this request. `person` is filled in by `load_person`."""
+    """The sender of this request, known or not. `load_person` sets `person`."""
 
     person: Person | None = None
 
     @property
     def is_known(self) -> bool:
-        """Whether the cookie is genuine; the account may be gone all the same."""
+        """Whether the cookie is genuine. The account may have been deleted since."""
         return self.auth_id is not None
 
     @property
@@ -77,14 +77,14 @@ class Visitor(AuthUser):
         return claim.username if claim else None
 
     def claim(self) -> Claim | None:
-        """What the cookie says, which only `load` can confirm."""
+        """The contents of the cookie, which only `load` confirms."""
         user_id, epoch, remember, username = [*(self.auth_id or "").split(".", 3), "", "", ""][:4]
         if not (user_id.isdigit() and epoch.isdigit() and username):
             return None
         return Claim(int(user_id), int(epoch), remember == "1", username)
 
     async def load(self) -> Person | None:
-        """Ask the database, once a request; a login that was ended makes the visitor unknown."""
+        """Read the person's row; a login that was ended makes the visitor unknown."""
         claim = self.claim()
         if claim is None:
             return None
@@ -103,7 +103,7 @@ def _kept_serializer(keys: str | tuple[str, ...], salt: str) -> Any:
 
 
 def _serializer(keys: str | list[str], salt: str) -> Any:
-    """What signs with these keys: made once, where the extension makes one for each cookie."""
+    """The serializer for these keys, cached: the extension makes one for each cookie."""
     return _kept_serializer(keys if isinstance(keys, str) else tuple(keys), salt)
 
 
@@ -112,7 +112,7 @@ class _Auth(QuartAuth):
     serializer_class = staticmethod(_serializer)  # type: ignore[assignment]  # as good as a class
 
     def load_user(self) -> AuthUser:
-        """Who the cookie says it is, read once a request."""
+        """The visitor that the cookie names, read once per request."""
         if not (has_request_context() or has_websocket_context()):
             return self.user_class(None)
         user: AuthUser | None = g.get(self.attribute_name)
@@ -122,7 +122,7 @@ class _Auth(QuartAuth):
         return user
 
     def load_cookie(self) -> str | None:
-        """What a genuine cookie says. Most programs and many people send none."""
+        """The contents of a genuine cookie; None without one, which is frequent."""
         cookies = request.cookies if has_request_context() else websocket.cookies
         token = cookies.get(self.cookie_name or "")
         return None if token is None else self.load_token(token)
@@ -134,7 +134,7 @@ def init_app(app: Quart, settings: Settings) -> None:
         cookie_secure=settings.cookie_secure,
         cookie_samesite="Lax",
         duration=int(REMEMBER_FOR.total_seconds()),
-        # Else a synchronous context processor is registered, which costs every page a thread.
+        # Otherwise a synchronous context processor is registered, which costs every page a thread.
         singleton=False,
     )
     auth.init_app(app)
@@ -143,12 +143,12 @@ def init_app(app: Quart, settings: Settings) -> None:
 
 
 def visitor() -> Visitor:
-    """The visitor of the current request. Never asks the database."""
+    """The visitor of the current request. Never queries the database."""
     return cast(Visitor, _auth().load_user())
 
 
 def visitor_id() -> str:
-    """The visitor's id for an error's report, "" for nobody. Never asks the database."""
+    """The visitor's id for an error report, "" if unknown. Never queries the database."""
     caller: int | None = g.get("api_caller_id")  # a program, by its token
     if caller is not None:
         return str(caller)
@@ -157,9 +157,9 @@ def visitor_id() -> str:
 
 
 async def load_person() -> None:
-    """Ask the database who the cookie's person is, for requests that reach a page's view.
+    """Read the row of the cookie's person, for requests that reach the view of a page.
 
-    Unknown addresses and static files do without: their pages make do with the cookie's name.
+    Unknown addresses and static files do not need it: their pages use the name in the cookie.
     """
     if request.routing_exception is not None or request.endpoint in {None, "static"}:
         return
@@ -171,14 +171,14 @@ async def load_person() -> None:
 
 
 async def _record_presence(person: Person) -> None:
-    # Give the request's connection back first: who holds one while waiting for another can
-    # wait for themselves.
+    # Return the request's connection first: requests that each hold one and wait for a second
+    # can wait for each other.
     await request_session().commit()
     try:
         async with current_database().session() as writer:
             await update_user(writer, person.id, last_seen=utc_now())
     except OperationalError as error:
-        # A page that can be shown is worth more than this.
+        # Showing the page is more important.
         _logger.warning("Could not record when %s was seen: %s", person.id, error.orig)
 
 
@@ -191,14 +191,14 @@ def current_person() -> Person:
 
 
 def log_in(user_id: int, username: str, login_epoch: int, *, remember: bool = False) -> None:
-    """Give the client a login cookie; with `remember` one that outlives the browser."""
+    """Give the client a login cookie; with `remember` it outlives the browser's session."""
     auth_id = f"{user_id}.{login_epoch}.{remember:d}.{username}"
     action = Action.WRITE_PERMANENT if remember else Action.WRITE
     _auth().login_user(Visitor(auth_id, action))
 
 
 def rename_cookie(username: str) -> None:
-    """Put another name into the login cookie, which lives as long as before."""
+    """Change the name in the login cookie; its lifetime stays as it was."""
     person = current_person()
     claim = visitor().claim()
     if claim is not None and claim.username == username:
@@ -207,17 +207,18 @@ def rename_cookie(username: str) -> None:
 
 
 def log_out() -> None:
-    """Take the login cookie back."""
+    """Delete the login cookie."""
     _auth().logout_user()
 
 
 async def hash_password(password: str) -> str:
-    """A salted scrypt hash. Computed in a thread: it takes a tenth of a second by design."""
+    """A salted scrypt hash, computed in a thread because it takes a tenth of a second by design."""
     return await asyncio.to_thread(generate_password_hash, password)
 
 
 async def is_password_right(password_hash: str | None, password: str) -> bool:
-    """Compare in a thread, as long for nobody (None) as for somebody: time tells no names."""
+    """Compare in a thread. Without a hash (None) it takes as long as with one, so that the time
+    does not reveal which names exist."""
     right = await asyncio.to_thread(check_password_hash, password_hash or _NOBODY, password)
     return right and password_hash is not None
 

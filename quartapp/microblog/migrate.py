@@ -1,4 +1,4 @@
-"""Bringing a database to the newest migration, from inside Python."""
+"""Migrating the database from Python."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ from quartapp.settings import ConfigurationError
 
 
 def migrate(database_url: str) -> None:
-    """Bring the database to the newest migration. Call it outside of any event loop.
+    """Migrate the database to the newest version. Call it outside of any event loop.
 
-    Raises ConfigurationError where the migrations are not beside the package.
+    Raises ConfigurationError if the migrations are not next to the package.
     """
     from alembic import command
     from alembic.config import Config

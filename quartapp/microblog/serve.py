@@ -13,9 +13,9 @@ from quartapp.settings import ConfigurationError
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit code. Faults are one sentence on stderr.
+    """Serve until SIGINT or SIGTERM; returns the exit code. Each fault is one sentence on stderr.
 
-    With `--local` a missing secret key is made and kept, and the database is migrated first.
+    With `--local` a missing secret key is generated and kept, and the database is migrated first.
     """
     if unknown := set(arguments) - {"--local"}:
         reason = f"unknown argument {sorted(unknown)[0]!r}; known is --local"
@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] = ()) -> int:
             f"{name} has no effect: this server has no debugger. It is in the development server,"
             " 'make dev' or 'quart --app quartapp dev'."
         )
-    # uvloop makes a database cheaper that is asked over sockets. With SQLite it gives nothing, and
-    # new connections wait longer for their first answer.
+    # uvloop saves CPU with a database that is queried over sockets. With SQLite it saves nothing,
+    # and new connections wait longer for their first response (docs/decisions/0077).
     use_uvloop = not settings.database_url.startswith("sqlite")
     return server.run(partial(_application, kind), settings, use_uvloop=use_uvloop)
 

@@ -1,17 +1,17 @@
-"""The fixtures of the microblog, as a pytest plugin beside `quartapp.testing`.
+"""The fixtures of the microblog: a pytest plugin in addition to `quartapp.testing`.
 
-Switch both on in the top conftest.py, with `pytest_plugins = ["quartapp.testing",
-"quartapp.microblog.testing"]`; they need pytest-asyncio in its auto mode. Every test gets a fresh
-application on an empty database of its own; nothing is shared, so tests run in any order.
+Enable both in the top conftest.py, with `pytest_plugins = ["quartapp.testing",
+"quartapp.microblog.testing"]`; they need pytest-asyncio in its auto mode. Every test gets a new
+application with a new, empty database; nothing is shared, so tests run in any order.
 
 | fixture | what a test gets |
 |---|---|
 | `settings` | settings for tests: temporary folders, a SQLite file, TESTING |
 | `database_url` | an empty SQLite file; override it to test on another engine |
-| `app` | the application, started (lifespan) and stopped around the test, with its tables made |
+| `app` | the application, started and stopped around the test (lifespan), with its tables |
 | `add_person` | `await add_person("susan")` adds a person with the password "cat" |
-| `log_in` | `await log_in("susan")` is a client on which that person, added if new, is logged in |
-| `live_server` | `with live_server() as server:` is a Hypercorn process on a port of its own |
+| `log_in` | `await log_in("susan")` is a client logged in as that person, who is added if new |
+| `live_server` | `with live_server() as server:` is a Hypercorn process on a free port |
 | `clock` | the time as the application sees it; `clock.advance(minutes=2)` |
 """
 
@@ -40,7 +40,7 @@ PASSWORD = "cat"
 SERVE = ("-c", "import sys, quartapp.microblog.serve as s; sys.exit(s.main())")
 """What `run.py` does, for an installed package."""
 
-# Cheap on purpose: tests are not what a slow hash protects from.
+# Cheap on purpose: tests need no protection by a slow hash.
 _PASSWORD_HASH = generate_password_hash(PASSWORD, method="pbkdf2:sha256:1")
 
 StartServer: TypeAlias = Callable[..., LiveServer]
@@ -50,7 +50,7 @@ LogIn: TypeAlias = Callable[[str], Awaitable[Client]]
 
 
 class GivenSettings(Settings):
-    """Settings of which only what is passed counts: a developer's environment has no say."""
+    """Settings that only use what is passed, and not the environment of the developer."""
 
     @classmethod
     def settings_customise_sources(
@@ -124,7 +124,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def live_server(database_url: str, tmp_path: Path) -> StartServer:
-    """Make a server in production, with a migrated database, on http and a port of its own."""
+    """Start production servers on a migrated database, each on http and a free port."""
     environment = {
         "SECRET_KEY": secrets.token_hex(),
         "DATABASE_URL": database_url,
@@ -141,7 +141,7 @@ def live_server(database_url: str, tmp_path: Path) -> StartServer:
 
 
 async def create_tables(application: App) -> None:
-    """Make all tables in the application's empty database, without the migrations' detour."""
+    """Create all tables in the application's empty database, without running the migrations."""
     database: Database = application.extensions["database"]
     async with database.engine.begin() as connection:
         for metadata in (Base.metadata, tables.metadata):

@@ -1,9 +1,9 @@
 """The JSON API, for programs: JSON in, JSON out. May not import `web` or `errors`.
 
-A view is wrapped, from the outside in, by what it asks for: `token_required` (who calls), `takes`
-(the body, validated), `answers` (what the OpenAPI document says of it). It raises errors of the
-domain, which `errors` turns into problem+json. Only a bearer token says who calls, never a
-cookie: no other site can make a browser send one, so there is no CSRF token here.
+A view has up to three decorators, from the outside in: `token_required` (who calls), `takes` (the
+validated body), `answers` (what the OpenAPI document says about it). It raises errors of the
+domain, which become problem+json. Only a bearer token identifies the caller, never a cookie.
+Another site cannot make a browser send one, so there is no CSRF token here.
 """
 
 from quart import Quart
@@ -16,6 +16,7 @@ __all__ = ["followers", "init_app", "openapi", "posts", "tokens", "users"]
 
 
 def init_app(app: Quart) -> None:
+    """Register the API under /api."""
     app.url_map.converters["id"] = IdConverter
     # quart-schema's provider reads these; its extension, which would set them, is not installed.
     app.config["QUART_SCHEMA_CONVERSION_PREFERENCE"] = "pydantic"

@@ -1,4 +1,4 @@
-"""Who calls: a bearer token for everything, a username and password for a token."""
+"""Who calls: a bearer token for every view, a username and password to get a token."""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
@@ -17,11 +17,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 NEEDS_TOKEN = "_api_needs_token"
-"""The mark of a view that asks for a token, for the OpenAPI document."""
+"""The attribute of a view that needs a token, for the OpenAPI document."""
 
 
 def token_required(view: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """Answer only who sends a valid token; raises TokenRequiredError or InvalidTokenError."""
+    """Require a valid token for the view; raises TokenRequiredError or InvalidTokenError."""
 
     @wraps(view)
     async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -48,7 +48,7 @@ def presented_token() -> str:
 async def check_password() -> int:
     """The id of the person whose username and password were sent (RFC 7617).
 
-    Raises InvalidCredentialsError, after the same time for an unknown name as for a wrong password.
+    Raises InvalidCredentialsError; it takes as long for an unknown name as for a wrong password.
     """
     authorization = _authorization()
     if authorization is None or authorization.type != "basic":
@@ -57,7 +57,7 @@ async def check_password() -> int:
     if len(password) > PASSWORD_LENGTH:
         raise InvalidCredentialsError
     credentials = await find_credentials(request_session(), authorization.username or "")
-    # The hash takes a tenth of a second, which nobody shall spend holding a connection.
+    # Hashing takes a tenth of a second: end the transaction, so that it holds no connection.
     await request_session().commit()
     password_hash = credentials.password_hash if credentials else None
     if not await is_password_right(password_hash, password) or credentials is None:
@@ -74,6 +74,6 @@ def _authorization() -> Authorization | None:
 
 async def _authenticate() -> None:
     token = presented_token()
-    # A writing session would take SQLite's write lock, and keep it while a slow client sends.
+    # A writing session would take SQLite's write lock and hold it while a slow client sends.
     async with reading_first() as session:
         g.api_caller_id = await find_token_owner(session, token)

@@ -9,6 +9,6 @@ blueprint = Blueprint("api", __name__, url_prefix="/api")
 
 @blueprint.after_request
 async def keep_nothing(response: Response) -> Response:
-    """No cache keeps an answer: it belongs to the owner of a token, or is a token."""
+    """Let no cache store a response: it is meant for the owner of a token, or is a token."""
     response.headers.setdefault("Cache-Control", "no-store")
     return response

@@ -1,4 +1,4 @@
-"""Bodies: reading, validating, and saying what is wrong with them."""
+"""Request bodies: reading and validating them, and saying what is wrong; and JSON responses."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
@@ -18,7 +18,7 @@ TAKES_BODY = "_api_body"
 
 _REQUIRED = "This field is required."
 
-# What pydantic says to developers, as these pages would say it to people.
+# pydantic's messages are for developers; these are for people, as on the pages.
 _MESSAGES = {
     "missing": _REQUIRED,
     "string_too_short": _REQUIRED,
@@ -32,10 +32,10 @@ _MESSAGES = {
 def takes(
     model: type[BaseModel],
 ) -> Callable[[Callable[..., Awaitable[Response]]], Callable[..., Awaitable[Response]]]:
-    """Give the view the validated body as its argument `data`.
+    """Pass the validated body to the view as its argument `data`.
 
-    Raises 415 for another content type than JSON, 400 for what is no JSON (RFC 8259: UTF-8, no
-    lone surrogate), and InvalidInputError with a fault for each field.
+    Raises 415 for a content type other than JSON, 400 for a body that is not JSON (RFC 8259: UTF-8,
+    no lone surrogates), and InvalidInputError with a fault for each field.
     """
 
     def decorate(view: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
@@ -67,13 +67,13 @@ def reply(
     model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """A model as a JSON response."""
-    # What was not set is left out: an email address stands only where its owner asked.
+    # Unset fields are left out: an email address is only set for its owner.
     body = model.model_dump_json(by_alias=True, exclude_unset=True)
     return Response(body, status, headers, content_type="application/json")
 
 
 def no_content() -> Response:
-    """An empty answer: it was done."""
+    """An empty response, for success without a result."""
     return Response(None, 204)
 
 

@@ -1,8 +1,8 @@
-"""The OpenAPI document, written from the views and what `openapi.answers` says of them.
+"""The OpenAPI document, generated from the views and from what `openapi.answers` says about them.
 
-quart-schema writes paths, bodies and schemas; here are added what it has no words for: errors as
-problem+json, answers without a body, headers, the range of ids. Its extension is not installed
-(docs/decisions/0015), and this module is imported when somebody asks for the document.
+quart-schema generates paths, bodies and schemas. This module adds what it cannot express: errors as
+problem+json, responses without a body, headers, the range of ids. The extension of quart-schema is
+not installed (docs/decisions/0015), and this module is imported when the document is requested.
 """
 
 from collections.abc import Iterable
@@ -94,7 +94,7 @@ class Document(OpenAPIProvider):
 
 @cache
 def _schema(model: type[BaseModel]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A reference to a model, and the components that it needs."""
+    """A reference to a model, and the components that it requires."""
     schema = TypeAdapter(model).json_schema(ref_template=_REFERENCES, mode="serialization")
     components = schema.pop("$defs", {})
     components[model.__name__] = schema
@@ -133,7 +133,7 @@ def _message(status: int) -> dict[str, Any]:
 
 def document(app: Quart) -> dict[str, Any]:
     """The OpenAPI document of an application."""
-    # Never installed: it only holds what the provider asks for.
+    # It is never installed; it only holds what the provider reads.
     settings = QuartSchema(
         info=Info(title="quartapp", version=quartapp.__version__),
         security_schemes={

@@ -1,4 +1,4 @@
-"""The texts that the API takes, by the same rules as the pages' forms."""
+"""The texts that the API accepts, by the same rules as the forms of the pages."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -21,14 +21,14 @@ from quartapp.microblog.models.user import (
     USERNAME_LENGTH,
 )
 
-# `text_fault` for the readers of the schema, as far as a pattern can say it.
+# The rules of `text_fault` as far as a pattern can express them, for readers of the schema.
 _REFUSED = r"\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd"
 _ANYTHING = f"^[^{_REFUSED}]*$"
 _SOMETHING = f"^[^{_REFUSED}]*[^{_REFUSED}\\s][^{_REFUSED}]*$"
 
 
 def _email_fault(address: str) -> str | None:
-    # Inside: its expressions take 20 ms to compile, at every start; WTForms does the same.
+    # Imported here because compiling its expressions takes 20 ms; WTForms does the same.
     from email_validator import EmailNotValidError, validate_email
 
     if fault := text_fault(address):
@@ -51,7 +51,7 @@ def _text(
         text = clean(text)
         if required and not text:
             raise PydanticCustomError("string_too_short", "This field is required.")
-        # Once more: normalised to NFC, some texts are longer than before.
+        # Checked again, because NFC makes some texts longer.
         if len(text) > longest:
             raise PydanticCustomError("string_too_long", "", {"max_length": longest})
         if found := fault(text):
@@ -62,7 +62,7 @@ def _text(
 
 
 def _schema(**more: str) -> Any:
-    # Only said, not checked by pydantic: `_text` says it in words for people.
+    # pydantic only documents these; `_text` checks them, with messages for people.
     return more
 
 

@@ -4,10 +4,10 @@ from werkzeug.routing import BaseConverter
 
 
 class IdConverter(BaseConverter):
-    """A primary key in its one spelling; anything else is an unknown address.
+    """A primary key in its only spelling; anything else is an unknown address.
 
-    Numbers beyond 64 bits get as far as the query, which knows nobody of that id. Were they
-    refused here, Werkzeug would answer 405 where several rules share an address.
+    Numbers beyond 64 bits are accepted, and the query finds nothing. If they were rejected here,
+    Werkzeug would answer 405 for an address that several rules share.
     """
 
     regex = r"[1-9][0-9]{0,18}"

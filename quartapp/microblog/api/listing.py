@@ -1,4 +1,4 @@
-"""Pages of lists, with links to their neighbours in the body and in the Link header."""
+"""Pages of lists, with links to the neighbouring pages in the body and in the Link header."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -30,10 +30,10 @@ class PageQuery(BaseModel):
 
 
 def wanted_page() -> PageRequest:
-    """The part of a list that the query string asks for.
+    """The part of a list that the query string requests.
 
-    Raises NotFoundError for a page that cannot exist, InvalidInputError for an unusable size or
-    for a parameter that is given twice.
+    Raises NotFoundError for a page that cannot exist, InvalidInputError for an invalid size or for
+    a parameter that is given twice.
     """
     for name in PageQuery.model_fields:
         if len(request.args.getlist(name)) > 1:
@@ -44,7 +44,10 @@ def wanted_page() -> PageRequest:
 def reply_page(
     page: Page[R], wanted: PageRequest, kind: type[Listing[Any]], show: Callable[[R], BaseModel]
 ) -> Response:
-    """A page as JSON. Past either end there is nothing to count from: the link starts anew."""
+    """A page as JSON.
+
+    An empty page past either end has no id to continue from: its link leads to the start.
+    """
     items: list[Any] = page.items
     older = _link(before=items[-1].id if items else None) if page.has_older else None
     newer = _link(after=items[0].id if items else None) if page.has_newer else None
@@ -63,7 +66,7 @@ def _per_page() -> int:
     if text is None:
         size: int = current_app.config["POSTS_PER_PAGE"]
         return size
-    # isascii: int() also reads other scripts' digits.
+    # isascii: int() also accepts digits of other scripts.
     if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= LARGEST_PAGE:
         return int(text)
     fault = Fault("per_page", f"This must be a whole number from 1 to {LARGEST_PAGE}.")

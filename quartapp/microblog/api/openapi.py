@@ -1,6 +1,6 @@
-"""What the OpenAPI document is to say of a view, and the view that shows it.
+"""What the OpenAPI document says about a view, and the view that returns the document.
 
-Writing it is `document`'s work, which is imported when somebody asks.
+`document` generates it, and is imported when the document is requested.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ STATED = "_api_answers"
 
 @dataclass(frozen=True)
 class Answers:
-    """What a view answers, beside what follows from its token, body and page."""
+    """What a view answers, in addition to what follows from its token, body and page."""
 
     status: int
     model: type[BaseModel] | None
@@ -43,16 +43,16 @@ def answers(
     plain: Iterable[int] = (),
     query: dict[str, Any] | None = None,
 ) -> Callable[[V], V]:
-    """Say in the document what a view answers; changes nothing of the view.
+    """Say in the document what a view answers. The view is not changed.
 
-    `plain` are errors in the form of Flask's documentation; `query` are schemas of parameters.
+    `plain` are errors in the form of Flask's documentation, `query` schemas of parameters.
     """
     stated = Answers(
         status, model, frozenset(errors), paged, password, frozenset(plain), query or {}
     )
 
     def decorate(view: V) -> V:
-        setattr(view, STATED, stated)  # which `wraps` hands on
+        setattr(view, STATED, stated)  # `wraps` copies it to the decorated view
         return view
 
     return decorate
@@ -61,7 +61,7 @@ def answers(
 @blueprint.get("/openapi.json")
 async def openapi_document() -> Response:
     """The OpenAPI document; made at the first request."""
-    # Inside: quart-schema takes 25 ms to import, and few processes are ever asked for it.
+    # Imported here because quart-schema takes 25 ms, and few processes are ever asked for it.
     from quartapp.microblog.api.document import document
 
     app = cast(LocalProxy[Quart], current_app)._get_current_object()

@@ -49,7 +49,7 @@ async def register(data: NewUser) -> Response:
         raise UsernameTakenError
     if await is_email_taken(session, data.email):
         raise EmailTakenError
-    # The hash takes a tenth of a second, which nobody shall spend holding a connection.
+    # Hashing takes a tenth of a second: end the transaction, so that it holds no connection.
     await session.commit()
     password_hash = await hash_password(data.password)
     user = await add_user(session, data.username, data.email, password_hash)
@@ -99,7 +99,7 @@ async def user_api() -> ResponseReturnValue:
 
 
 def show_user(profile: Profile, email: str | None = None) -> User:
-    """A person as the API shows them; with an email address only to themselves."""
+    """A person as the API shows them; pass `email` only if the person is the caller."""
     links = UserLinks(
         self=url_for("api.get_user", user_id=profile.id),
         posts=url_for("api.list_posts_of", user_id=profile.id),
@@ -128,6 +128,6 @@ async def _reply_own(user_id: int, status: int) -> Response:
 
 
 def _number(text: str) -> int:
-    """The id that a text says; 0, which nobody has, for any other text."""
+    """The id in a text; 0, which nobody has, for any other text."""
     good = text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= MAX_ID
     return int(text) if good else 0

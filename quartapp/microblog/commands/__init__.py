@@ -1,7 +1,7 @@
 """The commands of `quart --app quartapp COMMAND`, found through the package's entry points.
 
 Each is a plain function that calls asyncio.run: Quart's CLI never awaits an `async def` command.
-They log to stderr; stdout is for results.
+They log to standard error; standard output is for results.
 """
 
 from importlib import import_module
@@ -13,8 +13,8 @@ import click
 class LaterCommand(click.Command):
     """A command whose module is imported when the command is used.
 
-    `quart` loads the entry points of all commands to find one, also for `dev`, which must start
-    while a module of the application has a syntax error.
+    `quart` loads the entry points of all commands in order to find one, also for `dev`, which must
+    start even if a module of the application has a syntax error.
     """
 
     def __init__(self, name: str, target: str, short_help: str) -> None:
@@ -24,7 +24,7 @@ class LaterCommand(click.Command):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **kw: Any
     ) -> click.Context:
-        """The context of the command itself, which click then invokes instead of this one."""
+        """The context of the real command, which click then invokes instead of this one."""
         module, name = self._target.split(":")
         command: click.Command = getattr(import_module(module), name)
         return command.make_context(info_name, args, parent, **kw)

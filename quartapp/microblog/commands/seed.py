@@ -1,4 +1,4 @@
-"""Fill a database with people and posts that look like life, the same ones every time."""
+"""Fill a database with realistic people and posts, the same ones every time."""
 
 import asyncio
 import random
@@ -82,7 +82,7 @@ def seed(people: int, posts: int, number: int, password: str) -> None:
 
 
 def username(number: int) -> str:
-    """The name of the n-th person: 'susan' first, as in every tutorial."""
+    """The name of the n-th person. The first is 'susan', as in the tutorial."""
     if number == 0:
         return "susan"
     turn, place = divmod(number, len(_FIRST) * len(_LAST))

@@ -1,4 +1,4 @@
-"""What every command does around its work: settings, a database, errors as one sentence."""
+"""What the commands share: settings, a database, and errors as one sentence."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,9 +15,9 @@ T = TypeVar("T")
 
 
 def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
-    """Run the work with a database of its own, in a loop of its own, and return its result.
+    """Run the work in a new event loop, with a new database, and return its result.
 
-    Raises ConfigurationError, or ClickException for a database that is away or has no tables.
+    Raises ConfigurationError, or ClickException if the database is unreachable or has no tables.
     """
 
     async def run() -> T:

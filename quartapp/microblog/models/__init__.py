@@ -1,7 +1,7 @@
-"""The tables and their queries. A query is a function that takes the session first.
+"""The tables and their queries. A query is a function whose first argument is the session.
 
-Lists are returned as rows (named tuples), not as entities: cheaper, and nothing in them can load
-lazily or expire while a page is rendered.
+Lists are returned as rows (named tuples), not as entities: rows are cheaper, and nothing in them
+can load lazily or expire while a page is rendered.
 """
 
 from quartapp.microblog.models.base import Base

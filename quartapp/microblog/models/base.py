@@ -1,4 +1,4 @@
-"""The declarative base, and the present moment."""
+"""The declarative base, and the current time."""
 
 from datetime import UTC, datetime
 
@@ -9,14 +9,16 @@ from quartapp.database.types import NAMING_CONVENTION
 
 
 def clock() -> datetime:
-    """Where `utc_now` takes the time from; tests put a clock of their own here."""
+    """The source of `utc_now`, which tests replace."""
     return datetime.now(UTC)
 
 
 def utc_now() -> datetime:
-    """The present moment, aware and in UTC."""
+    """The current time, timezone-aware and in UTC."""
     return clock()
 
 
 class Base(DeclarativeBase):
+    """The tables of the microblog. Those of reporting have their own metadata."""
+
     metadata = MetaData(naming_convention=NAMING_CONVENTION)

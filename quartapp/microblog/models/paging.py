@@ -1,7 +1,7 @@
-"""Which part of a list is asked for.
+"""Pages of lists.
 
-Links walk by key (`before` and `after` are ids), so that a page costs the same at the end of a
-million posts as at its start. `page` numbers are understood as well, for people who type them.
+Links page by key (`before` and `after` are ids), so that the last page of a million posts costs as
+much as the first. `page` numbers are understood too, for people who type them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,14 +15,14 @@ from quartapp.database.types import MAX_ID, Id
 from quartapp.microblog.exceptions import NotFoundError
 
 MAX_PAGE = 10_000
-"""A numbered page is found by counting rows; further back one gets by the links."""
+"""A numbered page is found by counting rows. Pages further back are reached by the links."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """A wish for `size` rows: before an id, after an id, or on a page that is counted from 1."""
+    """A request for `size` rows: before an id, after an id, or on a page counted from 1."""
 
     size: int
     page: int = 1
@@ -54,11 +54,11 @@ class PageRequest:
 
 
 class Pages:
-    """A list's statement, built once for each way to walk it: building costs more than running.
+    """The statements of a list, built once: building a statement costs more than running it.
 
-    `rows` selects what is shown, by the column `key`; `members`, a SELECT of keys alone, says which
-    of them belong to the list, all of them without it. The keys of a page are found first, from an
-    index, and only then its rows. Both may hold bound parameters of their own.
+    `rows` selects what is shown, ordered by the column `key`. `members` is a SELECT of keys that
+    says which rows belong to the list; without it all do. The keys of a page are found first, from
+    an index, and then its rows. Both statements may have bound parameters.
     """
 
     def __init__(
@@ -83,7 +83,11 @@ class Pages:
     async def find(
         self, session: AsyncSession, wanted: PageRequest, **values: Any
     ) -> Sequence[Row[Any]]:
-        """Rows ordered by the key, and one more than asked: it tells of a next."""
+        """The rows of a page in the order of the key, for `PageRequest.collect`.
+
+        There is one row more than requested if there is a further page. `values` are the bound
+        parameters of the list.
+        """
         values["page_limit"] = wanted.size + 1
         statement: Select[Any]
         if wanted.after is not None:
@@ -101,7 +105,7 @@ class Pages:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Rows, newest first, and whether there are newer and older ones than these."""
+    """Rows, newest first, and whether there are newer and older ones."""
 
     items: list[T]
     has_newer: bool
@@ -109,7 +113,7 @@ class Page(Generic[T]):
 
 
 def _number(text: str, largest: int) -> int:
-    # isascii: int() also reads other scripts' digits, and gives up on very long numbers.
+    # isascii: int() also accepts digits of other scripts, and raises for very long numbers.
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and 1 <= int(text) <= largest):
         raise NotFoundError("There is no such page.")
     return int(text)

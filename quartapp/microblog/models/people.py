@@ -22,27 +22,28 @@ _WHOM_ONE_FOLLOWS = Pages(PROFILES.where(_ID.in_(_FOLLOWED)), _ID)
 
 
 async def all_people(session: AsyncSession, wanted: PageRequest) -> Page[Profile]:
+    """Everybody. Raises NotFoundError for a numbered page past the end, as the other lists do."""
     return await _page(session, _ALL, wanted)
 
 
 async def followers_of(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[Profile]:
-    """Who follows a person."""
+    """The people who follow a person."""
     return await _page(session, _WHO_FOLLOW, wanted, person_id=user_id)
 
 
 async def followed_by(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[Profile]:
-    """Whom a person follows."""
+    """The people whom a person follows."""
     return await _page(session, _WHOM_ONE_FOLLOWS, wanted, person_id=user_id)
 
 
 async def find_email(session: AsyncSession, user_id: int) -> str | None:
-    """A person's address, which only they themselves are to see."""
+    """A person's email address, to be shown only to that person."""
     return await session.scalar(select(User.email).where(User.id == user_id))
 
 
 async def _page(
     session: AsyncSession, pages: Pages, wanted: PageRequest, **values: Any
 ) -> Page[Profile]:
-    # No viewer: whether one follows somebody is no part of a list.
+    # No viewer: lists do not say whether the viewer follows somebody.
     rows = await pages.find(session, wanted, viewer_id=0, **values)
     return wanted.collect([Profile._make(row) for row in rows])

@@ -1,4 +1,4 @@
-"""What people write."""
+"""Posts: short texts by people."""
 
 import hashlib
 from collections.abc import Sequence
@@ -68,11 +68,11 @@ class PostRow(NamedTuple):
     username: str
 
 
-# Rows come from tables, not entities: nothing is loaded that the ORM would have to keep track of.
+# Rows are selected from tables, not entities, so that the ORM has no objects to load and track.
 _TABLE = Post.__table__
 _COLUMNS = _TABLE.c
 
-# The other tables by name only: `user` imports this module for its counts.
+# The other tables by name only, because `user` imports this module for its counts.
 _USERS = table("users", column("id"), column("username"))
 _FOLLOWERS = table("followers", column("follower_id"), column("followed_id"))
 
@@ -82,7 +82,7 @@ _POSTS = select(
 
 _AUTHOR = bindparam("author_id", type_=Id)
 
-# One list of authors, instead of an OR with an index for each half.
+# One list of authors, not an OR: SQLite would walk an index for each half of it.
 _FOLLOWED_AND_SELF = (
     select(_FOLLOWERS.c.followed_id)
     .where(_FOLLOWERS.c.follower_id == _AUTHOR)
@@ -104,10 +104,12 @@ async def timeline(session: AsyncSession, user_id: int, wanted: PageRequest) -> 
 
 
 async def all_posts(session: AsyncSession, wanted: PageRequest) -> Page[PostRow]:
+    """The posts of everybody."""
     return _page(await _ALL.find(session, wanted), wanted)
 
 
 async def posts_of(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[PostRow]:
+    """The posts of one person; an empty page if there is no such person."""
     return _page(await _OF_ONE.find(session, wanted, author_id=user_id), wanted)
 
 
@@ -149,7 +151,7 @@ def _insert_once(for_sqlite: bool) -> Any:
 
 
 async def delete_post(session: AsyncSession, post_id: int, user_id: int) -> None:
-    """Take a post back and commit. Raises NotFoundError, and ForbiddenError for another's post."""
+    """Delete a post and commit. Raises NotFoundError; ForbiddenError for somebody else's post."""
     post = await find_post(session, post_id)
     if post.user_id != user_id:
         raise ForbiddenError("Only its author may delete a post.")

@@ -1,11 +1,11 @@
-"""What a text must be before it is kept: rules for every way in, pages and API alike."""
+"""The rules for texts before they are stored, shared by pages and API."""
 
 import re
 import unicodedata
 
 from quartapp.database.types import is_storable
 
-# What Python's and browsers' decoders put in the place of bytes that are no UTF-8.
+# Decoders of Python and browsers replace bytes that are not UTF-8 by this.
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 NOT_UTF8 = "This is not valid UTF-8 text."
@@ -15,29 +15,29 @@ _BLANK_LINES = re.compile(r"\n[ \t]*\n\s*\n")
 
 
 def one_line(text: str) -> str:
-    """Runs of white space become one space, and letters with marks one character where possible.
+    """The text in NFC, with runs of white space replaced by one space.
 
-    Names that look the same would be different people otherwise.
+    Otherwise two different names could look the same.
     """
     return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
 def paragraphs(text: str) -> str:
-    """Line ends as `\\n`, nothing at the ends, at most one empty line between two paragraphs.
+    """The text with `\\n` as line ends, stripped, with at most one empty line between paragraphs.
 
-    Browsers send `\\r\\n` and count it as one character; so does a limit on what this returns.
+    Browsers send `\\r\\n` and count it as one character. A limit on the returned text does so, too.
     """
     return _BLANK_LINES.sub("\n\n", _LINE_ENDS.sub("\n", text)).strip()
 
 
 def email_address(text: str) -> str:
-    """The address with the part behind the @, which is the same in any case, in lower case."""
+    """The address with its domain, which is case-insensitive, in lower case."""
     name, at, domain = text.strip().rpartition("@")
     return f"{name}{at}{domain.lower()}"
 
 
 def text_fault(text: str) -> str | None:
-    """Why a text cannot be kept, as a sentence for whoever typed it; None where it can."""
+    """Why a text cannot be stored, as a sentence for the person who typed it; None if it can."""
     if _REPLACEMENT in text or not is_storable(text.replace("\0", "")):
         return NOT_UTF8
     if any(
@@ -48,7 +48,7 @@ def text_fault(text: str) -> str | None:
 
 
 def username_fault(username: str) -> str | None:
-    """As `text_fault`, for a username: it must be a part of an address and be seen whole."""
+    """As `text_fault`, for a username, which must fit into a path and have no hidden parts."""
     if fault := text_fault(username):
         return fault
     if not username.isprintable():

@@ -1,4 +1,4 @@
-"""Tokens with which programs call the API."""
+"""Tokens by which programs call the API (docs/decisions/0017)."""
 
 import hashlib
 import secrets
@@ -14,11 +14,11 @@ from quartapp.microblog.exceptions import InvalidTokenError
 from quartapp.microblog.models.base import Base, utc_now
 
 TOKEN_LIFE = timedelta(hours=24)
-"""From its issue to its end: a lost token is worth little, and a script asks once a day."""
+"""How long a token is valid: a lost one is soon worthless, and a script asks once a day."""
 
 
 class ApiToken(Base):
-    """A token of one person. Only its SHA-256 is kept: who reads the table can call nothing."""
+    """A token of one person. Only its SHA-256 is stored, so the table gives access to nothing."""
 
     __tablename__ = "api_tokens"
 
@@ -30,7 +30,7 @@ class ApiToken(Base):
 
 
 class IssuedToken(NamedTuple):
-    """A new token, the only time that it is seen."""
+    """A new token, in plain text for the only time."""
 
     token: str
     expires_at: datetime
@@ -43,7 +43,7 @@ _OWNER = select(_TOKENS.user_id).where(
 
 
 async def issue_token(session: AsyncSession, user_id: int) -> IssuedToken:
-    """Make a token that is valid for TOKEN_LIFE, drop everybody's expired ones, and commit."""
+    """Create a token that is valid for TOKEN_LIFE, delete all expired ones, and commit."""
     now = utc_now()
     issued = IssuedToken(secrets.token_urlsafe(32), now + TOKEN_LIFE)
     await session.execute(delete(ApiToken).where(ApiToken.expires_at <= now))
@@ -60,10 +60,10 @@ async def issue_token(session: AsyncSession, user_id: int) -> IssuedToken:
 
 
 async def find_token_owner(session: AsyncSession, token: str) -> int:
-    """The id of the person whose token this is. Raises InvalidTokenError.
+    """The id of the token's owner. Raises InvalidTokenError.
 
-    The time that a comparison takes tells nothing: it is made between digests, and nobody can
-    choose how a digest begins.
+    The duration of the lookup reveals nothing: it compares digests, and nobody can choose how a
+    digest begins.
     """
     values = {"digest": _digest(token), "now": utc_now()}
     user_id: int | None = await session.scalar(_OWNER, values)
@@ -73,11 +73,11 @@ async def find_token_owner(session: AsyncSession, token: str) -> int:
 
 
 async def revoke_token(session: AsyncSession, token: str) -> None:
-    """Make a token worthless and commit; one that was so already stays so."""
+    """Revoke a token and commit. An unknown token is not an error."""
     await session.execute(delete(ApiToken).where(ApiToken.digest == _digest(token)))
     await session.commit()
 
 
 def _digest(token: str) -> str:
-    # A token has 256 bits of chance: a plain hash is enough, where a password needs a slow one.
+    # A token has 256 random bits, so a fast hash is enough; a password needs a slow one.
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

@@ -37,7 +37,7 @@ USERNAME_LENGTH = 64
 EMAIL_LENGTH = 120
 ABOUT_ME_LENGTH = 140
 PASSWORD_LENGTH = 256
-"""Characters. Hashing takes longer the longer a password is."""
+"""In characters. It is limited because hashing a longer password takes longer."""
 
 followers = Table(
     "followers",
@@ -50,7 +50,7 @@ followers = Table(
 
 
 class User(Base):
-    """A person. The unique constraints judge who has a name; forms only ask beforehand."""
+    """A person. The unique constraints decide who has a name; checks in forms are a courtesy."""
 
     __tablename__ = "users"
 
@@ -62,7 +62,7 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     last_seen: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     is_admin: Mapped[bool] = mapped_column(Boolean, default=False)
-    # Counted up to end every login of this person at once; stands in their cookies.
+    # It is part of the login cookie: incrementing it ends all logins of this person.
     login_epoch: Mapped[int] = mapped_column(Integer, default=0)
 
     def __repr__(self) -> str:
@@ -70,7 +70,7 @@ class User(Base):
 
 
 class Person(NamedTuple):
-    """What a request knows of the person who makes it."""
+    """What a request knows about the person who is logged in."""
 
     id: int
     username: str
@@ -80,7 +80,7 @@ class Person(NamedTuple):
 
 
 class Credentials(NamedTuple):
-    """What a login compares with."""
+    """What a login is checked against."""
 
     id: int
     username: str
@@ -114,7 +114,7 @@ _CREDENTIALS = select(_USERS.id, _USERS.username, _USERS.password_hash, _USERS.l
     _USERS.username == bindparam("username")
 )
 
-# Which columns it sets follows from the parameters that it is given.
+# It sets the columns that are passed as parameters.
 _UPDATE = update(_TABLE).where(_USERS.id == bindparam("changed_id"))
 
 _FOLLOWED = followers.alias()
@@ -145,11 +145,13 @@ _PROFILE_BY_ID = PROFILES.where(_USERS.id == bindparam("wanted"))
 
 
 async def find_person(session: AsyncSession, user_id: int) -> Person | None:
+    """The person with this id, who may be gone; for login cookies."""
     row = (await session.execute(_PERSON, {"user_id": user_id})).one_or_none()
     return Person(*row) if row else None
 
 
 async def find_credentials(session: AsyncSession, username: str) -> Credentials | None:
+    """What to check a login as `username` against; None for an unknown or impossible name."""
     if not is_storable(username):
         return None
     row = (await session.execute(_CREDENTIALS, {"username": username})).one_or_none()
@@ -159,7 +161,7 @@ async def find_credentials(session: AsyncSession, username: str) -> Credentials 
 async def find_profile(
     session: AsyncSession, key: str | int, viewer_id: int | None = None
 ) -> Profile:
-    """The profile of a username or an id. Raises NotFoundError."""
+    """The profile for a username or an id, as `viewer_id` sees it. Raises NotFoundError."""
     if isinstance(key, str) and is_storable(key):
         statement = _PROFILE_BY_NAME
     elif isinstance(key, int) and 0 < key <= MAX_ID:
@@ -174,6 +176,7 @@ async def find_profile(
 
 
 async def is_username_taken(session: AsyncSession, username: str) -> bool:
+    """A courtesy check, as `is_email_taken`: a concurrent request may take the name afterwards."""
     return await session.scalar(select(User.id).where(User.username == username)) is not None
 
 
@@ -184,7 +187,7 @@ async def is_email_taken(session: AsyncSession, email: str) -> bool:
 async def add_user(
     session: AsyncSession, username: str, email: str, password_hash: str, *, is_admin: bool = False
 ) -> User:
-    """Add a person and commit. Raises UsernameTakenError or EmailTakenError, rolled back."""
+    """Add a person and commit. Raises UsernameTakenError or EmailTakenError after a rollback."""
     user = User(username=username, email=email, password_hash=password_hash, is_admin=is_admin)
     session.add(user)
     async with _one_of_a_kind(session):
@@ -195,8 +198,8 @@ async def add_user(
 async def update_user(session: AsyncSession, user_id: int, **values: Any) -> None:
     """Change columns of a person in one statement and commit.
 
-    Raises UsernameTakenError or EmailTakenError, rolled back: also for the one who loses a race
-    for a name, whom no question beforehand can warn.
+    Raises UsernameTakenError or EmailTakenError after a rollback, also for a request that loses a
+    race for a name, which no check beforehand can detect.
     """
     async with _one_of_a_kind(session):
         await session.execute(_UPDATE, {"changed_id": user_id, **values})
@@ -209,8 +212,8 @@ async def _one_of_a_kind(session: AsyncSession) -> AsyncIterator[None]:
         yield
     except IntegrityError as error:
         await session.rollback()
-        # SQLite names the column, PostgreSQL the constraint. Only the first line: the driver's
-        # DETAIL below it repeats what the person typed.
+        # SQLite names the column, PostgreSQL the constraint. Only the first line is read, because
+        # the driver's DETAIL below it repeats what the person typed.
         what = str(error.orig).partition("\n")[0]
         for conflict in (UsernameTakenError, EmailTakenError):
             if f"users.{conflict.field}" in what or f"uq_users_{conflict.field}" in what:
@@ -219,7 +222,7 @@ async def _one_of_a_kind(session: AsyncSession) -> AsyncIterator[None]:
 
 
 async def follow(session: AsyncSession, follower_id: int, followed_id: int) -> bool:
-    """Follow a person and commit; False where it was so already."""
+    """Follow a person and commit; False if they were followed already."""
     try:
         await session.execute(
             insert(followers).values(follower_id=follower_id, followed_id=followed_id)
@@ -232,7 +235,7 @@ async def follow(session: AsyncSession, follower_id: int, followed_id: int) -> b
 
 
 async def unfollow(session: AsyncSession, follower_id: int, followed_id: int) -> bool:
-    """Stop following a person and commit; False where there was nothing to stop."""
+    """Stop following a person and commit; False if they were not followed."""
     result = await session.execute(
         delete(followers).where(
             followers.c.follower_id == follower_id, followers.c.followed_id == followed_id

@@ -1,8 +1,8 @@
 """The pages that people use: HTML in, HTML out. May not import `api` or `errors`.
 
-A view reads the form, calls the queries of `models`, and renders from plain rows; it never hands
-an ORM entity to a template. `validation` is what all forms share, `presentation` what templates
-are given, `protection` what every response and request gets.
+A view reads the form, calls the queries of `models`, and renders plain rows; it never passes an ORM
+entity to a template. `validation` has what all forms share, `presentation` the view models of
+templates, `protection` the headers and checks of every request.
 """
 
 from typing import Any
@@ -16,6 +16,7 @@ from quartapp.microblog.web.validation import csrf_token
 
 
 def init_app(app: Quart) -> None:
+    """Register the pages, their protection, and what base.html needs."""
     protection.init_app(app)
     for module in (health, avatars, auth, posts, profile):
         app.register_blueprint(module.blueprint)
@@ -23,7 +24,7 @@ def init_app(app: Quart) -> None:
 
 
 async def page_context() -> dict[str, Any]:
-    """What base.html and the error pages need: nothing here asks the database."""
+    """What base.html and the error pages need; so nothing here queries the database."""
     current = visitor()
     name = current.name
     context: dict[str, Any] = {

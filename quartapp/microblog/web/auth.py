@@ -16,16 +16,16 @@ blueprint = Blueprint("auth", __name__)
 
 @blueprint.route("/login", methods=["GET", "POST"])
 async def login() -> ResponseReturnValue:
-    """Give a login cookie, and go on to `next` where that is a page of this site.
+    """Issue a login cookie, and redirect to `next` if that is a page of this site.
 
-    What was typed before the login, and waits in the page, is shown instead, to be sent now.
+    If the page contains what was typed before the login, that is shown instead, to be sent now.
     """
     form = await LoginForm.load()
     if visitor().person is not None:
         return await _show_kept(form) or redirect(url_for("posts.index"))
     if await form.validate_on_submit():
         credentials = await find_credentials(request_session(), form.username.data or "")
-        # The hash takes a tenth of a second, which nobody shall spend holding a connection.
+        # Hashing takes a tenth of a second: end the transaction, so that it holds no connection.
         await request_session().commit()
         password_hash = credentials.password_hash if credentials else None
         right = await is_password_right(password_hash, form.password.data or "")
@@ -46,7 +46,7 @@ async def _show_kept(form: LoginForm) -> str | None:
 
 @blueprint.route("/logout", methods=["GET", "POST"])
 async def logout() -> ResponseReturnValue:
-    """Take the cookies back. A GET, which any page can cause, only asks."""
+    """Delete the cookies. A GET, which any other site can cause, only asks for confirmation."""
     form = await EmptyForm.load()
     if await form.validate_on_submit():
         log_out()
@@ -57,7 +57,7 @@ async def logout() -> ResponseReturnValue:
 
 @blueprint.route("/register", methods=["GET", "POST"])
 async def register() -> ResponseReturnValue:
-    """Add a person, who then logs in."""
+    """Add a person, and redirect to the login."""
     if visitor().person is not None:
         return redirect(url_for("posts.index"))
     form = await RegistrationForm.load()
@@ -73,7 +73,7 @@ async def register() -> ResponseReturnValue:
 
 
 async def _register(form: RegistrationForm) -> None:
-    # Before the hash: see login.
+    # Before hashing, as in `login`.
     await request_session().commit()
     password_hash = await hash_password(form.password.data or "")
     await add_user(
@@ -82,10 +82,10 @@ async def _register(form: RegistrationForm) -> None:
 
 
 def safe_destination(target: str | None) -> str | None:
-    """The target where it is a path of this site, else None.
+    """The target if it is a path of this site, otherwise None.
 
-    Browsers read `//host` and `/\\host` as another host, and drop tabs and line ends before they
-    look (WHATWG URL, "basic URL parser").
+    Browsers parse `//host` and `/\\host` as another host, after removing tabs and line ends (WHATWG
+    URL, "basic URL parser").
     """
     if not target or not target.startswith("/") or target.startswith("//"):
         return None

@@ -1,4 +1,4 @@
-"""Avatars drawn here, so that no other server learns who is looking at whom."""
+"""Avatars, drawn here so that no third party learns who looks at whose page."""
 
 from functools import lru_cache
 from hashlib import sha256
@@ -14,7 +14,7 @@ _FOREVER = "public, max-age=31536000, immutable"
 
 @blueprint.get("/avatar/<int:user_id>.svg")
 async def avatar(user_id: int) -> Response:
-    """The picture of an id: always the same one, whether there is such a person or not."""
+    """The picture for an id. It never changes, and needs no person with that id."""
     if not 0 < user_id <= MAX_ID:
         raise NotFoundError("There is no such avatar.")
     return Response(
@@ -24,7 +24,7 @@ async def avatar(user_id: int) -> Response:
 
 @lru_cache(maxsize=4096)
 def draw(user_id: int) -> str:
-    """An SVG of five by five squares, the left half mirrored on the right."""
+    """An SVG of five by five squares, symmetric to its middle column."""
     digest = sha256(f"avatar {user_id}".encode()).digest()
     hue = int.from_bytes(digest[:2], "big") % 360
     squares = []

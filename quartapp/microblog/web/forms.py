@@ -1,4 +1,4 @@
-"""The forms. Names, labels and messages are the tutorial's."""
+"""The forms. Their names, labels and messages are those of the tutorial."""
 
 import secrets
 from typing import Any
@@ -88,7 +88,7 @@ class RegistrationForm(Form):
 
 
 class EditProfileForm(Form):
-    """Keeping one's own name is allowed: `original_username` is set before validation."""
+    """Set `original_username` before validation: the person may keep that name."""
 
     username = _username_field()
     about_me = TextAreaField(

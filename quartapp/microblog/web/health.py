@@ -11,13 +11,13 @@ blueprint = Blueprint("health", __name__)
 
 @blueprint.get("/health")
 async def health() -> dict[str, str]:
-    """The process answers."""
+    """The process is running."""
     return {"status": "ok"}
 
 
 @blueprint.get("/ready")
 async def ready() -> tuple[dict[str, str], int]:
-    """The database answers too; 503 while it does not."""
+    """The database answers too; 503 while it does not, which is not reported as an error."""
     try:
         await current_database().ping()
     except (SQLAlchemyError, OSError):

@@ -1,4 +1,4 @@
-"""Posts: one's own timeline with the box to write in, and everybody's."""
+"""Posts: the personal timeline with its form, and everybody's posts."""
 
 from quart import ResponseReturnValue, current_app, request
 
@@ -44,5 +44,5 @@ async def explore() -> ResponseReturnValue:
 
 
 def wanted_page() -> PageRequest:
-    """The part of a list that the query string asks for. Raises NotFoundError."""
+    """The part of a list that the query string requests. Raises NotFoundError."""
     return PageRequest.parse(request.args, current_app.config["POSTS_PER_PAGE"])

@@ -1,4 +1,4 @@
-"""What templates show, prepared beforehand: a template calls nothing and asks nobody."""
+"""View models: texts and addresses are complete, so templates call nothing."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ _MONTHS = (
 
 
 class Moment(NamedTuple):
-    """A time for people (`text`), for programs (`iso`), and in full (`exact`)."""
+    """A time as relative text or date (`text`), for programs (`iso`), and in full (`exact`)."""
 
     text: str
     iso: str
@@ -24,6 +24,8 @@ class Moment(NamedTuple):
 
 
 class PostView(NamedTuple):
+    """A post as lists show it."""
+
     id: int
     username: str
     profile_url: str
@@ -33,7 +35,7 @@ class PostView(NamedTuple):
 
 
 class PostList(NamedTuple):
-    """A page of posts; an address is None where there is nothing more that way."""
+    """A page of posts; an address is None if there are no posts in that direction."""
 
     posts: list[PostView]
     newer_url: str | None
@@ -41,6 +43,8 @@ class PostList(NamedTuple):
 
 
 class ProfileView(NamedTuple):
+    """A person as their page shows them; `followers` and `posts` are texts, such as "1 post"."""
+
     username: str
     about_me: str
     avatar_url: str
@@ -53,15 +57,15 @@ class ProfileView(NamedTuple):
 
 
 def show_moment(moment: datetime, now: datetime) -> Moment:
-    """How long ago within a week, else the date: neither needs the reader's time zone."""
-    # strftime takes ten times as long, and a page shows dozens of moments.
+    """ "5 minutes ago" within a week, then the date; neither depends on the reader's time zone."""
+    # strftime takes ten times as long, and a page shows dozens of times.
     iso = moment.isoformat(timespec="seconds")
     exact = f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}, {iso[11:16]} UTC"
     return Moment(_ago(moment, now), iso, exact)
 
 
 def show_posts(page: Page[PostRow], endpoint: str, **values: Any) -> PostList:
-    """The posts of a page, with links to its neighbours at the same endpoint."""
+    """The posts of a page, with links to the previous and the next page of the endpoint."""
     now = utc_now()
     authors: dict[int, tuple[str, str]] = {}
     posts = []
@@ -72,7 +76,7 @@ def show_posts(page: Page[PostRow], endpoint: str, **values: Any) -> PostList:
         time = show_moment(row.timestamp, now)
         posts.append(PostView(row.id, row.username, *urls, row.body, time))
     newer = older = None
-    # Past either end there is nothing to count from: the link leads to the start.
+    # An empty page past either end has no id to continue from: its link leads to the start.
     if page.has_newer:
         key: dict[str, Any] = {"after": page.items[0].id} if page.items else {}
         newer = url_for(endpoint, **values, **key)
@@ -83,6 +87,7 @@ def show_posts(page: Page[PostRow], endpoint: str, **values: Any) -> PostList:
 
 
 def show_profile(profile: Profile) -> ProfileView:
+    """The view model of a person's page."""
     now = utc_now()
     return ProfileView(
         profile.username,

@@ -1,4 +1,4 @@
-"""People: their pages, changing one's own, following and unfollowing."""
+"""People: their pages, editing the own profile, following and unfollowing."""
 
 from markupsafe import Markup
 from quart import ResponseReturnValue
@@ -35,7 +35,7 @@ async def user(username: str) -> ResponseReturnValue:
 
 @blueprint.route("/edit_profile", methods=["GET", "POST"])
 async def edit_profile() -> ResponseReturnValue:
-    """Change one's name and text. Whoever loses a race for a name sees the form's own error."""
+    """Change the own name and text. A lost race for a name shows the error of a taken name."""
     if lacks_login():
         return await ask_to_log_in()
     person = current_person()
@@ -62,7 +62,7 @@ async def edit_profile() -> ResponseReturnValue:
 
 @blueprint.post("/follow/<username>")
 async def follow_user(username: str) -> ResponseReturnValue:
-    """Follow a person. Twice is the same as once."""
+    """Follow a person. Following twice is not an error."""
     me, other = current_person(), await _other(username)
     if other is None:
         return redirect(url_for("posts.index"))
@@ -76,7 +76,7 @@ async def follow_user(username: str) -> ResponseReturnValue:
 
 @blueprint.post("/unfollow/<username>")
 async def unfollow_user(username: str) -> ResponseReturnValue:
-    """Follow a person no longer."""
+    """Stop following a person."""
     me, other = current_person(), await _other(username)
     if other is None:
         return redirect(url_for("posts.index"))
@@ -89,7 +89,7 @@ async def unfollow_user(username: str) -> ResponseReturnValue:
 
 
 async def _other(username: str) -> Profile | None:
-    """The person whose button was pressed; says so where there is none."""
+    """The person whose button was pressed; flashes a message if there is no such person."""
     await (await EmptyForm.load()).validate_on_submit()
     try:
         return await find_profile(request_session(), username)
@@ -99,5 +99,5 @@ async def _other(username: str) -> Profile | None:
 
 
 def _naming(sentence: str, username: str) -> Markup:
-    """A sentence with a name, whose direction of writing has no effect on the rest."""
+    """A sentence with a name; the name's writing direction does not affect the rest."""
     return Markup(sentence).format(Markup("<bdi>{}</bdi>").format(username))

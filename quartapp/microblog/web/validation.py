@@ -1,8 +1,8 @@
-"""What every form of the pages shares: reading, the CSRF token, checks that ask the database.
+"""What all forms share: reading, the CSRF token, checks that query the database.
 
-WTForms is synchronous: an `async def validate_x` would be called, never awaited, and so pass
-always. Here the checks that ask the database are methods `async def check_<field>(self, field)`,
-awaited one after the other (they share a session) once WTForms has found no fault.
+WTForms is synchronous: an `async def validate_x` would be called and never awaited, so it would
+always pass. Checks that query the database are methods `async def check_<field>(self, field)`. They
+are awaited one after the other, because they share a session, after WTForms has found no fault.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from quartapp.microblog.models.base import utc_now
 from quartapp.microblog.models.text import NOT_UTF8, text_fault
 
 TOKEN_LIFE = timedelta(hours=12)
-"""How long a page may stay open before its forms are refused."""
+"""How long a page may stay open before its forms are rejected."""
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _URLENCODED = "application/x-www-form-urlencoded"
@@ -31,7 +31,7 @@ _FORM_TYPES = frozenset({_URLENCODED, "multipart/form-data"})
 
 
 class _SessionCSRF(SessionCSRF):
-    """WTForms' token in the session, made once a request, with this application's clock."""
+    """WTForms' token in the session, generated once per request, with the application's clock."""
 
     def generate_csrf_token(self, csrf_token_field: Any) -> str:
         if "_csrf_token" not in g:
@@ -61,18 +61,18 @@ class Form(PlainForm):
 
     @classmethod
     async def load(cls, **values: Any) -> Self:
-        """The form as it was sent, or filled with `values` where the page is only looked at.
+        """The form as it was sent; for a GET, filled with `values`.
 
-        Raises 400 or 415 for a body that is no form.
+        Raises 400 or 415 for a body that is not a form.
         """
         if request.method in _SAFE_METHODS:
             return cls(data=values)
         return cls(await read_form())
 
     async def validate_on_submit(self) -> bool:
-        """Whether the form was sent and everything in it is right; otherwise `errors` says what.
+        """Whether the form was sent and is valid; otherwise `errors` has the faults.
 
-        Raises 400 for a CSRF token that is missing, wrong or too old.
+        Raises 400 for a CSRF token that is missing, wrong or expired.
         """
         if request.method in _SAFE_METHODS:
             return False
@@ -99,21 +99,21 @@ class Form(PlainForm):
         field.errors = [*field.errors, message]
 
     def refuse_conflict(self, error: ConflictError) -> None:
-        """Show what the unique constraint judged as what the courtesy check would have said."""
+        """Show an error of the unique constraint like the error of the check before it."""
         self.refuse(error.field, error.message)
 
 
 class EmptyForm(Form):
-    """A button: nothing but the token."""
+    """The form of a button: only the token."""
 
 
 class Text:
-    """A validator for text: at most so many characters, and none that cannot be kept."""
+    """A validator for text: at most `longest` characters, and no `fault`."""
 
     def __init__(self, longest: int, fault: Callable[[str], str | None] = text_fault) -> None:
         self.longest = longest
         self.fault = fault
-        # WTForms writes these as attributes of the input.
+        # WTForms renders these as attributes of the input.
         self.field_flags = {"maxlength": longest}
 
     def __call__(self, form: PlainForm, field: Field) -> None:
@@ -125,13 +125,13 @@ class Text:
 
 
 async def show(template: str, form: Form, **context: Any) -> tuple[str, int]:
-    """A page with a form: 422 where something in it is wrong, with what was typed."""
+    """A page with a form; with status 422 if the form has errors."""
     status = 422 if form.errors else 200
     return await render_template(template, form=form, **context), status
 
 
 def csrf_token() -> str:
-    """The token of this request, for buttons that have no form object."""
+    """The CSRF token of this request, for buttons without a form object."""
     maker = _SessionCSRF()
     maker.form_meta = cast(Any, Form.Meta())
     return maker.generate_csrf_token(None)
@@ -141,7 +141,7 @@ async def read_form() -> MultiDict[str, str]:
     """The form that the request brings. Raises 400 or 415 for a body that is none."""
     if request.mimetype not in _FORM_TYPES:
         abort(415, "This address takes forms only.")
-    # The parser leaves what is no UTF-8 percent-encoded, as Flask's does; we refuse it instead.
+    # The parser leaves bytes that are not UTF-8 percent-encoded, as Flask's does; we reject them.
     if request.mimetype == _URLENCODED and not _is_utf8(cast(bytes, await request.get_data())):
         abort(400, NOT_UTF8)
     form = await request.form
