@@ -11,30 +11,37 @@ import inspect
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import Context, copy_context
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+Outcome = tuple[Any, BaseException | None]  # a result, or the error instead
+
 _END: Any = object()
 
 
-def in_thread(func: Callable[P, T]) -> Callable[P, Awaitable[T]]:
+def in_thread(
+    func: Callable[P, T], discard: Callable[[T], object] | None = None
+) -> Callable[P, Awaitable[T]]:
     """Make *func* awaitable: it runs in the loop's default executor, with the caller's context.
 
     The exception that is being handled where the call is awaited is also the active one inside
     *func*, so a bare ``raise``, ``sys.exc_info()`` and ``logger.exception`` work in error handlers.
-    A StopIteration arrives as RuntimeError, as from any coroutine. When the awaiting task is
-    cancelled the cancellation is delivered once the thread has ended: what runs after it (teardown
-    functions) never runs beside it. An error of such a thread is the ``__cause__`` of the
-    CancelledError. A generator is returned as an asynchronous iterator.
+    A StopIteration arrives as RuntimeError, as from any coroutine. A generator is returned as an
+    asynchronous iterator.
+
+    When the awaiting task is cancelled, the cancellation is delivered after the thread has ended:
+    what runs next (teardown functions) never runs at the same time. The result then reaches nobody,
+    so *discard* is called with it, in a thread, to close what *func* opened. An error of *func*, or
+    of *discard*, is the ``__cause__`` of the CancelledError.
     """
 
     @wraps(func)
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
         active = sys.exc_info()[1]
-        result = await _run(copy_context(), active, lambda: func(*args, **kwargs))
+        result = await _run(copy_context(), active, lambda: func(*args, **kwargs), discard)
         if inspect.isgenerator(result):
             return iterate_in_thread(result)  # type: ignore[return-value]  # as Quart's run_sync
         return result
@@ -57,12 +64,20 @@ async def iterate_in_thread(iterable: Iterator[T]) -> AsyncIterator[T]:
             await _run(context, None, close)
 
 
-async def _run(context: Context, active: BaseException | None, func: Callable[[], T]) -> T:
-    future = asyncio.get_running_loop().run_in_executor(None, context.run, _outcome, active, func)
+async def _run(
+    context: Context,
+    active: BaseException | None,
+    func: Callable[[], T],
+    discard: Callable[[T], object] | None = None,
+) -> T:
+    future = _start(context, active, func)
     try:
         result, error = await asyncio.shield(future)
     except asyncio.CancelledError as cancelled:
-        raise cancelled from await _error_of(future)
+        result, error = await _outcome_of(future)
+        if result is not None and discard is not None:
+            _, error = await _outcome_of(_start(context, None, partial(discard, result)))
+        raise cancelled from error
     if error is not None:
         raised_while_handling = error.__context__
         try:
@@ -73,22 +88,26 @@ async def _run(context: Context, active: BaseException | None, func: Callable[[]
     return cast(T, result)
 
 
-async def _error_of(
-    future: asyncio.Future[tuple[Any, BaseException | None]],
-) -> BaseException | None:
+def _start(
+    context: Context, active: BaseException | None, func: Callable[[], Any]
+) -> asyncio.Future[Outcome]:
+    loop = asyncio.get_running_loop()
+    return loop.run_in_executor(None, context.run, _call, active, func)
+
+
+async def _outcome_of(future: asyncio.Future[Outcome]) -> Outcome:
+    """Wait for *future*, whoever cancels meanwhile."""
     while not future.done():
         try:
             await asyncio.wait([future])
         except asyncio.CancelledError:
             continue
     if future.cancelled() or future.exception() is not None:
-        return None
-    return future.result()[1]
+        return None, None
+    return future.result()
 
 
-def _outcome(
-    active: BaseException | None, func: Callable[[], Any]
-) -> tuple[Any, BaseException | None]:
+def _call(active: BaseException | None, func: Callable[[], Any]) -> Outcome:
     try:
         if active is None:
             return func(), None

@@ -42,6 +42,7 @@ class RequestHandling(Quart):
         functions raise, and the CancelledError of a request that was cancelled.
         """
         context = self.request_context(request)
+        response: ResponseTypes | None = None
         error: BaseException | None = None
         try:
             try:
@@ -69,7 +70,11 @@ class RequestHandling(Quart):
             if error is not None and self.should_ignore_error(error):
                 error = None
             if context._cv_tokens:
-                await context.pop(error)
+                try:
+                    await context.pop(error)
+                except asyncio.CancelledError:
+                    await responses.close_response(response)  # nobody will send it
+                    raise
             error = None  # its traceback holds this frame
 
     async def full_dispatch_request(
@@ -182,7 +187,10 @@ class RequestHandling(Quart):
             response = await self.process_response(response, request_context)
             await send(request_finished, self, response=response)
         except (Exception, asyncio.CancelledError):
-            if not from_error_handler or being_cancelled():
+            if being_cancelled():
+                await responses.close_response(response)  # nobody will send it
+                raise
+            if not from_error_handler:
                 raise
             self.logger.exception("Request finalizing failed with an error while handling an error")
         return response

@@ -97,8 +97,7 @@ def conditions() -> dict[str, Any]:
     return environ
 
 
-@in_thread
-def _decided(
+def _decide(
     send: Callable[..., WSGIResponse],
     args: tuple[Any, ...],
     environ: dict[str, Any],
@@ -117,6 +116,9 @@ def _decided(
         return decided, b"".join(parts)
     finally:
         decided.close()
+
+
+_decided = in_thread(_decide, discard=lambda outcome: outcome[0].close())
 
 
 class _Chunks(FileWrapper):

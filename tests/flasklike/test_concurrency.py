@@ -109,6 +109,43 @@ async def test_the_error_of_a_cancelled_thread_is_the_cause() -> None:
     assert isinstance(raised.value.__cause__, ValueError)
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_result_that_reaches_nobody_is_discarded_in_a_thread(fails: bool) -> None:
+    begun, go_on, discarding = threading.Event(), threading.Event(), threading.Event()
+    discarded: list[tuple[str, str]] = []
+
+    def work() -> str:
+        begun.set()
+        go_on.wait(60)
+        go_on.clear()
+        return "result"
+
+    def discard(result: str) -> None:
+        discarding.set()
+        go_on.wait(60)
+        discarded.append((result, variable.get()))
+        if fails:
+            raise ValueError("while it is discarded")
+
+    variable.set("caller's")
+    task = asyncio.ensure_future(in_thread(work, discard)())
+    for event in (begun, discarding):
+        await asyncio.to_thread(event.wait, 60)
+        task.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+    with pytest.raises(asyncio.CancelledError) as raised:
+        await task
+    assert discarded == [("result", "caller's")]
+    assert isinstance(raised.value.__cause__, ValueError) is fails
+
+
+async def test_a_result_that_arrives_is_not_discarded() -> None:
+    discarded: list[str] = []
+    assert await in_thread(lambda: "result", discarded.append)() == "result"
+    assert discarded == []
+
+
 async def test_an_iterator_keeps_its_context_and_is_closed_in_a_thread() -> None:
     closed_in: list[threading.Thread] = []
 

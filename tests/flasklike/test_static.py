@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from io import BytesIO, StringIO
@@ -380,6 +381,61 @@ async def test_a_client_that_leaves_closes_the_file(folder: Path, serve: Serve) 
         await wait_for(lambda: open_files(folder / "large.bin"))
         writer.close()
         await until_closed(folder / "large.bin")
+
+
+@pytest.mark.parametrize("how", ["path", "file object"])
+async def test_a_request_cancelled_while_the_file_is_opened_closes_it(
+    folder: Path, how: str
+) -> None:
+    path = folder / "large.bin"
+    given: Any = path if how == "path" else path.open("rb")
+    opened, go_on = threading.Event(), threading.Event()
+
+    def hold(_: str | None) -> None:  # Werkzeug asks for the age once the file is open
+        opened.set()
+        go_on.wait(60)
+
+    async with make(App, folder).test_request_context("/"):
+        sending = asyncio.create_task(
+            flasklike.send_file(given, mimetype="image/png", max_age=hold)
+        )
+        await asyncio.to_thread(opened.wait, 60)
+        assert open_files(path) == 1
+        sending.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+    assert open_files(path) == 0
+
+
+@pytest.mark.parametrize("where", ["after_request", "teardown_request"])
+async def test_a_request_cancelled_before_its_answer_is_sent_closes_the_file(
+    folder: Path, serve: Serve, where: str
+) -> None:
+    app = App("files")
+    begun, go_on = threading.Event(), threading.Event()
+    files: list[Any] = []
+
+    @app.get("/file")
+    async def view() -> Any:
+        files.append((folder / "large.bin").open("rb"))
+        return await flasklike.send_file(files[0], mimetype="image/png")
+
+    def hold(response: Any) -> Any:
+        begun.set()
+        go_on.wait(60)
+        return response
+
+    getattr(app, where)(hold)
+    async with serve(app) as server:
+        _, writer = await server.connect()
+        writer.write(b"GET /file HTTP/1.1\r\nHost: t\r\n\r\n")
+        await asyncio.to_thread(begun.wait, 60)
+        writer.close()
+        await wait_for(lambda: any(task.cancelling() for task in asyncio.all_tasks()))
+        go_on.set()
+        await wait_for(lambda: files[0].closed)
 
 
 async def until_closed(path: Path) -> None:

@@ -21,7 +21,13 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from quartapp.flasklike.concurrency import as_error, being_cancelled, cancel
 from quartapp.flasklike.ctx import WebsocketContext
 from quartapp.flasklike.signals import send
-from quartapp.flasklike.wrappers.response import Response, complete_data, convert, wire_headers
+from quartapp.flasklike.wrappers.response import (
+    Response,
+    close_response,
+    complete_data,
+    convert,
+    wire_headers,
+)
 
 if TYPE_CHECKING:
     from quartapp.flasklike.app import App
@@ -107,7 +113,10 @@ class WebsocketConnection(ASGIWebsocketConnection):
         except Exception as error:
             await self._let_through(error, websocket, send)
             return
-        await self._end(response, websocket.failed, send)
+        try:
+            await self._end(response, websocket.failed, send)
+        finally:
+            await close_response(response)
 
     async def _let_through(self, error: Exception, websocket: Any, send: ASGISendCallable) -> None:
         page = convert(InternalServerError(), Response)

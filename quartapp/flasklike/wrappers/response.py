@@ -89,13 +89,21 @@ class Response(QuartResponse):
 
     async def close(self) -> None:
         """Release what produces the body and call the functions of `call_on_close`, once."""
-        if isinstance(self.response, IterableBody):
-            close = getattr(self.response.iter, "aclose", None)
-            if close is not None:
-                await close()
         functions, self._on_close = self._on_close, ()
-        for func in functions:
-            await (func() if iscoroutinefunction(func) else in_thread(func)())
+        try:
+            if isinstance(self.response, IterableBody):
+                close = getattr(self.response.iter, "aclose", None)
+                if close is not None:
+                    await close()
+        finally:
+            for func in functions:
+                await (func() if iscoroutinefunction(func) else in_thread(func)())
+
+
+async def close_response(response: Any) -> None:
+    """Close what was sent, or what nobody will send; other classes than ours have no close."""
+    if isinstance(response, Response):
+        await response.close()
 
 
 async def make_response(*args: Any) -> Any:

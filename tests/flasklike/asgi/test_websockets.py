@@ -83,6 +83,23 @@ async def test_an_error_before_accept_is_answered(
     assert [record.levelno for record in records] == [logging.ERROR]
 
 
+async def test_an_answer_before_accept_is_closed_after_it(serve: Serve) -> None:
+    app, _ = make_app()
+    closed: list[str] = []
+
+    @app.before_websocket
+    async def refuse() -> Response:
+        response = Response(iter(["not ", "now"]), 503)
+        response.call_on_close(lambda: closed.append("closed"))
+        return response
+
+    app.websocket("/")(lambda: None)
+    async with serve(app) as server:
+        with pytest.raises(InvalidStatus):
+            await connect(f"ws://127.0.0.1:{server.port}/")
+        await wait_for(lambda: closed)
+
+
 async def test_a_view_that_returns_closes_with_1000(serve: Serve) -> None:
     app, torn_down = make_app()
 

@@ -103,6 +103,26 @@ async def test_functions_are_called_when_the_body_was_sent() -> None:
     assert called == ["async", "sync"] * 2
 
 
+async def test_functions_are_called_though_the_stream_fails_to_close() -> None:
+    called: list[str] = []
+
+    class Parts:
+        def __aiter__(self) -> "Parts":
+            return self
+
+        async def __anext__(self) -> str:
+            raise StopAsyncIteration
+
+        async def aclose(self) -> None:
+            raise OSError("while it is closed")
+
+    response = Response(Parts())
+    response.call_on_close(lambda: called.append("called"))
+    with pytest.raises(OSError, match="while it is closed"):
+        await response.close()
+    assert called == ["called"]
+
+
 async def test_a_stream_that_is_not_sent_is_closed() -> None:
     app, closed = App("closing"), asyncio.Event()
 
