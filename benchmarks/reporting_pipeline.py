@@ -27,7 +27,7 @@ from quartapp.microblog.migrate import migrate
 from quartapp.redact.context import Context
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
-from quartapp.reporting.hooks.request_context import describe
+from quartapp.reporting.hooks.request_context import request_context
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.report import Origin
@@ -73,7 +73,7 @@ def recording(rounds: int) -> None:
             scrubber=Scrubber(),
             clock=lambda: clock[0],
         )
-        context = describe("request", lambda: "7")
+        context = request_context("request", lambda: "7")
         new: list[float] = []
         repeated: list[float] = []
         for number in range(rounds):

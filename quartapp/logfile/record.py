@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 
 from quartapp.logfile.tracebacks import Traceback
-from quartapp.redact.collect import Harvest
+from quartapp.redact.collect import SecretCollector
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of, qualified
 from quartapp.redact.messages import message_of_record
@@ -17,9 +17,9 @@ class Cleaner:
     """Makes of a record another one, which any formatter may write and any thread may hold.
 
     Its message and its traceback, both text by now, are scrubbed as a report is: a driver's DETAIL
-    and HINT lines, the parameters of statements and the secrets of the request that `describe`
-    tells of are not in them. The record stays as it was, so that other handlers are free to format
-    it their way. Never raises.
+    and HINT lines, the parameters of statements and the secrets in what `request_secrets` returns
+    are not in them. The original record is not changed, so other handlers can format it their way.
+    Never raises.
     """
 
     def __init__(
@@ -27,11 +27,11 @@ class Cleaner:
         *,
         places: Places,
         scrubber: Scrubber,
-        describe: Callable[[], Context] = Context,
+        request_secrets: Callable[[], Context] = Context,
     ) -> None:
         self._places = places
         self._scrubber = scrubber
-        self._describe = describe
+        self._request_secrets = request_secrets
 
     def __call__(self, record: logging.LogRecord) -> logging.LogRecord:
         """The clean record."""
@@ -46,8 +46,8 @@ class Cleaner:
             return clean
         try:
             found = Traceback(error, self._places)
-            found.harvest.context(self._describe())
-            found.harvest.record(record)
+            found.collector.context(self._request_secrets())
+            found.collector.record(record)
             clean.msg, clean.exc_text = found.text(message_of_record(record), self._scrubber)
         except Exception as failure:  # noqa: BLE001 - a line of little is worth more than none
             clean.msg = (
@@ -58,8 +58,8 @@ class Cleaner:
     def _texts(self, record: logging.LogRecord) -> list[str]:
         """The message and the stack."""
         texts = [message_of_record(record), record.stack_info or ""]
-        harvest = Harvest()
-        with contextlib.suppress(Exception):  # the shapes and the known secrets go all the same
-            harvest.record(record)
-            harvest.context(self._describe())
-        return self._scrubber.clean(texts, secrets=harvest.secrets)
+        collector = SecretCollector()
+        with contextlib.suppress(Exception):  # patterns and known secrets are still hidden
+            collector.record(record)
+            collector.context(self._request_secrets())
+        return self._scrubber.clean(texts, secrets=collector.secrets)

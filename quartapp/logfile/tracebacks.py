@@ -8,7 +8,7 @@ from functools import lru_cache
 from types import TracebackType
 
 from quartapp.redact.chain import calls, chain, shortened
-from quartapp.redact.collect import Harvest, locals_of
+from quartapp.redact.collect import SecretCollector, locals_of
 from quartapp.redact.introspection import qualified
 from quartapp.redact.messages import MESSAGE, message_of, notes_of
 from quartapp.redact.places import Places
@@ -25,12 +25,12 @@ _BETWEEN = {
 class Traceback:
     """An exception and those behind it, read but not yet scrubbed.
 
-    Looks like Python's, with the calls inside libraries folded. `harvest` holds the secrets seen in
-    locals; whoever knows of more puts them there before the text is made.
+    Looks like Python's, with the calls inside libraries folded. `collector` holds the secrets seen
+    in locals; a caller that knows of more adds them before it asks for the text.
     """
 
     def __init__(self, error: BaseException, places: Places) -> None:
-        self.harvest = Harvest()
+        self.collector = SecretCollector()
         self._places = places
         self._lines: list[str] = []
         # what is to be scrubbed, and the lines in which it stands
@@ -46,7 +46,7 @@ class Traceback:
     def text(self, message: str, scrubber: Scrubber) -> tuple[str, str]:
         """The message of the record and the traceback, scrubbed together."""
         clean = scrubber.clean(
-            [message, *self._texts], secrets=self.harvest.secrets, source=self._source
+            [message, *self._texts], secrets=self.collector.secrets, source=self._source
         )
         for line, text in zip(self._at, clean[1:], strict=False):
             before = self._lines[line]
@@ -58,7 +58,7 @@ class Traceback:
 
     def _read(self, error: BaseException) -> None:
         walked, left_out = shortened(calls(error.__traceback__))
-        self.harvest.named("", error)
+        self.collector.named("", error)
         if walked:
             self._lines.append("Traceback (most recent call last):")
             self._read_calls(walked)
@@ -86,7 +86,7 @@ class Traceback:
 
     def _read_frame(self, call: TracebackType, filename: str) -> None:
         for name, value in locals_of(call.tb_frame):
-            self.harvest.named(name, value)
+            self.collector.named(name, value)
         source = line_of(filename, call.tb_lineno)
         if source:
             self._source_at.append(len(self._lines))

@@ -54,7 +54,7 @@ def create_app(settings: Settings | None = None) -> App:
     web.init_app(app)
     api.init_app(app)
     admission.init_app(app)
-    clean = Cleaner(places=places, scrubber=scrubber, describe=reporting.request_secrets)
+    clean = Cleaner(places=places, scrubber=scrubber, request_secrets=reporting.request_secrets)
     logfile.init_app(app, name=NAME, clean=clean)
     reporting.init_app(
         app,

@@ -34,7 +34,7 @@ _NO_VALUES = (ModuleType, FunctionType, BuiltinFunctionType, type)
 _EMPTY = frozenset((type(None), bool, int, float))
 
 
-class Harvest:
+class SecretCollector:
     """Collects secrets by the names under which they stand; `secrets` is bounded."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Harvest:
                 self._add(unquote_plus(value))
 
     def context(self, context: Context) -> None:
-        """Look at all that a door knows of a request."""
+        """Look at all that is known of a request."""
         self.pairs(context.headers)
         for values in (context.form, context.path_args, context.extra):
             if values is not None:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a door knows about the circumstances, as it found them: nothing in it is scrubbed.
+    """What is known of the request, as it was found: nothing in it is scrubbed.
 
     `form`, `json` and `path_args` are never shown: they are read for the secrets in them, so that
     these can be taken out of the messages, locals and the URL in which they turn up again.
     """
 
-    door: str = "log"
+    mechanism: str = "log"
     method: str = ""
     route: str = ""
     endpoint: str = ""

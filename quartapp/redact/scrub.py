@@ -13,9 +13,9 @@ from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import NamedTuple
 from urllib.parse import quote
 
-from quartapp.redact import patterns as shapes
-from quartapp.redact.patterns import SHAPES, Shape
+from quartapp.redact import secret_patterns
 from quartapp.redact.secret_names import BARE_WORDS, HIDDEN
+from quartapp.redact.secret_patterns import SECRET_PATTERNS, SecretPattern
 
 LONG = "\x01{}\x02"
 """Marks a text that holds more than it will show, for the scrubber to cut."""
@@ -42,12 +42,14 @@ _REST = "[^\\s\"'\x00\x01\x02]*"
 class Scrubber:
     """Takes secrets out of texts.
 
-    `known` values go wherever they stand, raw, escaped, quoted or in base64, and so does what has
-    one of the shapes of a secret (`only` these), or follows a secret's name (`password=...`).
+    `known` values are hidden wherever they stand, raw, escaped, quoted or in base64, and so is what
+    matches a pattern of secrets (`only` these), or follows a secret's name (`password=...`).
     """
 
-    def __init__(self, known: Iterable[str] = (), *, only: Sequence[Shape] = SHAPES) -> None:
-        self._shapes = tuple(only)
+    def __init__(
+        self, known: Iterable[str] = (), *, only: Sequence[SecretPattern] = SECRET_PATTERNS
+    ) -> None:
+        self._patterns = tuple(only)
         self._known = frozenset(form for secret in known for form in forms(secret))
 
     def text(self, text: str) -> str:
@@ -74,19 +76,19 @@ class Scrubber:
             if _may_stand_in(both, secret, longest):
                 found.update(forms(secret))
         if texts:
-            joined = self._of_shape(_without(joined, found))
-            texts = _cut(shapes.assignments(joined)).split("\0")
+            joined = self._without_patterns(_without(joined, found))
+            texts = _cut(secret_patterns.assignments(joined)).split("\0")
         if source:
-            joined = self._of_shape(_without(joined_source, found))
-            source = [shapes.literals(line) for line in joined.split("\0")]
+            joined = self._without_patterns(_without(joined_source, found))
+            source = [secret_patterns.literals(line) for line in joined.split("\0")]
         return [*texts, *source]
 
-    def _of_shape(self, joined: str) -> str:
+    def _without_patterns(self, joined: str) -> str:
         lower = joined.lower()
-        for shape in self._shapes:
-            for sign in shape.signs:
+        for pattern in self._patterns:
+            for sign in pattern.signs:
                 if sign in lower:
-                    joined = shape.pattern.sub(shape.replacement, joined)
+                    joined = pattern.regex.sub(pattern.replacement, joined)
                     break
         return joined
 

@@ -9,7 +9,7 @@ docs/report.md says in which module a line of code belongs.
 """
 
 from quartapp.reporting.hooks.reference import error_reference
-from quartapp.reporting.hooks.request_context import of_secrets as request_secrets
+from quartapp.reporting.hooks.request_context import request_secrets
 from quartapp.reporting.hooks.request_state import expect
 from quartapp.reporting.setup import init_app, secrets_of
 

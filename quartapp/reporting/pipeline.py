@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 
 from quartapp.database import Database
 from quartapp.reporting.counting.consumer import Consumer
-from quartapp.reporting.hooks.install import Doors
+from quartapp.reporting.hooks.mechanisms import Mechanisms
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.mails.fallback import FallbackMailer
 from quartapp.reporting.mails.mailer import Mailer
@@ -44,7 +44,7 @@ class Pipeline:
         database: Database,
         journal: Journal,
         recorder: Recorder,
-        doors: Doors,
+        mechanisms: Mechanisms,
         consumer: Consumer,
         mailer: Mailer | None = None,
         fsync: bool = False,
@@ -52,7 +52,7 @@ class Pipeline:
         self.database = database
         self.journal = journal
         self.recorder = recorder
-        self.doors = doors
+        self.mechanisms = mechanisms
         self.consumer = consumer
         self.mailer = mailer
         self._fallback = FallbackMailer(journal, mailer) if mailer else None
@@ -61,8 +61,8 @@ class Pipeline:
         self._away_since: float | None = None
 
     async def start(self) -> None:
-        """Serve: open the doors of the process, allocate the journal, begin to count and mail."""
-        self.doors.open_process()
+        """Install the mechanisms of the process, allocate the journal, begin to count and mail."""
+        self.mechanisms.install_in_process()
         await asyncio.to_thread(self.journal.prepare)
         work = [self._every(EVERY, self._count)]
         if self.mailer is not None:
@@ -78,7 +78,7 @@ class Pipeline:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await self._count()
-        self.doors.close_process()
+        self.mechanisms.remove_from_process()
 
     async def flush(self, seconds: float = float("inf")) -> int:
         """Count at once all that is recorded, for so long. Raises the database's errors.

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import TracebackType
 from weakref import WeakMethod
 
-from quartapp.redact.collect import Harvest
+from quartapp.redact.collect import SecretCollector
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of
 from quartapp.redact.places import Places
@@ -35,7 +35,7 @@ when the recorder itself fails."""
 _NESTING = 3
 
 Subject = BaseException | logging.LogRecord
-Describe = Callable[[str], Context]
+RequestContext = Callable[[str], Context]
 
 _logger = logging.getLogger(__name__)
 
@@ -74,10 +74,10 @@ class Recorder:
         self._lock = threading.RLock()
         _renew_lock_after_fork(self)
 
-    def record(self, subject: Subject, describe: Describe = no_context) -> str:
+    def record(self, subject: Subject, request_context: RequestContext = no_context) -> str:
         """Write one occurrence down, and return its fingerprint. Never raises, never waits.
 
-        `describe` is called with the fingerprint, and only where more than a tick is written.
+        `request_context` is called with the fingerprint, only where more than a tick is written.
         """
         depth = getattr(self._nested, "depth", 0)
         self._nested.depth = depth + 1
@@ -86,7 +86,7 @@ class Recorder:
             if depth >= _NESTING:
                 raise RecursionError("an error while recording an error while recording an error")
             group = fingerprint(subject, self.places)
-            entry = self._entry(subject, group, describe, brief=depth > 0)
+            entry = self._entry(subject, group, request_context, brief=depth > 0)
             self._write(entry, group)
         except Exception as error:  # noqa: BLE001 - whoever reports an error must not get another
             self._fall_back(group, error)
@@ -96,16 +96,18 @@ class Recorder:
             self._nested.depth = depth
         return group
 
-    def _entry(self, subject: Subject, group: str, describe: Describe, *, brief: bool) -> Entry:
+    def _entry(
+        self, subject: Subject, group: str, request_context: RequestContext, *, brief: bool
+    ) -> Entry:
         now = self._clock()
         number = self._count(group, now)
         if number > FULL_REPORTS or (number > 1 and (brief or self.journal.is_crowded)):
             return Tick(group, int(now))
         if number == 0 or brief or self.journal.is_crowded:
-            return self._brief(subject, group, describe, now)
+            return self._brief(subject, group, request_context, now)
         return capture(
             subject,
-            describe(group),
+            request_context(group),
             now=now,
             places=self.places,
             origin=self._origin,
@@ -135,12 +137,14 @@ class Recorder:
             return False  # another thread was quicker
         return True
 
-    def _brief(self, subject: Subject, group: str, describe: Describe, now: float) -> Brief:
+    def _brief(
+        self, subject: Subject, group: str, request_context: RequestContext, now: float
+    ) -> Brief:
         title, culprit = _name(subject, self.places)
-        harvest = Harvest()
+        collector = SecretCollector()
         if exception_of(subject) is None:  # a message may have been formatted before it was logged
-            harvest.context(describe(group))
-        [title] = self._scrubber.clean([title], secrets=harvest.secrets)
+            collector.context(request_context(group))
+        [title] = self._scrubber.clean([title], secrets=collector.secrets)
         return Brief(group, int(now), title, culprit)
 
     def _write(self, entry: Entry, group: str) -> None:

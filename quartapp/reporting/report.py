@@ -77,7 +77,7 @@ class Report:
     level: str = "ERROR"
     logger: str = ""
     message: str = ""
-    door: str = "log"
+    mechanism: str = "log"
     exceptions: tuple[ExceptionInfo, ...] = ()
     request: RequestInfo | None = None
     user_id: str = ""
@@ -140,7 +140,7 @@ def _dump(report: Report) -> str:
         "level": report.level,
         "logger": report.logger,
         "message": report.message,
-        "door": report.door,
+        "door": report.mechanism,
         "request": report.request and _dump_request(report.request),
         "user_id": report.user_id,
         "reference": report.reference,
@@ -196,7 +196,7 @@ def _load(raw: dict[str, Any]) -> Report:
         level=raw["level"],
         logger=raw["logger"],
         message=raw["message"],
-        door=raw["door"],
+        mechanism=raw["door"],
         exceptions=tuple(_load_exception(info) for info in raw["exceptions"]),
         request=request and RequestInfo(**{**request, "headers": _pairs(request["headers"])}),
         user_id=raw["user_id"],

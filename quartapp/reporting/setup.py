@@ -16,7 +16,7 @@ from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits
 from quartapp.reporting.capture.origin import described, origin
 from quartapp.reporting.counting.consumer import Consumer
-from quartapp.reporting.hooks.install import Doors
+from quartapp.reporting.hooks.mechanisms import Mechanisms
 from quartapp.reporting.hooks.request_context import UserId
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.mails.mailer import Mailer
@@ -58,13 +58,13 @@ def init_app(
         database=database,
         journal=journal,
         recorder=recorder,
-        doors=Doors(app, recorder, user_id),
+        mechanisms=Mechanisms(app, recorder, user_id),
         consumer=Consumer(journal, database, Rules(host=source.host, limits=limits, mails=mails)),
         mailer=_mailer(settings, name, database, limits) if mails else None,
         fsync=settings.errors_fsync,
     )
     app.extensions["reporting"] = pipeline
-    pipeline.doors.open()
+    pipeline.mechanisms.install()
     app.before_serving(pipeline.start)
     app.after_serving(pipeline.stop)
     if settings.sentry_dsn:

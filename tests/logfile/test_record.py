@@ -30,7 +30,7 @@ class Cleaning(logging.Formatter):
         self._clean = Cleaner(
             places=Places(Path(__file__).parent),
             scrubber=Scrubber(known=["the-key-of-the-application"]),
-            describe=lambda: self.context,
+            request_secrets=lambda: self.context,
         )
 
     def format(self, record: logging.LogRecord) -> str:
@@ -118,10 +118,10 @@ def test_other_handlers_see_the_record_as_it_was() -> None:
 
 
 def test_what_fails_while_a_line_is_made_is_said_in_its_place() -> None:
-    def describe() -> Context:
+    def request_secrets() -> Context:
         raise LookupError("of secrets")
 
-    clean = Cleaner(places=Places(Path("/x")), scrubber=Scrubber(), describe=describe)
+    clean = Cleaner(places=Places(Path("/x")), scrubber=Scrubber(), request_secrets=request_secrets)
     error = ValueError("broken")
     record = logging.LogRecord("app", 40, "/app.py", 7, "a", (), (type(error), error, None))
     assert clean(record).getMessage() == "ValueError, whose traceback raised LookupError"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from quartapp.redact.collect import Harvest
+from quartapp.redact.collect import SecretCollector
 from quartapp.redact.scrub import Scrubber, forms
 from quartapp.redact.secret_names import HIDDEN, is_secret_name
 
@@ -151,12 +151,12 @@ def test_no_secret_takes_the_power_of_its_length() -> None:
 
 def test_what_is_read_for_secrets_is_bounded() -> None:
     leaves: list[object] = [["x"] * 200] * 200
-    harvest = Harvest()
+    collector = SecretCollector()
     start = time.thread_time()
-    harvest.named("body", [leaves] * 200)
-    harvest.pairs([(f"token_{number}", f"value-{number}") for number in range(1000)])
+    collector.named("body", [leaves] * 200)
+    collector.pairs([(f"token_{number}", f"value-{number}") for number in range(1000)])
     assert time.thread_time() - start < 0.5
-    assert len(harvest.secrets) <= 50
+    assert len(collector.secrets) <= 50
 
 
 @given(

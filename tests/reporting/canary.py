@@ -1,7 +1,7 @@
 """A secret planted in every place from which one was seen to leak.
 
-Each planting fails in its own way with `CANARY` somewhere in its data, and gives what a door would
-hand over: the exception or log record, and the context.
+Each planting fails in its own way with `CANARY` somewhere in its data, and gives what a mechanism
+would pass on: the exception or log record, and the context.
 """
 
 import json
@@ -97,7 +97,7 @@ def planting(function: Callable[[], None]) -> Callable[[], None]:
 
 
 class Broken(Exception):
-    """Brings along the context that a door would have known."""
+    """Brings along the context that a mechanism would have found."""
 
     def __init__(self, message: str = "broken", **context: Any) -> None:
         super().__init__(message)
@@ -254,7 +254,7 @@ def json_in_the_message() -> None:
 
 
 @planting
-def extra_of_the_door() -> None:
+def extra_of_the_context() -> None:
     raise Broken(extra={"task": "login", "token": CANARY})
 
 

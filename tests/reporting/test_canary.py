@@ -10,26 +10,18 @@ import pytest
 
 from quartapp.logfile.record import Cleaner
 from quartapp.redact import (
-    collect as harvest,
-)
-from quartapp.redact import (
-    messages as wording,
-)
-from quartapp.redact import (
-    patterns as shapes,
-)
-from quartapp.redact import (
+    collect,
+    messages,
     scrub,
+    secret_patterns,
     values,
 )
-from quartapp.redact import (
-    secret_names as names,
-)
+from quartapp.redact import secret_names as names
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of
-from quartapp.redact.patterns import SHAPES, Shape
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
+from quartapp.redact.secret_patterns import SECRET_PATTERNS, SecretPattern
 from quartapp.reporting.alerts.policy import Alert, Kind
 from quartapp.reporting.capture import build as capture_module
 from quartapp.reporting.capture.build import capture
@@ -57,7 +49,7 @@ def outputs(planted: Planted, scrubber: Scrubber) -> Iterator[str]:
         assert error
         info = (type(error), error, error.__traceback__)
         subject = logging.LogRecord("app", 40, __file__, 1, "failed", None, info)
-    clean = Cleaner(places=PLACES, scrubber=scrubber, describe=lambda: context)
+    clean = Cleaner(places=PLACES, scrubber=scrubber, request_secrets=lambda: context)
     yield logging.Formatter("%(message)s").format(clean(subject))
 
 
@@ -92,7 +84,7 @@ def unchanged(text: str, *_: object) -> str:
 
 
 def without_window(patch: pytest.MonkeyPatch) -> None:
-    for module in (scrub, values, wording, capture_module):
+    for module in (scrub, values, messages, capture_module):
         patch.setattr(module, "window", lambda shown: shown)
 
 
@@ -103,17 +95,17 @@ RULES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "in base64": lambda patch: patch.setattr(scrub, "_in_base64", lambda data: []),
     "beginnings": lambda patch: patch.setattr(scrub, "_HEAD", 10**9),
     "beyond the cut": without_window,
-    "assignments": lambda patch: patch.setattr(shapes, "assignments", unchanged),
-    "literals": lambda patch: patch.setattr(shapes, "literals", unchanged),
-    "depth": lambda patch: patch.setattr(harvest, "_DEPTH", 2),
-    "fields": lambda patch: patch.setattr(harvest, "_HELD", ()),
-    "objects": lambda patch: patch.setattr(harvest, "attributes_of", lambda value: {}),
+    "assignments": lambda patch: patch.setattr(secret_patterns, "assignments", unchanged),
+    "literals": lambda patch: patch.setattr(secret_patterns, "literals", unchanged),
+    "depth": lambda patch: patch.setattr(collect, "_DEPTH", 2),
+    "fields": lambda patch: patch.setattr(collect, "_HELD", ()),
+    "objects": lambda patch: patch.setattr(collect, "attributes_of", lambda value: {}),
     "headers": lambda patch: patch.setattr(
         capture_module, "_HEADERS", (*capture_module._HEADERS, "x-internal")
     ),
-    "parts of headers": lambda patch: patch.setattr(harvest, "_parts", lambda name, value: ()),
-    "url": lambda patch: patch.setattr(harvest.Harvest, "url", never),
-    "validator": lambda patch: patch.setattr(wording, "_CAREFUL", {}),
+    "parts of headers": lambda patch: patch.setattr(collect, "_parts", lambda name, value: ()),
+    "url": lambda patch: patch.setattr(collect.SecretCollector, "url", never),
+    "validator": lambda patch: patch.setattr(messages, "_CAREFUL", {}),
 }
 
 
@@ -127,9 +119,9 @@ def test_each_rule_is_needed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert found
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
-def test_each_shape_is_needed(shape: Shape) -> None:
-    others = [each for each in SHAPES if each != shape]
+@pytest.mark.parametrize("pattern", SECRET_PATTERNS, ids=lambda pattern: pattern.name)
+def test_each_pattern_is_needed(pattern: SecretPattern) -> None:
+    others = [each for each in SECRET_PATTERNS if each != pattern]
     assert leaking(Scrubber(known=known_secrets(), only=others))
 
 

@@ -82,13 +82,13 @@ def test_a_clock_that_is_set_back_begins_a_new_minute(recorder: Recorder, clock:
 def test_describes_only_what_is_written_in_full(recorder: Recorder) -> None:
     asked: list[str] = []
 
-    def describe(group: str) -> Context:
+    def request_context(group: str) -> Context:
         asked.append(group)
-        return Context(door="test")
+        return Context(mechanism="test")
 
-    group = recorder.record(error(), describe)
+    group = recorder.record(error(), request_context)
     for _ in range(9):
-        recorder.record(error(), describe)
+        recorder.record(error(), request_context)
     assert asked == [group] * 5
 
 
@@ -153,12 +153,12 @@ def test_a_bug_of_its_own_costs_the_details_but_not_the_count(
 def test_an_error_while_recording_is_recorded_briefly_and_without_end(
     recorder: Recorder,
 ) -> None:
-    def describe(_: str) -> Context:
-        recorder.record(error("inner"), describe)
-        recorder.record(error("second"), describe)
+    def request_context(_: str) -> Context:
+        recorder.record(error("inner"), request_context)
+        recorder.record(error("second"), request_context)
         return Context()
 
-    recorder.record(error("outer"), describe)
+    recorder.record(error("outer"), request_context)
     assert [type(entry) for entry in entries(recorder)] == [Brief, Brief, Report]
 
 

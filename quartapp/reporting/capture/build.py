@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from quartapp.redact.chain import calls, chain, shortened
-from quartapp.redact.collect import Harvest, locals_of
+from quartapp.redact.collect import SecretCollector, locals_of
 from quartapp.redact.context import Context
 from quartapp.redact.frame import Frame, dotted
 from quartapp.redact.introspection import exception_of, qualified
@@ -57,7 +57,7 @@ def capture(
         "time": now,
         "origin": origin,
     }
-    known |= {"door": context.door, "reference": context.reference}
+    known |= {"mechanism": context.mechanism, "reference": context.reference}
     if isinstance(subject, logging.LogRecord):
         known |= {"level": subject.levelname, "logger": subject.name}
     try:
@@ -84,7 +84,7 @@ class _Draft:
         self._texts: list[str] = []
         self._source: list[str] = []
         self._room = MAX_BYTES
-        self._harvest = Harvest()
+        self._collector = SecretCollector()
         error = exception_of(subject)
         self._exceptions = [self._read(*link) for link in chain(error)] if error else []
         self._headers = [
@@ -94,10 +94,10 @@ class _Draft:
         self._read_context(context)
 
     def _read_context(self, context: Context) -> None:
-        self._harvest.context(context)
+        self._collector.context(context)
         record = self._record
         if record is not None:
-            self._harvest.record(record)
+            self._collector.record(record)
         self._texts += [message_of_record(record) if record else "", _first_words(record)]
         self._texts += [context.user_id[: window(_TEXT)]]
         self._texts += [named(name, value) for name, value in self._extra]
@@ -106,7 +106,7 @@ class _Draft:
 
     def _read(self, error: BaseException, relation: str) -> ExceptionInfo:
         notes = notes_of(error)
-        self._harvest.named("", error)
+        self._collector.named("", error)
         self._texts += [message_of(error), *notes]
         walked, left_out = shortened(calls(error.__traceback__))
         frames: list[Frame] = []
@@ -131,7 +131,7 @@ class _Draft:
         """Put down the locals to show, read the others for secrets; the names of the first."""
         names: list[str] = []
         for name, value in locals_of(frame):
-            self._harvest.named(name, value)
+            self._collector.named(name, value)
             if len(names) < ITEMS and self._room > 0:
                 text = named(name, value)
                 self._room -= min(len(text), _VALUE)
@@ -141,7 +141,7 @@ class _Draft:
 
     def report(self, scrubber: Scrubber, known: dict[str, Any]) -> Report:
         """The report of what was read; `known` are its fields that need no scrubbing."""
-        clean = scrubber.clean(self._texts, secrets=self._harvest.secrets, source=self._source)
+        clean = scrubber.clean(self._texts, secrets=self._collector.secrets, source=self._source)
         self._source = clean[: len(self._texts) - 1 : -1] if self._source else []
         self._texts = clean[len(self._texts) - 1 :: -1]
         exceptions = tuple(self._finished(info) for info in self._exceptions)

@@ -1,9 +1,9 @@
-"""The outermost door: whatever leaves the application as a 5xx, or escapes from it."""
+"""The outermost mechanism: whatever leaves the application as a 5xx, or escapes from it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from quartapp.reporting.hooks.request_state import Scope, current_scope
+from quartapp.reporting.hooks.request_state import RequestState, current_state
 
 _RESPONSE_STARTS = {"http.response.start", "websocket.http.response.start"}
 
@@ -14,15 +14,15 @@ ASGI = Callable[[Any, Receive, Send], Awaitable[None]]
 
 
 class Watcher(Protocol):
-    """Who is told of what the guard sees; called before the response goes on."""
+    """Is notified of what the middleware sees, before the response goes on."""
 
-    def unexplained(self, asgi: Any, scope: Scope, status: int) -> None: ...
+    def unrecorded_response(self, asgi: Any, state: RequestState, status: int) -> None: ...
 
-    def escaped(self, asgi: Any, scope: Scope, error: Exception) -> None: ...
+    def escaped_error(self, asgi: Any, state: RequestState, error: Exception) -> None: ...
 
 
-class Guard:
-    """ASGI middleware that gives each request its scope and lets no 5xx pass unrecorded.
+class ErrorReportingMiddleware:
+    """ASGI middleware that gives each request its state and lets no 5xx pass unrecorded.
 
     Changes nothing: messages and exceptions go on as they came. Cancellation is no error.
     """
@@ -35,23 +35,23 @@ class Guard:
         if asgi["type"] not in {"http", "websocket"}:
             await self._app(asgi, receive, send)
             return
-        scope = Scope()
-        watched: Scope | None = scope
+        state = RequestState()
+        watched: RequestState | None = state
 
         async def watch(message: Message) -> None:
             fails = message["type"] in _RESPONSE_STARTS and message["status"] >= 500
-            if fails and watched is not None and not watched.explained:
-                self._watcher.unexplained(asgi, watched, message["status"])
+            if fails and watched is not None and not watched.recorded:
+                self._watcher.unrecorded_response(asgi, watched, message["status"])
             await send(message)
 
-        token = current_scope.set(scope)
+        token = current_state.set(state)
         try:
             await self._app(asgi, receive, watch)
         except Exception as error:
-            self._watcher.escaped(asgi, scope, error)
+            self._watcher.escaped_error(asgi, state, error)
             raise
         finally:
-            current_scope.reset(token)
-            # The scope holds the request, which holds `send`, and the error, whose mark holds the
-            # scope: such circles would keep all frames until the garbage collector comes.
-            watched = scope.logged = None
+            current_state.reset(token)
+            # The state holds the request, which holds `send`, and the error, whose mark holds the
+            # state: such circles would keep all frames until the garbage collector comes.
+            watched = state.logged = None

@@ -5,7 +5,7 @@ from typing import cast
 
 from quart import g, has_app_context
 
-from quartapp.reporting.hooks.request_state import current_scope
+from quartapp.reporting.hooks.request_state import current_state
 
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that is misread on the telephone
 _LENGTH = 8
@@ -14,13 +14,13 @@ _LENGTH = 8
 def error_reference() -> str:
     """The reference of this request's error: made at the first call, then always the same.
 
-    It belongs to the guard's scope, which outlives the request's context; without a guard to the
-    application context, and outside of both each call makes a new one.
+    It is kept in the `RequestState`, which outlives the request's context; without one in the
+    application context. Outside of both each call makes a new one.
     """
-    scope = current_scope.get()
-    if scope is not None:
-        scope.reference = scope.reference or _make()
-        return scope.reference
+    state = current_state.get()
+    if state is not None:
+        state.reference = state.reference or _make()
+        return state.reference
     if not has_app_context():
         return _make()
     if "error_reference" not in g:

@@ -1,4 +1,4 @@
-"""The circumstances of an error, as the doors find them: the request, and who made it.
+"""The request in which an error happened, and who made it.
 
 Reads only what is in memory already: no body is awaited, no session asked.
 """
@@ -13,7 +13,7 @@ from quart.wrappers.base import BaseRequestWebsocket
 
 from quartapp.redact.context import Context
 from quartapp.reporting.hooks.reference import error_reference
-from quartapp.reporting.hooks.request_state import current_scope
+from quartapp.reporting.hooks.request_state import current_state
 
 UserId = Callable[[], str]
 """Who makes the current request, without asking the database; "" for nobody."""
@@ -25,24 +25,24 @@ def current_request() -> BaseRequestWebsocket | None:
         return request._get_current_object()  # type: ignore[attr-defined, no-any-return]  # a proxy
     if has_websocket_context():
         return websocket._get_current_object()  # type: ignore[attr-defined, no-any-return]  # a proxy
-    scope = current_scope.get()
-    return scope.request if scope else None
+    state = current_state.get()
+    return state.request if state else None
 
 
-def describe(door: str, user_id: UserId) -> Context:
+def request_context(mechanism: str, user_id: UserId) -> Context:
     """What is known here and now. A part that cannot be had is left out."""
     found = current_request()
     if found is None:
-        return Context(door=door, user_id=_try(user_id), reference=_try(error_reference))
-    context = of_request(found, door)
+        return Context(mechanism=mechanism, user_id=_try(user_id), reference=_try(error_reference))
+    context = context_of_request(found, mechanism)
     return replace(context, user_id=_try(user_id))
 
 
-def of_request(found: BaseRequestWebsocket, door: str) -> Context:
+def context_of_request(found: BaseRequestWebsocket, mechanism: str) -> Context:
     """A request as its report shall show it, still with everything that scrubbing takes out."""
     form, json = _parsed(found)
     return Context(
-        door=door,
+        mechanism=mechanism,
         method=found.method if isinstance(found, Request) else "WEBSOCKET",
         route=found.url_rule.rule if found.url_rule else "",
         endpoint=found.endpoint or "",
@@ -55,7 +55,7 @@ def of_request(found: BaseRequestWebsocket, door: str) -> Context:
     )
 
 
-def of_secrets() -> Context:
+def request_secrets() -> Context:
     """Of the request under way only what tells the secrets that came with it: for the log."""
     found = current_request()
     if found is None:
@@ -70,12 +70,12 @@ def of_secrets() -> Context:
     )
 
 
-def of_asgi(asgi: Any, door: str) -> Context:
+def context_of_asgi(asgi: Any, mechanism: str) -> Context:
     """A request that Quart has not seen, or not yet."""
     query = asgi.get("query_string", b"").decode("latin-1")
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in asgi["headers"]]
     return Context(
-        door=door,
+        mechanism=mechanism,
         method=asgi.get("method", "WEBSOCKET"),
         url=asgi["path"] + (f"?{query}" if query else ""),
         headers=headers,
@@ -95,5 +95,5 @@ def _parsed(found: BaseRequestWebsocket) -> tuple[Mapping[str, object] | None, o
 def _try(ask: Callable[[], str]) -> str:
     try:
         return ask()
-    except Exception:  # noqa: BLE001 - the circumstances of an error may be in any disorder
+    except Exception:  # noqa: BLE001 - after an error anything may be broken
         return ""

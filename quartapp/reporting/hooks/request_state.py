@@ -1,7 +1,7 @@
 """What is known of the request or websocket under way, and which errors were recorded in it.
 
-An error shows itself at several doors: it is logged, signalled, escapes, and leaves as a 5xx. The
-mark that `mark` puts on an exception, and the scope's own, make one record of all these.
+An error reaches several mechanisms: it is logged, signalled, escapes, and leaves as a 5xx. The mark
+that `mark` puts on an exception, and `RequestState.recorded`, make one record of all these.
 """
 
 import time
@@ -15,22 +15,24 @@ _LIFETIME_OUTSIDE = 60.0
 
 
 @dataclass(eq=False, slots=True)
-class Scope:
-    """One request or websocket, from the guard's point of view.
+class RequestState:
+    """One request or websocket, as reporting sees it.
 
-    `explained`: something was recorded in it, so a 5xx at its end is no news. `expected`: the
+    `recorded`: something was recorded in it, so a 5xx at its end needs no record. `expected`: the
     name of an exception from the rule that every 5xx is recorded (see `expect`). `logged`: the
     exception that the log has seen last.
     """
 
-    explained: bool = False
+    recorded: bool = False
     expected: str = ""
     request: BaseRequestWebsocket | None = None
     logged: BaseException | None = None
     reference: str = ""
 
 
-current_scope: ContextVar[Scope | None] = ContextVar("quartapp_reporting_scope", default=None)
+current_state: ContextVar[RequestState | None] = ContextVar(
+    "quartapp_reporting_request", default=None
+)
 
 
 def expect(name: str) -> None:
@@ -38,16 +40,16 @@ def expect(name: str) -> None:
 
     For answers that are no errors: the 503 of a readiness probe, of an admission limit.
     """
-    scope = current_scope.get()
-    if scope is not None:
-        scope.expected = name
+    state = current_state.get()
+    if state is not None:
+        state.expected = name
 
 
 def mark(error: BaseException) -> None:
-    """Remember that an exception is recorded, in the scope in which it was."""
-    scope = current_scope.get()
+    """Remember that an exception is recorded, and in which request."""
+    state = current_state.get()
     # Past a `__setattr__` of the application: frozen dataclasses can be exceptions.
-    BaseException.__setattr__(error, _MARK, (scope, time.monotonic()))
+    BaseException.__setattr__(error, _MARK, (state, time.monotonic()))
 
 
 def is_marked(error: BaseException) -> bool:
@@ -60,7 +62,7 @@ def is_marked(error: BaseException) -> bool:
         where, when = BaseException.__getattribute__(error, _MARK)
     except AttributeError:
         return False
-    scope = current_scope.get()
-    if where is not None and scope is not None:
-        return bool(where is scope)
+    state = current_state.get()
+    if where is not None and state is not None:
+        return bool(where is state)
     return bool(time.monotonic() - when < _LIFETIME_OUTSIDE)

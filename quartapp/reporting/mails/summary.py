@@ -90,7 +90,7 @@ def facts(group: Group, report: Report | None) -> list[tuple[str, str]]:
             *_facts_of_request(report),
             ("Logger", report.logger),
             ("Reference", report.reference),
-            ("Door", report.door),
+            ("Door", report.mechanism),
             *report.extra,
             ("Versions", ", ".join(f"{name} {of}" for name, of in origin.versions.items())),
         ]

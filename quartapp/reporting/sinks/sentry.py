@@ -80,7 +80,7 @@ def event_of(report: Report) -> dict[str, Any]:
         "release": origin.release,
         "environment": origin.environment,
         "user": {"id": report.user_id} if report.user_id else {},
-        "tags": {"reference": report.reference, "door": report.door, "worker": origin.worker},
+        "tags": {"reference": report.reference, "door": report.mechanism, "worker": origin.worker},
         "extra": dict(report.extra),
         "modules": dict(origin.versions),
         "logentry": {"formatted": report.message} if report.message else {},

@@ -62,7 +62,7 @@ def test_tells_what_where_and_whose() -> None:
 
     report = report_of(
         caught(view),
-        door="signal",
+        mechanism="signal",
         method="GET",
         route="/user/<name>",
         endpoint="web.user",
@@ -74,7 +74,7 @@ def test_tells_what_where_and_whose() -> None:
     )
     assert report.title == "KeyError in " + report.culprit
     assert report.culprit.endswith("test_tells_what_where_and_whose.view")
-    assert (report.time, report.user_id, report.reference, report.door) == (
+    assert (report.time, report.user_id, report.reference, report.mechanism) == (
         *(1000.0, "7", "ABCD-1234"),
         "signal",
     )
@@ -481,9 +481,9 @@ def test_text_is_unicode_that_every_database_takes() -> None:
 
 def test_a_failure_of_its_own_leaves_a_small_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture_module, "message_of", lambda error: 1 / 0)
-    report = report_of(ValueError(), door="signal", reference="ABCD")
+    report = report_of(ValueError(), mechanism="signal", reference="ABCD")
     assert report.title == "ValueError, whose capture raised ZeroDivisionError"
-    assert (report.reference, report.door, report.origin) == ("ABCD", "signal", ORIGIN)
+    assert (report.reference, report.mechanism, report.origin) == ("ABCD", "signal", ORIGIN)
     assert report.fingerprint
 
 

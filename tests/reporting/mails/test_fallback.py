@@ -109,7 +109,7 @@ async def test_the_pipeline_tells_when_counting_fails(
         database=None,  # type: ignore[arg-type]  # away
         journal=journal,
         recorder=Recorded(),  # type: ignore[arg-type]
-        doors=None,  # type: ignore[arg-type]
+        mechanisms=None,  # type: ignore[arg-type]
         consumer=Broken(),  # type: ignore[arg-type]
         mailer=mailer,
     )

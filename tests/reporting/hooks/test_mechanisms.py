@@ -20,8 +20,8 @@ from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings
 from quartapp.microblog.testing import GivenSettings, create_tables
 from quartapp.reporting import expect
-from quartapp.reporting.hooks.middleware import Guard
-from quartapp.reporting.hooks.request_state import current_scope
+from quartapp.reporting.hooks.middleware import ErrorReportingMiddleware
+from quartapp.reporting.hooks.request_state import current_state
 from quartapp.reporting.journal.entries import Brief, Entry, Tick, decode
 from quartapp.reporting.journal.segments import list_segments, open_segment
 from quartapp.reporting.pipeline import Pipeline
@@ -93,7 +93,7 @@ async def test_a_view_that_raises(app: App, client: Client, records: Records) ->
     report = only(records)
     assert response.status_code == 500
     assert report.title.startswith("KeyError")
-    assert report.door == "request"
+    assert report.mechanism == "request"
     assert report.request is not None
     assert (report.request.method, report.request.route) == ("GET", "/fail/<kind>")
     assert "sesame" not in report.to_json()
@@ -109,7 +109,7 @@ async def test_abort_500(app: App, client: Client, records: Records) -> None:
     response = await client.get("/fail/x")
     assert response.status_code == 500
     report = only(records)
-    assert report.door == "guard"
+    assert report.mechanism == "guard"
     assert report.reference
     assert report.reference in await response.get_data(as_text=True)
     assert report.request is not None
@@ -170,7 +170,7 @@ async def test_an_error_that_is_logged_and_raised_again(
             raise
 
     await client.get("/fail/x")
-    assert only(records).door == "log"
+    assert only(records).mechanism == "log"
 
 
 async def test_one_object_raised_by_two_requests_is_two_errors(
@@ -256,7 +256,7 @@ async def test_a_background_task(app: App, client: Client, records: Records) -> 
 
     await client.get("/fail/x")
     await asyncio.gather(*app.background_tasks)
-    assert only(records).door == "background"
+    assert only(records).mechanism == "background"
 
 
 async def test_a_task_that_nobody_awaits(app: App, records: Records) -> None:
@@ -267,7 +267,7 @@ async def test_a_task_that_nobody_awaits(app: App, records: Records) -> None:
     await asyncio.sleep(0.01)
     del task
     report = only(records)
-    assert report.door == "loop"
+    assert report.mechanism == "loop"
     assert report.message.startswith("Task exception was never retrieved")
 
 
@@ -278,7 +278,7 @@ async def test_a_thread(app: App, records: Records) -> None:
     thread = threading.Thread(target=work, name="worker")
     thread.start()
     await asyncio.to_thread(thread.join)
-    assert only(records).door == "thread"
+    assert only(records).mechanism == "thread"
 
 
 async def test_the_end_of_the_process(
@@ -286,7 +286,7 @@ async def test_the_end_of_the_process(
 ) -> None:
     error = KeyError("main")
     sys.excepthook(KeyError, error, None)
-    assert only(records).door == "process"
+    assert only(records).mechanism == "process"
     assert "KeyError" in capsys.readouterr().err
     sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert len(records()) == 1
@@ -374,7 +374,7 @@ async def test_a_failed_request_leaves_nothing_to_the_garbage_collector(
     assert [reference() for reference in seen] == [None]
 
 
-async def test_the_guard_leaves_nothing_to_the_garbage_collector(without_gc: None) -> None:
+async def test_the_middleware_leaves_nothing_to_the_garbage_collector(without_gc: None) -> None:
     seen: list[weakref.ref[object]] = []
 
     class Request:
@@ -385,11 +385,12 @@ async def test_the_guard_leaves_nothing_to_the_garbage_collector(without_gc: Non
             seen.append(weakref.ref(self))
 
     async def serve(_asgi: object, _receive: object, send: object) -> None:
-        scope: Any = current_scope.get()
-        scope.request = Request(send)
+        state: Any = current_state.get()
+        state.request = Request(send)
 
-    guard: Any = Guard(serve, watcher=object())  # type: ignore[arg-type]  # has nothing to see
-    await guard({"type": "http"}, None, None)
+    nobody: Any = object()
+    middleware: Any = ErrorReportingMiddleware(serve, watcher=nobody)
+    await middleware({"type": "http"}, None, None)
     assert [reference() for reference in seen] == [None]
 
 

@@ -1,7 +1,7 @@
-"""What has the look of a secret, whatever its name.
+"""What looks like a secret, whatever its name.
 
-Each pattern takes all of what it has looked at, whether it is a secret or not: one that gives up
-and starts again in the middle needs time by the square of a text that a client can choose.
+Each pattern consumes everything that it has looked at, secret or not: one that gives up and starts
+again in the middle takes quadratic time on a text that a client can choose.
 """
 
 import re
@@ -14,20 +14,20 @@ from quartapp.redact.secret_names import HIDDEN, is_secret_name
 _SHORTEST = 4
 
 
-class Shape(NamedTuple):
-    """What has the look of a secret: if any of `signs` stands in a text in lower case, matches of
-    `pattern` are replaced."""
+class SecretPattern(NamedTuple):
+    """What looks like a secret: if any of `signs` is in the text in lower case, matches of `regex`
+    are replaced."""
 
     name: str
     signs: tuple[str, ...]
-    pattern: re.Pattern[str]
+    regex: re.Pattern[str]
     replacement: str | Callable[[re.Match[str]], str]
 
 
-def _shape(
-    name: str, signs: str, pattern: str, replacement: str | Callable[[re.Match[str]], str]
-) -> Shape:
-    return Shape(name, tuple(signs.split("|")), re.compile(pattern, re.I), replacement)
+def _pattern(
+    name: str, signs: str, regex: str, replacement: str | Callable[[re.Match[str]], str]
+) -> SecretPattern:
+    return SecretPattern(name, tuple(signs.split("|")), re.compile(regex, re.I), replacement)
 
 
 _TO_LINE_END = r"(?:(?!\\n)[^\n\x00\x01\x02])*"
@@ -46,18 +46,18 @@ def _hide_userinfo(match: re.Match[str]) -> str:
     return f"://{HIDDEN}@{rest}"
 
 
-SHAPES: tuple[Shape, ...] = (
-    _shape("jwt", "eyj", r"eyJ[\w-]*(?:\.[\w-]*)*", _hide_jwt),
-    _shape("bearer", "bearer", r"(bearer\s+)[\w.~+/=-]{4,}", rf"\g<1>{HIDDEN}"),
-    _shape("basic", "basic", r"([:=]\s*['\"]?basic\s+)[\w+/=-]{4,}", rf"\g<1>{HIDDEN}"),
-    _shape(
+SECRET_PATTERNS: tuple[SecretPattern, ...] = (
+    _pattern("jwt", "eyj", r"eyJ[\w-]*(?:\.[\w-]*)*", _hide_jwt),
+    _pattern("bearer", "bearer", r"(bearer\s+)[\w.~+/=-]{4,}", rf"\g<1>{HIDDEN}"),
+    _pattern("basic", "basic", r"([:=]\s*['\"]?basic\s+)[\w+/=-]{4,}", rf"\g<1>{HIDDEN}"),
+    _pattern(
         "pair",
         "cookie|authorization|passw|secret|token|api-key|api_key",
         r"([(\[]b?['\"][\w-]*(?:cookie|authorization|passw|secret|token|api[-_]key)[\w-]*['\"],\s*b?)"
         r"(['\"])(?:(?!\2)[^\n\x00\x01\x02]){4,4000}\2(?=[)\]])",
         rf"\g<1>{HIDDEN}",
     ),
-    _shape(
+    _pattern(
         "option",
         "--",
         r"((?<![\w-])--[\w-]*(?:passw|secret|token|key)[\w-]*(?:['\"],\s*['\"]|\s+))"
@@ -65,34 +65,34 @@ SHAPES: tuple[Shape, ...] = (
         rf"\g<1>{HIDDEN}",
     ),
     # ALTER ROLE susan PASSWORD 'abcd1234'; the password 'abcd1234' is too short
-    _shape(
+    _pattern(
         "quoted",
         "passw",
         r"(passw(?:or)?d\s+)(['\"])(?:(?!\2)[^\n\x00\x01\x02]){4,}\2",
         rf"\g<1>{HIDDEN}",
     ),
-    _shape(
+    _pattern(
         "pem",
         "-----begin",
         r"(-----BEGIN [A-Z ]*PRIVATE KEY-----)"
         r"[^\x00\x02]*?(?:-----END [A-Z ]*-----|(?=[\x00\x02]|$))",
         rf"\g<1>{HIDDEN}",
     ),
-    _shape("userinfo", "://", r"://([^\s'\"<>\x00]*)", _hide_userinfo),
+    _pattern("userinfo", "://", r"://([^\s'\"<>\x00]*)", _hide_userinfo),
     # PostgreSQL's text repeats the row: Key (email)=(susan@example.com) already exists.
-    _shape(
+    _pattern(
         "driver detail",
         "detail: |hint: |context: ",
         rf"(?:\n|\\n)?\b(?:DETAIL|HINT|CONTEXT): {_TO_LINE_END}",
         "",
     ),
-    _shape(
+    _pattern(
         "parameters",
         "[parameters: |query argument $",
         r"(\[parameters: |query argument \$\d+: )[^\n\x00\x01\x02]*",
         rf"\g<1>{HIDDEN}",
     ),
-    _shape(
+    _pattern(
         "header",
         "authorization|cookie",
         rf"\b((?:proxy-)?authorization|(?:set-)?cookie)(['\"]?\s*:\s*)(?!\s|\[hidden){_TO_LINE_END}",
