@@ -6,46 +6,57 @@ N      ?= 20000
 EXAMPLES ?= 100
 MINUTES ?= 1
 TWIN   := benchmarks/flask_twin/.venv
-STAMP  := $(VENV)/.installed
+# What a target may need of the environment: what a server needs, and the tools for development too.
+SERVER := $(VENV)/.installed
+TOOLS  := $(SERVER) $(VENV)/.tools
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev install test bench bench-growth parity fuzz faults check format lint types imports lock seed clean
+.PHONY: help run dev install install-server test bench bench-growth parity fuzz faults check format lint types imports deps lock seed clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(STAMP)  ## Set up, migrate and serve on http://127.0.0.1:5000
+run: $(SERVER)  ## Set up, migrate and serve on http://127.0.0.1:5000
 	@$(BIN)/python run.py --local
 
-dev: $(STAMP)  ## Serve for development, with the debugger and the reloader
+dev: $(SERVER)  ## Serve for development, with the debugger and the reloader
 	@$(BIN)/quart --app quartapp dev $(ARGS)
 
-install: $(STAMP)  ## Make the environment in .venv from requirements.lock
+install: $(TOOLS)  ## Make the environment in .venv with everything for development
 
-# Two steps, so that a change of pyproject.toml does not install every library again.
-$(STAMP): $(VENV)/.libraries pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+install-server: $(SERVER)  ## Make the environment in .venv with what a server needs alone
+
+# Three steps, so that a change of pyproject.toml does not install every library again.
+$(SERVER): $(VENV)/.libraries pyproject.toml
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.libraries requirements-dev.lock
+	@echo "Installing the tools for development in $(VENV); this happens once and takes about half a minute."
+	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 $(VENV)/.libraries: requirements.lock
 	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "quartapp needs Python 3.11 or newer, and there is no '$(PYTHON)' here: install it, or name one with 'make PYTHON=/path/to/python3'." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "quartapp needs Python 3.11 or newer, and %s is %s: name a newer one with \"make PYTHON=/path/to/python3\"." % (sys.executable, sys.version.split()[0]))'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python cannot make virtual environments: install its venv module (on Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
-	@echo "Installing the libraries in $(VENV); this happens once and takes about half a minute."
+	@echo "Installing the libraries in $(VENV); this happens once and takes about a quarter of a minute."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PIP) --require-hashes -r requirements.lock
 	@touch $@
 
-test: $(STAMP)  ## Set up and run the tests
+test: $(TOOLS)  ## Set up and run the tests
 	$(BIN)/python -m pytest
 
-parity: $(STAMP)  ## Compare many generated applications with Flask (N=20000, SEED=random)
+parity: $(TOOLS)  ## Compare many generated applications with Flask (N=20000, SEED=random)
 	$(BIN)/python -m tests.system.parity --count $(N) $(if $(SEED),--seed $(SEED))
 
-fuzz: $(STAMP)  ## Send the API many generated requests, on a real server (EXAMPLES=100)
+fuzz: $(TOOLS)  ## Send the API many generated requests, on a real server (EXAMPLES=100)
 	QUARTAPP_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/microblog/api/test_generated_requests.py
 
-faults: $(STAMP)  ## Prove at length that no error is lost (10 to 15 minutes; MINUTES=10: ten more)
+faults: $(TOOLS)  ## Prove at length that no error is lost (10 to 15 minutes; MINUTES=10: ten more)
 	$(BIN)/python -m tests.system.faults.kill_workers 50
 	$(BIN)/python -m tests.system.faults.kill_consumers 20
 	$(BIN)/python -m tests.system.faults.storm 1000000 100000 1500000
@@ -54,32 +65,38 @@ faults: $(STAMP)  ## Prove at length that no error is lost (10 to 15 minutes; MI
 	$(BIN)/python -m tests.system.faults.full_disk
 	$(BIN)/python -m tests.system.faults.slow_mail 2
 
-check: format lint types imports test  ## Everything that must pass before a commit
+check: format lint types imports deps test  ## Everything that must pass before a commit
 
-format: $(STAMP)  ## Check the formatting (mend it with: .venv/bin/ruff format)
+format: $(TOOLS)  ## Check the formatting (.venv/bin/ruff format repairs it)
 	$(BIN)/ruff format --check .
 
-lint: $(STAMP)  ## Lint
+lint: $(TOOLS)  ## Lint
 	$(BIN)/ruff check .
 
-types: $(STAMP)  ## Check the types (mypy strict)
+types: $(TOOLS)  ## Check the types (mypy strict)
 	$(BIN)/mypy
 
-imports: $(STAMP)  ## Check who imports whom
+imports: $(TOOLS)  ## Check who imports whom
 	$(BIN)/lint-imports
 
-lock: $(STAMP)  ## Renew requirements.lock from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+deps: $(TOOLS)  ## Check that what is imported is declared (the package alone, then everything)
+	$(BIN)/deptry . --extend-exclude '(tests|benchmarks|docs)/'
+	$(BIN)/deptry . --ignore DEP004
 
-bench: $(STAMP) $(TWIN)/.installed  ## Measure against the version on Flask (SCENARIO=index for one)
+# The superset first: what the tools need decides the version of a library that both have.
+lock: $(TOOLS)  ## Renew both lock files from pyproject.toml (UPGRADE=1: with the newest releases)
+	$(COMPILE) --group build --group dev --all-extras -o requirements-dev.lock
+	$(COMPILE) --group build --extra postgresql --extra uvloop --extra sentry --constraint requirements-dev.lock -o requirements.lock
+
+bench: $(TOOLS) $(TWIN)/.installed  ## Measure against the version on Flask (SCENARIO=index for one)
 	$(BIN)/python -m benchmarks $(if $(SCENARIO),--scenario $(SCENARIO)) $(BENCH)
 
-bench-growth: $(STAMP) $(TWIN)/.installed $(VENV)/.granian  ## Measure the floor, other servers, and growth (PARTS="floor posts")
+bench-growth: $(TOOLS) $(TWIN)/.installed $(VENV)/.granian  ## Measure the floor, other servers, and growth (PARTS="floor posts")
 	$(BIN)/python -m benchmarks.growth $(PARTS) $(BENCH)
 
 # Beside quartapp's libraries: it serves quartapp. Without it, the rest is measured all the same.
 $(VENV)/.granian: $(VENV)/.libraries benchmarks/granian.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r benchmarks/granian.txt && touch $@ || echo "granian could not be installed: its rows are skipped."
+	@$(PIP) --no-deps --require-hashes -r benchmarks/granian.txt && touch $@ || echo "granian could not be installed: its rows are skipped."
 
 # The version on Flask has libraries of its own: quartapp never imports it.
 $(TWIN)/.installed: benchmarks/flask_twin/requirements.txt
@@ -88,7 +105,7 @@ $(TWIN)/.installed: benchmarks/flask_twin/requirements.txt
 	@$(TWIN)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-seed: $(STAMP)  ## Fill the database with people and posts
+seed: $(SERVER)  ## Fill the database with people and posts
 	@$(BIN)/alembic upgrade head
 	@$(BIN)/quart --app quartapp seed
 

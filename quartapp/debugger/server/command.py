@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 import click
+from dotenv import dotenv_values
 from quart import Quart
 from quart.cli import (
     ScriptInfo,
@@ -209,14 +210,9 @@ def _environment(*, with_ours: bool = True) -> dict[str, str]:
     would not see a change of it otherwise.
     """
     variables = dict(os.environ)  # noqa: TID251 for a child process, not read
-    try:
-        from dotenv import dotenv_values
-    except ImportError:
-        pass
-    else:
-        for name, value in dotenv_values(".env").items():
-            if variables.get(name) == value:
-                del variables[name]
+    for name, value in dotenv_values(".env").items():
+        if variables.get(name) == value:
+            del variables[name]
     return variables | ENVIRONMENT if with_ours else variables
 
 
