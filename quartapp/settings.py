@@ -1,8 +1,8 @@
 """What the settings of all parts have in common: keys of `app.config`, and one error for faults.
 
 Each part has a small settings class (`quartapp.mail.settings`, `quartapp.logfile.settings` ...)
-that says every key, its type, unit and default. A field `mail_port` is the key `MAIL_PORT`.
-Nothing here reads the environment: an application that does so fills `app.config` first.
+with the type, unit and default of every key. A field `mail_port` is the key `MAIL_PORT`. Nothing
+here reads the environment; an application that does so fills `app.config` first.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class ConfigurationError(ClickException, ValueError):
 
     @classmethod
     def of(cls, error: ValidationError) -> Self:
-        """All faults of a validation. Values are not repeated: a password may be among them."""
+        """All faults of a validation. Values are not repeated, as one may be a password."""
         faults = error.errors(include_url=False, include_input=False)
         return cls("\n".join(map(_sentence, faults)))
 

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address; a name other than localhost never is."""
+    """Whether only this machine can reach an address. Of names, only localhost counts."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -13,7 +13,7 @@ def is_loopback(host: str) -> bool:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A bound socket; the caller closes it. Raises OSError, before anything else was started."""
+    """A bound socket, which the caller closes. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -1,8 +1,8 @@
-"""The database: one engine an application, one session a request.
+"""The database: one engine per application, one session per request.
 
-`Database` owns the engine and makes sessions; `request_session()` is the session of the current
-request, opened lazily at its first statement. Knows nothing of tables; SQLite's peculiarities
-are in `sqlite`.
+`Database` owns the engine and creates sessions. `request_session()` is the session of the current
+request; it connects at its first statement. This part knows no tables. What SQLite and PostgreSQL
+need is in `drivers`.
 """
 
 from quartapp.database.engine import Database

@@ -22,20 +22,19 @@ from quartapp.database.drivers.onehop import DRIVER, WRITES
 from quartapp.database.url import async_url
 
 POOL_TIMEOUT = 5.0
-"""Seconds that a request waits for a connection before it is answered with 503."""
+"""Seconds that a request waits for a connection before it gets a 503."""
 
 WARM_UP = 2.0
-"""Seconds that a start spends on opening connections beforehand."""
+"""The most seconds that a start spends on opening connections."""
 
 _logger = logging.getLogger(__name__)
 
 
 class Database:
-    """An engine with its session factories. Connects at the first statement, not before.
+    """An engine and its session factories. It connects at the first statement.
 
-    Takes the addresses that the setting DATABASE_URL takes; raises ValueError for others.
-
-    The owner calls `dispose()` when the last session is closed.
+    Accepts the addresses that the setting DATABASE_URL accepts; raises ValueError for others. The
+    owner calls `dispose()` after the last session was closed.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class Database:
         }
         if self.is_sqlite:
             _make_folder(self.url.database)
-        # Parameters hold what people typed: they stay out of every message and log.
+        # Parameters contain what people typed, so they are kept out of all messages and logs.
         self._pool_size = pool_size
         self.engine: AsyncEngine = create_async_engine(
             self.url.set(drivername=DRIVER) if self.is_sqlite else self.url,
@@ -69,34 +68,35 @@ class Database:
     def session(self, *, write: bool = True) -> AsyncSession:
         """A new session, which the caller closes.
 
-        With `write`, a transaction on SQLite takes the write lock at its start and so never
-        overwrites what another wrote since it read; the wait is bounded by the busy timeout.
-        PostgreSQL needs `SELECT ... FOR UPDATE` or one UPDATE statement for the same.
+        With `write`, a transaction on SQLite takes the write lock at its start. So it never
+        overwrites what another transaction wrote after it has read. It waits for the lock no longer
+        than the busy timeout. On PostgreSQL, `SELECT ... FOR UPDATE` or one UPDATE statement gives
+        the same protection.
         """
         return (self._writers if write else self._sessions)()
 
     def let_write(self, session: AsyncSession, write: bool) -> None:
-        """Decide anew what `session` decided, for the transactions that this session will begin."""
+        """Change the `write` of a session, for the transactions that it begins from now on."""
         engine = self._writing_engine if write else self.engine
         session.sync_session.bind = engine.sync_engine
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncSession]:
-        """A session in a transaction that is committed at the end, or rolled back."""
+        """A writing session in a transaction: committed at the end, rolled back after an error."""
         async with self.session() as session, session.begin():
             yield session
 
     async def ping(self) -> None:
-        """Ask the database for a sign of life; raises SQLAlchemy's or the driver's error."""
+        """Run a trivial query; raises SQLAlchemy's or the driver's error."""
         async with self.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
     async def warm_up(self) -> None:
         """Open the pool's connections, so that the first requests need not wait for them.
 
-        On SQLite only one: opening a file takes a request two milliseconds, ten of them a start 30.
-        Takes WARM_UP seconds at most, and raises nothing: an application starts without its
-        database too, and connects when there is one.
+        On SQLite it opens only one: opening a file delays a request by two milliseconds, opening
+        ten delays a start by 30. It takes at most WARM_UP seconds and raises nothing, because an
+        application also starts without its database and connects when it is reachable.
         """
         try:
             async with asyncio.timeout(WARM_UP), AsyncExitStack() as stack:
@@ -108,6 +108,7 @@ class Database:
             _logger.warning("The database did not answer at the start: %s", type(error).__name__)
 
     async def dispose(self) -> None:
+        """Close all connections of the pool."""
         await self.engine.dispose()
 
 

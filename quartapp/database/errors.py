@@ -1,4 +1,4 @@
-"""What a database error means to whoever runs a command, in one sentence."""
+"""Database errors as one sentence, for a person who runs a command."""
 
 import re
 
@@ -8,12 +8,12 @@ _NO_TABLE = re.compile(r'no such table|relation ".*" does not exist')
 
 
 def is_of_database(error: BaseException) -> bool:
-    """Whether this error says that the database is away or cannot be used."""
+    """Whether an error says that the database is unreachable or cannot be used."""
     return isinstance(error, SQLAlchemyError | OSError)
 
 
 def explain(error: BaseException) -> str:
-    """The sentence; without a statement, parameters or a driver's details."""
+    """The sentence, which contains no statement, parameters or details of a driver."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     what = re.sub(r"^<class '[\w.]+'>: ", "", str(cause).partition("\n")[0])
     if _NO_TABLE.search(what):

@@ -1,8 +1,8 @@
 """The session of a request: opened lazily, rolled back after an error, closed at the end.
 
 A request with a safe method reads; every other one may write (see `Database.session`). A view
-commits what it did itself. Whatever happens, also when the client went away and the request was
-cancelled, teardown closes the session and so returns its connection.
+commits its work itself. The teardown always closes the session and returns its connection, also
+when the client has disconnected and the request was cancelled.
 """
 
 import asyncio
@@ -19,20 +19,21 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 def init_app(app: Quart, database: Database) -> None:
-    """Give an application its database, and close each request's session at its teardown."""
+    """Give an application its database, and close each request's session in its teardown."""
     app.extensions["database"] = database
     app.teardown_appcontext(close_request_session)
 
 
 def current_database() -> Database:
+    """The database of the current application."""
     return cast(Database, current_app.extensions["database"])
 
 
 def request_session() -> AsyncSession:
-    """The session of the current application context, made at the first call.
+    """The session of the current application context, created by the first call.
 
-    No connection is taken from the pool before the first statement. Not to be shared between
-    tasks: a task that outlives the request makes its own with `Database.session()`.
+    It takes a connection from the pool at its first statement. Do not share it between tasks: a
+    task that outlives the request needs its own `Database.session()`.
     """
     session: AsyncSession | None = g.get("_session")
     if session is None:
@@ -45,9 +46,10 @@ def request_session() -> AsyncSession:
 async def reading_first() -> AsyncIterator[AsyncSession]:
     """The request's session, which only reads in this block, whatever the request does later.
 
-    For what is asked before the view begins, such as who calls: the session of a request that may
-    write takes SQLite's write lock at its first statement. Such a request is in no transaction
-    afterwards; one that only reads stays in that which was begun here.
+    For what is read before the view begins, such as who is calling. Without it, the session of a
+    request that may write takes SQLite's write lock at its first statement (docs/decisions/0054).
+    After the block, a request that may write is in no transaction; one that only reads stays in the
+    transaction that was begun here.
     """
     session = request_session()
     if request.method in _SAFE_METHODS or session.in_transaction():
@@ -57,13 +59,13 @@ async def reading_first() -> AsyncIterator[AsyncSession]:
     database.let_write(session, False)
     try:
         yield session
-        await session.rollback()  # on SQLite waits for nothing, where a commit would
+        await session.rollback()  # on SQLite it does not wait, as a commit would
     finally:
         database.let_write(session, True)
 
 
 async def rollback_request_session() -> None:
-    """Undo what the request did not commit; does nothing where no session was opened."""
+    """Roll back what the request did not commit; does nothing if it opened no session."""
     session: AsyncSession | None = g.get("_session")
     if session is not None:
         await session.rollback()
@@ -77,7 +79,7 @@ async def close_request_session(_error: BaseException | None = None) -> None:
     session: AsyncSession | None = g.pop("_session", None)
     if session is None:
         return
-    if not session.in_transaction():  # committed or rolled back: its connection is back already
+    if not session.in_transaction():  # committed or rolled back: the connection was returned
         session.sync_session.close()
         return
     closing = asyncio.ensure_future(session.close())

@@ -7,10 +7,10 @@ from quartapp.settings import PartSettings
 
 
 class DatabaseSettings(PartSettings):
-    """Which database, and how many connections to it a process may have."""
+    """The database, and how many connections to it a process may hold."""
 
     database_url: str = ""
-    """An address of SQLite or PostgreSQL; kept with its async driver."""
+    """An address of SQLite or PostgreSQL; the value has its async driver."""
     database_pool_size: int = Field(default=10, ge=1, le=1000)
 
     @field_validator("database_url")

@@ -1,4 +1,4 @@
-"""Column types and names that every table shares, whichever part it belongs to."""
+"""Column types and naming rules for the tables of all parts."""
 
 from datetime import UTC, datetime
 
@@ -15,15 +15,19 @@ NAMING_CONVENTION = {
 }
 
 MAX_ID = 2**63 - 1
-"""The largest primary key that both databases can compare with; larger ones exist nowhere."""
+"""The largest primary key that both databases can store and compare."""
 
 
-# 64 bits on PostgreSQL; on SQLite only a plain INTEGER primary key counts up by itself.
+# 64 bits on PostgreSQL; on SQLite only a plain INTEGER primary key is generated automatically.
 Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """A moment: aware, in UTC, on both sides. SQLite keeps no time zone, so it is put back."""
+    """A time that is timezone-aware and in UTC, in Python and in the database.
+
+    SQLite stores no time zone, so UTC is added when a value is read. Raises ValueError for a naive
+    datetime.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -40,5 +44,5 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 
 def is_storable(text: str) -> bool:
-    """Whether both databases can hold and compare a text: no NUL, no lone surrogate."""
+    """Whether both databases can store and compare a text: no NUL, no lone surrogates."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

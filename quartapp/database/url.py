@@ -1,11 +1,11 @@
-"""Addresses of databases, in the forms that people have them."""
+"""Addresses of databases, in the forms that hosting providers and documentation use."""
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 
 def async_url(value: str) -> URL:
-    """A database address with its async driver. Raises ValueError for what is none."""
+    """A database address with its async driver. Raises ValueError for anything else."""
     try:
         url = make_url(value)
     except ArgumentError:
@@ -16,7 +16,7 @@ def async_url(value: str) -> URL:
         return url.set(drivername="sqlite+aiosqlite")
     if url.drivername in {"postgres", "postgresql", "postgresql+asyncpg"}:
         query = dict(url.query)
-        if "sslmode" in query:  # the name that hosting providers use; asyncpg calls it ssl
+        if "sslmode" in query:  # hosting providers use this name; asyncpg calls it ssl
             query["ssl"] = query.pop("sslmode")
         return url.set(drivername="postgresql+asyncpg", query=query)
     raise ValueError("expected a SQLite or PostgreSQL address (sqlite:///, postgresql://)")

@@ -1,8 +1,8 @@
-"""What the client sees of an error: which handler answers, as a page or as JSON.
+"""What the client sees of an error: which handler answers it, as a page or as JSON.
 
-Domain errors become HTTP here and nowhere else. A response never shows the text of an exception
-that was not written for people, and never fails itself: the last resort is a page without
-template, database or session.
+A response never shows the text of an exception that was not written for people. It never fails: the
+last resort is a page without template, database or session. An application registers handlers for
+its own errors in addition. Imports `reporting`, `database` and `flasklike`.
 """
 
 from quartapp.errors import admission

@@ -1,8 +1,8 @@
-"""How many requests a worker takes on, and what it tells the others: come back later, at once.
+"""A limit on the requests that a worker processes; further ones wait, or get a 503 at once.
 
-Without a limit every client waits for all the others, and under overload everybody gives up.
-REQUEST_LIMIT requests are worked on, REQUEST_QUEUE wait in the order of their coming, and beyond
-them a request is refused before anything was done for it. Signs of life are always answered.
+Without a limit every client waits for all others, and under overload all of them give up.
+REQUEST_LIMIT requests are processed, REQUEST_QUEUE wait in the order of their arrival, and further
+ones are refused before any work is done for them. /health and /ready are always answered.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from quartapp.errors.settings import AdmissionSettings
 from quartapp.reporting import expect
 
 EXPECTED = "admission"
-"""The name under which reporting counts the refusals, which are no errors."""
+"""The name under which reporting counts refused requests, which are not errors."""
 
 _ALWAYS = frozenset({"/health", "/ready"})
 
@@ -38,7 +38,7 @@ _PROBLEM = json.dumps(
 
 
 def init_app(app: Quart) -> None:
-    """Limit an application; call it before reporting, which must see the refusals.
+    """Limit an application. Call it before reporting, which has to see the refused requests.
 
     Reads `app.config` (see `AdmissionSettings`). Raises ConfigurationError.
     """
@@ -86,7 +86,7 @@ class Admission:
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._waiting.remove(turn)
-            else:  # the turn came in the same moment: it is the next one's
+            else:  # the turn came together with the cancellation: pass it on
                 self._leave()
             raise
 

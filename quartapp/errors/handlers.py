@@ -1,4 +1,4 @@
-"""Who handles what. Flask's rules decide between these: the most specific class wins."""
+"""The error handlers. By Flask's rules the one for the most specific class is called."""
 
 import logging
 
@@ -18,26 +18,26 @@ from quartapp.errors.responses import describe, respond
 from quartapp.reporting.hooks.reference import error_reference
 
 RETRY_AFTER = "5"
-"""Seconds after which a client may come back to a server that has no connection free."""
+"""Seconds after which a client may try again when the server is busy."""
 
 
 def init_app(app: Quart) -> None:
-    """Answer HTTP errors, unhandled exceptions and a busy database, and note references in the log.
+    """Answer HTTP errors, unhandled exceptions and a busy database, and add references to the log.
 
-    An application registers handlers for its own errors beside these.
+    An application registers handlers for its own errors in addition.
     """
     app.register_error_handler(HTTPException, handle_http)
     app.register_error_handler(InternalServerError, handle_internal)
     app.register_error_handler(PoolTimeoutError, handle_pool_timeout)
-    # Not app.logger: at its first use Quart attaches a handler, and every line comes twice.
+    # Not app.logger: at its first use Quart adds a handler, and every line would appear twice.
     logging.getLogger(app.name).addFilter(note_reference)
 
 
 def note_reference(record: logging.LogRecord) -> bool:
-    """Let an error in the log carry the reference that the client is shown (a logging filter)."""
+    """Add the reference that the client sees to an error in the log (a logging filter)."""
     in_request = has_request_context() or has_websocket_context()
     if record.levelno >= logging.ERROR and in_request and isinstance(record.args, tuple):
-        # Without arguments a message is taken as it is, percent signs included.
+        # A message without arguments is not formatted, so its percent signs have to be escaped.
         text = str(record.msg) if record.args else str(record.msg).replace("%", "%%")
         record.msg = f"{text} [reference %s]"
         record.args = (*record.args, error_reference())
@@ -45,29 +45,29 @@ def note_reference(record: logging.LogRecord) -> bool:
 
 
 async def handle_http(error: HTTPException) -> Response | WerkzeugResponse:
-    """abort(404), a wrong method, a body that is too large ..."""
-    if error.response is not None:  # abort(response): the response is the answer
+    """Answer an HTTP error: abort(404), a wrong method, a body that is too large ..."""
+    if error.response is not None:  # abort(response)
         return error.response  # type: ignore[return-value]  # werkzeug calls it a sansio Response
     status = error.code or 500
-    # werkzeug's own descriptions speak to developers; one that somebody passed speaks to people.
+    # werkzeug's descriptions are for developers; a description that was passed is for people.
     own = error.description if error.description != type(error).description else None
     return await respond(describe(status, own, headers=tuple(error.get_headers())))
 
 
 async def handle_internal(error: InternalServerError) -> Response:
-    """An unhandled exception, already recorded, or abort(500).
+    """Answer an unhandled exception, which is already recorded, or abort(500).
 
-    The session is rolled back before the page is rendered. Should that fail too (the database is
-    gone), it is one more record, and the page is shown all the same.
+    The session is rolled back before the page is rendered. If that fails too (the database is
+    unreachable), the failure is logged, and so recorded, and the page is shown all the same.
     """
     try:
         await rollback_request_session()
-    except Exception:  # noqa: BLE001 whatever fails here, the page comes all the same
+    except Exception:  # noqa: BLE001 whatever fails here, the page is shown all the same
         current_app.logger.exception("The rollback after an error failed")
     return await respond(describe(500))
 
 
 async def handle_pool_timeout(error: PoolTimeoutError) -> Response:
-    """Every connection was busy for longer than a request may wait."""
+    """Answer 503 when no database connection became free in time."""
     current_app.logger.error("No database connection became free in time", exc_info=error)
     return await respond(describe(503, headers=(("Retry-After", RETRY_AFTER),)))

@@ -16,7 +16,7 @@ PROBLEM_JSON = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class ClientError:
-    """What a client is told. Every text in it may be shown to anybody.
+    """What a client gets to know of an error. All its texts may be shown to anybody.
 
     `code` is stable; `title` is a heading; `detail` says what happened and what to do.
     """
@@ -29,7 +29,7 @@ class ClientError:
     extensions: tuple[tuple[str, object], ...] = ()
 
 
-# What werkzeug's descriptions do not say to a person who only clicked something.
+# Texts for people who only clicked something; werkzeug's descriptions are for developers.
 _DETAILS = {
     400: "Your browser sent something that this server could not understand.",
     401: "Please log in to see this page.",
@@ -45,7 +45,7 @@ _DETAILS = {
     504: "A server that this page depends on did not answer in time. Please try again.",
 }
 
-# RFC 9110's phrases, where Python's depend on its version; the codes are made of them.
+# The phrases of RFC 9110 where those of Python depend on its version; codes are derived from them.
 _PHRASES = {
     413: "Content Too Large",
     414: "URI Too Long",
@@ -57,7 +57,7 @@ _TITLES = {404: "Not Found", 500: "An unexpected error has occurred"}
 
 
 def describe(status: int, detail: str | None = None, **more: object) -> ClientError:
-    """A ClientError for a status alone; `more` replaces fields."""
+    """A ClientError for a status, with its default texts; `more` replaces fields."""
     phrase = _phrase(status)
     values: dict[str, object] = {
         "status": status,
@@ -69,9 +69,9 @@ def describe(status: int, detail: str | None = None, **more: object) -> ClientEr
 
 
 def wants_json() -> bool:
-    """Whether the client is a program: by the path, else by what it accepts before HTML.
+    """Whether the client wants JSON: by the path, otherwise if it prefers JSON to HTML.
 
-    Who opens a WebSocket always is one.
+    A client that opens a WebSocket always does.
     """
     if not has_request_context():
         return True
@@ -83,9 +83,9 @@ def wants_json() -> bool:
 
 
 async def respond(error: ClientError) -> Response:
-    """The response for an error, in the client's form. Raises nothing.
+    """The response for an error, as a page or as problem+json. Raises nothing.
 
-    A 5xx carries the reference under which the operator finds it.
+    A 5xx has the reference by which the operator finds its report.
     """
     reference = error_reference() if error.status >= 500 else None
     if wants_json():
@@ -109,7 +109,7 @@ def _problem(error: ClientError, reference: str | None) -> str:
 async def _page(error: ClientError, reference: str | None) -> str:
     try:
         return await render_template(_template(error.status), error=error, reference=reference)
-    except Exception:  # noqa: BLE001 whatever fails in a template, an answer must leave
+    except Exception:  # noqa: BLE001 whatever fails in a template, the client needs a response
         current_app.logger.exception("The page of an error could not be rendered")
         return _plain_page(error, reference)
 

@@ -1,4 +1,4 @@
-"""The settings of error pages."""
+"""The settings of the admission limit."""
 
 from pydantic import Field
 
@@ -6,9 +6,9 @@ from quartapp.settings import PartSettings
 
 
 class AdmissionSettings(PartSettings):
-    """How many requests a worker takes on: see `quartapp.errors.admission`."""
+    """How many requests a worker accepts: see `quartapp.errors.admission`."""
 
     request_limit: int = Field(default=256, ge=0, le=100_000)
-    """Requests that are worked on at a time; 0 for no limit."""
+    """Requests that are processed at a time; 0 means no limit."""
     request_queue: int = Field(default=256, ge=0, le=100_000)
-    """Requests that may wait beyond them."""
+    """Further requests that may wait."""

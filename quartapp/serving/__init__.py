@@ -1,5 +1,5 @@
 """Serving an application under Hypercorn: workers, exit codes, the order of a shutdown.
 
-`server.run` is what a program calls; the application is handed in. Of quartapp only `settings` and
-`sockets` are imported.
+A program calls `server.run` and passes the application. Imports only `settings` and `sockets` of
+quartapp.
 """

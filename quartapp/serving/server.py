@@ -1,8 +1,8 @@
 """Serve an application under Hypercorn, through its API.
 
-One worker is served in this process; more are processes of their own, and a master that stops
-them all as soon as one of them ends. The exit code is 0 after a clean stop, 1 when serving
-failed, 2 when the settings are wrong: a supervisor can tell them apart.
+One worker serves in this process; several are separate processes under a master (`workers`). The
+exit code is 0 after a clean stop, 1 if serving failed, 2 if a setting is wrong, so that a
+supervisor can distinguish them.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from quartapp.serving.workers import run_workers
 from quartapp.sockets import bind
 
 GRACEFUL_TIMEOUT = 10.0
-"""Seconds that requests under way have to end before a stopping server cancels them."""
+"""Seconds that requests in progress get to finish before a stopping server cancels them."""
 
 EXIT_FAILED, EXIT_MISCONFIGURED = 1, 2
 
@@ -36,10 +36,10 @@ _START_FAILURES = (LifespanFailureError, LifespanTimeoutError)
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a process serves. It travels to the workers, so `make` must be one that pickles.
+    """What a process serves. It is sent to the workers, so `make` has to be picklable.
 
-    `make` makes the application, in the process that serves it; `use_uvloop` asks for uvloop where
-    it is installed.
+    `make` creates the application, in the process that serves it. `use_uvloop` uses uvloop if it is
+    installed.
     """
 
     make: Callable[[], Any]
@@ -47,14 +47,14 @@ class Service:
     use_uvloop: bool = False
 
     def application(self) -> Any:
-        """The application; forwarded headers count only as far as PROXY_HOPS says."""
+        """The application, which trusts as many forwarded headers as PROXY_HOPS says."""
         app = self.make()
         if self.proxy_hops:
             return ProxyFixMiddleware(app, mode="legacy", trusted_hops=self.proxy_hops)
         return app
 
     def loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
-        """What makes the event loop; None is asyncio's."""
+        """The factory of the event loop; None means asyncio's own."""
         if not self.use_uvloop:
             return None
         try:
@@ -65,7 +65,7 @@ class Service:
 
 
 def run(make: Callable[[], Any], settings: ServingSettings, *, use_uvloop: bool = False) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit code. Faults are one sentence on stderr.
+    """Serve until SIGINT or SIGTERM; returns the exit code. Each fault is one sentence on stderr.
 
     `make` and `use_uvloop` are those of `Service`.
     """
@@ -86,9 +86,9 @@ def run(make: Callable[[], Any], settings: ServingSettings, *, use_uvloop: bool 
 def serve_here(
     service: Service, listener: socket.socket, started: Callable[[], None] = lambda: None
 ) -> None:
-    """Serve in this process until SIGINT or SIGTERM, or until the master is gone.
+    """Serve in this process until SIGINT or SIGTERM, or until the master has died.
 
-    `started` is called when the application has started. Raises Hypercorn's lifespan errors.
+    Calls `started` when the application has started. Raises Hypercorn's lifespan errors.
     """
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
@@ -97,7 +97,7 @@ def serve_here(
     application = service.application()
 
     async def serve_until_told() -> None:
-        # Before the start: a signal that comes during it is heard as soon as it is over.
+        # Before the start, so that a signal during the start takes effect after it.
         told = _listen_for_the_end()
 
         async def until_told() -> None:
@@ -112,7 +112,7 @@ def serve_here(
 
 
 def collect_from_now_on() -> None:
-    """Let the garbage collector work, but not through what is there already: it stays for good."""
+    """Start the garbage collector, which ignores all objects that exist now."""
     gc.freeze()
     gc.enable()
 
@@ -136,7 +136,7 @@ def _work(service: Service, listener: socket.socket, started: Callable[[], None]
 
 def say(sentence: str) -> None:
     """Write a sentence for the person at the terminal."""
-    print(f"quartapp: {sentence}", file=sys.stderr)  # noqa: T201 the terminal is its reader
+    print(f"quartapp: {sentence}", file=sys.stderr)  # noqa: T201 it is for the terminal
 
 
 def refuse(sentence: str, code: int) -> int:

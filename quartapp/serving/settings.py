@@ -12,6 +12,6 @@ class ServingSettings(PartSettings):
     port: int = Field(default=5000, ge=0, le=65535)
     """0 lets the kernel choose one."""
     workers: int = Field(default=1, ge=1, le=1024)
-    """One is served in this process; more are processes of their own."""
+    """One worker runs in this process; several are separate processes."""
     proxy_hops: int = Field(default=0, ge=0, le=10)
-    """How many proxies stand in front: so many forwarded headers are believed."""
+    """How many proxies are in front of the server: so many forwarded headers are trusted."""

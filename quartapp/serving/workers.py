@@ -1,7 +1,7 @@
 """Several worker processes on one socket, and the master that owns them.
 
-Hypercorn's own master stops every worker as soon as one ends, and reports a failed start as
-success. This one replaces a worker that died, and fails when one cannot start.
+Hypercorn's own master stops all workers as soon as one ends, and reports a failed start as success.
+This one replaces a worker that died, and fails when a worker cannot start.
 """
 
 import logging
@@ -18,11 +18,11 @@ from time import monotonic
 _logger = logging.getLogger(__name__)
 
 Work = Callable[[socket.socket, Callable[[], None]], None]
-"""Serves on a socket until SIGTERM, and calls what it is given once it has started."""
+"""Serves on a socket until SIGTERM, and calls its second argument once it has started."""
 
 
 class Worker:
-    """One process that serves; `has_started` tells a crash from a start that failed."""
+    """One process that serves; `has_started` distinguishes a crash from a start that failed."""
 
     def __init__(self, work: Work, listener: socket.socket) -> None:
         context = get_context("spawn")
@@ -37,7 +37,7 @@ class Worker:
         return self._started.is_set()
 
     def stop(self, deadline: float) -> None:
-        """Wait for the end until the deadline, then enforce it."""
+        """Wait for the process until the deadline (`time.monotonic`), then kill it."""
         self.process.join(max(0, deadline - monotonic()))
         if self.process.is_alive():
             self.process.kill()
@@ -45,10 +45,10 @@ class Worker:
 
 
 def run_workers(work: Work, listener: socket.socket, count: int, patience: float) -> int:
-    """Keep `count` workers until SIGINT or SIGTERM; returns the exit code of the server.
+    """Keep `count` workers running until SIGINT or SIGTERM; returns the server's exit code.
 
-    It is 0 after a clean stop and 1 where a worker could not start. Workers that are still busy
-    `patience` seconds after the signal are killed. To be called in the main thread.
+    The code is 0 after a clean stop, 1 if a worker could not start. Workers that are still busy
+    `patience` seconds after the signal are killed. Call it in the main thread.
     """
     reader, writer = os.pipe()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -83,6 +83,6 @@ def _watch(workers: list[Worker], work: Work, listener: socket.socket, reader: i
 
 
 def _work(work: Work, listener: socket.socket, started: Event) -> None:
-    # Ctrl-C reaches the whole group; the master turns it into a SIGTERM for each worker.
+    # Ctrl-C reaches the whole process group; the master sends each worker a SIGTERM instead.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     work(listener, started.set)

@@ -1,17 +1,17 @@
-"""A pytest plugin for suites of async tests of an application.
+"""A pytest plugin for async test suites of any application.
 
-Switch it on with `pytest_plugins = ["quartapp.testing"]` in the top conftest.py, and write a
-fixture `app` that yields your application; it needs pytest-asyncio in its auto mode. `session` asks
-for an application with `quartapp.database`, `captured_reports` for one with `quartapp.reporting`.
+Enable it with `pytest_plugins = ["quartapp.testing"]` in the top conftest.py, and write a fixture
+`app` that yields your application. It needs pytest-asyncio in its auto mode. `session` needs an
+application with `quartapp.database`, `captured_reports` one with `quartapp.reporting`.
 
 | fixture | what a test gets |
 |---|---|
 | `client` | a client of `app` with its own cookies; it raises what `app` does not handle |
-| `session` | a database session for arranging and looking; rolled back and closed at the end |
+| `session` | a database session to prepare and inspect rows; rolled back and closed at the end |
 | `mail_server` | a real SMTP server: `mail_server.mails`, `.replies`, `.delay` (see `MailServer`) |
 | `captured_reports` | the error reports that were recorded, as a list that grows |
 
-`LiveServer` is a server in a process of its own, `Clock` a time that a test moves.
+`LiveServer` is a server in a separate process, `Clock` a time that a test moves.
 """
 
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ __all__ = ["Client", "Clock", "LiveServer", "MailServer"]
 
 
 class Clock:
-    """A time that stands still until a test moves it."""
+    """A clock that only moves when a test moves it."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
@@ -41,7 +41,7 @@ class Clock:
         return self.now
 
     def advance(self, **duration: float) -> None:
-        """Move on by `timedelta(**duration)`."""
+        """Move forward by `timedelta(**duration)`."""
         self.now += timedelta(**duration)
 
 

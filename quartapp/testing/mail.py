@@ -1,4 +1,4 @@
-"""A real SMTP server for tests, on a port of its own, that can be told to misbehave."""
+"""A real SMTP server for tests, on a free port, that can be made to misbehave."""
 
 import asyncio
 import email
@@ -15,7 +15,7 @@ from aiosmtpd.smtp import SMTP, AuthResult
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A mail that the server took: its envelope, and the message in it."""
+    """A mail that the server accepted: its envelope and its message."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -32,10 +32,10 @@ class Received:
 
 @dataclass(slots=True)
 class MailServer:
-    """`mails` is what it took. `replies` are said instead of accepting, by command:
-    `{"RCPT": "550 no such user", "DATA": "451 later"}`; before each reply it waits `delay` seconds.
+    """`mails` has the accepted mails. `replies` replace the acceptance of a command:
+    `{"RCPT": "550 no such user", "DATA": "451 later"}`. It waits `delay` seconds before each reply.
 
-    `attempts` are the mails that were begun, `logins` the names that tried to log in.
+    `attempts` is the number of mails that were begun, `logins` the names that tried to log in.
     """
 
     host: str = "127.0.0.1"
@@ -55,7 +55,7 @@ class MailServer:
         login: tuple[str, str] | None = None,
         utf8: bool = False,
     ) -> None:
-        """Listen; with `tls`, STARTTLS is required, with `login`, this name and password."""
+        """Listen. With `tls` STARTTLS is required, with `login` this name and password."""
 
         def authenticate(_server: Any, _session: Any, _envelope: Any, _how: str, data: Any) -> Any:
             name, password = data.login.decode(), data.password.decode()
@@ -82,7 +82,7 @@ class MailServer:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Stop listening: from now on connections are refused. `start` begins again, same port."""
+        """Stop listening, so that connections are refused. `start` uses the same port again."""
         server, self._server = self._server, None
         if server is not None:
             server.close()
@@ -142,8 +142,8 @@ class _Handler:
 
 
 def certificate(folder: Path, name: str = "127.0.0.1") -> tuple[ssl.SSLContext, Path]:
-    """A server's context with a certificate of its own for an IP address, made by the openssl
-    program, and the file that a client has to trust. Raises FileNotFoundError without openssl.
+    """A server's TLS context with a new certificate for an IP address, and the certificate file
+    that a client has to trust. Raises FileNotFoundError without the program openssl.
     """
     key, cert = folder / "key.pem", folder / "cert.pem"
     command = (
@@ -157,7 +157,7 @@ def certificate(folder: Path, name: str = "127.0.0.1") -> tuple[ssl.SSLContext, 
 
 
 def server_context(cert: Path, key: Path) -> ssl.SSLContext:
-    """What a server needs for TLS under this certificate."""
+    """A server's TLS context for a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     return context

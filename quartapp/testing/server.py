@@ -1,4 +1,4 @@
-"""A real server in a process of its own, for tests that need sockets, signals and exit codes."""
+"""A real server in a separate process, for tests of sockets, signals and exit codes."""
 
 import os
 import re
@@ -17,15 +17,15 @@ _RUNNING = re.compile(r"Running on (https?://\S+)")
 
 
 class ServerFailedError(AssertionError):
-    """The server ended, or said nothing, before it answered; the text holds its output."""
+    """The server ended, or did not start in time; the text contains its output."""
 
 
 class LiveServer:
     """A server process, started and stopped by a `with` block.
 
-    `command` are the arguments of a Python interpreter that make it serve.
-    The process gets only `environment` beside PATH, HOME and the like, so a developer's settings
-    have no say; PORT=0 lets the kernel choose a port, and `url` is read from what Hypercorn logs.
+    `command` has the arguments with which a Python interpreter serves. The process gets only
+    `environment`, PATH, HOME and the like, so the developer's settings have no effect. PORT=0 lets
+    the kernel choose a port, and `url` is read from Hypercorn's log.
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class LiveServer:
 
     @property
     def output(self) -> str:
-        """All that the process wrote so far, to stdout and stderr."""
+        """What the process has written so far, to stdout and stderr."""
         return "".join(self.lines)
 
     def wait_for(self, text: str, times: int = 1) -> None:
-        """Wait until the process has written a text so many times. Raises ServerFailedError."""
+        """Wait until the process has written `text` that many times. Raises ServerFailedError."""
         deadline = time.monotonic() + self.timeout
         while self.output.count(text) < times:
             if time.monotonic() > deadline:
@@ -99,7 +99,7 @@ class LiveServer:
         return code
 
     def kill(self) -> None:
-        """End the process and its workers at once, whatever they are doing."""
+        """Kill the process and its workers."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(self.timeout)

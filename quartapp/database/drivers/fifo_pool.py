@@ -1,8 +1,8 @@
-"""A pool whose connections go to whoever has waited longest.
+"""A pool that gives a free connection to the request that has waited longest.
 
-SQLAlchemy's asyncio pool waits in an `asyncio.Queue`: whoever comes while a connection is free
-takes it, though others were woken for it, and these then wait again behind everybody. Under load
-some requests so wait until their timeout, while newcomers are served.
+SQLAlchemy's asyncio pool waits in an `asyncio.Queue`. A request that asks while a connection is
+free takes it, even if others were woken for it; these then wait again, behind everybody. Under load
+some requests wait until their timeout while newcomers are served (docs/decisions/0056).
 """
 
 import asyncio
@@ -17,9 +17,9 @@ T = TypeVar("T")
 
 
 class Line(QueueCommon[T]):
-    """A queue that hands what is put into it to the first who waits, past any newcomer.
+    """A queue that gives each item to the first waiter, ahead of any newcomer.
 
-    Used by one event loop. What was handed to a waiter that was cancelled goes to the next.
+    For one event loop. An item that was given to a cancelled waiter goes to the next one.
     """
 
     def __init__(self, maxsize: int = 0, use_lifo: bool = False) -> None:
@@ -48,7 +48,7 @@ class Line(QueueCommon[T]):
         self._items.append(item)
 
     def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
-        """Never waits: a pool takes back only what it gave out."""
+        """Never waits, because a pool takes back only what it gave out."""
         self.put_nowait(item)
 
     def get_nowait(self) -> T:
@@ -69,7 +69,7 @@ class Line(QueueCommon[T]):
                 return await waiter
         except TimeoutError:
             if not waiter.cancelled():
-                return waiter.result()  # it came in the same moment
+                return waiter.result()  # it arrived together with the timeout
             raise Empty from None
         except asyncio.CancelledError:
             if not waiter.cancelled():
@@ -81,9 +81,9 @@ class Line(QueueCommon[T]):
 
 
 class FairPool(AsyncAdaptedQueuePool):
-    """SQLAlchemy's asyncio pool, with a `Line` in place of its queue."""
+    """SQLAlchemy's asyncio pool with a `Line` as its queue."""
 
-    # Its logger is named after it: one below sqlalchemy.pool, not one of the application's.
+    # SQLAlchemy names the logger after it: it stays below sqlalchemy.pool.
     __module__ = AsyncAdaptedQueuePool.__module__
 
     _queue_class: type[QueueCommon[ConnectionPoolEntry]] = Line

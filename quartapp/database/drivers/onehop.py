@@ -1,21 +1,21 @@
 """SQLAlchemy on aiosqlite with one hop to the connection's thread for each statement.
 
-The stock dialect (sqlalchemy.dialects.sqlite.aiosqlite) hops four times for a SELECT (cursor,
-execute, fetchall, close), once for BEGIN, and once for a rollback even where there is nothing to
-roll back; each hop costs more than most statements. Here
+The stock dialect (sqlalchemy.dialects.sqlite.aiosqlite) switches to the thread four times for a
+SELECT (cursor, execute, fetchall, close), once for BEGIN, and once for a rollback even if there is
+nothing to roll back. One such hop costs more than most statements (docs/decisions/0050). Here
 
-- a statement is executed, fetched and closed in one hop, which also carries the BEGIN before it;
-  the driver's errors arrive unchanged, those of the BEGIN with the statement it preceded;
-- a transaction in which nothing was sent ends without a hop, and the rollback of one that only
-  read is sent without waiting: the connection's thread works in order, so whoever uses the
-  connection next comes after it;
-- transactions that begin IMMEDIATE take turns, first come first served, without polling SQLite;
-- a statement whose task is cancelled is interrupted. SQLAlchemy then closes the connection, as
-  it does with every driver, and with that whatever the connection held is free.
+- a statement is executed, fetched and closed in one hop, which also carries the BEGIN before it.
+  Errors of the driver arrive unchanged; those of the BEGIN arrive with the first statement;
+- a transaction in which nothing was sent ends without a hop. The rollback of a transaction that
+  only read is sent without waiting: the connection's thread works in order, so the next user of the
+  connection comes after it;
+- transactions that begin IMMEDIATE queue, first come first served, without polling SQLite;
+- a statement whose task is cancelled is interrupted. SQLAlchemy then closes the connection, as with
+  every driver, which releases everything that the connection held.
 
-`stream()` keeps the stock cursor. What this relies on of both libraries' insides is
-`Connection._tx`, `_running` and `_connection` of aiosqlite, which SQLAlchemy's own dialect uses
-too, and the interface of its cursor; tests/database/drivers/test_onehop.py holds them to it.
+`stream()` keeps the stock cursor. This module uses private names: `Connection._tx`, `_running` and
+`_connection` of aiosqlite, which SQLAlchemy's own dialect uses too, and the interface of that
+dialect's cursor. tests/database/drivers/test_onehop.py fails when they change.
 """
 
 import asyncio
@@ -45,15 +45,15 @@ DRIVER = "sqlite+onehop"
 WRITES = "quartapp_write"
 """Execution option of a connection or an engine: transactions take the write lock at their start.
 
-A characteristic of the dialect, not a listener to events: with a single listener to an engine,
-SQLAlchemy asks for listeners at every step of every statement.
+It is a characteristic of the dialect and not an event listener, because with a single listener on
+an engine SQLAlchemy looks for listeners at every step of every statement.
 """
 
 T = TypeVar("T")
 
 
 class _Outcome(NamedTuple):
-    """What remains of a cursor that was closed in its own thread."""
+    """The result of a cursor that was closed in the connection's thread."""
 
     description: Any
     rows: list[Any]
@@ -71,7 +71,7 @@ class OneHopCursor(AsyncAdapt_aiosqlite_cursor):
 
     _adapt_connection: "OneHopConnection"
 
-    # Not the inherited one, which opens a cursor of the driver: a hop.
+    # The inherited one is not called, because it opens a cursor of the driver, which is a hop.
     def __init__(self, adapt_connection: AsyncAdapt_dbapi_connection) -> None:
         self._adapt_connection = cast(OneHopConnection, adapt_connection)
         self._rows = deque()
@@ -127,7 +127,7 @@ class StreamCursor(AsyncAdapt_aiosqlite_ss_cursor):
 
 
 class OneHopConnection(AsyncAdapt_aiosqlite_connection):
-    """A connection that knows whether its transaction was begun, and whether it has a turn."""
+    """A connection that knows whether its transaction was begun, and whether it may write now."""
 
     __slots__ = ("_begin", "_has_turn", "_is_ending", "autocommits", "writes")
 
@@ -148,7 +148,7 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
     def begin(self) -> None:
         """Begin a transaction with the next statement; nothing is sent before it.
 
-        Raises the driver's OperationalError where one is under way.
+        Raises the driver's OperationalError if a transaction is in progress.
         """
         if self._begin is not None:
             raise sqlite3.OperationalError("cannot start a transaction within a transaction")
@@ -156,13 +156,13 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
             self._begin = "BEGIN IMMEDIATE" if self.writes else "BEGIN"
 
     def send_begin(self) -> None:
-        """Send the BEGIN that waits for a statement, for one that is sent in another way."""
+        """Send the pending BEGIN, before a statement that does not go through `run`."""
         self._is_ending = False
         if self._begin is not None:
             self.run("execute", "SELECT 1", ())
 
     def run(self, method: str, operation: Any, parameters: Any) -> _Outcome:
-        """Execute, fetch and close in one hop; `method` is one of sqlite3.Connection."""
+        """Execute, fetch and close in one hop; `method` is a method of sqlite3.Connection."""
         self._is_ending = False
         try:
             if self._begin == "BEGIN IMMEDIATE" and not self._has_turn:
@@ -210,7 +210,7 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
             self._end_turn()
 
     def _is_idle(self) -> bool:
-        """Whether SQLite has no transaction of this connection, or never heard of it."""
+        """Whether SQLite has no transaction of this connection."""
         if self._begin is not None:
             self._begin = None
             return True
@@ -221,7 +221,7 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
         return not raw.in_transaction
 
     def _hop(self, work: Callable[[sqlite3.Connection], T], *, stop: bool = False) -> T:
-        """Do work in the connection's thread; with `stop` a cancellation interrupts it."""
+        """Run work in the connection's thread; with `stop`, a cancellation interrupts it."""
         raw = self._connection._conn
         if not self._connection._running:
             raise ValueError("Connection closed")
@@ -259,7 +259,7 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
 
 
 class OneHopDBAPI(AsyncAdapt_aiosqlite_dbapi):
-    """The driver's module as SQLAlchemy sees it. One belongs to each engine."""
+    """The driver's module as SQLAlchemy sees it. Each engine has one."""
 
     def __init__(self, aiosqlite: Any, sqlite: Any) -> None:
         super().__init__(aiosqlite, sqlite)
@@ -270,7 +270,7 @@ class OneHopDBAPI(AsyncAdapt_aiosqlite_dbapi):
 
 
 class _Writes(ConnectionCharacteristic):
-    """What the option WRITES sets on a connection, until it is given back."""
+    """Sets the option WRITES on a connection, until it is returned to the pool."""
 
     __slots__ = ()
 
@@ -287,7 +287,7 @@ class _Writes(ConnectionCharacteristic):
 
 
 class OneHopDialect(SQLiteDialect_aiosqlite):
-    """SQLAlchemy's dialect for aiosqlite, on the cursor and connection above."""
+    """SQLAlchemy's dialect for aiosqlite, with the cursor and connection above."""
 
     driver = "onehop"
     supports_statement_cache = True
@@ -299,7 +299,7 @@ class OneHopDialect(SQLiteDialect_aiosqlite):
         dbapi_connection.begin()
 
     def set_isolation_level(self, dbapi_connection: Any, level: Any) -> None:
-        """As the stock dialect's; transactions stay our own at every level but AUTOCOMMIT."""
+        """As in the stock dialect; this dialect begins transactions except under AUTOCOMMIT."""
         dbapi_connection.autocommits = level == "AUTOCOMMIT"
         super().set_isolation_level(dbapi_connection, level)
 

@@ -1,7 +1,7 @@
-"""Whether a PostgreSQL connection still lives, asked in one round trip before it is used.
+"""Check a PostgreSQL connection in one round trip before it is used.
 
-SQLAlchemy's `pool_pre_ping` takes three with asyncpg (BEGIN, a query, ROLLBACK), as many as a
-page's one SELECT in its transaction, and waits as long as the network lets it.
+With asyncpg, SQLAlchemy's `pool_pre_ping` takes three round trips (BEGIN, a query, ROLLBACK), as
+many as a page with one SELECT in its transaction, and it has no time limit (docs/decisions/0057).
 """
 
 from typing import Any
@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util.concurrency import await_
 
 PATIENCE = 2.0
-"""Seconds that a connection has for its sign of life."""
+"""Seconds that a connection has to answer."""
 
 _WAS_USED = "quartapp_was_used"
 
 
 def configure(engine: AsyncEngine) -> None:
-    """Replace dead connections before a statement meets them."""
+    """Let the pool of an engine replace dead connections before they are used."""
 
     @event.listens_for(engine.sync_engine, "checkin")
     def note(_connection: object, record: Any) -> None:
@@ -26,12 +26,12 @@ def configure(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "checkout")
     def check(connection: Any, record: Any, _fairy: object) -> None:
-        if _WAS_USED in record.info:  # else it was opened just now
+        if _WAS_USED in record.info:  # otherwise it was opened just now
             _ask(connection)
 
 
 def _ask(connection: Any) -> None:
     try:
         await_(connection.driver_connection.execute("SELECT 1", timeout=PATIENCE))
-    except Exception as error:  # whatever it is, the connection is of no use
+    except Exception as error:  # whatever it is, the connection cannot be used
         raise DisconnectionError("this connection was ended or lost") from error

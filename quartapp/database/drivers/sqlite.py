@@ -1,10 +1,10 @@
-"""What SQLite needs to be a server's database.
+"""The configuration that SQLite needs as the database of a server.
 
-WAL lets readers and one writer work side by side; foreign keys are off unless asked for; the
-busy timeout makes writers wait for each other. The driver's own transaction control is switched
-off, because it starts a transaction only at the first write: what was read before may have
-changed by then, and an update is lost without any error (SQLAlchemy, "Serializable isolation /
-Savepoints / Transactional DDL").
+WAL lets readers and one writer work at the same time; foreign keys are off by default; the busy
+timeout makes writers wait for each other. The driver's own transaction control is switched off,
+because it begins a transaction only at the first write: what was read before may have changed by
+then, and an update is lost without any error (SQLAlchemy, "Serializable isolation / Savepoints /
+Transactional DDL").
 """
 
 import secrets
@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 BUSY_TIMEOUT = 5.0
-"""Seconds that a writer waits for another."""
+"""Seconds that a writer waits for another process."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -26,10 +26,10 @@ _PRAGMAS = (
 
 
 def shared_memory(url: URL) -> URL:
-    """An address whose connections share a database; one in memory gets a name of its own.
+    """An address whose connections share a database: one in memory gets a new name.
 
     `:memory:` is private to each connection, and one connection cannot serve two transactions at a
-    time. The database lives as long as a connection to it is in the pool.
+    time. The database in memory exists as long as the pool has a connection to it.
     """
     if url.get_backend_name() != "sqlite" or url.database not in {None, "", ":memory:"}:
         return url
@@ -38,7 +38,7 @@ def shared_memory(url: URL) -> URL:
 
 
 def configure(engine: AsyncEngine) -> None:
-    """Prepare each connection of an engine on the dialect `onehop`, which begins transactions."""
+    """Prepare each new connection of an engine with the dialect `onehop`."""
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(dbapi_connection: Any, _record: object) -> None:

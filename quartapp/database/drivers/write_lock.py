@@ -1,7 +1,7 @@
-"""Who may write to SQLite next.
+"""The order in which transactions of a process write to SQLite.
 
-SQLite lets one transaction write, and makes the others poll: whoever sleeps longest waits
-longest, while newcomers slip in. Within a process, the writers of an engine queue here instead.
+SQLite lets one transaction write and makes the others poll, with growing pauses, so that newcomers
+overtake those that have waited. Within a process, the writers of an engine queue here instead.
 """
 
 import asyncio
@@ -9,11 +9,12 @@ import sqlite3
 import threading
 
 PATIENCE = 5.0
-"""Seconds that a writer waits for its turn, as SQLite's busy timeout is for other processes."""
+"""Seconds that a writer waits for its turn. SQLite's busy timeout limits the wait for other
+processes."""
 
 
 class Turns:
-    """Turns to write, first come first served. A wait that is cancelled leaves the queue."""
+    """A lock, first come first served. A wait that is cancelled leaves the queue."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -21,9 +22,9 @@ class Turns:
         self._thread = 0
 
     async def take(self) -> None:
-        """Wait for a turn, which the caller gives back.
+        """Wait for the turn; the caller calls `give_back` after it.
 
-        Raises sqlite3.OperationalError, in SQLite's words, after PATIENCE seconds.
+        Raises sqlite3.OperationalError with SQLite's message after PATIENCE seconds.
         """
         try:
             async with asyncio.timeout(PATIENCE):
@@ -33,7 +34,7 @@ class Turns:
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
 
     def give_back(self) -> None:
-        """End the turn; also from another thread, where a forgotten connection was collected."""
+        """End the turn; also from another thread, in which a lost connection was collected."""
         if threading.get_ident() == self._thread:
             self._lock.release()
         elif self._loop is not None and not self._loop.is_closed():
