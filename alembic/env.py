@@ -1,7 +1,7 @@
-"""How Alembic reaches the database: through the application's own settings.
+"""Alembic's environment: it reaches the database through the settings of the application.
 
-A caller inside Python may hand over `config.attributes["database_url"]`; the command line reads
-the environment as the application does. It runs a loop of its own, so call it from outside one.
+A caller in Python may set `config.attributes["database_url"]`; the command line reads the
+environment as the application does. It runs an event loop, so do not call it within one.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ METADATA = [Base.metadata, tables.metadata]
 
 config = context.config
 if config.config_file_name is not None and config.cmd_opts is not None:
-    # Only for the command line, and without silencing loggers that exist already.
+    # Only for the command line, and without disabling existing loggers.
     fileConfig(config.config_file_name, disable_existing_loggers=False)
 
 
@@ -39,7 +39,7 @@ def database_url() -> str:
 
 
 def render_item(kind: str, item: Any, _context: object) -> str | Literal[False]:
-    """Write our column types as SQLAlchemy's own: a migration outlives the code of its day."""
+    """Write our column types as SQLAlchemy's, so that a migration does not depend on later code."""
     if kind == "type" and isinstance(item, UTCDateTime):
         return "sa.DateTime(timezone=True)"
     return False
@@ -61,7 +61,7 @@ def migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=METADATA,
-        render_as_batch=True,  # SQLite alters a table by making it anew
+        render_as_batch=True,  # SQLite alters a table by recreating it
         render_item=render_item,
     )
     with context.begin_transaction():
@@ -75,7 +75,7 @@ def migrate(connection: Connection) -> None:
 async def run_online() -> None:
     database = Database(database_url())
     if database.is_sqlite:
-        # A table that is made anew is dropped first, which would delete what points to it.
+        # A table that is recreated is dropped first, which would delete rows that refer to it.
         @event.listens_for(database.engine.sync_engine, "connect")
         def keep_rows(connection: Any, _record: object) -> None:
             connection.execute("PRAGMA foreign_keys = OFF")

@@ -72,7 +72,7 @@ def _cpu() -> str:
 
 
 def measure(database: str, options: argparse.Namespace) -> list[Row]:
-    """All scenarios on one database, written to the results as they come."""
+    """Measure all scenarios on one database; each result is written when it is known."""
     rows: list[Row] = []
     with prepared(database) as (url, token):
         wanted = [
@@ -121,7 +121,7 @@ def _row_group(
     token: str,
     options: argparse.Namespace,
 ) -> list[Row]:
-    """The servers in turn, each twin with the number of threads that serves it best."""
+    """Measure the servers in turn, each twin with the number of threads that serves it best."""
 
     def once(server: Server, seconds: int) -> Measurement:
         headers, body = prepare(scenario, server, token)

@@ -1,4 +1,4 @@
-"""Whether two servers show the same pages, which is asked before they are timed."""
+"""Check that two servers show the same pages, before they are timed."""
 
 import json
 import re
@@ -22,7 +22,7 @@ _SPACE = re.compile(r"\s*(<[^>]+>)\s*")
 
 
 def normal(page: str) -> str:
-    """A page without what differs from one request to the next, and without space around tags."""
+    """A page without the parts that differ between requests, and without space around tags."""
     page = _TOKEN.sub(r"\1", page)
     page = _REFERENCE.sub("", page)
     return "\n".join(part for part in _SPACE.split(page) if part.strip())
@@ -40,7 +40,7 @@ def fetch(server: Server, path: str, token: str) -> tuple[int, object]:
 def differences(
     first: Server, second: Server, token: str, paths: tuple[str, ...] = PATHS
 ) -> list[str]:
-    """The paths whose pages differ. Asked twice, for a minute may pass between two requests."""
+    """The paths whose pages differ. They are compared twice, in case a minute passes in between."""
     different = []
     for path in paths:
         for _ in range(2):

@@ -23,7 +23,7 @@ from quartapp.microblog.models.token import issue_token
 
 @contextmanager
 def prepared(kind: str, people: int = 1000, posts: int = 50_000) -> Iterator[tuple[str, str]]:
-    """The address of a database of this kind, and a token; dropped at the end."""
+    """The address of a new database of this kind, and a token; it is dropped at the end."""
     maker = _sqlite() if kind == "sqlite" else _postgresql()
     with maker as url:
         migrate(url)
@@ -42,7 +42,7 @@ def _sqlite() -> Iterator[str]:
 
 
 def admin_address() -> str:
-    """A PostgreSQL server's address that may create databases, or nothing."""
+    """The address of a PostgreSQL server on which databases may be created, or ""."""
     return os.environ.get("QUARTAPP_TEST_POSTGRESQL", "")
 
 

@@ -1,12 +1,12 @@
-"""What an application costs on `flasklike.App` against the same on stock Quart.
+"""The cost of a request on `flasklike.App`, compared with stock Quart.
 
     python -m benchmarks.flasklike_vs_quart [--rounds N] [--requests N] [--wrk SECONDS]
 
-Both run in turn, A B A B, in one process, called as a server calls them: a request is one call of
-the ASGI application, and what is measured is CPU time, which other work on the machine hardly
-changes. With --wrk both are also served by Hypercorn, one process each, and asked by wrk in turn.
-Printed are medians of CPU time for each request, and the ratio of
-stock Quart's to ours: above 1.0, ours is cheaper.
+Both run in turn, A B A B, in one process, and are called as a server calls them: a request is one
+call of the ASGI application. CPU time is measured, because other work on the machine hardly changes
+it. With --wrk both are also served by Hypercorn, one process each, and wrk loads them in turn. It
+prints medians of the CPU time per request, and the ratio of stock Quart's to ours: above 1.0, ours
+is cheaper.
 """
 
 import argparse
@@ -86,7 +86,7 @@ HEADERS = [
 
 
 async def ask(app: Any, path: str) -> tuple[int, bytes]:
-    """One request, as Hypercorn makes it: in a task of its own, its messages from a queue."""
+    """Make one request as Hypercorn does: in a new task, with its messages from a queue."""
     scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -178,7 +178,7 @@ def measure_served(rounds: int, seconds: int) -> None:
 
 
 def wrk(pid: int, port: int, path: str, seconds: int) -> float:
-    """The server's CPU time for each request while wrk asks, in microseconds."""
+    """The server's CPU time per request under wrk, in microseconds."""
     before = sum(psutil.Process(pid).cpu_times()[:2])
     command = ["wrk", "-t1", "-c16", f"-d{seconds}s", f"http://127.0.0.1:{port}{path}"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,7 +1,7 @@
-"""The least that a server can be asked for: applications that answer "pong" and do nothing else.
+"""Applications that answer "pong" and do nothing else.
 
-What is measured with them is the server's own part of every other figure. They import no library,
-so that both environments can import them.
+They measure the server's own part of every other figure. They import no library, so that both
+environments can import them.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """`python -m benchmarks.growth [PART ...] [--budget 900]`: what one table of ratios cannot show.
 
-The floor below every figure, other servers, many connections, memory of a connection, many posts,
-many errors. Printed as it is measured, and written to results/growth.md.
+The floor below every figure, other servers, many connections, memory per connection, many posts,
+many errors. Each figure is printed when it is measured, and written to results/growth.md.
 """
 
 import argparse
@@ -34,9 +34,9 @@ PARTS = (*SERVED, "posts")
 
 
 class Notes:
-    """Lines that are printed and kept in a Markdown file, a section for each part.
+    """Lines that are printed and stored in a Markdown file, with a section for each part.
 
-    A part that is measured again replaces its section; the others stay.
+    Measuring a part again replaces its section; the others stay.
     """
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ def main() -> int:
 
 
 def _succeeds(part: Callable[[], None], notes: Notes) -> bool:
-    """Measure a part; what fails is said, and the others are measured all the same."""
+    """Measure a part. If it fails, say so; the other parts are measured all the same."""
     try:
         part()
     except (OSError, RuntimeError, subprocess.SubprocessError, SQLAlchemyError) as error:

@@ -1,4 +1,4 @@
-"""Growth: the floor, other servers, many connections, and what a connection costs."""
+"""Growth: the floor, other servers, many connections, and the memory of a connection."""
 
 import importlib.util
 import socket
@@ -18,7 +18,7 @@ COMPARED = (16, 64)
 SECONDS = 3
 ROUNDS = 3
 HELD = 400
-"""Connections that are held open to weigh them."""
+"""Connections that are held open to measure their memory."""
 
 FLOOR = (
     ("floor-hypercorn", "/ping"),
@@ -75,11 +75,12 @@ def _is_there(name: str, notes: Any) -> bool:
 
 
 def servers(url: str, notes: Any) -> None:
-    """The timeline under each server, at growing numbers of connections.
+    """The timeline under each server, with a growing number of connections.
 
-    One server after the other, each alone: what a crowd has left behind would weigh on the next.
-    The admission limit refuses the connections beyond 512: `refused` counts these answers. The rows
-    of uvicorn and granian go into latest.json too, where `make bench` has the same connections.
+    The servers run one after the other, each alone, so that none is slowed by what a load has left
+    behind. The admission limit refuses the connections beyond 512; `refused` counts these answers.
+    The rows of uvicorn and granian also go into latest.json if `make bench` has the same number of
+    connections.
     """
     notes.begin("Servers and connections", "The timeline of somebody logged in.", "")
     names = [name for name in (*TWINS, *QUARTAPP) if _is_there(name, notes)]
@@ -108,7 +109,7 @@ def servers(url: str, notes: Any) -> None:
 
 
 def memory(url: str, notes: Any) -> None:
-    """KiB of the server for a connection that is idle, and for one that waits for its answer."""
+    """KiB of the server per idle connection, and per connection that waits for its response."""
     notes.begin("Memory of a connection", f"{HELD} of them are held open.", "")
     notes.add("| connections | KiB each |", "|---|--:|")
     for name, sent in (

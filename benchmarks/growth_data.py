@@ -26,11 +26,11 @@ from quartapp.reporting.tables import ErrorGroup
 POSTS = (1_000, 100_000, 1_000_000)
 REPEATS = (1, 1_000, 1_000_000)
 PATIENCE = 300.0
-"""Seconds that the server may take to count what was recorded."""
+"""The most seconds that the server may take to count what was recorded."""
 
 
 def posts(count: int, notes: Any) -> None:
-    """Milliseconds of a list's first page and of one in its middle, which keys lead to."""
+    """Milliseconds for a list's first page, and for one in its middle, found by key."""
     if count == POSTS[0]:
         notes.begin("Posts", "Queries of 25 posts on SQLite, without the page around them.", "")
         notes.add("| posts | list | first page ms | middle ms | plan of the first page |")
@@ -72,15 +72,15 @@ async def _posts(url: str, count: int, notes: Any) -> None:
 
 
 def errors(url: str, notes: Any) -> None:
-    """Milliseconds of an error's answer after so many repeats of it.
+    """Milliseconds for the response to an error that has been repeated many times.
 
-    The repeats are recorded in this process, as another worker of the server would, and counted by
-    the server's consumer; only the measured ones are requests.
+    The repeats are recorded in this process, as by another worker of the server, and counted by the
+    server's consumer; only the measured ones are requests.
     """
     notes.begin("Errors", "The answer to one more repeat of an error, after so many.", "")
     notes.add("| repeats before | p50 ms | CPU us | journal MB |", "|--:|--:|--:|--:|")
     with Server("quartapp-hypercorn", url) as server:
-        for _ in range(50):  # of another group: what the first error loads is no growth
+        for _ in range(50):  # of another group: what the first error loads does not count as growth
             server.get("/boom")
         server.get("/boom_again")
         folder = Path(server.folder) / "instance" / "journal"
@@ -114,7 +114,7 @@ def _record(folder: Path, count: int) -> None:
 
 
 def _wait_for(url: str, target: int) -> int:
-    """Wait until the consumer has counted so many errors of the group; gives their number."""
+    """Wait until the consumer has counted that many errors of the group; return their number."""
 
     async def counted() -> int:
         database = Database(url)

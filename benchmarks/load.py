@@ -1,4 +1,4 @@
-"""Load from wrk, and what it cost the server."""
+"""Load from wrk, and its cost for the server."""
 
 import json
 import subprocess
@@ -30,7 +30,8 @@ end
 
 @dataclass(frozen=True)
 class Measurement:
-    """One round: requests a second, milliseconds, microseconds of the server's CPU a request."""
+    """One round: requests per second, milliseconds, microseconds of the server's CPU per
+    request."""
 
     rps: float
     p50_ms: float
@@ -49,7 +50,7 @@ def press(
     body: str = "",
     fails: bool = False,
 ) -> Measurement:
-    """Send requests for a while. With `fails` it is an error not to be refused (404, 500)."""
+    """Send requests for a while. With `fails`, an answer without an error status is an error."""
     script = _SCRIPT + (_POST % body if body else "")
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)

@@ -1,9 +1,9 @@
-"""What it costs to record an error: `python -m benchmarks.reporting_capture`.
+"""The cost of recording an error: `python -m benchmarks.reporting_capture`.
 
 A view of a Quart application inserts a name twice, so that the error is a real IntegrityError from
-the driver through SQLAlchemy, greenlets, the view and the framework. Compared are the standard
-library's traceback, the same with locals, and our report with its JSON; and, as the usual price of
-an error that is already known, the fingerprint alone.
+the driver through SQLAlchemy, greenlets, the view and the framework. It compares the standard
+library's traceback, the same with locals, our report with its JSON, and the fingerprint alone,
+which is the usual cost of an error that is already known.
 """
 
 import argparse
@@ -43,7 +43,7 @@ class Person(Base):
 
 
 async def integrity_error() -> BaseException:
-    """The error of a second registration under one name, as it left the view."""
+    """The error of a second registration with the same name, as it left the view."""
     caught: list[BaseException] = []
     app = Quart(__name__)
     engine = create_async_engine("sqlite+aiosqlite://")

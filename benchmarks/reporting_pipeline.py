@@ -1,11 +1,11 @@
-"""What reporting costs a request: `python -m benchmarks.reporting_pipeline`.
+"""The cost of reporting for a request: `python -m benchmarks.reporting_pipeline`.
 
-Two things are measured. First the recorder itself, on the IntegrityError of a view with 54 frames,
-with the journal on a real disk, in processor time: the first occurrence of an error and the
-repeated one. Then healthy requests to a real server, alone and beside 40 errors a second whose
-mails take a second each. Budgets: 0.3 ms in the middle and 1 ms at the 99th percentile for a new
-error, 50 us for a repeated one; at least 0.97 of the requests, and at most 1.2 times their 99th
-percentile. The second part needs a machine with nothing else to do.
+It measures two things. First the recorder, on the IntegrityError of a view with 54 frames, with the
+journal on a real disk, in CPU time: the first occurrence of an error, and a repeated one. Then
+healthy requests to a real server, alone and during 40 errors per second whose mails take a second
+each. The budgets: a median of 0.3 ms and a 99th percentile of 1 ms for a new error, 50 us for a
+repeated one; at least 0.97 of the requests, and at most 1.2 times their 99th percentile. The second
+part needs an otherwise idle machine.
 """
 
 import argparse
@@ -48,10 +48,10 @@ asyncio.run(main())
 
 
 class Sockets:
-    """Counts sockets and statements: while recording there are none of either."""
+    """Counts sockets and statements; recording must use neither."""
 
     def __init__(self) -> None:
-        # A hook cannot be taken off again and makes every frame dearer to read: after the timing.
+        # After the timing, because an audit hook cannot be removed and slows down reading frames.
         self.events = 0
         self.on = True
         sys.addaudithook(self._hook)
@@ -97,7 +97,7 @@ def recording(rounds: int) -> None:
 
 
 def timed(recorder: Recorder, error: BaseException, context: Context) -> float:
-    """Seconds of processor time: what is on the machine beside this must not count."""
+    """Seconds of CPU time, so that other work on the machine does not count."""
     began = time.thread_time()
     recorder.record(error, lambda _: context)
     return time.thread_time() - began
@@ -108,7 +108,7 @@ def last(times: list[float]) -> float:
 
 
 async def ask(host: str, port: int, path: str, until: float, pause: float) -> list[float]:
-    """One client that keeps its connection, and the time of each answer."""
+    """One client that keeps its connection; the time of each response."""
     times: list[float] = []
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     reader, writer = await asyncio.open_connection(host, port)
@@ -131,12 +131,12 @@ async def ask(host: str, port: int, path: str, until: float, pause: float) -> li
 
 
 async def load(url: str, seconds: float, *, errors: bool) -> tuple[float, float]:
-    """Healthy requests a second, and their 99th percentile in seconds."""
+    """Healthy requests per second, and their 99th percentile in seconds."""
     address = urlsplit(url)
     assert address.hostname
     assert address.port
     until = time.monotonic() + seconds
-    # Paced, so that it is the waiting that is compared and not who gets the processor.
+    # Paced, to compare waiting times and not the competition for the CPU.
     healthy = [ask(address.hostname, address.port, "/health", until, 0.01) for _ in range(4)]
     failing = [ask(address.hostname, address.port, "/boom", until, 0.1) for _ in range(4)]
     results = await asyncio.gather(*healthy, *(failing if errors else []))
@@ -169,7 +169,9 @@ def beside_errors(seconds: float, rounds: int) -> None:
             alone: list[tuple[float, float]] = []
             beside: list[tuple[float, float]] = []
             with LiveServer(environment, [str(ROOT / "tests" / "serve.py"), "boom"]) as server:
-                for number in range(rounds):  # in turns, so that the machine's moods are shared
+                for number in range(
+                    rounds
+                ):  # in turns, so that changes of the machine's load affect both
                     alone.append(asyncio.run(load(server.url, seconds, errors=False)))
                     beside.append(asyncio.run(load(server.url, seconds, errors=True)))
                     print(f"round {number + 1} of {rounds}", flush=True)

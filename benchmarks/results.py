@@ -21,7 +21,7 @@ def key(row: Row) -> tuple[Any, ...]:
 
 
 def merge(rows: list[Row]) -> list[Row]:
-    """Put rows into latest.json, in place of those with the same key, and return all."""
+    """Put rows into latest.json, replacing rows with the same key; return all."""
     FOLDER.mkdir(exist_ok=True)
     known = json.loads(LATEST.read_text()) if LATEST.exists() else []
     merged = {key(row): row for row in [*known, *rows]}
@@ -40,7 +40,7 @@ def row(
     rounds: list[Measurement],
     threads: int = 0,
 ) -> Row:
-    """The medians of some rounds; `spread` is the distance of the extremes to the median."""
+    """The medians of some rounds; `spread` is the distance of the extremes from the median."""
     rps = statistics.median(each.rps for each in rounds)
     return {
         "scenario": scenario,
@@ -59,7 +59,7 @@ def row(
 
 
 def add_ratios(rows: list[Row]) -> list[Row]:
-    """Add to each row of one scenario, database and concurrency how it compares to each twin."""
+    """Add the ratios to the twins to the rows of one scenario, database and concurrency."""
     for row in rows:
         for twin in TWINS:
             other = next((each for each in rows if each["server"] == twin), None)

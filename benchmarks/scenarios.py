@@ -37,7 +37,7 @@ ALL = (*(scenario.name for scenario in SCENARIOS), "storm", "slow_database", "st
 
 
 def reach(scenario: str, database: str, concurrency: int) -> float | None:
-    """The aim of a row, a ratio to the tutorial's version; of the storm, to itself alone."""
+    """The aim of a row: a ratio to the tutorial's version; for `storm`, to the page without it."""
     if scenario in REACH_ELSEWHERE:
         return REACH_ELSEWHERE[scenario]
     if database == "postgresql" and (scenario, concurrency) in REACH_POSTGRESQL:

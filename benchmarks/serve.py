@@ -1,7 +1,7 @@
-"""Serve quartapp with some more routes: `python -m benchmarks.serve hypercorn PORT`.
+"""Serve quartapp with additional routes: `python -m benchmarks.serve hypercorn PORT`.
 
-Instead of hypercorn also uvicorn or granian. `floor-hypercorn` serves an application that does
-nothing, and so on.
+uvicorn and granian work too. `floor-hypercorn`, `floor-uvicorn` ... serve an application that does
+nothing.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ async def boom() -> str:
 
 
 async def boom_again() -> str:
-    """Fail as one group with the errors that `growth_data` records beside this server."""
+    """Fail with an error of the same group as those that `growth_data` records."""
     error = RuntimeError("what the benchmark asks for again")
     error.__fingerprint__ = FINGERPRINT  # type: ignore[attr-defined]  # docs/report.md
     raise error
@@ -90,7 +90,7 @@ def main(kind: str, port: int) -> None:
 
 
 async def _serve(embedded: Any) -> None:
-    # Embedded, granian leaves signals to us.
+    # An embedded granian does not handle signals.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, embedded.stop)
     await embedded.serve()
 

@@ -1,4 +1,4 @@
-"""The servers that are measured: each one process on a core of its own, and a login on it."""
+"""The servers that are measured, each as one process on its own core, and a login on them."""
 
 import os
 import re
@@ -21,7 +21,7 @@ CORES = os.cpu_count() or 1
 
 
 def pinned(core: int) -> list[str]:
-    """A prefix that keeps a command on one core, where there are two and `taskset`."""
+    """A prefix that pins a command to one core, if there are two cores and `taskset`."""
     return ["taskset", "-c", str(core)] if CORES > 1 and shutil.which("taskset") else []
 
 
@@ -41,7 +41,7 @@ class Server:
             "TWIN": "tuned" if name == "flask-tuned" else "",
             **more,
         }
-        # Servers are started many times and installed once: bytecode is there, as it is elsewhere.
+        # Let Python cache bytecode, as on any server that is started more than once.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.log = open(f"{self.folder}/output.txt", "w")  # noqa: SIM115 closed by close()
         self.started = time.monotonic()
@@ -103,11 +103,11 @@ class Server:
         return [me, *me.children(recursive=True)]
 
     def cpu_seconds(self) -> float:
-        """Of the process and its children, since they started."""
+        """CPU seconds of the process and its children since they started."""
         return sum(sum(each.cpu_times()[:2]) for each in self.tree())
 
     def memory_bytes(self) -> int:
-        """What the processes use, shared pages in proportion (PSS)."""
+        """The memory of the processes, with shared pages in proportion (PSS)."""
         return sum(each.memory_full_info().pss for each in self.tree())
 
     def get(self, path: str, **headers: str) -> tuple[int, str, HTTPResponse]:
@@ -126,7 +126,7 @@ class Server:
             connection.close()
 
     def submit(self, path: str, cookie: str = "", **values: str) -> tuple[int, str, str]:
-        """Look at a page with a form and send it; gives status, cookies, and what was sent."""
+        """Load a page with a form and send it; return status, cookies, and what was sent."""
         _, page, response = self.get(path, Cookie=cookie)
         cookie = merge(cookie, response)
         found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
@@ -137,7 +137,7 @@ class Server:
         return status, merge(cookie, response), body
 
     def log_in(self) -> str:
-        """Log susan in; gives the header Cookie, also of who looked at a page since."""
+        """Log in as susan; return the header Cookie, as it is after looking at a page."""
         if not self.cookie:
             status, cookie, _ = self.submit("/login", username="susan", password="cat")
             if status not in {302, 303}:
@@ -148,7 +148,7 @@ class Server:
 
 
 def merge(cookie: str, response: HTTPResponse) -> str:
-    """The header Cookie after a response."""
+    """The header Cookie to send after a response."""
     jar = dict(part.split("=", 1) for part in cookie.split("; ") if part)
     for header in response.headers.get_all("Set-Cookie") or []:
         name, _, value = header.partition(";")[0].partition("=")

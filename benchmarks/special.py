@@ -1,4 +1,4 @@
-"""Three measurements that are more than a path under load."""
+"""Three measurements that need more than load on a path."""
 
 import asyncio
 import socketserver
@@ -18,11 +18,11 @@ MAIL_SECONDS = 1.0
 STORM_SECONDS = 6
 STARTS = 7
 SLOW_CONNECTIONS = 240
-"""Connections for the slow database; the server must allow some more (max_connections)."""
+"""Connections for the slow database; the server must allow a few more (max_connections)."""
 
 
 class _SlowMail(socketserver.StreamRequestHandler):
-    """A mail server that needs MAIL_SECONDS to take a mail."""
+    """A mail server that takes MAIL_SECONDS to accept a mail."""
 
     def handle(self) -> None:
         self.wfile.write(b"220 slow\r\n")
@@ -49,12 +49,12 @@ class _MailServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
 
     def handle_error(self, *_: object) -> None:
-        """A server that is stopped hangs up on its mails."""
+        """Ignore errors: a server that is stopped drops its connections."""
 
 
 @contextmanager
 def slow_mail_server() -> Iterator[int]:
-    """The port of a mail server that takes its time."""
+    """The port of a slow mail server."""
     with _MailServer(("127.0.0.1", 0), _SlowMail) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
@@ -63,7 +63,7 @@ def slow_mail_server() -> Iterator[int]:
 
 @contextmanager
 def failing_requests(port: int) -> Iterator[None]:
-    """ERRORS_A_SECOND requests that fail, each on a connection of its own, answered or not."""
+    """Send ERRORS_A_SECOND failing requests, each on a new connection, without waiting."""
     over = threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(_fail(port, over)))
     thread.start()
@@ -99,7 +99,7 @@ async def _fail_once(port: int) -> None:
 
 
 def storm(url: str) -> list[Row]:
-    """The healthy page during a storm of errors with mails, compared with itself before it."""
+    """The healthy page during a storm of errors with mails, compared with the time before."""
     rows = []
     with slow_mail_server() as mail:
         for name in ("quartapp-hypercorn", *TWINS):
@@ -140,12 +140,12 @@ def slow_database(url: str) -> list[Row]:
 
 
 def start(url: str) -> list[Row]:
-    """Seconds to the first answer and memory after some pages. `rps` is starts a second."""
+    """Seconds to the first response, and memory after some pages. `rps` is starts per second."""
     rows = []
     rounds: dict[str, list[Measurement]] = {}
     memory: dict[str, list[int]] = {}
     for name in ("quartapp-hypercorn", *TWINS):
-        Server(name, url, threads=4).close()  # compiles what is not yet, and reads it from the disk
+        Server(name, url, threads=4).close()  # fills the caches of bytecode and disk
     for _ in range(STARTS):
         for name in ("quartapp-hypercorn", *TWINS):
             threads = 4 if name.startswith("flask") else 0

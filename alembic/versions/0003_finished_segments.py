@@ -12,12 +12,12 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-# A segment had this size until now, and is counted to its end only when it is finished.
+# Until now every segment had this size, and is counted to its end only when it is finished.
 _WHOLE = 1024 * 1024
 
 
 def upgrade() -> None:
-    # Without batch mode, which makes the table anew: SQLite adds a column with a constant default.
+    # Not in batch mode, which recreates the table: SQLite can add a column with a constant default.
     op.add_column(
         "error_segments",
         sa.Column("finished", sa.Boolean(), server_default=sa.false(), nullable=False),

@@ -14,9 +14,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Without batch mode, which makes the table anew: both databases add an empty column at once.
+    # Not in batch mode, which recreates the table: both databases add an empty column at once.
     op.add_column("posts", sa.Column("form_digest", sa.String(length=32), nullable=True))
-    # Only of posts that came from a form: those that are there already cost nothing.
+    # Only posts from a form have a digest; existing rows add nothing to the index.
     condition = sa.text("form_digest IS NOT NULL")
     op.create_index(
         "ix_posts_user_id_form_digest",

@@ -1,1 +1,1 @@
-"""The synchronous version of this application. Has an environment of its own; see twin.py."""
+"""The synchronous version of this application, in a separate environment; see twin.py."""

@@ -18,7 +18,7 @@ followers = sa.Table(
 
 
 def aware(moment: datetime) -> datetime:
-    """SQLite gives a moment back without its time zone."""
+    """Add UTC, because SQLite stores no time zone."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

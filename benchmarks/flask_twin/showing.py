@@ -1,4 +1,4 @@
-"""Dates and numbers as quartapp's pages show them, for templates that call as the tutorial's do."""
+"""Dates and numbers as on quartapp's pages, for templates that call functions as the tutorial's."""
 
 from calendar import month_name
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ class Moment(NamedTuple):
 
 def show_moment(moment: datetime) -> Moment:
     moment = aware(moment).astimezone(UTC)
-    # strftime takes ten times as long: quartapp does without it, and so shall this.
+    # strftime takes ten times as long; quartapp does not use it either.
     clock = f"{moment.hour:02}:{moment.minute:02} UTC"
     exact = f"{moment.day} {month_name[moment.month]} {moment.year}, {clock}"
     return Moment(_ago(moment), moment.isoformat(timespec="seconds"), exact)

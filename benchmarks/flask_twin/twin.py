@@ -1,11 +1,12 @@
 """The tutorial's application: Flask, Flask-SQLAlchemy, Flask-Login, Flask-WTF, SMTPHandler.
 
 It serves quartapp's pages from quartapp's database: `base.html`, the forms and the error pages are
-quartapp's own files, the lists are the tutorial's (`_post.html`, included for each post, which
-asks the entity for its author). With TWIN=tuned it does what needs no event loop: rows instead of
+quartapp's files. The lists are the tutorial's: `_post.html` is included for each post and reads the
+author from the entity. With TWIN=tuned it does everything that needs no event loop: rows instead of
 entities, quartapp's macros, one UPDATE, presence once a minute, mails from a queue.
 
-`gunicorn benchmarks.flask_twin.twin:app`; set with DATABASE_URL, LOG_DIR, MAIL_SERVER=host:port.
+Run it with `gunicorn benchmarks.flask_twin.twin:app`; DATABASE_URL, LOG_DIR and
+MAIL_SERVER=host:port configure it.
 """
 
 import logging
@@ -119,7 +120,7 @@ def _sync_url(address: str) -> sa.URL:
 
 
 def _prepare_sqlite() -> None:
-    """As quartapp does: SQLite's defaults would make this version wait for the disk."""
+    """Configure SQLite as quartapp does: by default this version would wait for the disk."""
     if db.engine.dialect.name != "sqlite":
         return
 
