@@ -98,7 +98,7 @@ bench-growth: $(TOOLS) $(TWIN)/.installed $(VENV)/.granian  ## Measure the floor
 $(VENV)/.granian: $(VENV)/.libraries benchmarks/granian.txt
 	@$(PIP) --no-deps --require-hashes -r benchmarks/granian.txt && touch $@ || echo "granian could not be installed: its rows are skipped."
 
-# The version on Flask has libraries of its own: quartapp never imports it.
+# The version on Flask has separate libraries: quartapp never imports it.
 $(TWIN)/.installed: benchmarks/flask_twin/requirements.txt
 	@echo "Installing the version on Flask; this happens once."
 	@$(PYTHON) -m venv --clear $(TWIN)

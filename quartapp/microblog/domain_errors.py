@@ -42,7 +42,7 @@ _CHALLENGES: dict[type[QuartappError], str] = {
 
 
 def init_app(app: Quart) -> None:
-    """Register the handlers for errors of the domain. Call it after `quartapp.errors.init_app`."""
+    """Register the handlers for errors of the domain."""
     app.register_error_handler(QuartappError, handle_domain)
     app.register_error_handler(LoginRequiredError, handle_login_required)
     app.register_error_handler(InvalidAPIUsage, handle_api_usage)

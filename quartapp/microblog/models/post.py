@@ -51,7 +51,7 @@ class Post(Base):
     body: Mapped[str] = mapped_column(String(BODY_LENGTH))
     timestamp: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
-    # Of the form and the text that it was sent with; None where no form is known.
+    # Of form key and text; None for a post that came from no form.
     form_digest: Mapped[str | None] = mapped_column(String(32))
 
     def __repr__(self) -> str:
@@ -132,10 +132,10 @@ async def add_post(session: AsyncSession, user_id: int, body: str) -> Post:
 
 
 async def add_post_once(session: AsyncSession, user_id: int, body: str, form_key: str) -> bool:
-    """Publish a post and commit; False where this form brought the same text before.
+    """Publish a post and commit; False if this form was sent with the same text before.
 
-    The unique index judges: of two workers that are sent one form, one publishes. A form that
-    comes with another text, as after "Back", is another post.
+    The unique index decides: of two workers that receive one form, one publishes it. A different
+    text under the same key, as after "Back", is a different post.
     """
     digest = hashlib.sha256(f"{form_key} {body}".encode()).hexdigest()[:32]
     statement = _insert_once(dialect.is_sqlite(session))

@@ -18,7 +18,7 @@ blueprint = Blueprint("auth", __name__)
 async def login() -> ResponseReturnValue:
     """Issue a login cookie, and redirect to `next` if that is a page of this site.
 
-    If the page contains what was typed before the login, that is shown instead, to be sent now.
+    If the login page kept a form, that form is shown instead, ready to be sent.
     """
     form = await LoginForm.load()
     if visitor().person is not None:

@@ -59,7 +59,7 @@ def _password_field(label: str, autocomplete: str, *validators: Any) -> Password
 
 
 class LoginForm(Form):
-    """`kept` is a form that was sent without a login, and waits here for one."""
+    """`kept` contains a form that was sent without a login."""
 
     username = _username_field()
     password = _password_field("Password", "current-password")
@@ -107,7 +107,7 @@ class EditProfileForm(Form):
 
 
 class PostForm(Form):
-    """`form_key` tells a form that is sent again from one that was fetched again."""
+    """`form_key` is the same when a form is sent again, and new when the page is loaded again."""
 
     post = TextAreaField(
         "Say something",

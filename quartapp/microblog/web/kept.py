@@ -1,8 +1,8 @@
-"""What a person typed into a form that could not be carried out: nothing of it is lost.
+"""Keeping what a person typed into a form that failed (docs/decisions/0095).
 
-The page of an error shows the form again, with a new token, and so does the page after a login
-that was missing. Until then the text waits in a field of the login page, and not in a cookie: it
-may be of any length, and it is where the person sees it. Passwords are never among it.
+The page of an error shows the form again with a new token, and so does the page after a missing
+login. Until the login the text is in a hidden field of the login page and not in a cookie, so it
+may have any length. Passwords are never kept.
 """
 
 import json
@@ -22,7 +22,7 @@ from quartapp.microblog.web.forms import EditProfileForm, LoginForm, PostForm, R
 from quartapp.microblog.web.protection import is_foreign
 from quartapp.microblog.web.validation import EmptyForm, Form, read_form, show
 
-# The forms by the endpoint that they are sent to, with the words on their buttons.
+# The forms by their endpoint, with the labels of their buttons.
 _FORMS: Mapping[str, tuple[type[Form], str]] = {
     "auth.login": (LoginForm, "Sign In"),
     "auth.logout": (EmptyForm, "Log out"),
@@ -33,12 +33,12 @@ _FORMS: Mapping[str, tuple[type[Form], str]] = {
     "profile.unfollow_user": (EmptyForm, "Unfollow"),
 }
 
-# Those that wait for a login.
+# The forms that are kept until after a login.
 _OF_PEOPLE = frozenset({"posts.index", "profile.edit_profile"})
 
 
 class Kept(NamedTuple):
-    """A form to be sent again: where to, with what was typed, and the words on its button."""
+    """A form that can be sent again: its address, its contents, and the label of its button."""
 
     action: str
     form: Form
@@ -46,22 +46,22 @@ class Kept(NamedTuple):
 
 
 async def kept_form() -> Kept | None:
-    """The form that the current request brought, as it can be sent again; None where there is none.
+    """The form of the current request, ready to be sent again; None if there is none.
 
-    What another site made a browser send is not shown to the person as theirs.
+    A form that another site made the browser send is not shown to the person as theirs.
     """
     endpoint = request.endpoint or ""
     if request.method != "POST" or endpoint not in _FORMS or is_foreign():
         return None
     try:
         sent = await read_form()
-    except HTTPException:  # the body is no form, or was not received
+    except HTTPException:  # the body is not a form, or was not received
         return None
     return _fill(endpoint, _address(), sent)
 
 
 def back_url() -> str | None:
-    """The page of this site that the person came from; None where they did not, or see it now."""
+    """The page of this site that linked here; None if there is none, or if it is this page."""
     referrer = urlsplit(request.headers.get("Referer", ""))
     if referrer.netloc != request.host:
         return None
@@ -75,14 +75,15 @@ def _address() -> str:
 
 
 def lacks_login() -> bool:
-    """Whether a form was sent by nobody: `ask_to_log_in` is the answer."""
+    """Whether a form was sent without a login: answer it with `ask_to_log_in`."""
     return request.method == "POST" and visitor().person is None
 
 
 async def ask_to_log_in() -> ResponseReturnValue:
-    """The login page, with what was typed waiting in it. Raises 400 or 415 for no form.
+    """The login page, which keeps what was typed.
 
-    Raises LoginRequiredError for programs, and for what another site sent.
+    Raises 400 or 415 for a body that is not a form; LoginRequiredError for programs, and for a form
+    that another site sent.
     """
     accept = request.accept_mimetypes
     if is_foreign() or (accept and not accept.accept_html):
@@ -99,7 +100,7 @@ def _pack(endpoint: str, sent: MultiDict[str, str]) -> str:
 
 
 def unpack(text: str | None) -> Kept | None:
-    """What waited in the login page; None where there was nothing, or nothing that makes sense."""
+    """The form that the login page kept; None if there is none, or if the text is invalid."""
     try:
         endpoint, fields = json.loads(text or "")
         sent = MultiDict([(str(name), str(value)) for name, value in fields])

@@ -138,7 +138,7 @@ def csrf_token() -> str:
 
 
 async def read_form() -> MultiDict[str, str]:
-    """The form that the request brings. Raises 400 or 415 for a body that is none."""
+    """The form in the request. Raises 400 or 415 for a body that is not a form."""
     if request.mimetype not in _FORM_TYPES:
         abort(415, "This address takes forms only.")
     # The parser leaves bytes that are not UTF-8 percent-encoded, as Flask's does; we reject them.
