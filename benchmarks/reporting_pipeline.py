@@ -99,7 +99,7 @@ def recording(rounds: int) -> None:
 def timed(recorder: Recorder, error: BaseException, context: Context) -> float:
     """Seconds of CPU time, so that other work on the machine does not count."""
     began = time.thread_time()
-    recorder.record(error, lambda _: context)
+    recorder.record(error, lambda: context)
     return time.thread_time() - began
 
 

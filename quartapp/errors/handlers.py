@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartapp.database import rollback_request_session
 from quartapp.errors.responses import describe, respond
-from quartapp.reporting.hooks.reference import error_reference
+from quartapp.reporting import error_reference
 
 RETRY_AFTER = "5"
 """Seconds after which a client may try again when the server is busy."""

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from quart import Response, current_app, has_request_context, request
 
 from quartapp.flasklike import render_template
-from quartapp.reporting.hooks.reference import error_reference
+from quartapp.reporting import error_reference
 
 PROBLEM_JSON = "application/problem+json"
 

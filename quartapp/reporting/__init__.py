@@ -8,9 +8,9 @@ what the client sees (`errors/`), the pages on which operators read (`inbox/`).
 docs/report.md says in which module a line of code belongs.
 """
 
-from quartapp.reporting.hooks.reference import error_reference
 from quartapp.reporting.hooks.request_context import request_secrets
-from quartapp.reporting.hooks.request_state import expect
+from quartapp.reporting.hooks.request_state import error_reference, expect
+from quartapp.reporting.report import Report
 from quartapp.reporting.setup import init_app, secrets_of
 
-__all__ = ["error_reference", "expect", "init_app", "request_secrets", "secrets_of"]
+__all__ = ["Report", "error_reference", "expect", "init_app", "request_secrets", "secrets_of"]

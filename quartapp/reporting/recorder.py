@@ -35,13 +35,9 @@ when the recorder itself fails."""
 _NESTING = 3
 
 Subject = BaseException | logging.LogRecord
-RequestContext = Callable[[str], Context]
+RequestContext = Callable[[], Context]
 
 _logger = logging.getLogger(__name__)
-
-
-def no_context(_fingerprint: str) -> Context:
-    return Context()
 
 
 class Recorder:
@@ -74,10 +70,10 @@ class Recorder:
         self._lock = threading.RLock()
         _renew_lock_after_fork(self)
 
-    def record(self, subject: Subject, request_context: RequestContext = no_context) -> str:
+    def record(self, subject: Subject, request_context: RequestContext = Context) -> str:
         """Write one occurrence down, and return its fingerprint. Never raises, never waits.
 
-        `request_context` is called with the fingerprint, only where more than a tick is written.
+        `request_context` is called only where more than a tick is written.
         """
         depth = getattr(self._nested, "depth", 0)
         self._nested.depth = depth + 1
@@ -107,7 +103,7 @@ class Recorder:
             return self._brief(subject, group, request_context, now)
         return capture(
             subject,
-            request_context(group),
+            request_context(),
             now=now,
             places=self.places,
             origin=self._origin,
@@ -143,7 +139,7 @@ class Recorder:
         title, culprit = _name(subject, self.places)
         collector = SecretCollector()
         if exception_of(subject) is None:  # a message may have been formatted before it was logged
-            collector.context(request_context(group))
+            collector.context(request_context())
         [title] = self._scrubber.clean([title], secrets=collector.secrets)
         return Brief(group, int(now), title, culprit)
 

@@ -16,9 +16,8 @@ import asyncio
 import logging
 import sys
 import threading
-import time
-from collections import Counter
-from http import HTTPStatus
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -34,20 +33,11 @@ from quart.signals import (
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of
 from quartapp.reporting.hooks.middleware import ErrorReportingMiddleware
-from quartapp.reporting.hooks.request_context import (
-    UserId,
-    context_of_asgi,
-    context_of_request,
-    request_context,
-)
-from quartapp.reporting.hooks.request_state import RequestState, current_state, is_marked, mark
+from quartapp.reporting.hooks.request_context import UserId, request_context
+from quartapp.reporting.hooks.request_state import current_state, is_marked, mark
 from quartapp.reporting.recorder import Recorder, Subject
 
 _OWN_LOGGERS = ("quartapp.logfile.", "quartapp.mail.", "quartapp.redact.", "quartapp.reporting.")
-_EXPECTED_EVERY = 60.0
-_MIDDLEWARE = "guard"  # the name that stored reports have
-
-_logger = logging.getLogger(__name__)
 
 
 class Mechanisms:
@@ -61,15 +51,13 @@ class Mechanisms:
         self._recorder = recorder
         self._user_id = user_id
         self._log_handler = ErrorReportHandler(self)
-        self._expected: Counter[str] = Counter()
-        self._expected_said_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hooks: tuple[Any, Any] | None = None
 
     def install(self) -> None:
         """Install the mechanisms that belong to the application."""
         app: Any = self._app
-        app.asgi_app = ErrorReportingMiddleware(app.asgi_app, self)
+        app.asgi_app = ErrorReportingMiddleware(app.asgi_app, self._app, self.record)
         request_started.connect(self._on_start, sender=self._app)
         websocket_started.connect(self._on_start, sender=self._app)
         got_request_exception.connect(self._on_exception, sender=self._app)
@@ -94,18 +82,18 @@ class Mechanisms:
             sys.excepthook, threading.excepthook = self._hooks
             self._hooks = None
 
-    def record(
-        self, subject: Subject, context: Context | None = None, *, mechanism: str = ""
-    ) -> None:
+    def record(self, subject: Subject, context: Callable[[], Context]) -> None:
         """Record an error unless it is marked as recorded, and mark it. Never raises."""
         error = exception_of(subject)
         if error is not None and is_marked(error):
             return
-        self._recorder.record(
-            subject, lambda _: context or request_context(mechanism, self._user_id)
-        )
+        self._recorder.record(subject, context)
         if error is not None:
             mark(error)
+
+    def _record_here(self, subject: Subject, mechanism: str) -> None:
+        """Record an error with the request under way, if there is one."""
+        self.record(subject, partial(request_context, mechanism, self._user_id))
 
     async def _on_start(self, _sender: Quart, **_: object) -> None:
         # The middleware sees responses when their context is gone, and still needs the route.
@@ -116,57 +104,21 @@ class Mechanisms:
 
     # Coroutines, because Quart sends others to a thread.
     async def _on_exception(self, _sender: Quart, exception: Exception, **_: object) -> None:
-        self.record(exception, mechanism="request")
-        _set_recorded()
+        self._record_here(exception, "request")
+        state = current_state.get()
+        if state is not None:
+            state.recorded = True
 
     async def _on_background(self, _sender: Quart, exception: Exception, **_: object) -> None:
-        self.record(exception, mechanism="background")
+        self._record_here(exception, "background")
 
     def log(self, record: logging.LogRecord) -> None:
         """Record what was logged."""
-        error = exception_of(record)
+        self._record_here(record, getattr(record, "mechanism", "log"))
         state = current_state.get()
-        if state is not None and error is not None:
-            state.logged = error
-        self.record(record, mechanism=getattr(record, "mechanism", "log"))
-        _set_recorded()
-
-    def unrecorded_response(self, asgi: Any, state: RequestState, status: int) -> None:
-        """Record a 5xx response before which nothing was recorded in its request."""
-        if state.expected:
-            self._count_expected(state.expected)
-            return
-        record = _record_of(
-            f"Response {status} {_phrase(status)}".rstrip(), path=_place(asgi, state)
-        )
-        self.record(record, self._context(asgi, state))
-        state.recorded = True
-
-    def escaped_error(self, asgi: Any, state: RequestState, error: Exception) -> None:
-        """Record an exception that leaves the application for the server."""
-        self.record(error, self._context(asgi, state))
-        state.recorded = True
-        if state.logged is not error and not self._app.testing:
-            self._app.logger.error(
-                "Exception on request %s %s",
-                asgi.get("method", "websocket"),
-                asgi["path"],
-                exc_info=error,
-            )
-
-    def _context(self, asgi: Any, state: RequestState) -> Context:
-        if state.request is None:
-            return context_of_asgi(asgi, _MIDDLEWARE)
-        return context_of_request(state.request, _MIDDLEWARE)
-
-    def _count_expected(self, name: str) -> None:
-        self._expected[name] += 1
-        now = time.monotonic()
-        if now - self._expected_said_at >= _EXPECTED_EVERY or not self._expected_said_at:
-            self._expected_said_at = now
-            counts = ", ".join(f"{name} {count}" for name, count in self._expected.items())
-            self._expected.clear()
-            _logger.warning("Answers that were expected to be 5xx since the last line: %s", counts)
+        if state is not None:
+            state.recorded = True
+            state.logged = exception_of(record) or state.logged
 
     def _on_loop_exception(self, _loop: object, context: dict[str, Any]) -> None:
         # Without arguments, so that it names its group; asyncio's messages say little that varies.
@@ -190,7 +142,7 @@ class Mechanisms:
         self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
         if isinstance(error, Exception):
-            self.record(error, mechanism="process")
+            self._record_here(error, "process")
         previous = self._hooks[0] if self._hooks else sys.__excepthook__
         previous(kind, error, traceback)
 
@@ -221,27 +173,3 @@ def _attach(logger: logging.Logger, new: ErrorReportHandler) -> None:
             logger.removeHandler(handler)
     # First, so that it sees a record before any other handler formats it.
     logger.handlers.insert(0, new)
-
-
-def _set_recorded() -> None:
-    state = current_state.get()
-    if state is not None:
-        state.recorded = True
-
-
-def _place(asgi: Any, state: RequestState) -> str:
-    if state.request is not None and state.request.endpoint:
-        return state.request.endpoint
-    return str(asgi["type"])
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
-
-
-def _record_of(message: str, *, path: str) -> logging.LogRecord:
-    """A log record for what no code logged; grouped by message and place."""
-    return logging.LogRecord("quartapp", logging.ERROR, path, 0, message, (), None, path)

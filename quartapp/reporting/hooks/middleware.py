@@ -1,57 +1,116 @@
 """The outermost mechanism: whatever leaves the application as a 5xx, or escapes from it."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+from typing import Any
 
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
+from quart import Quart
+
+from quartapp.redact.context import Context
+from quartapp.reporting.hooks.request_context import context_of_asgi, context_of_request
 from quartapp.reporting.hooks.request_state import RequestState, current_state
+from quartapp.reporting.recorder import Subject
 
+_MECHANISM = "guard"  # the name that stored reports have
 _RESPONSE_STARTS = {"http.response.start", "websocket.http.response.start"}
+_EXPECTED_EVERY = 60.0
 
-Message = Any
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGI = Callable[[Any, Receive, Send], Awaitable[None]]
+Record = Callable[[Subject, Callable[[], Context]], object]
 
-
-class Watcher(Protocol):
-    """Is notified of what the middleware sees, before the response goes on."""
-
-    def unrecorded_response(self, asgi: Any, state: RequestState, status: int) -> None: ...
-
-    def escaped_error(self, asgi: Any, state: RequestState, error: Exception) -> None: ...
+_logger = logging.getLogger(__name__)
 
 
 class ErrorReportingMiddleware:
     """ASGI middleware that gives each request its state and lets no 5xx pass unrecorded.
 
-    Changes nothing: messages and exceptions go on as they came. Cancellation is no error.
+    Changes nothing: messages and exceptions go on as they came, after they were recorded.
+    Cancellation is no error.
     """
 
-    def __init__(self, app: ASGI, watcher: Watcher) -> None:
+    def __init__(self, asgi_app: Any, app: Quart, record: Record) -> None:
+        self._asgi_app = asgi_app
         self._app = app
-        self._watcher = watcher
+        self._record = record
+        self._expected: Counter[str] = Counter()
+        self._expected_logged_at = 0.0
 
-    async def __call__(self, asgi: Any, receive: Receive, send: Send) -> None:
-        if asgi["type"] not in {"http", "websocket"}:
-            await self._app(asgi, receive, send)
+    async def __call__(
+        self, scope: Any, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """Serve one request or websocket; `lifespan` passes through."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._asgi_app(scope, receive, send)
             return
         state = RequestState()
         watched: RequestState | None = state
 
-        async def watch(message: Message) -> None:
+        async def watch(message: Any) -> None:
             fails = message["type"] in _RESPONSE_STARTS and message["status"] >= 500
             if fails and watched is not None and not watched.recorded:
-                self._watcher.unrecorded_response(asgi, watched, message["status"])
+                self._unrecorded_response(scope, watched, message["status"])
             await send(message)
 
         token = current_state.set(state)
         try:
-            await self._app(asgi, receive, watch)
+            await self._asgi_app(scope, receive, watch)
         except Exception as error:
-            self._watcher.escaped_error(asgi, state, error)
+            self._escaped_error(scope, state, error)
             raise
         finally:
             current_state.reset(token)
             # The state holds the request, which holds `send`, and the error, whose mark holds the
             # state: such circles would keep all frames until the garbage collector comes.
             watched = state.logged = None
+
+    def _unrecorded_response(self, scope: Any, state: RequestState, status: int) -> None:
+        if state.expected:
+            self._count_expected(state.expected)
+            return
+        message = f"Response {status} {_phrase(status)}".rstrip()
+        path = state.request and state.request.endpoint
+        record = _log_record(message, path=path or str(scope["type"]))
+        self._record(record, partial(_context, scope, state))
+        state.recorded = True
+
+    def _escaped_error(self, scope: Any, state: RequestState, error: Exception) -> None:
+        self._record(error, partial(_context, scope, state))
+        state.recorded = True
+        if state.logged is not error and not self._app.testing:
+            self._app.logger.error(
+                "Exception on request %s %s",
+                scope.get("method", "websocket"),
+                scope["path"],
+                exc_info=error,
+            )
+
+    def _count_expected(self, name: str) -> None:
+        self._expected[name] += 1
+        now = time.monotonic()
+        if now - self._expected_logged_at >= _EXPECTED_EVERY or not self._expected_logged_at:
+            self._expected_logged_at = now
+            counts = ", ".join(f"{name} {count}" for name, count in self._expected.items())
+            self._expected.clear()
+            _logger.warning("Answers that were expected to be 5xx since the last line: %s", counts)
+
+
+def _context(scope: Any, state: RequestState) -> Context:
+    if state.request is None:
+        return context_of_asgi(scope, _MECHANISM)
+    return context_of_request(state.request, _MECHANISM)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _log_record(message: str, *, path: str) -> logging.LogRecord:
+    """A log record for what no code logged; grouped by message and place."""
+    return logging.LogRecord("quartapp", logging.ERROR, path, 0, message, (), None, path)

@@ -12,8 +12,7 @@ from quart.wrappers import Request
 from quart.wrappers.base import BaseRequestWebsocket
 
 from quartapp.redact.context import Context
-from quartapp.reporting.hooks.reference import error_reference
-from quartapp.reporting.hooks.request_state import current_state
+from quartapp.reporting.hooks.request_state import current_state, error_reference
 
 UserId = Callable[[], str]
 """Who makes the current request, without asking the database; "" for nobody."""

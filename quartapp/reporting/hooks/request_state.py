@@ -1,17 +1,23 @@
-"""What is known of the request or websocket under way, and which errors were recorded in it.
+"""The request or websocket under way as reporting sees it: its reference, and what was recorded.
 
 An error reaches several mechanisms: it is logged, signalled, escapes, and leaves as a 5xx. The mark
 that `mark` puts on an exception, and `RequestState.recorded`, make one record of all these.
 """
 
+import secrets
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import cast
 
+from quart import g, has_app_context
 from quart.wrappers.base import BaseRequestWebsocket
 
 _MARK = "__quartapp_recorded__"
 _LIFETIME_OUTSIDE = 60.0
+
+_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that is misread on the telephone
+_LENGTH = 8
 
 
 @dataclass(eq=False, slots=True)
@@ -20,7 +26,7 @@ class RequestState:
 
     `recorded`: something was recorded in it, so a 5xx at its end needs no record. `expected`: the
     name of an exception from the rule that every 5xx is recorded (see `expect`). `logged`: the
-    exception that the log has seen last.
+    exception that the log has seen last. `reference`: see `error_reference`.
     """
 
     recorded: bool = False
@@ -45,6 +51,24 @@ def expect(name: str) -> None:
         state.expected = name
 
 
+def error_reference() -> str:
+    """The short reference of this request's error: made at the first call, then always the same.
+
+    The client sees it, and the operator finds it in the log. It is kept in the `RequestState`,
+    which outlives the request's context; without one in the application context. Outside of both
+    each call makes a new one.
+    """
+    state = current_state.get()
+    if state is not None:
+        state.reference = state.reference or _new_reference()
+        return state.reference
+    if not has_app_context():
+        return _new_reference()
+    if "error_reference" not in g:
+        g.error_reference = _new_reference()
+    return cast(str, g.error_reference)
+
+
 def mark(error: BaseException) -> None:
     """Remember that an exception is recorded, and in which request."""
     state = current_state.get()
@@ -66,3 +90,13 @@ def is_marked(error: BaseException) -> bool:
     if where is not None and state is not None:
         return bool(where is state)
     return bool(time.monotonic() - when < _LIFETIME_OUTSIDE)
+
+
+def _new_reference() -> str:
+    # one draw for all: each is a system call, at which another thread may take the interpreter
+    number = secrets.randbelow(len(_ALPHABET) ** _LENGTH)
+    found = ""
+    for _ in range(_LENGTH):
+        number, digit = divmod(number, len(_ALPHABET))
+        found += _ALPHABET[digit]
+    return found

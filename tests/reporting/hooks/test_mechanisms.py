@@ -388,8 +388,8 @@ async def test_the_middleware_leaves_nothing_to_the_garbage_collector(without_gc
         state: Any = current_state.get()
         state.request = Request(send)
 
-    nobody: Any = object()
-    middleware: Any = ErrorReportingMiddleware(serve, watcher=nobody)
+    unused: Any = None
+    middleware: Any = ErrorReportingMiddleware(serve, unused, unused)
     await middleware({"type": "http"}, None, None)
     assert [reference() for reference in seen] == [None]
 
