@@ -175,6 +175,7 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
             self._handle_exception(error)
 
     def rollback(self) -> None:
+        """Roll back; without waiting for the thread if the transaction only read."""
         if self._is_idle():
             self._end_turn()
             return
