@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from quartapp.database.drivers import postgresql, sqlite
-from quartapp.database.drivers.fifo_pool import FairPool
+from quartapp.database.drivers.fifo_pool import FifoQueuePool
 from quartapp.database.drivers.onehop import DRIVER, WRITES
 from quartapp.database.url import async_url
 
@@ -45,7 +45,7 @@ class Database:
         options: dict[str, Any] = {
             "pool_size": pool_size,
             "max_overflow": 0,
-            "poolclass": FairPool,
+            "poolclass": FifoQueuePool,
             "pool_timeout": pool_timeout,
         }
         if self.is_sqlite:

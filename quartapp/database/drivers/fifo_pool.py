@@ -6,8 +6,9 @@ some requests wait until their timeout while newcomers are served (docs/decision
 """
 
 import asyncio
+import logging
 from collections import deque
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from sqlalchemy.util.concurrency import await_
@@ -16,7 +17,7 @@ from sqlalchemy.util.queue import Empty, Full, QueueCommon
 T = TypeVar("T")
 
 
-class Line(QueueCommon[T]):
+class FifoQueue(QueueCommon[T]):
     """A queue that gives each item to the first waiter, ahead of any newcomer.
 
     For one event loop. An item that was given to a cancelled waiter goes to the next one.
@@ -80,10 +81,13 @@ class Line(QueueCommon[T]):
                 self._waiting.remove(waiter)
 
 
-class FairPool(AsyncAdaptedQueuePool):
-    """SQLAlchemy's asyncio pool with a `Line` as its queue."""
+class FifoQueuePool(AsyncAdaptedQueuePool):
+    """SQLAlchemy's asyncio pool with a `FifoQueue`. It logs where SQLAlchemy's own pools do."""
 
-    # SQLAlchemy names the logger after it: it stays below sqlalchemy.pool.
-    __module__ = AsyncAdaptedQueuePool.__module__
+    _queue_class: type[QueueCommon[ConnectionPoolEntry]] = FifoQueue
 
-    _queue_class: type[QueueCommon[ConnectionPoolEntry]] = Line
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # SQLAlchemy names the logger after the module of the class, which would be the
+        # application's: what goes wrong while a connection is closed is no error of a request.
+        self.logger = logging.getLogger(f"{AsyncAdaptedQueuePool.__module__}.FifoQueuePool")

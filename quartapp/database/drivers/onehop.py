@@ -37,7 +37,7 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
 from sqlalchemy.engine.characteristics import ConnectionCharacteristic
 from sqlalchemy.util.concurrency import await_
 
-from quartapp.database.drivers.write_lock import Turns
+from quartapp.database.drivers.write_lock import WriteLock
 
 DRIVER = "sqlite+onehop"
 """The name of the dialect in a database's address."""
@@ -166,7 +166,7 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
         self._is_ending = False
         try:
             if self._begin == "BEGIN IMMEDIATE" and not self._has_turn:
-                await_(self.dbapi.turns.take())
+                await_(self.dbapi.write_lock.acquire())
                 self._has_turn = True
             return self._hop(lambda raw: self._run(raw, method, operation, parameters), stop=True)
         except Exception as error:  # noqa: BLE001 SQLAlchemy's own rule decides what it becomes
@@ -256,7 +256,7 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
     def _end_turn(self) -> None:
         if self._has_turn:
             self._has_turn = False
-            self.dbapi.turns.give_back()
+            self.dbapi.write_lock.release()
 
 
 class OneHopDBAPI(AsyncAdapt_aiosqlite_dbapi):
@@ -264,7 +264,7 @@ class OneHopDBAPI(AsyncAdapt_aiosqlite_dbapi):
 
     def __init__(self, aiosqlite: Any, sqlite: Any) -> None:
         super().__init__(aiosqlite, sqlite)
-        self.turns = Turns()
+        self.write_lock = WriteLock()
 
     def connect(self, *arg: Any, **kw: Any) -> OneHopConnection:
         return OneHopConnection(self, super().connect(*arg, **kw)._connection)

@@ -13,7 +13,7 @@ PATIENCE = 5.0
 processes."""
 
 
-class Turns:
+class WriteLock:
     """A lock, first come first served. A wait that is cancelled leaves the queue."""
 
     def __init__(self) -> None:
@@ -21,8 +21,8 @@ class Turns:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
 
-    async def take(self) -> None:
-        """Wait for the turn; the caller calls `give_back` after it.
+    async def acquire(self) -> None:
+        """Wait for the turn; the caller calls `release` after it.
 
         Raises sqlite3.OperationalError with SQLite's message after PATIENCE seconds.
         """
@@ -33,7 +33,7 @@ class Turns:
             raise sqlite3.OperationalError("database is locked") from None
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """End the turn; also from another thread, in which a lost connection was collected."""
         if threading.get_ident() == self._thread:
             self._lock.release()

@@ -78,3 +78,10 @@ async def test_a_wait_ends_in_time(each_database_url: str) -> None:
 async def test_the_pool_logs_where_sqlalchemy_says(database: Database) -> None:
     logger: Any = database.engine.sync_engine.pool.logger
     assert logger.name.startswith("sqlalchemy.pool.")
+
+
+async def test_the_pool_logs_beside_those_of_sqlalchemy(database: Database) -> None:
+    """On the application's logger a connection that fails to close would be a reported error."""
+    assert database.engine.pool.logger.name.startswith("sqlalchemy.pool.")
+    await database.dispose()  # which makes another pool
+    assert database.engine.pool.logger.name.startswith("sqlalchemy.pool.")

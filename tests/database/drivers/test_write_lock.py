@@ -1,39 +1,39 @@
-"""Turns to write."""
+"""One writer at a time, in the order of their coming."""
 
 import asyncio
 import threading
 
 import pytest
 
-from quartapp.database.drivers.write_lock import Turns
+from quartapp.database.drivers.write_lock import WriteLock
 
 
 async def test_another_thread_can_give_a_turn_back() -> None:
-    turns = Turns()
-    await turns.take()
-    waiting = asyncio.create_task(turns.take())
+    lock = WriteLock()
+    await lock.acquire()
+    waiting = asyncio.create_task(lock.acquire())
     await asyncio.sleep(0)
-    thread = threading.Thread(target=turns.give_back)
+    thread = threading.Thread(target=lock.release)
     thread.start()
     thread.join()
     await asyncio.wait_for(waiting, 60)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(turns.take(), 0.05)  # it is taken
-    turns.give_back()
+        await asyncio.wait_for(lock.acquire(), 0.05)  # it is taken
+    lock.release()
 
 
 async def test_a_newcomer_waits_behind_who_came_before() -> None:
-    turns, order = Turns(), list[str]()
+    lock, order = WriteLock(), list[str]()
 
     async def take(name: str) -> None:
-        await turns.take()
+        await lock.acquire()
         order.append(name)
-        turns.give_back()
+        lock.release()
 
-    await turns.take()
+    await lock.acquire()
     first = asyncio.create_task(take("first"))
     await asyncio.sleep(0)
-    turns.give_back()
+    lock.release()
     await take("newcomer")
     await first
     assert order == ["first", "newcomer"]
