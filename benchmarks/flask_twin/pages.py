@@ -37,14 +37,22 @@ class LoginForm(FlaskForm):
 
 class PostForm(FlaskForm):
     post = TextAreaField(
-        "Say something", validators=[DataRequired(), Length(max=140)], render_kw={"rows": "3"}
+        "Say something",
+        validators=[DataRequired(), Length(max=140)],
+        description="At most 140 characters.",
+        render_kw={"rows": "3", "maxlength": False},
     )
     form_key = HiddenField(default=secrets.token_urlsafe)  # shown only, as quartapp's pages do
 
 
 class EditProfileForm(FlaskForm):
     username = StringField("Username", validators=[DataRequired(), Length(max=64)], render_kw=_NAME)
-    about_me = TextAreaField("About me", validators=[Length(max=140)], render_kw={"rows": "4"})
+    about_me = TextAreaField(
+        "About me",
+        validators=[Length(max=140)],
+        description="At most 140 characters.",
+        render_kw={"rows": "4", "maxlength": False},
+    )
 
     def __init__(self, original_username: str, **more: Any) -> None:
         super().__init__(**more)
@@ -90,6 +98,26 @@ def index() -> Any:
 @login_required
 def explore() -> Any:
     return render("explore.html", title="Explore", page=_page(sa.select(Post), "posts.explore"))
+
+
+@posts.route("/post/<int:post_id>")
+def post(post_id: int) -> Any:
+    abort(501)
+
+
+@posts.route("/post/<int:post_id>/delete")
+def delete(post_id: int) -> Any:
+    abort(501)
+
+
+@profile.route("/user/<username>/followers")
+def followers(username: str) -> Any:
+    abort(501)
+
+
+@profile.route("/user/<username>/following")
+def following(username: str) -> Any:
+    abort(501)
 
 
 @profile.route("/user/<username>")
@@ -248,7 +276,16 @@ def _page(query: Any, endpoint: str, **values: Any) -> dict[str, Any]:
 
 
 class _View:
-    __slots__ = ("avatar_url", "body", "id", "profile_url", "time", "username")
+    __slots__ = (
+        "avatar_url",
+        "body",
+        "delete_url",
+        "id",
+        "profile_url",
+        "time",
+        "url",
+        "username",
+    )
 
 
 def _view(row: Any) -> _View:
@@ -257,6 +294,9 @@ def _view(row: Any) -> _View:
     view.profile_url = url_for("profile.user", username=row.username)
     view.avatar_url = url_for("avatars.avatar", user_id=row.user_id)
     view.time = show_moment(row.timestamp)
+    view.url = url_for("posts.post", post_id=row.id)
+    mine = row.user_id == current_user.id
+    view.delete_url = url_for("posts.delete", post_id=row.id) if mine else None
     return view
 
 
@@ -267,7 +307,9 @@ def _profile(person: User) -> dict[str, Any]:
         "avatar_url": url_for("avatars.avatar", user_id=person.id),
         "last_seen": show_moment(person.last_seen),
         "followers": plural(person.count("followers"), "follower"),
+        "followers_url": url_for("profile.followers", username=person.username),
         "following": person.count("following"),
+        "following_url": url_for("profile.following", username=person.username),
         "posts": plural(person.count("posts"), "post"),
         "is_followed": current_user.is_following(person),
     }

@@ -190,6 +190,12 @@ def current_person() -> Person:
     return person
 
 
+def viewer_id() -> int | None:
+    """The id of the person who is logged in; None for a stranger."""
+    person = visitor().person
+    return person.id if person else None
+
+
 def log_in(user_id: int, username: str, login_epoch: int, *, remember: bool = False) -> None:
     """Give the client a login cookie; with `remember` it outlives the browser's session."""
     auth_id = f"{user_id}.{login_epoch}.{remember:d}.{username}"

@@ -51,6 +51,7 @@ async def logout() -> ResponseReturnValue:
     if await form.validate_on_submit():
         log_out()
         session.clear()
+        await flash("You are logged out.")
         return redirect(url_for("posts.index"))
     return await show("logout.html", form, title="Log out")
 

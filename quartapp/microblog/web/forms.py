@@ -1,4 +1,4 @@
-"""The forms. Their names, labels and messages are those of the tutorial."""
+"""The forms. Names and labels are those of the tutorial; messages say what to do."""
 
 import secrets
 from typing import Any
@@ -45,7 +45,10 @@ def _username_field(autocomplete: str = "username") -> StringField:
     return StringField(
         "Username",
         filters=[_one_line],
-        validators=[DataRequired(), Text(USERNAME_LENGTH, username_fault)],
+        validators=[
+            DataRequired("Please enter a username."),
+            Text(USERNAME_LENGTH, username_fault),
+        ],
         render_kw={"autocomplete": autocomplete, "autocapitalize": "none", "spellcheck": "false"},
     )
 
@@ -53,7 +56,11 @@ def _username_field(autocomplete: str = "username") -> StringField:
 def _password_field(label: str, autocomplete: str, *validators: Any) -> PasswordField:
     return PasswordField(
         label,
-        validators=[InputRequired(), Text(PASSWORD_LENGTH), *validators],
+        validators=[
+            InputRequired("Please enter the password."),
+            Text(PASSWORD_LENGTH),
+            *validators,
+        ],
         render_kw={"autocomplete": autocomplete},
     )
 
@@ -72,11 +79,17 @@ class RegistrationForm(Form):
     email = EmailField(
         "Email",
         filters=[_email],
-        validators=[DataRequired(), Text(EMAIL_LENGTH), Email()],
+        validators=[
+            DataRequired("Please enter an email address."),
+            Text(EMAIL_LENGTH),
+            Email("Please enter an address such as name@example.com."),
+        ],
         render_kw={"autocomplete": "email"},
     )
     password = _password_field("Password", "new-password")
-    password2 = _password_field("Repeat Password", "new-password", EqualTo("password"))
+    password2 = _password_field(
+        "Repeat Password", "new-password", EqualTo("password", "The passwords differ.")
+    )
 
     async def check_username(self, field: Field) -> None:
         if await is_username_taken(request_session(), field.data):
@@ -95,7 +108,8 @@ class EditProfileForm(Form):
         "About me",
         filters=[_paragraphs],
         validators=[Text(ABOUT_ME_LENGTH)],
-        render_kw={"rows": "4"},
+        description=f"At most {ABOUT_ME_LENGTH} characters.",
+        render_kw={"rows": "4", "maxlength": False},
     )
     original_username = ""
 
@@ -112,7 +126,8 @@ class PostForm(Form):
     post = TextAreaField(
         "Say something",
         filters=[_paragraphs],
-        validators=[DataRequired(), Text(BODY_LENGTH)],
-        render_kw={"rows": "3"},
+        validators=[DataRequired("Please write something."), Text(BODY_LENGTH)],
+        description=f"At most {BODY_LENGTH} characters.",
+        render_kw={"rows": "3", "maxlength": False},
     )
     form_key = HiddenField(default=secrets.token_urlsafe)

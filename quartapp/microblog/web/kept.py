@@ -27,6 +27,7 @@ _FORMS: Mapping[str, tuple[type[Form], str]] = {
     "auth.login": (LoginForm, "Sign In"),
     "auth.logout": (EmptyForm, "Log out"),
     "auth.register": (RegistrationForm, "Register"),
+    "posts.delete": (EmptyForm, "Delete"),
     "posts.index": (PostForm, "Post"),
     "profile.edit_profile": (EditProfileForm, "Submit"),
     "profile.follow_user": (EmptyForm, "Follow"),

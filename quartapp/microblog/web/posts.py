@@ -1,16 +1,23 @@
-"""Posts: the personal timeline with its form, and everybody's posts."""
+"""Posts: the personal timeline with its form, everybody's posts, and the page of each post."""
 
 from quart import ResponseReturnValue, current_app, request
 
 from quartapp.database import request_session
 from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
-from quartapp.microblog.identity import current_person
+from quartapp.microblog.exceptions import ForbiddenError
+from quartapp.microblog.identity import current_person, viewer_id, visitor
 from quartapp.microblog.models.paging import PageRequest
-from quartapp.microblog.models.post import add_post_once, all_posts, timeline
+from quartapp.microblog.models.post import (
+    add_post_once,
+    all_posts,
+    delete_post,
+    find_post,
+    timeline,
+)
 from quartapp.microblog.web.forms import PostForm
 from quartapp.microblog.web.kept import ask_to_log_in, lacks_login
-from quartapp.microblog.web.presentation import avatar_url, show_posts
-from quartapp.microblog.web.validation import show
+from quartapp.microblog.web.presentation import avatar_url, show_posts, show_rows
+from quartapp.microblog.web.validation import EmptyForm, show
 
 blueprint = Blueprint("posts", __name__)
 
@@ -18,10 +25,15 @@ blueprint = Blueprint("posts", __name__)
 @blueprint.route("/index", methods=["GET", "POST"])
 @blueprint.route("/", methods=["GET", "POST"])
 async def index() -> ResponseReturnValue:
-    """The posts of a person and of those they follow. A form that is sent twice posts once."""
+    """The posts of a person and of those they follow; for a stranger, what this place is.
+
+    A form that is sent twice posts once.
+    """
     if lacks_login():
         return await ask_to_log_in()
-    person = current_person()
+    person = visitor().person
+    if person is None:
+        return await _public("welcome.html", "Welcome")
     form = await PostForm.load()
     if await form.validate_on_submit():
         key, body = form.form_key.data or "", form.post.data or ""
@@ -29,7 +41,7 @@ async def index() -> ResponseReturnValue:
         await flash("Your post is now live!" if is_new else "Your post is live already.")
         return redirect(url_for("posts.index"))
     page = await timeline(request_session(), person.id, wanted_page())
-    posts = show_posts(page, "posts.index")
+    posts = show_posts(page, "posts.index", person.id)
     return await show(
         "index.html", form, title="Home", page=posts, own_avatar_url=avatar_url(person.id)
     )
@@ -37,10 +49,38 @@ async def index() -> ResponseReturnValue:
 
 @blueprint.get("/explore")
 async def explore() -> ResponseReturnValue:
-    """Everybody's posts."""
-    current_person()
-    posts = show_posts(await all_posts(request_session(), wanted_page()), "posts.explore")
-    return await render_template("explore.html", title="Explore", page=posts)
+    """Everybody's posts, for everybody."""
+    return await _public("explore.html", "Explore")
+
+
+async def _public(template: str, title: str) -> str:
+    page = await all_posts(request_session(), wanted_page())
+    posts = show_posts(page, "posts.explore", viewer_id())
+    return await render_template(template, title=title, page=posts)
+
+
+@blueprint.get("/post/<int:post_id>")
+async def post(post_id: int) -> ResponseReturnValue:
+    """One post, at an address that stays."""
+    row = await find_post(request_session(), post_id)
+    (shown,) = show_rows([row], viewer_id())
+    return await render_template("post.html", title=f"Post by {row.username}", post=shown)
+
+
+@blueprint.route("/post/<int:post_id>/delete", methods=["GET", "POST"])
+async def delete(post_id: int) -> ResponseReturnValue:
+    """Delete one's own post. A GET, which any page can cause, only asks."""
+    person = current_person()
+    row = await find_post(request_session(), post_id)
+    if row.user_id != person.id:
+        raise ForbiddenError("Only its author may delete a post.")
+    form = await EmptyForm.load()
+    if await form.validate_on_submit():
+        await delete_post(request_session(), post_id, person.id)
+        await flash("Your post is deleted.")
+        return redirect(url_for("posts.index"))
+    (shown,) = show_rows([row], None)
+    return await show("delete.html", form, title="Delete a post", post=shown)
 
 
 def wanted_page() -> PageRequest:

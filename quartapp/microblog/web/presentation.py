@@ -1,5 +1,6 @@
 """View models: texts and addresses are complete, so templates call nothing."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ class Moment(NamedTuple):
 
 
 class PostView(NamedTuple):
-    """A post as lists show it."""
+    """A post; only its author gets a `delete_url`."""
 
     id: int
     username: str
@@ -32,12 +33,31 @@ class PostView(NamedTuple):
     avatar_url: str
     body: str
     time: Moment
+    url: str
+    delete_url: str | None
 
 
 class PostList(NamedTuple):
     """A page of posts; an address is None if there are no posts in that direction."""
 
     posts: list[PostView]
+    newer_url: str | None
+    older_url: str | None
+
+
+class PersonView(NamedTuple):
+    """A person as one of a list."""
+
+    username: str
+    about_me: str
+    profile_url: str
+    avatar_url: str
+
+
+class PeopleList(NamedTuple):
+    """A page of people; an address is None where there is nothing more that way."""
+
+    people: list[PersonView]
     newer_url: str | None
     older_url: str | None
 
@@ -51,7 +71,9 @@ class ProfileView(NamedTuple):
     last_seen: Moment
     member_since: Moment
     followers: str
+    followers_url: str
     following: int
+    following_url: str
     posts: str
     is_followed: bool
 
@@ -64,17 +86,44 @@ def show_moment(moment: datetime, now: datetime) -> Moment:
     return Moment(_ago(moment, now), iso, exact)
 
 
-def show_posts(page: Page[PostRow], endpoint: str, **values: Any) -> PostList:
+def show_posts(
+    page: Page[PostRow], endpoint: str, viewer_id: int | None, **values: Any
+) -> PostList:
     """The posts of a page, with links to the previous and the next page of the endpoint."""
+    return PostList(show_rows(page.items, viewer_id), *_neighbours(page, endpoint, values))
+
+
+def show_rows(rows: Sequence[PostRow], viewer_id: int | None) -> list[PostView]:
+    """The posts as the person with this id sees them, or a stranger (None)."""
     now = utc_now()
     authors: dict[int, tuple[str, str]] = {}
+    prefix = url_for("posts.post", post_id=0).removesuffix("0")
     posts = []
-    for row in page.items:
+    for row in rows:
         urls = authors.get(row.user_id)
         if urls is None:
             urls = authors[row.user_id] = (profile_url(row.username), avatar_url(row.user_id))
         time = show_moment(row.timestamp, now)
-        posts.append(PostView(row.id, row.username, *urls, row.body, time))
+        url = f"{prefix}{row.id}"
+        delete_url = f"{url}/delete" if row.user_id == viewer_id else None
+        posts.append(PostView(row.id, row.username, *urls, row.body, time, url, delete_url))
+    return posts
+
+
+def show_people(page: Page[Profile], endpoint: str, **values: Any) -> PeopleList:
+    """The people of a page, with links to the previous and the next page of the endpoint."""
+    people = [
+        PersonView(
+            person.username, person.about_me, profile_url(person.username), avatar_url(person.id)
+        )
+        for person in page.items
+    ]
+    return PeopleList(people, *_neighbours(page, endpoint, values))
+
+
+def _neighbours(
+    page: Page[Any], endpoint: str, values: Mapping[str, Any]
+) -> tuple[str | None, str | None]:
     newer = older = None
     # An empty page past either end has no id to continue from: its link leads to the start.
     if page.has_newer:
@@ -83,7 +132,7 @@ def show_posts(page: Page[PostRow], endpoint: str, **values: Any) -> PostList:
     if page.has_older:
         key = {"before": page.items[-1].id} if page.items else {}
         older = url_for(endpoint, **values, **key)
-    return PostList(posts, newer, older)
+    return newer, older
 
 
 def show_profile(profile: Profile) -> ProfileView:
@@ -96,7 +145,9 @@ def show_profile(profile: Profile) -> ProfileView:
         show_moment(profile.last_seen, now),
         show_moment(profile.created_at, now),
         _count(profile.follower_count, "follower"),
+        url_for("profile.followers", username=profile.username),
         profile.following_count,
+        url_for("profile.following", username=profile.username),
         _count(profile.post_count, "post"),
         profile.is_followed,
     )

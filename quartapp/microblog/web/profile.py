@@ -1,18 +1,26 @@
 """People: their pages, editing the own profile, following and unfollowing."""
 
+from typing import Any
+
 from markupsafe import Markup
 from quart import ResponseReturnValue
 
 from quartapp.database import request_session
 from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
 from quartapp.microblog.exceptions import ConflictError, NotFoundError
-from quartapp.microblog.identity import current_person, rename_cookie
+from quartapp.microblog.identity import current_person, rename_cookie, viewer_id
+from quartapp.microblog.models.people import followed_by, followers_of
 from quartapp.microblog.models.post import posts_of
 from quartapp.microblog.models.user import Profile, find_profile, follow, unfollow, update_user
 from quartapp.microblog.web.forms import EditProfileForm
 from quartapp.microblog.web.kept import ask_to_log_in, lacks_login
 from quartapp.microblog.web.posts import wanted_page
-from quartapp.microblog.web.presentation import show_posts, show_profile
+from quartapp.microblog.web.presentation import (
+    profile_url,
+    show_people,
+    show_posts,
+    show_profile,
+)
 from quartapp.microblog.web.validation import EmptyForm, show
 
 blueprint = Blueprint("profile", __name__)
@@ -21,15 +29,39 @@ blueprint = Blueprint("profile", __name__)
 @blueprint.get("/user/<username>")
 async def user(username: str) -> ResponseReturnValue:
     """A person and their posts."""
-    viewer = current_person()
-    profile = await find_profile(request_session(), username, viewer.id)
+    viewer = viewer_id()
+    profile = await find_profile(request_session(), username, viewer)
     page = await posts_of(request_session(), profile.id, wanted_page())
     return await render_template(
         "user.html",
         title=profile.username,
         profile=show_profile(profile),
-        page=show_posts(page, "profile.user", username=profile.username),
-        is_self=profile.id == viewer.id,
+        page=show_posts(page, "profile.user", viewer, username=profile.username),
+        is_self=profile.id == viewer,
+    )
+
+
+@blueprint.get("/user/<username>/followers")
+async def followers(username: str) -> ResponseReturnValue:
+    """Who follows a person."""
+    return await _people(username, followers_of, "profile.followers", "Followers of {}")
+
+
+@blueprint.get("/user/<username>/following")
+async def following(username: str) -> ResponseReturnValue:
+    """Whom a person follows."""
+    return await _people(username, followed_by, "profile.following", "Followed by {}")
+
+
+async def _people(username: str, ask: Any, endpoint: str, heading: str) -> str:
+    profile = await find_profile(request_session(), username)
+    page = await ask(request_session(), profile.id, wanted_page())
+    return await render_template(
+        "people.html",
+        title=heading.format(profile.username),
+        heading=_naming(heading, profile.username),
+        profile_url=profile_url(profile.username),
+        page=show_people(page, endpoint, username=profile.username),
     )
 
 

@@ -2,7 +2,8 @@
 
 WTForms is synchronous: an `async def validate_x` would be called and never awaited, so it would
 always pass. Checks that query the database are methods `async def check_<field>(self, field)`. They
-are awaited one after the other, because they share a session, after WTForms has found no fault.
+are awaited one after the other, because they share a session, for each field in which WTForms has
+found no fault: all faults of a form are shown at once.
 """
 
 from collections.abc import Callable
@@ -82,11 +83,10 @@ class Form(PlainForm):
                 "This form is not valid any more: it was open for too long, or your browser "
                 "keeps no cookies. Please send it again.",
             )
-        if not self.validate():
-            return False
+        self.validate()
         for name, field in self._fields.items():
             check = getattr(self, f"check_{name}", None)
-            if check is not None:
+            if check is not None and not field.errors:
                 try:
                     await check(field)
                 except ValidationError as error:
@@ -119,7 +119,9 @@ class Text:
     def __call__(self, form: PlainForm, field: Field) -> None:
         text = field.data or ""
         if len(text) > self.longest:
-            raise StopValidation(f"Field cannot be longer than {self.longest} characters.")
+            raise StopValidation(
+                f"Please use at most {self.longest} characters; these are {len(text)}."
+            )
         if fault := self.fault(text):
             raise StopValidation(fault)
 
@@ -127,6 +129,8 @@ class Text:
 async def show(template: str, form: Form, **context: Any) -> tuple[str, int]:
     """A page with a form; with status 422 if the form has errors."""
     status = 422 if form.errors else 200
+    for name in list(form.errors)[:1]:  # the page opens with the cursor in its first wrong field
+        form[name].render_kw = {**(form[name].render_kw or {}), "autofocus": True}
     return await render_template(template, form=form, **context), status
 
 

@@ -34,10 +34,10 @@ async def test_a_person_registers_and_then_logs_in(client: Client, submit: Submi
         ("username", "john", "Please use a different username."),
         ("email", "john@example.com", "Please use a different email address."),
         ("email", "john@EXAMPLE.com", "Please use a different email address."),
-        ("email", "susan", "Invalid email address."),
-        ("password2", "dog", "Field must be equal to password."),
-        ("username", "   ", "This field is required."),
-        ("username", "s" * 65, "Field cannot be longer than 64 characters."),
+        ("email", "susan", "Please enter an address such as name@example.com."),
+        ("password2", "dog", "The passwords differ."),
+        ("username", "   ", "Please enter a username."),
+        ("username", "s" * 65, "Please use at most 64 characters; these are 65."),
         ("username", "../susan", "must not contain slashes"),
         ("username", "..", "must not contain slashes"),
         ("username", "su\u200bsan", "must not contain invisible characters"),
@@ -130,12 +130,12 @@ async def test_a_page_for_people_leads_to_the_login_and_back(
     client: Client, add_person: AddPerson, submit: Submit
 ) -> None:
     await add_person("susan")
-    answer = await client.get("/user/susan?page=1")
-    assert (answer.status_code, answer.location) == (302, "/login?next=/user/susan?page%3D1")
+    answer = await client.get("/edit_profile?page=1")
+    assert (answer.status_code, answer.location) == (302, "/login?next=/edit_profile?page%3D1")
     page = await text_of(await client.get(answer.location))
     assert "Please log in to access this page." in page
     answer = await submit(client, answer.location, username="susan", password=PASSWORD)
-    assert answer.location == "/user/susan?page=1"
+    assert answer.location == "/edit_profile?page=1"
 
 
 async def test_a_button_is_no_page_to_come_back_to(client: Client) -> None:
@@ -144,7 +144,7 @@ async def test_a_button_is_no_page_to_come_back_to(client: Client) -> None:
 
 
 async def test_a_program_is_told_instead_of_led(client: Client) -> None:
-    answer = await client.get("/explore", headers={"Accept": "application/json"})
+    answer = await client.get("/edit_profile", headers={"Accept": "application/json"})
     assert answer.status_code == 401
     assert (await answer.get_json())["code"] == "login-required"
 
@@ -191,10 +191,24 @@ async def test_logging_out_takes_a_post(log_in: LogIn, submit: Submit) -> None:
     assert (await client.get("/")).status_code == 200
     answer = await submit(client, "/logout")
     assert (answer.status_code, answer.location) == (302, "/")
-    assert (await client.get("/")).status_code == 302
+    page = await text_of(await client.get("/"))
+    assert "You are logged out." in page
+    assert "Welcome to Microblog" in page
+    assert (await client.get("/edit_profile")).status_code == 302
 
 
 @pytest.mark.parametrize("path", ["/login", "/register"])
 async def test_who_is_logged_in_needs_no_login(log_in: LogIn, path: str) -> None:
     answer = await (await log_in("susan")).get(path)
     assert (answer.status_code, answer.location) == (302, "/")
+
+
+async def test_all_faults_of_a_form_are_shown_at_once(
+    client: Client, add_person: AddPerson, submit: Submit
+) -> None:
+    await add_person("john")
+    wrong = {"username": "john", "email": "john", "password": "one", "password2": "other"}
+    page = await text_of(await submit(client, "/register", **wrong))
+    for message in ("use a different username", "an address such as", "The passwords differ."):
+        assert message in page
+    assert page.count("autofocus") == 1

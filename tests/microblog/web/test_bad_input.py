@@ -133,7 +133,10 @@ QUERIES = [
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", ["/", "/explore", "/user/susan"])
+LISTS = ["/", "/explore", "/user/susan", "/user/susan/followers", "/user/susan/following"]
+
+
+@pytest.mark.parametrize("path", LISTS)
 async def test_a_page_that_cannot_be_is_not_found(susan: Client, path: str) -> None:
     for query in QUERIES:
         answer = await susan.get(f"{path}?{query}")
@@ -144,6 +147,8 @@ async def test_a_page_that_cannot_be_is_not_found(susan: Client, path: str) -> N
 PATHS = [
         "/user/%00", "/user/%FF", "/user/%ED%A0%80", "/user/" + "x" * 5000, "/user/a%2Fb",
         "/avatar/0.svg", f"/avatar/{10**30}.svg", "/avatar/-1.svg", "/avatar/abc.svg", "/%00",
+        "/post/0", f"/post/{10**30}", "/post/-1", "/post/x", "/post/9", "/post/9/delete",
+        "/user/nobody/followers", "/user/nobody/following",
         "/static/../config.py", "/static/%2e%2e/config.py", "/static/%00",
     ]  # fmt: skip
 
@@ -166,8 +171,8 @@ async def test_following_an_impossible_name_finds_nobody(
 async def test_a_forged_cookie_is_nobodys(client: Client, cookie: str) -> None:
     for value in ("nonsense", "", ".", "a.b.c", "\xff", "e30.e30.e30", "x" * 5000):
         headers = {"Cookie": f"{cookie}={value}"}
-        answer = await client.get("/explore", headers=headers)
-        assert (answer.status_code, answer.location) == (302, "/login?next=/explore"), value
+        answer = await client.get("/edit_profile", headers=headers)
+        assert (answer.status_code, answer.location) == (302, "/login?next=/edit_profile"), value
         answer = await client.post("/login", form={"csrf_token": "x##y"}, headers=headers)
         assert answer.status_code == 400, value
 
@@ -178,7 +183,7 @@ async def test_a_signed_cookie_of_another_kind_is_nobodys(
 ) -> None:
     await add_person("susan")
     token = app.extensions["identity"].dump_token(auth_id, app=app)
-    answer = await client.get("/explore", headers={"Cookie": f"QUART_AUTH={token}"})
+    answer = await client.get("/edit_profile", headers={"Cookie": f"QUART_AUTH={token}"})
     assert answer.status_code == 302
     assert "susan" not in await text_of(answer)
 

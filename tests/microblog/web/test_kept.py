@@ -53,7 +53,7 @@ async def test_a_text_waits_for_the_login_and_is_in_the_box_afterwards(
         kept = hidden_of(page).get("kept", kept)
     assert f"{SHOWN}</textarea>" in await text_of(answer)
     assert hidden_of(page)["form_key"] == "of this form"
-    assert '<form method="post" action="/">' in page
+    assert '<form method="post" novalidate action="/">' in page
     assert "<bdi>susan</bdi></a>" in page
     assert await _count(session) == 0
     # The page is reloaded: whoever is logged in already still sees the text.
@@ -69,7 +69,7 @@ async def test_a_profile_waits_for_the_login_too(client: Client, add_person: Add
     page = await text_of(await client.post("/login", form=form))
     assert 'value="sue"' in page
     assert f"{SHOWN}</textarea>" in page
-    assert '<form method="post" action="/edit_profile">' in page
+    assert '<form method="post" novalidate action="/edit_profile">' in page
 
 
 async def test_a_program_without_a_login_is_told(client: Client) -> None:
@@ -140,7 +140,7 @@ async def test_a_button_comes_back_too(log_in: LogIn, add_person: AddPerson) -> 
     await add_person("john")
     answer = await (await log_in("susan")).post("/follow/john", form={"csrf_token": "stale"})
     page = await text_of(answer)
-    assert '<form method="post" action="/follow/john">' in page
+    assert '<form method="post" novalidate action="/follow/john">' in page
     assert '<button type="submit">Follow</button>' in page
 
 

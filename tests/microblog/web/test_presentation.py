@@ -39,5 +39,5 @@ def test_a_moment_is_exact_for_programs() -> None:
 async def test_a_list_beyond_its_end_leads_back_to_the_start(app: App) -> None:
     empty: Page[PostRow] = Page([], has_newer=True, has_older=True)
     async with app.test_request_context("/explore"):
-        shown = show_posts(empty, "posts.explore")
+        shown = show_posts(empty, "posts.explore", None)
     assert (shown.posts, shown.newer_url, shown.older_url) == ([], "/explore", "/explore")

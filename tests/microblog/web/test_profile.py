@@ -1,15 +1,18 @@
 """People's pages, and the tutorial's bug: a name that is taken."""
 
 import asyncio
+import re
 
 import pytest
 from quart import Response
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from quartapp.flasklike import App
 from quartapp.microblog.models import User
-from quartapp.microblog.models.user import find_profile, is_username_taken
+from quartapp.microblog.models.user import find_profile, follow, is_username_taken
 from quartapp.microblog.testing import AddPerson, LogIn
+from quartapp.testing import Client
 from tests.microblog.web.conftest import Submit, text_of, token_of
 
 
@@ -27,7 +30,8 @@ async def test_a_profile_shows_a_person(
     page = await text_of(await (await log_in("susan")).get("/user/john"))
     assert "<h1><bdi>john</bdi></h1>" in page
     assert "I <3 tea" in page
-    assert "0 followers, 0 following, 1 post<" in page
+    assert ">0 followers</a>" in page
+    assert ">0 following</a>, 1 post<" in page
     assert "Good morning" in page
     assert "Edit your profile" not in page
     assert "Edit your profile" in await text_of(await john.get("/user/john"))
@@ -112,12 +116,12 @@ async def test_follows_and_unfollows(log_in: LogIn, add_person: AddPerson, submi
     assert (answer.status_code, answer.location) == (302, "/user/susan")
     page = await text_of(await client.get("/user/susan"))
     assert "You are following <bdi>susan</bdi>!" in page
-    assert "1 follower, 0 following" in page
+    assert ">1 follower</a>" in page
     assert (await submit(client, "/follow/susan", "/user/susan")).status_code == 302
     await submit(client, "/unfollow/susan", "/user/susan")
     page = await text_of(await client.get("/user/susan"))
     assert "You are not following <bdi>susan</bdi>." in page
-    assert "0 followers, 0 following" in page
+    assert ">0 followers</a>" in page
 
 
 @pytest.mark.parametrize(
@@ -136,6 +140,36 @@ async def test_following_has_its_limits(
     answer = await submit(client, path, "/")
     assert (answer.status_code, answer.location) == (302, location)
     assert message in await text_of(await client.get(location))
+
+
+async def test_followers_and_followed_have_pages(
+    client: Client, log_in: LogIn, add_person: AddPerson, submit: Submit
+) -> None:
+    await add_person("john")
+    await submit(await log_in("susan"), "/follow/john", "/user/john")
+    followers = await text_of(await client.get("/user/john/followers"))
+    following = await text_of(await client.get("/user/susan/following"))
+    assert "<h1>Followers of <bdi>john</bdi></h1>" in followers
+    assert '<a href="/user/susan"><bdi>susan</bdi></a>' in followers
+    assert "<h1>Followed by <bdi>susan</bdi></h1>" in following
+    assert '<a href="/user/john"><bdi>john</bdi></a>' in following
+    assert "Nobody yet." in await text_of(await client.get("/user/susan/followers"))
+
+
+async def test_a_long_list_of_followers_has_pages(
+    client: Client, app: App, add_person: AddPerson, session: AsyncSession
+) -> None:
+    app.config["POSTS_PER_PAGE"] = 2
+    john = await add_person("john")
+    for number in range(3):
+        await follow(session, (await add_person(f"fan{number}")).id, john.id)
+    page = await text_of(await client.get("/user/john/followers"))
+    assert [name for name in ("fan0", "fan1", "fan2") if name in page] == ["fan1", "fan2"]
+    older = re.search(r'<a rel="next" href="([^"]+)"', page)
+    assert older
+    page = await text_of(await client.get(older[1]))
+    assert "fan0" in page
+    assert 'rel="prev"' in page
 
 
 async def test_following_takes_a_post(log_in: LogIn) -> None:

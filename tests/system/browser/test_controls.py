@@ -12,6 +12,11 @@ pytestmark = pytest.mark.browser
 
 CONTROLS = "a[href], button, input:not([type=hidden]), textarea"
 
+MINE = [
+    *("/", "/user/susan", "/user/susan/followers", "/post/2", "/post/2/delete"),
+    *("/edit_profile", "/logout", "/nowhere"),
+]
+
 HEADER = """() => ["header", ".brand a"].map(selector => {
   const {y, height} = document.querySelector(selector).getBoundingClientRect();
   return [selector, y, height];
@@ -31,7 +36,7 @@ async def test_the_header_stands_still_when_a_person_logs_in_and_out(open_page: 
 
 async def test_a_button_is_as_wide_as_its_words(open_page: OpenPage) -> None:
     page = await open_page()
-    for path in ("/login", "/register"):
+    for path in ("/", "/login", "/register"):
         await page.goto(path)
         assert await page.evaluate(WIDE_BUTTONS) == [], path
     await register(page, "susan")
@@ -64,11 +69,14 @@ async def test_every_control_is_seen_at_rest_under_the_pointer_and_in_focus(
     open_page: OpenPage, scheme: Literal["light", "dark"]
 ) -> None:
     page = await open_page(color_scheme=scheme, viewport={"width": 900, "height": 2000})
-    for path in ("/login", "/register"):
+    other = await open_page()
+    await register(other, "john")
+    await publish(other, "Hello from john")
+    for path in ("/", "/login", "/register", "/user/john"):
         assert await _faults_of(page, path) == [], path
     await register(page, "susan")
     await publish(page, "Hello")
-    for path in ("/", "/user/susan", "/edit_profile", "/logout", "/nowhere"):
+    for path in MINE:
         assert await _faults_of(page, path) == [], path
 
 

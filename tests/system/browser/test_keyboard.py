@@ -35,6 +35,9 @@ async def test_a_person_logs_in_and_posts_by_keyboard(open_page: OpenPage) -> No
     await page.goto("/logout")
     assert (await _tab_to(page, "Log out"))[0] == "Skip to the content"
     await page.keyboard.press("Enter")
+    await page.get_by_text("You are logged out.").wait_for()
+    await _tab_to(page, "Login")
+    await page.keyboard.press("Enter")
     await page.get_by_role("heading", name="Sign In").wait_for()
     await expect(page.get_by_label("Username")).to_be_focused()
     await page.keyboard.type("susan")

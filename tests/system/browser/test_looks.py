@@ -11,7 +11,8 @@ from tests.system.browser.contrast import TOO_FAINT
 pytestmark = pytest.mark.browser
 
 PAGES = ["/", "/explore", "/user/susan", "/edit_profile", "/logout", "/nowhere", "/boom"]
-ANONYMOUS = ["/login", "/register", "/nowhere"]
+PAGES += ["/post/1", "/post/1/delete"]
+ANONYMOUS = ["/", "/login", "/register", "/nowhere"]
 
 # Not innerWidth: a phone zooms out until the widest element fits.
 TOO_WIDE = """width => [...document.querySelectorAll("body *")]
@@ -115,3 +116,15 @@ async def test_a_name_from_right_to_left_leaves_the_time_in_order(open_page: Ope
     await publish(page, "Hello")
     first, end_of_name = await page.evaluate(FIRST_OF_TIME)
     assert first >= end_of_name
+
+
+async def test_a_post_of_many_lines_is_cut_in_lists_and_whole_on_its_page(
+    open_page: OpenPage,
+) -> None:
+    page = await open_page()
+    await register(page, "susan")
+    await publish(page, "x\n" * 69 + "y")
+    height = "e => e.offsetHeight / parseFloat(getComputedStyle(e).lineHeight)"
+    for path, lines in (("/", 12), ("/post/1", 70)):
+        await page.goto(path)
+        assert round(await page.locator(".post .body").evaluate(height)) == lines

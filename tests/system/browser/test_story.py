@@ -76,7 +76,8 @@ async def _meets_a_bug(sue: Page) -> None:
 
 async def _leaves(sue: Page) -> None:
     await sue.get_by_role("button", name="Log out").click()
-    await expect(sue.get_by_text("Please log in to access this page.")).to_be_visible()
+    await expect(sue.get_by_role("status")).to_have_text("You are logged out.")
+    await expect(sue.get_by_role("heading", name="Welcome to Microblog")).to_be_visible()
     await sue.go_back()
-    await sue.goto("/explore")
+    await sue.goto("/edit_profile")
     await expect(sue.get_by_role("heading", name="Sign In")).to_be_visible()
