@@ -21,6 +21,11 @@ class WriteLock:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
 
+    @property
+    def locked(self) -> bool:
+        """Whether somebody writes."""
+        return self._lock.locked()
+
     async def acquire(self) -> None:
         """Wait for the turn; the caller calls `release` after it.
 

@@ -254,7 +254,7 @@ async def test_a_lock_of_another_program_is_waited_for_and_then_an_error(
         adapted.driver_connection._conn.execute("PRAGMA busy_timeout = 20")
         with pytest.raises(OperationalError, match="database is locked"):
             await session.execute(update(User).values(about_me="x"))
-        assert not adapted.dbapi.turns._lock.locked()
+        assert not adapted.dbapi.write_lock.locked
         await session.rollback()
         other.close()
         await session.execute(update(User).values(about_me="x"))
