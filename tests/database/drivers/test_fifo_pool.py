@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -73,11 +72,6 @@ async def test_a_wait_ends_in_time(each_database_url: str) -> None:
             await use(database, "too late", [])
     await use(database, "later", [])
     await database.dispose()
-
-
-async def test_the_pool_logs_where_sqlalchemy_says(database: Database) -> None:
-    logger: Any = database.engine.sync_engine.pool.logger
-    assert logger.name.startswith("sqlalchemy.pool.")
 
 
 async def test_the_pool_logs_beside_those_of_sqlalchemy(database: Database) -> None:
