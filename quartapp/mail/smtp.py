@@ -1,8 +1,7 @@
 """One conversation with the mail server, and what became of each mail in it.
 
-Everything that a server can do wrong ends up as an `Outcome`, within seconds and without a blocked
-loop: the certificates are read in a thread, every command has its time limit, and a batch as a
-whole has one too.
+Whatever a server does wrong becomes an `Outcome`, within seconds and without blocking the loop:
+certificates are read in a thread, and every command and the batch as a whole have time limits.
 """
 
 import asyncio
@@ -12,17 +11,17 @@ import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from email.message import EmailMessage
+from typing import Self
 
 from aiosmtplib import (
     SMTP,
-    SMTPAuthenticationError,
     SMTPDataError,
     SMTPException,
     SMTPHeloError,
     SMTPNotSupported,
     SMTPRecipientsRefused,
     SMTPResponseException,
-    SMTPServerDisconnected,
 )
 
 from quartapp.mail.strings import ascii_address, one_line
@@ -30,15 +29,15 @@ from quartapp.mail.strings import ascii_address, one_line
 COMMAND_SECONDS = 10.0
 _MAIL_SECONDS = 60.0
 _BATCH_SECONDS = 50.0
-"""Then no further mail is begun, so that a batch and a digest end within the outbox's lease."""
+"""Then no further mail is begun, so that a batch ends within the lease of its mails."""
 
-# Whatever a server, a network or a certificate does; bugs of our own are to be seen as such.
+# Whatever a server, a network or a certificate does; our own bugs must not be hidden by it.
 _FAILURES = (SMTPException, OSError, TimeoutError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where mails are handed in. With `starttls` or `tls`, nothing is sent without encryption."""
+    """The mail server. With `starttls` or `tls`, nothing is sent without encryption."""
 
     host: str
     port: int = 25
@@ -51,25 +50,29 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail as it goes on the wire."""
+    """One mail as the server gets it: its envelope, and the bytes of its message."""
 
     sender: str
     recipients: tuple[str, ...]
     content: bytes
+
+    @classmethod
+    def of(cls, message: EmailMessage, recipients: tuple[str, ...]) -> Self:
+        """A message to these recipients, from the first address of its `From` header."""
+        return cls(str(message["From"].addresses[0].addr_spec), recipients, message.as_bytes())
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a mail: sent if there is no `error`.
 
-    `permanent`: the server will say the same again until somebody changes something. `own`: it is
-    this mail that the server refuses, and not everything. `tried` is False for mails whose turn
-    did not come. A mail that is sent can have a `note`: some of its recipients were refused.
+    `rejected`: the server will never take this mail, whatever it says to others. `tried` is False
+    if the mail's turn did not come. A mail that was sent can have a `note`: some of its recipients
+    were refused.
     """
 
     error: str = ""
-    permanent: bool = False
-    own: bool = False
+    rejected: bool = False
     tried: bool = True
     note: str = ""
 
@@ -84,7 +87,7 @@ async def deliver(mails: Sequence[Mail], server: Server) -> list[Outcome]:
     try:
         client = await _connect(server)
     except _FAILURES as error:
-        return [_outcome(error, own=False)] * len(mails)
+        return [Outcome(_text(error))] * len(mails)
     outcomes: list[Outcome] = []
     try:
         for mail in mails:
@@ -98,7 +101,7 @@ async def deliver(mails: Sequence[Mail], server: Server) -> list[Outcome]:
 
 
 async def check(server: Server) -> str:
-    """Connect and log in as for a mail, and leave; what is wrong, or ""."""
+    """Connect and log in as for a mail, and quit; what is wrong, or ""."""
     try:
         client = await _connect(server)
     except _FAILURES as error:
@@ -111,7 +114,7 @@ async def check(server: Server) -> str:
 async def _connect(server: Server) -> SMTP:
     context = None
     if server.starttls or server.tls:
-        # Reads some hundred certificates: tens of milliseconds that no request should wait for.
+        # Reads some hundred certificates: tens of milliseconds for which no request should wait.
         make = functools.partial(ssl.create_default_context, cafile=server.ca_file)
         context = await asyncio.to_thread(make)
     client = SMTP(
@@ -122,7 +125,7 @@ async def _connect(server: Server) -> SMTP:
         password=server.password or None,
         timeout=COMMAND_SECONDS,
         use_tls=server.tls,
-        # None would mean: if the server offers it. Then whoever stands between reads the password.
+        # None means: if the server offers it. Then anyone in between could read the password.
         start_tls=server.starttls,
         tls_context=context,
     )
@@ -139,7 +142,7 @@ async def _connect(server: Server) -> SMTP:
 
 @functools.cache
 def _own_name() -> str:
-    """The name by which this machine greets; a host may be called what no greeting can say."""
+    """The name with which this machine greets; the name of a host may be no valid greeting."""
     address = ascii_address(f"host@{socket.getfqdn()}")
     return address.rpartition("@")[2] if address else "localhost"
 
@@ -172,9 +175,13 @@ async def _send(client: SMTP, mail: Mail) -> Outcome:
             )
     except TimeoutError as error:
         client.close()
-        return _outcome(error, own=True)
+        return Outcome(_text(error))
     except _FAILURES as error:
-        return _outcome(error, own=isinstance(error, SMTPDataError | SMTPServerDisconnected))
+        # Only the answer to the message itself is about this mail and not about everything. A
+        # connection that drops in the middle may be the mail's doing or the network's.
+        return Outcome(
+            _text(error), rejected=isinstance(error, SMTPDataError) and error.code >= 500
+        )
     left_out = [*unreachable, *(f"{name}: {reply.code}" for name, reply in refused.items())]
     return Outcome(note=one_line(f"not accepted for {', '.join(left_out)}") if left_out else "")
 
@@ -191,23 +198,6 @@ def _reachable(client: SMTP, recipients: Sequence[str]) -> tuple[list[str], list
         else:
             reachable.append(address)
     return reachable, unreachable
-
-
-def _outcome(error: Exception, *, own: bool) -> Outcome:
-    permanent = _is_permanent(error)
-    # A connection that drops in the middle may be the mail's doing or the network's.
-    return Outcome(_text(error), permanent=permanent, own=own and permanent)
-
-
-def _is_permanent(error: Exception) -> bool:
-    if isinstance(error, SMTPRecipientsRefused):
-        return all(refusal.code >= 500 for refusal in error.recipients)
-    if isinstance(error, SMTPAuthenticationError | SMTPResponseException):
-        return error.code >= 500
-    if isinstance(error, OSError | TimeoutError | SMTPServerDisconnected):
-        return isinstance(error, ssl.SSLCertVerificationError)
-    # What is left of SMTPException: something the server does not support.
-    return type(error) is SMTPException or isinstance(error, SMTPNotSupported | ValueError)
 
 
 def _text(error: Exception) -> str:

@@ -13,11 +13,11 @@ import time
 from collections.abc import Awaitable, Callable
 
 from quartapp.database import Database
+from quartapp.mail.mailer import Mailer
 from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.hooks.mechanisms import Mechanisms
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.mails.fallback import FallbackMailer
-from quartapp.reporting.mails.mailer import Mailer
 from quartapp.reporting.recorder import Recorder
 
 EVERY = 1.0
@@ -47,6 +47,7 @@ class Pipeline:
         mechanisms: Mechanisms,
         consumer: Consumer,
         mailer: Mailer | None = None,
+        fallback: FallbackMailer | None = None,
         fsync: bool = False,
     ) -> None:
         self.database = database
@@ -55,7 +56,7 @@ class Pipeline:
         self.mechanisms = mechanisms
         self.consumer = consumer
         self.mailer = mailer
-        self._fallback = FallbackMailer(journal, mailer) if mailer else None
+        self._fallback = fallback
         self._fsync = fsync
         self._tasks: list[asyncio.Task[None]] = []
         self._away_since: float | None = None

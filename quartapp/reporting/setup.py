@@ -10,6 +10,8 @@ from pydantic import SecretStr
 from quart import Quart
 
 from quartapp.database import Database
+from quartapp.mail.mailer import Mailer
+from quartapp.mail.smtp import Server
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.alerts.evaluation import Rules
@@ -19,8 +21,9 @@ from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.hooks.mechanisms import Mechanisms
 from quartapp.reporting.hooks.request_context import UserId
 from quartapp.reporting.journal.writer import Journal
-from quartapp.reporting.mails.mailer import Mailer
+from quartapp.reporting.mails.fallback import FallbackMailer
 from quartapp.reporting.mails.message import Letterhead
+from quartapp.reporting.mails.outbox import AlertOutbox
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.settings import ReportingSettings
@@ -54,13 +57,19 @@ def init_app(
     limits = Limits(every_occurrence=settings.errors_every_occurrence)
     # As in the tutorial: with MAIL_SERVER, and never under debug.
     mails = bool(settings.mail_server) and not app.debug
+    mailer = fallback = None
+    if mails and (server := settings.server()) is not None:
+        letterhead = _letterhead(settings, name, server)
+        mailer = Mailer(database, server, AlertOutbox(letterhead, limits))
+        fallback = FallbackMailer(journal, server, letterhead)
     pipeline = Pipeline(
         database=database,
         journal=journal,
         recorder=recorder,
         mechanisms=Mechanisms(app, recorder, user_id),
         consumer=Consumer(journal, database, Rules(host=source.host, limits=limits, mails=mails)),
-        mailer=_mailer(settings, name, database, limits) if mails else None,
+        mailer=mailer,
+        fallback=fallback,
         fsync=settings.errors_fsync,
     )
     app.extensions["reporting"] = pipeline
@@ -81,10 +90,8 @@ def secrets_of(config: Mapping[str, Any], database: Database) -> list[str]:
     return [str(value) for value in values if value]
 
 
-def _mailer(settings: ReportingSettings, name: str, database: Database, limits: Limits) -> Mailer:
-    server = settings.server()
-    assert server is not None
-    letterhead = Letterhead(
+def _letterhead(settings: ReportingSettings, name: str, server: Server) -> Letterhead:
+    return Letterhead(
         sender=settings.sender(),
         recipients=settings.admins,
         app=name,
@@ -93,4 +100,3 @@ def _mailer(settings: ReportingSettings, name: str, database: Database, limits: 
         domain=server.host,
         inbox_url=settings.inbox_url,
     )
-    return Mailer(database, server, letterhead, limits)

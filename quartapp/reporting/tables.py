@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from quartapp.database.types import NAMING_CONVENTION, Id, UTCDateTime
+from quartapp.mail.outbox import OutboxRow
 
 FINGERPRINT_LENGTH = 40
 TITLE_LENGTH = 200
@@ -94,11 +95,14 @@ class ErrorMinute(Base):
     count: Mapped[int] = mapped_column(BigInteger)
 
 
-class ErrorAlert(Base):
-    """A mail to the operators: the outbox. Unique, so that many workers make one mail.
+MERGED = "merged"
+"""The state of an alert that another mail of its group reports too."""
 
-    `state` is "waiting", "sent", "merged" (another mail of its group told it too) or "aside" (it
-    cannot be sent, see `error`).
+
+class ErrorAlert(OutboxRow, Base):
+    """A mail to the operators. Unique, so that many workers make one mail.
+
+    `in_digest`: it is sent, or was, in one mail with others.
     """
 
     __tablename__ = "error_alerts"
@@ -107,7 +111,6 @@ class ErrorAlert(Base):
         Index("ix_error_alerts_state_due_at", "state", "due_at"),
     )
 
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
     group_id: Mapped[int] = mapped_column(
         Id, ForeignKey("error_groups.id", ondelete="CASCADE"), index=True
     )
@@ -116,14 +119,7 @@ class ErrorAlert(Base):
     episode: Mapped[int] = mapped_column(Integer)
     count: Mapped[int] = mapped_column(BigInteger)
     since: Mapped[float] = mapped_column(Float)
-    state: Mapped[str] = mapped_column(String(10), default="waiting")
-    created_at: Mapped[float] = mapped_column(Float)
-    due_at: Mapped[float] = mapped_column(Float)
-    tries: Mapped[int] = mapped_column(Integer, default=0)
-    leased_until: Mapped[float] = mapped_column(Float, default=0.0)
-    sent_at: Mapped[float | None] = mapped_column(Float, index=True)
     in_digest: Mapped[bool] = mapped_column(default=False)
-    error: Mapped[str] = mapped_column(String(500), default="")
 
 
 class ErrorSegment(Base):

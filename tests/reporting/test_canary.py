@@ -25,7 +25,7 @@ from quartapp.redact.secret_patterns import SECRET_PATTERNS, SecretPattern
 from quartapp.reporting.alerts.policy import Alert, Kind
 from quartapp.reporting.capture import build as capture_module
 from quartapp.reporting.capture.build import capture
-from quartapp.reporting.mails.message import Group, Letterhead, build_message
+from quartapp.reporting.mails.message import GroupSummary, Letterhead, build_message
 from quartapp.reporting.report import Origin
 from tests.reporting.canary import CANARY, CORE, PLANTINGS, Planted, known_secrets, leaks
 
@@ -38,7 +38,7 @@ def outputs(planted: Planted, scrubber: Scrubber) -> Iterator[str]:
     report = capture(subject, context, now=0.0, places=PLACES, origin=Origin(), scrubber=scrubber)
     text = report.to_json()
     yield text + json.dumps(json.loads(text), ensure_ascii=False)
-    group = Group(report.fingerprint, report.title, 1, 0.0, 0.0)
+    group = GroupSummary(report.fingerprint, report.title, 1, 0.0, 0.0)
     letterhead = Letterhead("errors@example.com", ("ops@example.com",))
     mail = build_message(Alert(Kind.NEW, 1, 1), group, report, letterhead, now=0.0)
     yield str(mail["Subject"])

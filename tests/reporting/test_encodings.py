@@ -137,7 +137,7 @@ async def test_is_reported_in_full_and_mailed(
     assert (report.title, report.origin.release) == (group.title, "Größe-1.0")
     assert bool(report.exceptions) is isinstance(subject, Exception)
     letterhead = Letterhead("Zoë <zoë@example.com>", ("zoë@example.com",), prefix="[Prüfung]")
-    mailed = await outbox.describe(session, group, report.time)
+    mailed = await outbox.summarize(session, group, report.time)
     for alert in (Alert(Kind.NEW, 1, 1), Alert(Kind.OVER, 1, 1, 5)):
         sent(build_message(alert, mailed, report, letterhead, now=report.time))
 

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from quartapp.database.dialect import database_now
 from quartapp.database.errors import explain, is_of_database
+from quartapp.mail.outbox import DEAD, WAITING
 from quartapp.mail.smtp import check
 from quartapp.reporting.journal.segments import Segment, disk_usage, list_segments, open_segment
 from quartapp.reporting.journal.writer import MAX_BYTES
@@ -110,22 +111,22 @@ async def _outbox(pipeline: Pipeline) -> tuple[bool, str]:
         now = await database_now(session)
         rows = await session.execute(
             select(ErrorAlert.state, func.count(), func.min(ErrorAlert.created_at))
-            .where(ErrorAlert.state.in_(["waiting", "aside"]))
+            .where(ErrorAlert.state.in_([WAITING, DEAD]))
             .group_by(ErrorAlert.state)
         )
         found = {state: (number, oldest) for state, number, oldest in rows}
         error = await session.scalar(
             select(ErrorAlert.error)
-            .where(ErrorAlert.error != "", ErrorAlert.state.in_(["waiting", "aside"]))
+            .where(ErrorAlert.error != "", ErrorAlert.state.in_([WAITING, DEAD]))
             .order_by(ErrorAlert.id.desc())
             .limit(1)
         )
-    waiting, oldest = found.get("waiting", (0, now))
-    aside, _ = found.get("aside", (0, now))
-    text = f"{waiting} mails wait, {aside} were put aside"
+    waiting, oldest = found.get(WAITING, (0, now))
+    dead, _ = found.get(DEAD, (0, now))
+    text = f"{waiting} mails wait, {dead} were given up"
     if error:
         text += f"; the last failure: {error}"
-    return not aside and not error and now - oldest < _LATE, text
+    return not dead and not error and now - oldest < _LATE, text
 
 
 async def _mail_server(pipeline: Pipeline) -> tuple[bool, str]:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from sqlalchemy import select
 
 from quartapp.database.dialect import database_now
+from quartapp.mail.outbox import SENT
 from quartapp.reporting.alerts import evaluation
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.queries import find_group, resolve
@@ -68,7 +69,7 @@ async def _mailed(pipeline: Pipeline, group_id: int) -> str:
                     alert = (await session.scalars(query)).first()
                 if alert is None:
                     raise RuntimeError("no alert was put into the outbox")
-                if alert.state == "sent":
+                if alert.state == SENT:
                     note = f" ({alert.error})" if alert.error else ""
                     return f"taken by {server.host}:{server.port} for the operators{note}"
                 if alert.tries:

@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from quartapp.mail.smtp import Mail, deliver
+from quartapp.mail.smtp import Mail, Server, deliver
 from quartapp.mail.strings import moment
 from quartapp.reporting.alerts.policy import Alert, Kind
 from quartapp.reporting.counting.aggregate import Aggregate, aggregate
 from quartapp.reporting.journal.segments import list_segments, open_segment
 from quartapp.reporting.journal.writer import Journal
-from quartapp.reporting.mails.mailer import Mailer
-from quartapp.reporting.mails.message import Group, build_digest, build_message
+from quartapp.reporting.mails.message import Letterhead, build_digest, build_message
+from quartapp.reporting.mails.summary import GroupSummary
 
 AFTER = (60.0, 600.0, 3600.0)
 """Seconds without a database at which a mail is due."""
@@ -39,11 +39,16 @@ class FallbackMailer:
     """One of these a process; they agree through a file beside the journal who mails."""
 
     def __init__(
-        self, journal: Journal, mailer: Mailer, clock: Callable[[], float] = time.time
+        self,
+        journal: Journal,
+        server: Server,
+        letterhead: Letterhead,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._path = journal.folder / "direct"
         self._journal = journal
-        self._mailer = mailer
+        self._server = server
+        self._letterhead = letterhead
         self._clock = clock
         self._stage = 0
 
@@ -60,7 +65,7 @@ class FallbackMailer:
         if not await asyncio.to_thread(self._take, stage):
             return 0
         mails = await asyncio.to_thread(self._build, stage, self._clock() - away, offsets)
-        outcomes = await deliver(mails, self._mailer.server) if mails else []
+        outcomes = await deliver(mails, self._server) if mails else []
         return sum(outcome.is_sent for outcome in outcomes)
 
     def reset(self) -> None:
@@ -97,7 +102,7 @@ class FallbackMailer:
         aggregates = sorted(self._read(offsets), key=lambda one: -one.count)
         note = {"database": f"unreachable since {moment(since)}; told straight from the journal"}
         pairs = [(_alert(one, stage), _group(one, note)) for one in aggregates]
-        letterhead, now = self._mailer.letterhead, self._clock()
+        letterhead, now = self._letterhead, self._clock()
         messages = [
             build_message(
                 alert, group, one.samples[-1] if one.samples else None, letterhead, now=now
@@ -106,7 +111,7 @@ class FallbackMailer:
         ]
         if rest := pairs[_SINGLE:]:
             messages.append(build_digest(rest, letterhead, now=now))
-        return [self._mailer.envelope(message) for message in messages]
+        return [Mail.of(message, letterhead.recipients) for message in messages]
 
     def _read(self, offsets: dict[str, int]) -> Sequence[Aggregate]:
         return aggregate(self._payloads(offsets), self._clock())
@@ -135,8 +140,8 @@ def _alert(one: Aggregate, stage: int) -> Alert:
     return Alert(Kind.NEW, stage, 0, one.count, one.first)
 
 
-def _group(one: Aggregate, note: dict[str, str]) -> Group:
-    return Group(
+def _group(one: Aggregate, note: dict[str, str]) -> GroupSummary:
+    return GroupSummary(
         fingerprint=one.fingerprint,
         title=one.title,
         count=one.count,

@@ -9,7 +9,15 @@ from html import escape
 from quartapp.mail.strings import plain
 from quartapp.redact.frame import Frame
 from quartapp.reporting.alerts.policy import Alert, Kind
-from quartapp.reporting.mails.summary import RELATIONS, Folded, Group, facts, folded, label, reason
+from quartapp.reporting.mails.summary import (
+    RELATIONS,
+    Folded,
+    GroupSummary,
+    facts,
+    folded,
+    label,
+    reason,
+)
 from quartapp.reporting.report import ExceptionInfo, Report
 
 _COLOURS = {Kind.OVER: "#1a7f37", Kind.NEW: "#b42318", Kind.REGRESSION: "#b42318"}
@@ -19,7 +27,7 @@ _MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mon
 _MUTED = "color:#57606a"
 
 
-def render(alert: Alert, group: Group, report: Report | None, link: str) -> str:
+def render(alert: Alert, group: GroupSummary, report: Report | None, link: str) -> str:
     """The HTML part: a whole document."""
     colour = _COLOURS.get(alert.kind, _OTHER_COLOUR)
     what = (report.exceptions[0].message if report.exceptions else report.message) if report else ""

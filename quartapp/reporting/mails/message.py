@@ -17,10 +17,10 @@ from quartapp.mail.strings import ascii_address, moment, one_line
 from quartapp.reporting.alerts.policy import Alert, Kind
 from quartapp.reporting.mails import html as hypertext
 from quartapp.reporting.mails import text as plaintext
-from quartapp.reporting.mails.summary import Group, label, reason, times
+from quartapp.reporting.mails.summary import GroupSummary, label, reason, times
 from quartapp.reporting.report import Report
 
-__all__ = ["Group", "Letterhead", "build_digest", "build_message"]
+__all__ = ["GroupSummary", "Letterhead", "build_digest", "build_message"]
 
 _SHORT = {"production": "prod", "development": "dev"}
 _SUBJECT = 120
@@ -62,7 +62,7 @@ class Letterhead:
     domain: str = "localhost"
     inbox_url: str = ""
 
-    def link(self, group: Group) -> str:
+    def link(self, group: GroupSummary) -> str:
         """The page of a group in the inbox; "" if there is none."""
         if not self.inbox_url or group.id is None:
             return ""
@@ -70,7 +70,7 @@ class Letterhead:
 
 
 def build_message(
-    alert: Alert, group: Group, report: Report | None, letterhead: Letterhead, *, now: float
+    alert: Alert, group: GroupSummary, report: Report | None, letterhead: Letterhead, *, now: float
 ) -> EmailMessage:
     """The mail of one alert: ASCII on the wire, whatever is in the report.
 
@@ -96,7 +96,7 @@ def build_message(
 
 
 def build_digest(
-    alerts: Sequence[tuple[Alert, Group]], letterhead: Letterhead, *, now: float
+    alerts: Sequence[tuple[Alert, GroupSummary]], letterhead: Letterhead, *, now: float
 ) -> EmailMessage:
     """One mail about many alerts, when the budget of single mails is spent.
 
@@ -155,7 +155,7 @@ def _prefix(letterhead: Letterhead) -> str:
     return letterhead.prefix or f"[{letterhead.app} {environment}]"
 
 
-def _message_id(alert: Alert, group: Group, letterhead: Letterhead) -> str:
+def _message_id(alert: Alert, group: GroupSummary, letterhead: Letterhead) -> str:
     name = f"{_token(group.fingerprint)}.{alert.kind}.{alert.ordinal}.{alert.episode}"
     return f"<{name}@{_domain(letterhead)}>"
 
@@ -177,5 +177,5 @@ def _date(now: float) -> datetime:
         return datetime.fromtimestamp(0, UTC)
 
 
-def _digest_line(alert: Alert, group: Group) -> str:
+def _digest_line(alert: Alert, group: GroupSummary) -> str:
     return f"{times(group.count)}, last {moment(group.last_seen)}. {reason(alert, group)}"

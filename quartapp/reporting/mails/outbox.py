@@ -1,120 +1,103 @@
-"""The outbox: which mails are due, who sends them, and what became of them.
+"""The outbox of alerts: which are mailed on their own, which are merged, which come in a digest."""
 
-Every function works inside of its caller's transaction. A mail is leased to one mailer at a time;
-one that is killed in the middle loses its lease to the clock, and the mail goes out again, under
-the same Message-ID.
-"""
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from email.message import EmailMessage
+from functools import partial
 
-import random
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
-from sqlalchemy import ColumnElement, func, select, text, update
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.mail.smtp import Outcome
+from quartapp.mail.outbox import WAITING, OutboxRow, OutgoingMail, is_leased, lease, select_due
+from quartapp.mail.smtp import Mail
 from quartapp.reporting.alerts.budget import spend
 from quartapp.reporting.alerts.policy import Alert, Kind, Limits
-from quartapp.reporting.mails.message import Group
+from quartapp.reporting.mails.message import Letterhead, build_digest, build_message
+from quartapp.reporting.mails.summary import GroupSummary
 from quartapp.reporting.report import Report
-from quartapp.reporting.tables import ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample
+from quartapp.reporting.tables import MERGED, ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample
 
-LEASE = 300.0
-_AT_ONCE = 1000
-_LOCK = 0x71756172  # the application's own number among PostgreSQL's advisory locks
-_BACKOFF = (60.0, 120.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0)
-_POISON_TRIES = 3
 _HISTORY_MINUTES = 60
 
-# The first word about an error tells all that came since; of the others the newest does.
-_FIRST_WORDS = {Kind.NEW.value, Kind.REGRESSION.value, Kind.UNMUTED.value}
+# The first mail about an error says all that came since; of the other kinds the newest does.
+_FIRST_KINDS = {Kind.NEW.value, Kind.REGRESSION.value, Kind.UNMUTED.value}
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """One alert with all that its mail needs."""
+class AlertOutbox:
+    """What a mailer sends of the alerts, as far as the budget of mails goes."""
 
-    id: int
-    alert: Alert
-    group: Group
-    report: Report | None
+    table: type[OutboxRow] = ErrorAlert
 
+    def __init__(self, letterhead: Letterhead, limits: Limits) -> None:
+        self.letterhead = letterhead
+        self.limits = limits
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """What one mailer may send now: each of `single` on its own, all of `digest` in one."""
+    async def lease(self, session: AsyncSession, now: float) -> list[OutgoingMail]:
+        """Lease alerts: one mail for each group, and one digest of what is beyond the budget."""
+        due = _merge(await select_due(session, ErrorAlert, now))
+        plan = spend(
+            now,
+            await _sent(session, self.limits, now),
+            [row.created_at for row in due],
+            await _digests(session, now),
+            self.limits,
+        )
+        single, digest = due[: plan.send], due[plan.send :] if plan.digest else []
+        lease([*single, *digest], now)
+        mails = [await self._single(session, row, now) for row in single]
+        return [*mails, await self._digest(session, digest, now)] if digest else mails
 
-    single: tuple[Letter, ...] = ()
-    digest: tuple[Letter, ...] = ()
+    async def _single(self, session: AsyncSession, row: ErrorAlert, now: float) -> OutgoingMail:
+        row.in_digest = False
+        group = await session.get_one(ErrorGroup, row.group_id)
+        summary, report = await summarize(session, group, now), await newest_report(session, group)
+        build = partial(build_message, _alert(row), summary, report, self.letterhead, now=now)
+        return OutgoingMail((row.id,), partial(self._mail, build))
 
+    async def _digest(
+        self, session: AsyncSession, rows: Sequence[ErrorAlert], now: float
+    ) -> OutgoingMail:
+        alerts: list[tuple[Alert, GroupSummary]] = []
+        for row in rows:
+            row.in_digest = True
+            # Only its name: to read a thousand reports would hold the write lock for seconds.
+            alerts.append((_alert(row), _name(await session.get_one(ErrorGroup, row.group_id))))
+        build = partial(build_digest, alerts, self.letterhead, now=now)
+        return OutgoingMail(tuple(row.id for row in rows), partial(self._mail, build))
 
-async def is_any_due(session: AsyncSession, now: float) -> bool:
-    """A cheap look, without a lock."""
-    query = select(ErrorAlert.id).where(ErrorAlert.state == "waiting", _is_due(now))
-    return await session.scalar(query.limit(1)) is not None
-
-
-async def lease(session: AsyncSession, limits: Limits, now: float) -> Lease:
-    """Lease what is due, as far as the budget of mails goes, and merge what tells the same."""
-    if session.get_bind().dialect.name != "sqlite":
-        # One mailer at a time counts the budget; SQLite's write lock does the same.
-        await session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-    query = select(ErrorAlert).where(ErrorAlert.state == "waiting", _is_due(now), ~_is_leased(now))
-    rows = (await session.scalars(query.order_by(ErrorAlert.id).limit(_AT_ONCE))).all()
-    kept = _merge(rows)
-    plan = spend(
-        now,
-        await _sent(session, limits, now),
-        [row.created_at for row in kept],
-        await _digests(session, now),
-        limits,
-    )
-    chosen = kept if plan.digest else kept[: plan.send]
-    for row in chosen:
-        row.leased_until = now + LEASE
-    await session.flush()
-    single = [await _letter(session, row, now) for row in chosen[: plan.send]]
-    digest = [await _line(session, row) for row in chosen[plan.send :]]
-    return Lease(tuple(single), tuple(digest))
-
-
-def _is_due(now: float) -> ColumnElement[bool]:
-    """Now, or later than any wait is long: then the clock was set back."""
-    return (ErrorAlert.due_at <= now) | (ErrorAlert.due_at > now + 2 * _BACKOFF[-1])
-
-
-def _is_leased(now: float) -> ColumnElement[bool]:
-    # Not for ever after the clock was set back. Twice the length, because the lease of a rival that
-    # looked at the clock later than we did ends later than one from `now`.
-    return (ErrorAlert.leased_until > now) & (ErrorAlert.leased_until <= now + 2 * LEASE)
+    def _mail(self, build: Callable[[], EmailMessage]) -> Mail:
+        return Mail.of(build(), self.letterhead.recipients)
 
 
 def _merge(rows: Sequence[ErrorAlert]) -> list[ErrorAlert]:
-    """One mail a group, about everything since the oldest of them."""
+    """One mail for each group, about everything since its oldest alert."""
     kept: dict[int, ErrorAlert] = {}
     for row in rows:
         other = kept.get(row.group_id)
         if other is None:
             kept[row.group_id] = row
             continue
-        stays, goes = (other, row) if other.kind in _FIRST_WORDS else (row, other)
+        stays, goes = (other, row) if other.kind in _FIRST_KINDS else (row, other)
         if stays.episode == goes.episode:
             stays.count, stays.since = max(row.count, other.count), min(row.since, other.since)
-        goes.state = "merged"
+        goes.state = MERGED
         kept[row.group_id] = stays
     return sorted(kept.values(), key=lambda row: row.id)
 
 
 async def _sent(session: AsyncSession, limits: Limits, now: float) -> list[float]:
+    """When single mails were sent; those that a mailer is sending count as sent now."""
     sent = await session.scalars(
         select(ErrorAlert.sent_at).where(
             ErrorAlert.sent_at > now - limits.budget_window, ErrorAlert.in_digest.is_(False)
         )
     )
-    on_their_way = await session.scalar(
-        select(func.count(ErrorAlert.id)).where(ErrorAlert.state == "waiting", _is_leased(now))
+    leased = await session.scalar(
+        select(func.count(ErrorAlert.id)).where(
+            ErrorAlert.state == WAITING, is_leased(ErrorAlert, now)
+        )
     )
-    return [moment for moment in sent if moment is not None] + [now] * (on_their_way or 0)
+    return [moment for moment in sent if moment is not None] + [now] * (leased or 0)
 
 
 async def _digests(session: AsyncSession, now: float) -> list[float]:
@@ -126,51 +109,12 @@ async def _digests(session: AsyncSession, now: float) -> list[float]:
     return [moment for moment in moments if moment is not None]
 
 
-async def record_outcomes(
-    session: AsyncSession, outcomes: Sequence[tuple[int, Outcome]], *, digest: bool, now: float
-) -> None:
-    """Write down what became of leased mails; what failed is due again later, and never dropped.
-
-    A mail that the server refuses for itself three times is put aside for people to look at.
-    """
-    for row_id, outcome in outcomes:
-        row = await session.get(ErrorAlert, row_id)
-        if row is None:  # its group was pruned meanwhile
-            continue
-        row.leased_until = 0.0
-        if outcome.is_sent:
-            row.state, row.sent_at, row.in_digest, row.error = "sent", now, digest, outcome.note
-        elif outcome.tried:
-            row.tries += 1
-            row.error = outcome.error[:500]
-            row.due_at = now + backoff(row.tries)
-            if outcome.own and row.tries >= _POISON_TRIES:
-                row.state = "aside"
-
-
-def backoff(tries: int) -> float:
-    """Seconds until the next try: 1, 2, 5, 15, 30 minutes, 1 hour, then 2 hours; with jitter."""
-    return _BACKOFF[min(tries, len(_BACKOFF)) - 1] * random.uniform(0.9, 1.1)
-
-
-async def _letter(session: AsyncSession, row: ErrorAlert, now: float) -> Letter:
-    group = await session.get_one(ErrorGroup, row.group_id)
-    told = await describe(session, group, now)
-    return Letter(row.id, _alert(row), told, await sample(session, group))
-
-
-async def _line(session: AsyncSession, row: ErrorAlert) -> Letter:
-    """As much as a digest says of it: a thousand reports would hold the write lock for seconds."""
-    group = await session.get_one(ErrorGroup, row.group_id)
-    return Letter(row.id, _alert(row), _named(group), None)
-
-
 def _alert(row: ErrorAlert) -> Alert:
     return Alert(Kind(row.kind), row.ordinal, row.episode, row.count, row.since)
 
 
-async def describe(session: AsyncSession, group: ErrorGroup, now: float) -> Group:
-    """A group as mails tell of it."""
+async def summarize(session: AsyncSession, group: ErrorGroup, now: float) -> GroupSummary:
+    """What a mail says of a group."""
     this_minute = int(now // 60)
     since = this_minute - _HISTORY_MINUTES + 1
     minutes = await session.execute(
@@ -182,15 +126,15 @@ async def describe(session: AsyncSession, group: ErrorGroup, now: float) -> Grou
     hosts = select(ErrorMinute.host).where(ErrorMinute.group_id == group.id).distinct()
     releases = select(ErrorSample.release).where(ErrorSample.group_id == group.id).distinct()
     return replace(
-        _named(group),
+        _name(group),
         hosts=tuple(sorted(await session.scalars(hosts))),
         releases=tuple(sorted(await session.scalars(releases))),
         per_minute=tuple(counts.get(minute, 0) for minute in range(since, this_minute + 1)),
     )
 
 
-def _named(group: ErrorGroup) -> Group:
-    return Group(
+def _name(group: ErrorGroup) -> GroupSummary:
+    return GroupSummary(
         fingerprint=group.fingerprint,
         title=group.title,
         count=group.count,
@@ -200,7 +144,7 @@ def _named(group: ErrorGroup) -> Group:
     )
 
 
-async def sample(session: AsyncSession, group: ErrorGroup) -> Report | None:
+async def newest_report(session: AsyncSession, group: ErrorGroup) -> Report | None:
     """The newest report of a group that can be read."""
     query = select(ErrorSample.report).where(ErrorSample.group_id == group.id)
     for stored in await session.scalars(query.order_by(ErrorSample.id.desc()).limit(3)):
@@ -209,10 +153,3 @@ async def sample(session: AsyncSession, group: ErrorGroup) -> Report | None:
         except ValueError:  # of another version
             continue
     return None
-
-
-async def hurry(session: AsyncSession, now: float) -> None:
-    """Have every waiting mail tried at once; for the time after the server was mended."""
-    await session.execute(
-        update(ErrorAlert).where(ErrorAlert.state == "waiting").values(due_at=now)
-    )

@@ -20,7 +20,7 @@ RELATIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class GroupSummary:
     """A group of errors as it is when the mail is built.
 
     `id` is None while the database is away; `per_minute` are the counts of the last hour, oldest
@@ -52,7 +52,7 @@ class Folded:
     packages: tuple[str, ...]
 
 
-def reason(alert: Alert, group: Group) -> str:
+def reason(alert: Alert, group: GroupSummary) -> str:
     """One sentence: why this mail is sent."""
     count = alert.count or group.count
     since = moment(alert.since or group.first_seen)
@@ -74,7 +74,7 @@ def label(alert: Alert) -> str:
     return {Kind.OCCURRENCE: "ERROR", Kind.RATE: "FREQUENT"}.get(alert.kind, alert.kind.upper())
 
 
-def facts(group: Group, report: Report | None) -> list[tuple[str, str]]:
+def facts(group: GroupSummary, report: Report | None) -> list[tuple[str, str]]:
     """How often, since when, which release, whose request; nothing that is not known."""
     found = [
         ("Count", f"{times(group.count)}{_recently(group)}"),
@@ -132,12 +132,12 @@ def _facts_of_request(report: Report) -> list[tuple[str, str]]:
     return found
 
 
-def _where(group: Group, report: Report) -> str:
+def _where(group: GroupSummary, report: Report) -> str:
     hosts = ", ".join(group.hosts) or report.origin.host
     return f"{hosts}, worker {report.origin.worker}" if report.origin.worker else hosts
 
 
-def _recently(group: Group) -> str:
+def _recently(group: GroupSummary) -> str:
     """A bar for each of the last minutes, from the first with an occurrence."""
     counts = group.per_minute[-_MINUTES:]
     first = next((position for position, count in enumerate(counts) if count > 0), len(counts))

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from quartapp.mail.strings import plain
 from quartapp.redact.frame import Frame
 from quartapp.reporting.alerts.policy import Alert
-from quartapp.reporting.mails.summary import RELATIONS, Folded, Group, facts, folded, reason
+from quartapp.reporting.mails.summary import RELATIONS, Folded, GroupSummary, facts, folded, reason
 from quartapp.reporting.report import ExceptionInfo, Report
 
 _NAME = 12
 
 
-def render(alert: Alert, group: Group, report: Report | None, link: str) -> str:
+def render(alert: Alert, group: GroupSummary, report: Report | None, link: str) -> str:
     """The text part; lines as long as they are, for the transfer encoding folds them."""
     return plain("\n".join(_lines(alert, group, report, link))) + "\n"
 
@@ -24,7 +24,7 @@ def digest(title: str, note: str, items: list[tuple[str, str, str, str]], left_o
     return plain("\n".join([*lines, "", left_out])).rstrip("\n") + "\n"
 
 
-def _lines(alert: Alert, group: Group, report: Report | None, link: str) -> Iterator[str]:
+def _lines(alert: Alert, group: GroupSummary, report: Report | None, link: str) -> Iterator[str]:
     yield group.title
     if report and (what := _what(report)):
         yield what

@@ -5,11 +5,9 @@ from pathlib import Path
 import pytest
 
 from quartapp.mail.smtp import Server
-from quartapp.reporting.alerts.policy import Limits
 from quartapp.reporting.journal.entries import Tick
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.mails.fallback import FallbackMailer
-from quartapp.reporting.mails.mailer import Mailer
 from quartapp.reporting.mails.message import Letterhead
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.report import Report
@@ -29,15 +27,14 @@ def journal(tmp_path: Path) -> Journal:
 
 
 @pytest.fixture
-def mailer(mail_server: MailServer) -> Mailer:
-    server = Server(mail_server.host, mail_server.port)
-    return Mailer(None, server, LETTERHEAD, Limits())  # type: ignore[arg-type]  # never asked
+def server(mail_server: MailServer) -> Server:
+    return Server(mail_server.host, mail_server.port)
 
 
 async def test_tells_after_a_minute_ten_and_an_hour(
-    journal: Journal, mailer: Mailer, mail_server: MailServer
+    journal: Journal, server: Server, mail_server: MailServer
 ) -> None:
-    fallback = FallbackMailer(journal, mailer)
+    fallback = FallbackMailer(journal, server, LETTERHEAD)
     told = [await fallback.send_due(away, {}) for away in (30, 59, 61, 300, 601, 700, 3700, 90000)]
     assert told == [0, 0, 6, 0, 6, 0, 6, 0]
     subjects = [str(mail.message["Subject"]) for mail in mail_server.mails[:6]]
@@ -50,17 +47,17 @@ async def test_tells_after_a_minute_ten_and_an_hour(
 
 
 async def test_one_process_of_a_machine_tells(
-    journal: Journal, mailer: Mailer, mail_server: MailServer
+    journal: Journal, server: Server, mail_server: MailServer
 ) -> None:
-    processes = [FallbackMailer(journal, mailer) for _ in range(3)]
+    processes = [FallbackMailer(journal, server, LETTERHEAD) for _ in range(3)]
     assert [await fallback.send_due(61, {}) for fallback in processes] == [6, 0, 0]
 
 
 async def test_a_database_that_comes_and_goes_makes_no_flood(
-    journal: Journal, mailer: Mailer, mail_server: MailServer
+    journal: Journal, server: Server, mail_server: MailServer
 ) -> None:
     now = 1_900_000_000.0
-    processes = [FallbackMailer(journal, mailer, lambda: now) for _ in range(2)]
+    processes = [FallbackMailer(journal, server, LETTERHEAD, lambda: now) for _ in range(2)]
     for _ in range(20):
         for fallback in processes:
             await fallback.send_due(61, {})
@@ -74,8 +71,8 @@ async def test_a_database_that_comes_and_goes_makes_no_flood(
     assert [await fallback.send_due(61, {}) for fallback in processes] == [6, 0]
 
 
-def test_the_end_of_an_outage_needs_no_disk(journal: Journal, mailer: Mailer) -> None:
-    fallback = FallbackMailer(journal, mailer)
+def test_the_end_of_an_outage_needs_no_disk(journal: Journal, server: Server) -> None:
+    fallback = FallbackMailer(journal, server, LETTERHEAD)
     fallback._stage = 1
     fallback._path = journal.folder / "direct" / "below a file"
     (journal.folder / "direct").write_text("")
@@ -84,16 +81,16 @@ def test_the_end_of_an_outage_needs_no_disk(journal: Journal, mailer: Mailer) ->
 
 
 async def test_leaves_out_what_is_counted_already(
-    journal: Journal, mailer: Mailer, mail_server: MailServer
+    journal: Journal, server: Server, mail_server: MailServer
 ) -> None:
     assert journal.segment_name
-    fallback = FallbackMailer(journal, mailer)
+    fallback = FallbackMailer(journal, server, LETTERHEAD)
     assert await fallback.send_due(61, {journal.segment_name: 1_000_000}) == 0
     assert mail_server.mails == []
 
 
 async def test_the_pipeline_tells_when_counting_fails(
-    journal: Journal, mailer: Mailer, mail_server: MailServer
+    journal: Journal, server: Server, mail_server: MailServer
 ) -> None:
     class Broken:
         offsets: dict[str, int] = {}
@@ -111,7 +108,7 @@ async def test_the_pipeline_tells_when_counting_fails(
         recorder=Recorded(),  # type: ignore[arg-type]
         mechanisms=None,  # type: ignore[arg-type]
         consumer=Broken(),  # type: ignore[arg-type]
-        mailer=mailer,
+        fallback=FallbackMailer(journal, server, LETTERHEAD),
     )
     await pipeline._count()
     assert mail_server.mails == []

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from quartapp.mail.strings import ascii_address, one_line, plain
 from quartapp.redact.frame import Frame
 from quartapp.reporting.alerts.policy import Alert, Kind
-from quartapp.reporting.mails.message import Group, Letterhead, build_digest, build_message
+from quartapp.reporting.mails.message import GroupSummary, Letterhead, build_digest, build_message
 from quartapp.reporting.report import ExceptionInfo, Origin, Report, RequestInfo
 
 NOW = 1_790_000_000.0
@@ -50,7 +50,7 @@ REPORT = Report(
     reference="ABCD-1234",
     origin=Origin("production", "v1.2", "web1", "pid 7", {"python": "3.11.7"}),
 )
-GROUP = Group("a887c0de-1", REPORT.title, 1234, NOW - 60, NOW, 12, ("web1", "web2"))
+GROUP = GroupSummary("a887c0de-1", REPORT.title, 1234, NOW - 60, NOW, 12, ("web1", "web2"))
 NEW = Alert(Kind.NEW, 1, 1)
 
 
@@ -155,7 +155,9 @@ def test_all_mails_of_a_group_are_one_conversation() -> None:
 
 
 def test_a_mail_without_a_sample_still_says_what_is_known() -> None:
-    group = Group("a887c0de-1", "KeyError in web", 3, NOW, NOW, extra={"From": "the journal"})
+    group = GroupSummary(
+        "a887c0de-1", "KeyError in web", 3, NOW, NOW, extra={"From": "the journal"}
+    )
     text, html = parts(build_message(NEW, group, None, LETTERHEAD, now=NOW))
     assert "3 times" in text
     assert "the journal" in Words(html).text
@@ -163,16 +165,16 @@ def test_a_mail_without_a_sample_still_says_what_is_known() -> None:
 
 
 def test_the_counts_by_the_minute_are_a_line_of_bars() -> None:
-    group = Group("a", "E", 17, NOW, NOW, per_minute=(0, 1, 8, 4))
+    group = GroupSummary("a", "E", 17, NOW, NOW, per_minute=(0, 1, 8, 4))
     text, _ = parts(build_message(NEW, group, REPORT, LETTERHEAD, now=NOW))
     assert "17 times, by the minute ▁█▄" in text
     assert "minute" not in parts(build_message(NEW, GROUP, REPORT, LETTERHEAD, now=NOW))[0]
-    once = Group("a", "E", 1, NOW, NOW, per_minute=(*[0] * 59, 1))
+    once = GroupSummary("a", "E", 1, NOW, NOW, per_minute=(*[0] * 59, 1))
     assert "minute" not in parts(build_message(NEW, once, REPORT, LETTERHEAD, now=NOW))[0]
 
 
 def test_no_header_begins_on_its_second_line() -> None:
-    group = Group("a887" * 8 + "-1", "IntegrityError in web." + "x" * 60, 17, NOW, NOW)
+    group = GroupSummary("a887" * 8 + "-1", "IntegrityError in web." + "x" * 60, 17, NOW, NOW)
     alert = Alert(Kind.ESCALATION, 3, 1)
     letterhead = Letterhead("errors@example.com", ("ops@example.com",), domain="d" * 60)
     data = build_message(alert, group, REPORT, letterhead, now=NOW).as_bytes()
@@ -212,7 +214,9 @@ def test_recipients_without_an_ascii_form_are_left_to_the_envelope() -> None:
 
 
 def test_a_digest_lists_all_and_links_them() -> None:
-    groups = [Group(f"{n:08x}-1", f"Fehler {n}: ü", n, NOW, NOW, id=n) for n in range(1, 120)]
+    groups = [
+        GroupSummary(f"{n:08x}-1", f"Fehler {n}: ü", n, NOW, NOW, id=n) for n in range(1, 120)
+    ]
     alerts = [(NEW, group) for group in groups]
     message = sent(build_digest(alerts, LETTERHEAD, now=NOW))
     assert message["Subject"] == "[microblog prod] 119 alerts about 119 errors"
@@ -291,7 +295,7 @@ fuzzed_reports = st.builds(
     ),
 )
 fuzzed_groups = st.builds(
-    *(Group, anything, anything, st.integers(), st.floats(), st.floats()),
+    *(GroupSummary, anything, anything, st.integers(), st.floats(), st.floats()),
     st.none() | st.integers(),
     st.lists(anything, max_size=2).map(tuple),
     st.lists(anything, max_size=2).map(tuple),
@@ -312,7 +316,7 @@ HEADERS = {
 @settings(deadline=None, max_examples=100)
 @given(fuzzed_alerts, fuzzed_groups, st.none() | fuzzed_reports, anything, anything)
 def test_whatever_is_in_a_report_the_mail_parses_back(
-    alert: Alert, group: Group, report: Report | None, app: str, prefix: str
+    alert: Alert, group: GroupSummary, report: Report | None, app: str, prefix: str
 ) -> None:
     letterhead = Letterhead(
         f"{app} <errors@example.com>", ("ops@example.com",), app=app, prefix=prefix, domain=app
@@ -335,7 +339,7 @@ def test_whatever_is_in_a_report_the_mail_parses_back(
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(fuzzed_alerts, fuzzed_groups), min_size=1, max_size=4))
-def test_whatever_is_in_a_digest_it_parses_back(alerts: list[tuple[Alert, Group]]) -> None:
+def test_whatever_is_in_a_digest_it_parses_back(alerts: list[tuple[Alert, GroupSummary]]) -> None:
     message = build_digest(alerts, LETTERHEAD, now=NOW)
     received = sent(message)
     assert received["Subject"] == message["Subject"]

@@ -23,6 +23,7 @@ from sqlalchemy import func, select
 from quartapp.database import Database
 from quartapp.reporting import pipeline as pipelines
 from quartapp.reporting.alerts.policy import Limits
+from quartapp.reporting.mails.outbox import AlertOutbox
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.tables import ErrorAlert, ErrorGroup, ErrorMinute, metadata
 from quartapp.testing.mail import MailServer
@@ -48,7 +49,9 @@ async def machine(host: str, url: str, folder: Path, port: int, seconds: float) 
     pipeline: Pipeline = app.extensions["reporting"]
     pipeline.consumer.rules = replace(pipeline.consumer.rules, limits=LIMITS)
     assert pipeline.mailer
-    pipeline.mailer._limits = LIMITS
+    outbox = pipeline.mailer.outbox
+    assert isinstance(outbox, AlertOutbox)
+    outbox.limits = LIMITS
     pipelines.EVERY = EVERY
     async with app.test_app():
         seen = await see_errors(pipeline, seconds)

@@ -18,6 +18,7 @@ import psutil
 from sqlalchemy import func, select
 
 from quartapp.database import Database
+from quartapp.mail.mailer import Mailer
 from quartapp.mail.smtp import Server
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
@@ -26,8 +27,8 @@ from quartapp.reporting.alerts.policy import Limits
 from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.journal.segments import disk_usage
 from quartapp.reporting.journal.writer import MAX_BYTES, SEGMENT_BYTES, Journal
-from quartapp.reporting.mails.mailer import Mailer
 from quartapp.reporting.mails.message import Letterhead
+from quartapp.reporting.mails.outbox import AlertOutbox
 from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.report import Origin
 from quartapp.reporting.tables import ErrorGroup, metadata
@@ -81,7 +82,8 @@ async def storm(folder: Path, storm: Storm) -> Outcome:
     mail_server = MailServer()
     await mail_server.start()
     letterhead = Letterhead(sender="no-reply@example.com", recipients=("ops@example.com",))
-    mailer = Mailer(database, Server(mail_server.host, mail_server.port), letterhead, LIMITS)
+    server = Server(mail_server.host, mail_server.port)
+    mailer = Mailer(database, server, AlertOutbox(letterhead, LIMITS))
     journal = Journal(
         folder / "journal",
         segment_bytes=storm.segment,

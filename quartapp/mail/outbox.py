@@ -1,0 +1,138 @@
+"""The outbox: a table in which mails wait until a mail server has taken them.
+
+A table is an outbox if its class inherits `OutboxRow`. Every function works inside the caller's
+transaction. A mail is leased to one mailer at a time. If that mailer is killed, its lease runs out,
+and the next one sends the mail again: at least once, and never twice by two mailers at a time.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, Float, Index, Integer, String, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+
+from quartapp.database.dialect import is_sqlite
+from quartapp.database.types import Id
+from quartapp.mail.smtp import Mail, Outcome
+
+WAITING = "waiting"
+SENT = "sent"
+DEAD = "aside"
+"""The mail server rejected this mail again and again: a person has to look at it. The word is the
+one that databases already hold."""
+
+LEASE = 300.0
+"""Seconds for which a mail belongs to one mailer; longer than a batch can take."""
+
+_AT_ONCE = 1000
+_ERROR = 500
+_LOCK = 0x71756172  # the number of outboxes among PostgreSQL's advisory locks
+_BACKOFF = (60.0, 120.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0)
+_REJECTIONS = 3
+
+
+class OutboxRow:
+    """The columns of an outbox; a class of a table inherits them beside its declarative base.
+
+    `state` is WAITING, SENT, DEAD, or a word of the table's own for what will not be sent. Times
+    are seconds since the epoch by the clock of the database. `error` is why the last try failed; of
+    a mail that was sent, which recipients were refused.
+    """
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    state: Mapped[str] = mapped_column(String(10), default=WAITING)
+    created_at: Mapped[float] = mapped_column(Float)
+    due_at: Mapped[float] = mapped_column(Float)
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    leased_until: Mapped[float] = mapped_column(Float, default=0.0)
+    sent_at: Mapped[float | None] = mapped_column(Float, index=True)
+    error: Mapped[str] = mapped_column(String(_ERROR), default="")
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[object, ...]:
+        return (Index(None, "state", "due_at"),)
+
+
+Row = TypeVar("Row", bound=OutboxRow)
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMail:
+    """A leased mail. `ids` are the rows that it answers; `build` is called in a thread.
+
+    `build` must give the same Message-ID for the same rows, so that readers of mails can recognise
+    a second copy, and must not need the database.
+    """
+
+    ids: tuple[int, ...]
+    build: Callable[[], Mail]
+
+
+async def is_any_due(session: AsyncSession, table: type[OutboxRow], now: float) -> bool:
+    """A cheap look, without a lock."""
+    query = select(table.id).where(table.state == WAITING, _is_due(table, now))
+    return await session.scalar(query.limit(1)) is not None
+
+
+async def select_due(session: AsyncSession, table: type[Row], now: float) -> Sequence[Row]:
+    """What is due and not leased, oldest first, at most 1000 rows.
+
+    Until the transaction ends, other mailers wait here.
+    """
+    if not is_sqlite(session):  # SQLite's write lock does the same
+        await session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+    query = select(table).where(table.state == WAITING, _is_due(table, now), ~is_leased(table, now))
+    return (await session.scalars(query.order_by(table.id).limit(_AT_ONCE))).all()
+
+
+def lease(rows: Sequence[OutboxRow], now: float) -> None:
+    """Keep other mailers away from these rows until their outcomes are recorded."""
+    for row in rows:
+        row.leased_until = now + LEASE
+
+
+def _is_due(table: type[OutboxRow], now: float) -> ColumnElement[bool]:
+    """Due now, or later than any wait is long: then the clock was set back."""
+    return (table.due_at <= now) | (table.due_at > now + 2 * _BACKOFF[-1])
+
+
+def is_leased(table: type[OutboxRow], now: float) -> ColumnElement[bool]:
+    """Whether a mailer is sending a row now."""
+    # Not forever if the clock was set back. Twice the length, because the lease of another mailer
+    # that read the clock later than we did ends later than one from `now`.
+    return (table.leased_until > now) & (table.leased_until <= now + 2 * LEASE)
+
+
+async def record_outcomes(
+    session: AsyncSession,
+    table: type[OutboxRow],
+    outcomes: Sequence[tuple[int, Outcome]],
+    now: float,
+) -> None:
+    """Record what became of leased rows, by their ids, and end the leases.
+
+    What failed is due again later, and is never dropped; only a mail that the server has rejected
+    by itself after three tries is DEAD.
+    """
+    for row_id, outcome in outcomes:
+        row = await session.get(table, row_id)
+        if row is None:  # deleted meanwhile
+            continue
+        row.leased_until = 0.0
+        if outcome.is_sent:
+            row.state, row.sent_at, row.error = SENT, now, outcome.note
+        elif outcome.tried:
+            row.tries += 1
+            row.error = outcome.error[:_ERROR]
+            row.due_at = now + backoff(row.tries)
+            if outcome.rejected and row.tries >= _REJECTIONS:
+                row.state = DEAD
+
+
+def backoff(tries: int) -> float:
+    """Seconds until the next try: 1, 2, 5, 15, 30 minutes, 1 hour, then 2 hours; with jitter."""
+    return _BACKOFF[min(tries, len(_BACKOFF)) - 1] * random.uniform(0.9, 1.1)
