@@ -1,10 +1,14 @@
 """Fixtures for this suite alone; what other suites can use is in quartapp.testing and
-quartapp.microblog.testing."""
+quartapp.microblog.testing.
+
+The parts and their tests need no microblog: without it, its plugin is left out.
+"""
 
 import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-pytest_plugins = ["quartapp.testing", "quartapp.microblog.testing"]
+pytest_plugins = ["quartapp.testing"]
+if find_spec("quartapp.microblog"):
+    pytest_plugins.append("quartapp.microblog.testing")
 
 POSTGRESQL = os.environ.get("QUARTAPP_TEST_POSTGRESQL", "")
 CHROMIUM = os.environ.get("QUARTAPP_TEST_CHROMIUM") or shutil.which("chromium") or ""

@@ -7,7 +7,6 @@ application with a new, empty database; nothing is shared, so tests run in any o
 | fixture | what a test gets |
 |---|---|
 | `settings` | settings for tests: temporary folders, a SQLite file, TESTING |
-| `database_url` | an empty SQLite file; override it to test on another engine |
 | `app` | the application, started and stopped around the test (lifespan), with its tables |
 | `add_person` | `await add_person("susan")` adds a person with the password "cat" |
 | `log_in` | `await log_in("susan")` is a client logged in as that person, who is added if new |
@@ -62,11 +61,6 @@ class GivenSettings(Settings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.fixture

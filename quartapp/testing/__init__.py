@@ -6,6 +6,7 @@ application with `quartapp.database`, `captured_reports` one with `quartapp.repo
 
 | fixture | what a test gets |
 |---|---|
+| `database_url` | an empty SQLite file; override it to test on another engine |
 | `client` | a client of `app` with its own cookies; it raises what `app` does not handle |
 | `session` | a database session to prepare and inspect rows; rolled back and closed at the end |
 | `mail_server` | a real SMTP server: `mail_server.mails`, `.replies`, `.delay` (see `MailServer`) |
@@ -16,6 +17,7 @@ application with `quartapp.database`, `captured_reports` one with `quartapp.repo
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from quart import Quart
@@ -43,6 +45,11 @@ class Clock:
     def advance(self, **duration: float) -> None:
         """Move forward by `timedelta(**duration)`."""
         self.now += timedelta(**duration)
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.fixture

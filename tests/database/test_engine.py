@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import QueuePool
 
 from quartapp.database import Database
-from quartapp.microblog.models import Base, User
+from tests.shop.app import Base, Customer
 
 
 async def test_sqlite_is_prepared_for_a_server(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ async def test_foreign_keys_hold(each_database_url: str) -> None:
         await connection.run_sync(Base.metadata.create_all)
     with pytest.raises(IntegrityError):
         async with database.begin() as session:
-            await session.execute(text("INSERT INTO followers VALUES (1, 2)"))
+            await session.execute(text("INSERT INTO friends VALUES (1, 2)"))
     await database.dispose()
 
 
@@ -38,7 +38,7 @@ async def test_what_people_typed_is_in_no_message(each_database_url: str) -> Non
     database = Database(each_database_url)
     with pytest.raises(DBAPIError) as caught:
         async with database.begin() as session:
-            session.add(User(username="canary", email="canary", password_hash="canary"))
+            session.add(Customer(name="canary", email="canary", note="canary"))
     await database.dispose()
     assert "canary" not in str(caught.value)
 
@@ -50,14 +50,14 @@ async def test_a_failed_transaction_is_rolled_back(each_database_url: str) -> No
 
     async def fail() -> None:
         async with database.begin() as session:
-            session.add(User(username="susan", email="s", password_hash=""))
+            session.add(Customer(name="susan", email="s"))
             await session.flush()
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await fail()
     async with database.session(write=False) as session:
-        assert (await session.execute(text("SELECT count(*) FROM users"))).scalar() == 0
+        assert (await session.execute(text("SELECT count(*) FROM customers"))).scalar() == 0
     await database.dispose()
 
 
@@ -74,12 +74,12 @@ async def test_sessions_share_a_database_in_memory(url: str) -> None:
 
     async def add(number: int) -> None:
         async with database.begin() as session:
-            session.add(User(username=f"u{number}", email=f"e{number}", password_hash=""))
+            session.add(Customer(name=f"u{number}", email=f"e{number}"))
             await asyncio.sleep(0)
 
     await asyncio.gather(*(add(number) for number in range(20)))
     async with database.session(write=False) as session:
-        assert (await session.execute(text("SELECT count(*) FROM users"))).scalar() == 20
+        assert (await session.execute(text("SELECT count(*) FROM customers"))).scalar() == 20
     async with other.session(write=False) as session:
         assert (await session.execute(text("SELECT * FROM sqlite_master"))).all() == []
     await database.dispose()

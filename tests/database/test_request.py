@@ -11,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database, init_app, reading_first, request_session
 from quartapp.flasklike import App
-from quartapp.microblog.models import User
-from quartapp.microblog.testing import AddPerson, create_tables
+from tests.shop.app import Base, Customer
 
 
 @pytest.fixture
@@ -26,7 +25,8 @@ async def app(database_url: str) -> AsyncIterator[App]:
     application = App("database_only")
     database = Database(database_url)
     init_app(application, database)
-    await create_tables(application)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
     yield application
     await database.dispose()
 
@@ -109,22 +109,21 @@ async def test_the_close_outlives_a_cancellation(app: App, monkeypatch: pytest.M
     assert pool(app).checkedout() == 0
 
 
-async def test_concurrent_increments_lose_no_update(app: App, add_person: AddPerson) -> None:
+async def test_concurrent_increments_lose_no_update(app: App) -> None:
     """Select, then write what was read plus one: what a transaction must not get wrong."""
     database: Database = app.extensions["database"]
-    user_id = (await add_person("susan")).id
+    async with database.begin() as session:
+        session.add(Customer(id=1, name="susan", email="susan@example.com"))
 
     async def increment() -> None:
         async with database.begin() as session:
-            statement = select(User.login_epoch).where(User.id == user_id).with_for_update()
-            epoch = await session.scalar(statement)
+            visits = await session.scalar(select(Customer.visits).with_for_update())
             await asyncio.sleep(0.01)
-            values = {"login_epoch": (epoch or 0) + 1}
-            await session.execute(update(User).where(User.id == user_id).values(values))
+            await session.execute(update(Customer).values(visits=(visits or 0) + 1))
 
     await asyncio.gather(*(increment() for _ in range(8)))
     async with database.session(write=False) as session:
-        assert await session.scalar(select(User.login_epoch)) == 8
+        assert await session.scalar(select(Customer.visits)) == 8
 
 
 async def test_unsafe_methods_write(app: App) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from quartapp.database import Database
 from quartapp.database.drivers import write_lock as turns
-from quartapp.microblog.models import Base, User
+from tests.shop.app import Base, Customer
 
 SLOW = text(
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000000)"
@@ -25,8 +25,8 @@ SLOW = text(
 )
 
 
-def person(name: str) -> dict[str, Any]:
-    return {"username": name, "email": name, "password_hash": ""}
+def customer(name: str) -> dict[str, Any]:
+    return {"name": name, "email": name}
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     database = Database(f"sqlite:///{tmp_path / 'test.db'}")
     async with database.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
-        await connection.execute(insert(User), [person("susan"), person("john")])
+        await connection.execute(insert(Customer), [customer("susan"), customer("john")])
     yield database
     await database.dispose()
 
@@ -79,16 +79,16 @@ def holder(tmp_path: Path) -> sqlite3.Connection:
 
 async def names(database: Database) -> list[str]:
     async with database.session(write=False) as session:
-        return list(await session.scalars(select(User.username).order_by(User.id)))
+        return list(await session.scalars(select(Customer.name).order_by(Customer.id)))
 
 
 async def test_a_select_is_one_hop_with_its_begin_and_one_for_the_end(
     database: Database, hops: Hops
 ) -> None:
     async with database.session(write=False) as session:
-        assert len((await session.scalars(select(User.username))).all()) == 2
+        assert len((await session.scalars(select(Customer.name))).all()) == 2
         assert await hops.count(1) == 1
-        assert len((await session.scalars(select(User.username))).all()) == 2
+        assert len((await session.scalars(select(Customer.name))).all()) == 2
         assert await hops.count(2) == 2
     await names(database)
     assert await hops.count(3 + 2) == 3 + 2
@@ -104,16 +104,16 @@ async def test_a_transaction_that_sent_nothing_is_no_hop(database: Database, hop
 
 async def test_a_write_is_one_hop_and_its_commit_another(database: Database, hops: Hops) -> None:
     async with database.begin() as session:
-        await session.execute(update(User).values(about_me="x"))
+        await session.execute(update(Customer).values(note="x"))
     assert await hops.count(2) == 2
 
 
 async def test_a_transaction_reads_one_state_of_the_database(database: Database) -> None:
     async with database.session(write=False) as reader:
-        assert len((await reader.scalars(select(User.id))).all()) == 2
+        assert len((await reader.scalars(select(Customer.id))).all()) == 2
         async with database.begin() as writer:
-            await writer.execute(insert(User), person("mary"))
-        assert len((await reader.scalars(select(User.id))).all()) == 2
+            await writer.execute(insert(Customer), customer("mary"))
+        assert len((await reader.scalars(select(Customer.id))).all()) == 2
     assert len(await names(database)) == 3
 
 
@@ -168,19 +168,19 @@ async def test_a_second_begin_is_refused(database: Database) -> None:
 
 async def test_results_tell_what_a_cursor_tells(database: Database) -> None:
     async with database.engine.begin() as connection:
-        changed = await connection.execute(update(User).values(about_me="x"))
-        added = await connection.execute(insert(User).values(**person("mary")))
+        changed = await connection.execute(update(Customer).values(note="x"))
+        added = await connection.execute(insert(Customer).values(**customer("mary")))
         many = await connection.execute(
-            text("INSERT INTO followers VALUES (:a, :b)"), [{"a": 1, "b": 2}, {"a": 2, "b": 1}]
+            text("INSERT INTO friends VALUES (:a, :b)"), [{"a": 1, "b": 2}, {"a": 2, "b": 1}]
         )
         returned = await connection.execute(
-            insert(User).returning(User.id), [person("ada"), person("alan")]
+            insert(Customer).returning(Customer.id), [customer("ada"), customer("alan")]
         )
-        found = await connection.execute(select(User.id, User.username).order_by(User.id))
+        found = await connection.execute(select(Customer.id, Customer.name).order_by(Customer.id))
     assert (changed.rowcount, many.rowcount) == (2, 2)
     assert added.inserted_primary_key == (3,)
     assert sorted(returned.scalars()) == [4, 5]
-    assert list(found.keys()) == ["id", "username"]
+    assert list(found.keys()) == ["id", "name"]
     assert found.fetchone() == (1, "susan")
     assert found.fetchmany(2) == [(2, "john"), (3, "mary")]
     assert found.fetchall() == [(4, "ada"), (5, "alan")]
@@ -189,11 +189,11 @@ async def test_results_tell_what_a_cursor_tells(database: Database) -> None:
 async def test_a_savepoint_is_rolled_back_alone(database: Database) -> None:
     async with database.begin() as session:
         async with session.begin_nested():
-            await session.execute(insert(User), person("mary"))
+            await session.execute(insert(Customer), customer("mary"))
         savepoint = await session.begin_nested()
-        await session.execute(insert(User), person("ada"))
+        await session.execute(insert(Customer), customer("ada"))
         with pytest.raises(IntegrityError):
-            await session.execute(insert(User), person("susan"))
+            await session.execute(insert(Customer), customer("susan"))
         await savepoint.rollback()
     assert await names(database) == ["susan", "john", "mary"]
 
@@ -217,8 +217,8 @@ SLOW_ROWS = text(
 @pytest.mark.parametrize(
     ("statement", "expected", "message"),
     [
-        (insert(User).values(**person("susan")), IntegrityError, "users.email"),
-        (text("SELECT missing FROM users"), OperationalError, "no such column"),
+        (insert(Customer).values(**customer("susan")), IntegrityError, "customers.email"),
+        (text("SELECT missing FROM customers"), OperationalError, "no such column"),
     ],
 )
 async def test_errors_are_the_drivers_and_the_connection_stays(
@@ -229,7 +229,7 @@ async def test_errors_are_the_drivers_and_the_connection_stays(
             await session.execute(statement)
         assert isinstance(getattr(caught.value, "orig", None), sqlite3.Error)
         await session.rollback()
-        await session.execute(insert(User), person("mary"))
+        await session.execute(insert(Customer), customer("mary"))
         await session.commit()
     assert await names(database) == ["susan", "john", "mary"]
 
@@ -253,11 +253,11 @@ async def test_a_lock_of_another_program_is_waited_for_and_then_an_error(
         adapted: Any = (await connection.get_raw_connection()).dbapi_connection
         adapted.driver_connection._conn.execute("PRAGMA busy_timeout = 20")
         with pytest.raises(OperationalError, match="database is locked"):
-            await session.execute(update(User).values(about_me="x"))
+            await session.execute(update(Customer).values(note="x"))
         assert not adapted.dbapi.write_lock.locked
         await session.rollback()
         other.close()
-        await session.execute(update(User).values(about_me="x"))
+        await session.execute(update(Customer).values(note="x"))
         await session.commit()
 
 
@@ -270,7 +270,7 @@ async def test_writers_take_turns_in_the_order_of_their_coming(database: Databas
             raw: Any = connection.driver_connection
             # Whoever meets SQLite's lock fails at once, instead of looking again and again.
             raw._conn.execute("PRAGMA busy_timeout = 0")
-            await session.execute(update(User).values(about_me=str(number)))
+            await session.execute(update(Customer).values(note=str(number)))
             await asyncio.sleep(0.005)
         done.append(number)
 
@@ -284,20 +284,20 @@ async def test_a_wait_for_a_turn_is_bounded(
 ) -> None:
     monkeypatch.setattr(turns, "PATIENCE", 0.05)
     async with database.begin() as first, database.session() as second:
-        await first.execute(update(User).values(about_me="1"))
+        await first.execute(update(Customer).values(note="1"))
         with pytest.raises(OperationalError, match="database is locked"):
-            await second.execute(update(User).values(about_me="2"))
+            await second.execute(update(Customer).values(note="2"))
     async with database.begin() as third:
-        await third.execute(update(User).values(about_me="3"))
+        await third.execute(update(Customer).values(note="3"))
 
 
 async def test_a_cancelled_wait_leaves_the_queue(database: Database) -> None:
     async def write() -> None:
         async with database.begin() as session:
-            await session.execute(update(User).values(about_me="x"))
+            await session.execute(update(Customer).values(note="x"))
 
     async with database.begin() as first:
-        await first.execute(update(User).values(about_me="1"))
+        await first.execute(update(Customer).values(note="1"))
         waiting = asyncio.create_task(write())
         await asyncio.sleep(0.05)
         waiting.cancel()
@@ -324,7 +324,7 @@ async def test_a_cancelled_statement_is_stopped_and_leaves_nothing(
     assert time.monotonic() - started < 20  # the statement itself takes a minute
     assert checked_out(database) == 0
     async with database.begin() as session:
-        await session.execute(update(User).values(about_me="x"))
+        await session.execute(update(Customer).values(note="x"))
 
 
 async def test_a_statement_that_was_cancelled_before_its_start_never_runs(
@@ -345,13 +345,13 @@ async def test_a_statement_that_was_cancelled_before_its_start_never_runs(
 async def test_what_was_cancelled_is_not_written(database: Database) -> None:
     async def write() -> None:
         async with database.begin() as session:
-            await session.execute(update(User).values(about_me="lost"))
+            await session.execute(update(Customer).values(note="lost"))
             await session.execute(SLOW)
 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(write(), 0.1)
     async with database.session(write=False) as session:
-        assert set(await session.scalars(select(User.about_me))) == {""}
+        assert set(await session.scalars(select(Customer.note))) == {""}
 
 
 async def test_every_thread_ends_with_the_engine(tmp_path: Path) -> None:
@@ -375,9 +375,9 @@ async def test_a_forgotten_connection_gives_its_turn_back(database: Database) ->
     async def forget() -> None:
         connection = await database.engine.connect()
         connection = await connection.execution_options(quartapp_write=True)
-        await connection.execute(update(User).values(about_me="x"))
+        await connection.execute(update(Customer).values(note="x"))
 
     await forget()
     gc.collect()
     async with database.begin() as session:
-        await session.execute(update(User).values(about_me="y"))
+        await session.execute(update(Customer).values(note="y"))
