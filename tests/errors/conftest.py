@@ -1,30 +1,17 @@
-"""Error pages are what production shows: TESTING would hand the exception to the test instead."""
+"""A shop as it is served: under TESTING the exception would go to the test instead."""
 
-import secrets
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from quartapp.flasklike import App
-from quartapp.microblog.config import Settings
-from quartapp.microblog.testing import create_tables
-from tests.microblog import boom
+from tests.shop.app import create_app, create_tables
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Settings:
-    production = {
-        "environment": "production",
-        "secret_key": secrets.token_hex(),
-        "cookie_secure": False,
-        "database_pool_size": 2,
-    }
-    return settings.model_copy(update=production)
-
-
-@pytest.fixture
-async def app(settings: Settings) -> AsyncIterator[App]:
-    application = boom.create(settings)
+async def app(tmp_path: Path, database_url: str) -> AsyncIterator[App]:
+    application = create_app(tmp_path, database_url, DATABASE_POOL_SIZE=2)
     await create_tables(application)
     async with application.test_app():
         yield application

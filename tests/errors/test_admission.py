@@ -3,15 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from quartapp.errors.admission import Admission
 from quartapp.flasklike import App
-from quartapp.microblog.app import create_app
-from quartapp.microblog.config import Settings
-from quartapp.microblog.testing import create_tables
+from tests.shop.app import create_app, create_tables
 
 
 class Work:
@@ -113,20 +112,20 @@ async def test_a_failing_request_gives_its_place_back() -> None:
 
 
 @pytest.fixture
-async def full(settings: Settings) -> AsyncIterator[App]:
+async def full(tmp_path: Path, database_url: str) -> AsyncIterator[App]:
     """An application whose only place is taken, and which has no queue."""
-    app = create_app(settings.model_copy(update={"request_limit": 1, "request_queue": 0}))
+    app = create_app(tmp_path, database_url, REQUEST_LIMIT=1, REQUEST_QUEUE=0)
     entered, leave = asyncio.Event(), asyncio.Event()
 
-    async def hold() -> str:
+    async def occupy() -> str:
         entered.set()
         await leave.wait()
         return "held"
 
-    app.add_url_rule("/hold", view_func=hold)
+    app.add_url_rule("/occupy", view_func=occupy)
     await create_tables(app)
     async with app.test_app():
-        holding = asyncio.create_task(app.test_client().get("/hold"))
+        holding = asyncio.create_task(app.test_client().get("/occupy"))
         await entered.wait()
         yield app
         leave.set()

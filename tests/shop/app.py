@@ -20,6 +20,17 @@ from quartapp.reporting import tables
 
 _FOLDER = Path(__file__).parent
 
+INSIDE = [
+    "canary",
+    "RuntimeError",
+    "IntegrityError",
+    "Traceback",
+    "sqlite",
+    "postgres",
+    "customers",
+]
+"""Words of which none may reach a client, whatever fails."""
+
 
 class Base(DeclarativeBase):
     """The tables of the shop."""
