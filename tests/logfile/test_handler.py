@@ -16,8 +16,9 @@ import pytest
 from quartapp.logfile import handler as logs
 from quartapp.logfile.handler import ThreadedHandler, to_file
 from quartapp.logfile.rotation import RotatingFile
-from quartapp.microblog.testing import StartServer
+from quartapp.testing import LiveServer
 
+ROOT = Path(__file__).parents[2]
 PLAIN = logging.Formatter("%(message)s")
 
 
@@ -197,18 +198,11 @@ def test_a_full_disk_is_complained_of_once(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err.count("No space left") == 1
 
 
-def program(tmp_path: Path, text: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def served(folder: Path, **config: object) -> subprocess.CompletedProcess[str]:
+    """What a program writes that serves a shop with these settings, which logs on two loggers."""
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(text)],
-        env={
-            "PATH": os.environ["PATH"],
-            "ENVIRONMENT": "production",
-            "SECRET_KEY": "0123456789abcdef" * 4,
-            "INSTANCE_PATH": str(tmp_path / "instance"),
-            "LOG_DIR": str(tmp_path / "logs"),
-            **environment,
-        },
-        cwd=tmp_path,
+        [sys.executable, "-c", textwrap.dedent(SERVED.format(folder=str(folder), config=config))],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,
@@ -218,42 +212,43 @@ def program(tmp_path: Path, text: str, **environment: str) -> subprocess.Complet
 
 SERVED = """
     import asyncio, logging
+    from pathlib import Path
     logging.basicConfig()
-    from quartapp import create_app
-    app = create_app()
+    from tests.shop.app import create_app
+    app = create_app(Path({folder!r}), "sqlite://", **{config!r})
     async def main():
         async with app.test_app():
             app.logger.info("to be seen once")
-            logging.getLogger("quartapp.microblog.web.posts").error("an error, once")
+            logging.getLogger("shop.web.posts").error("an error, once")
     asyncio.run(main())
 """
 
 
 def test_no_line_is_doubled_by_what_the_root_logger_has(tmp_path: Path) -> None:
-    result = program(tmp_path, SERVED)
+    result = served(tmp_path)
     assert result.returncode == 0, result.stderr
-    log = (tmp_path / "logs" / "microblog.log").read_text()
-    for text in ("Microblog startup", "to be seen once", "an error, once"):
+    log = (tmp_path / "logs" / "shop.log").read_text()
+    for text in ("Shop startup", "to be seen once", "an error, once"):
         assert log.count(text) == 1
         assert result.stderr.count(text) == 1
-    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO: Microblog startup \[in /", log)
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO: Shop startup \[in /", log)
 
 
 def test_logs_to_standard_output_instead_of_the_file(tmp_path: Path) -> None:
-    result = program(tmp_path, SERVED, LOG_TO_STDOUT="true")
+    result = served(tmp_path, LOG_TO_STDOUT=True)
     assert result.stdout.count("to be seen once") == 1
     assert "to be seen once" not in result.stderr
-    assert not (tmp_path / "logs" / "microblog.log").exists()
+    assert not (tmp_path / "logs" / "shop.log").exists()
 
 
 def test_writes_no_file_under_debug(tmp_path: Path) -> None:
-    result = program(tmp_path, SERVED, DEBUG="true", ENVIRONMENT="development")
+    result = served(tmp_path, DEBUG=True)
     assert result.stderr.count("to be seen once") == 1
-    assert not (tmp_path / "logs" / "microblog.log").exists()
+    assert not (tmp_path / "logs" / "shop.log").exists()
 
 
-def test_several_workers_start_once(live_server: StartServer, tmp_path: Path) -> None:
+def test_several_workers_start_once(tmp_path: Path) -> None:
     for _ in range(2):
-        with live_server(WORKERS="2") as server:
+        with LiveServer({}, ("-m", "tests.shop.serve", str(tmp_path), "2"), cwd=ROOT) as server:
             server.wait_for("Running on", 2)
-    assert (tmp_path / "logs" / "microblog.log").read_text().count("Microblog startup") == 2
+    assert (tmp_path / "logs" / "shop.log").read_text().count("Shop startup") == 2

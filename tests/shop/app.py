@@ -66,7 +66,7 @@ def create_app(folder: Path, database_url: str, *, name: str = "shop", **config:
     db.init_app(app, database)
     errors.init_app(app)
     admission.init_app(app)
-    clean = Cleaner(places=places, scrubber=scrubber, describe=reporting.request_secrets)
+    clean = Cleaner(places=places, scrubber=scrubber, request_secrets=reporting.request_secrets)
     logfile.init_app(app, name=name, clean=clean)
     reporting.init_app(app, database, name=name, places=places, scrubber=scrubber)
     app.before_serving(database.warm_up)
