@@ -12,7 +12,8 @@ from quart.signals import (
     got_websocket_exception,
 )
 
-from quartapp.debugger.page.html import (
+from quartapp.debugger.page.prompt import Prompt, Reply, default_names, run_in_context
+from quartapp.debugger.page.rendering import (
     HEADERS,
     PREFIX,
     render_page,
@@ -20,7 +21,6 @@ from quartapp.debugger.page.html import (
     render_text,
     wanted_form,
 )
-from quartapp.debugger.page.prompt import Prompt, Reply, default_names, run_in_context
 from quartapp.debugger.page.store import Kept, Store
 from quartapp.debugger.page.text import clean
 from quartapp.debugger.page.values import IsSecret, Locals
@@ -109,12 +109,17 @@ class Debugger:
         A caller under a host name that is not trusted gets no traceback at all: a page of
         another site may be reading it.
         """
-        form = wanted_form(caller)
+        form = wanted_form(caller.headers.get("accept", ""))
         if not self.access.trusts_host(caller):
             form = "text"
             text = "Internal Server Error: the debugger does not trust this host name.\n"
         elif form == "html":
-            text = render_page(kept, self.access, caller)
+            offers_prompt = self.access.offers_prompt(caller)
+            text = render_page(
+                kept,
+                secret=self.access.secret if offers_prompt else None,
+                unlocked=offers_prompt and self.access.is_unlocked(caller),
+            )
         elif form == "problem":
             text = render_problem(kept, self.link(kept))
         else:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from quartapp.debugger.page.html import FOLDER, HEADERS, PREFIX
+from quartapp.debugger.page.rendering import FOLDER, HEADERS, PREFIX
 from quartapp.debugger.page.store import Kept
 from quartapp.debugger.server.access import Caller
 from quartapp.debugger.server.debugger import Debugger

@@ -6,7 +6,7 @@ from typing import Any
 from quart import Quart
 from quart.signals import got_serving_exception
 
-from quartapp.debugger.page.html import PREFIX
+from quartapp.debugger.page.rendering import PREFIX
 from quartapp.debugger.page.store import Kept
 from quartapp.debugger.server.access import Caller
 from quartapp.debugger.server.debugger import Debugger

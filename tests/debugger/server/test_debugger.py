@@ -148,7 +148,7 @@ async def test_an_exception_that_forbids_attributes_keeps_its_context(site: Site
 async def test_a_fault_of_the_debugger_is_a_plain_answer(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("quartapp.debugger.server.debugger.render_page", lambda *_: 1 / 0)
+    monkeypatch.setattr("quartapp.debugger.server.debugger.render_page", lambda *_, **__: 1 / 0)
 
     answer = await site.request("GET", "/fail", headers=HTML)
 

@@ -1,4 +1,4 @@
-"""The debugger's page, and what clients that are no browser get instead of it."""
+"""A failure as a response body: the debugger's page, problem+json, or plain text."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from quartapp.debugger.page.source import source_lines
 from quartapp.debugger.page.store import Kept
-from quartapp.debugger.server.access import Access, Caller
 
 PREFIX = "/__debugger__"
 """Under this path the development server answers for the debugger, not for the application."""
@@ -41,26 +40,28 @@ _environment = Environment(
 _environment.globals["source_lines"] = source_lines
 
 
-def wanted_form(caller: Caller) -> Form:
-    """What a client can read: HTML only if it says so, then JSON, else plain text."""
-    accept = caller.headers.get("accept", "").lower()
+def wanted_form(accept: str) -> Form:
+    """The form for a client's Accept header: HTML only if it is named, then JSON, else text."""
+    accept = accept.lower()
     if "text/html" in accept or "application/xhtml+xml" in accept:
         return "html"
     return "problem" if "json" in accept else "text"
 
 
-def render_page(kept: Kept, access: Access, caller: Caller) -> str:
-    """The page of one failure. The secret is in it only for a caller who may type commands."""
-    template = _environment.get_template("page.html")
-    offers_prompt = access.offers_prompt(caller)
-    return template.render(
+def render_page(kept: Kept, *, secret: str | None, unlocked: bool) -> str:
+    """The page of one failure.
+
+    `secret` authorizes the page's commands; None makes a page without prompts. `unlocked` is
+    whether the browser has already given the PIN.
+    """
+    return _environment.get_template("page.html").render(
         kept=kept,
         first=kept.sections[0],
         opened=_opened(kept),
         prefix=PREFIX,
-        prompt=offers_prompt,
-        secret=access.secret if offers_prompt else "",
-        unlocked=offers_prompt and access.is_unlocked(caller),
+        prompt=secret is not None,
+        secret=secret or "",
+        unlocked=unlocked,
     )
 
 
