@@ -3,6 +3,7 @@
 import asyncio
 import builtins
 import time
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.debugger.site import HTML, PIN, Site, make_site
 
 async def failed(site: Site) -> str:
     await site.request("GET", "/fail", headers=HTML)
-    return f"/failures/{site.kept_id}/run"
+    return f"/failures/{site.failure_id}/run"
 
 
 async def run_body(site: Site, code: str = "1 + 1") -> dict[str, object]:
@@ -121,7 +122,7 @@ async def test_a_page_for_others_has_no_secret(site: Site, trait: dict[str, obje
 async def test_switched_off_there_is_no_prompt() -> None:
     site = make_site(evalex=False)
     page = await site.request("GET", "/fail", headers=HTML)
-    path = f"/failures/{site.kept_id}/run"
+    path = f"/failures/{site.failure_id}/run"
 
     assert site.debugger.access.secret not in page.text
     assert (await site.command("/unlock", {"pin": PIN})).status == 403
@@ -220,8 +221,8 @@ async def test_an_old_or_tampered_cookie_does_not_unlock(
     path = await failed(site)
     await site.unlock()
     name, cookie = next(iter(site.cookies.items()))
-    made, _, signature = cookie.partition(".")
-    site.cookies = {name: f"{int(made) + 1}.{signature}"}
+    value, made, signature = cookie.split(".")
+    site.cookies = {name: f"{value}.{made[:-1]}{'A' if made[-1] != 'A' else 'B'}.{signature}"}
     assert (await site.command(path, await run_body(site))).status == 401
     site.cookies = {name: cookie}
     later = time.time() + access.TRUST_SECONDS + 1
@@ -237,6 +238,19 @@ async def test_the_cookie_outlives_a_reload_and_the_secret_does_not(site: Site) 
 
     assert (await reloaded.command(path, await run_body(reloaded))).status == 200
     assert reloaded.debugger.access.secret != site.debugger.access.secret
+
+
+@pytest.mark.parametrize("changed", [{"pin": "987-654-321"}, {"port": 5001}])
+async def test_a_cookie_is_worth_nothing_with_another_pin_or_port(
+    site: Site, changed: dict[str, Any]
+) -> None:
+    await site.unlock()
+    (cookie,) = site.cookies.values()
+    other = make_site(key=site.debugger.access.key, **changed)
+    other.cookies = {other.debugger.access.cookie_name: cookie}
+    path = await failed(other)
+
+    assert (await other.command(path, await run_body(other))).status == 401
 
 
 async def test_another_run_of_the_server_is_locked(site: Site) -> None:
@@ -286,4 +300,4 @@ async def test_only_the_debuggers_files_are_served(site: Site, name: str) -> Non
 async def test_the_link_is_the_address_that_is_listened_on(site: Site) -> None:
     answer = await site.request("GET", "/fail", headers={"host": "sub.localhost:9"})
 
-    assert f"Debugger: http://127.0.0.1:5000/__debugger__/failures/{site.kept_id}" in answer.text
+    assert f"Debugger: http://127.0.0.1:5000/__debugger__/failures/{site.failure_id}" in answer.text
