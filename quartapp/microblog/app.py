@@ -65,7 +65,7 @@ def create_app(settings: Settings | None = None) -> App:
         version=__version__,
         user_id=identity.visitor_id,
     )
-    # Called by the development server (`quartapp.debugger.server.command`).
+    # Called by the development server (`quartapp.debugger.server.process`).
     app.extensions["debugger.prepare"] = partial(_migrate, settings.database_url)
     app.before_serving(database.warm_up)
     app.after_serving(database.dispose)

@@ -101,7 +101,8 @@ class Development:
 
 
 def command(*arguments: str, app: str = "shop") -> list[str]:
-    return [sys.executable, "-m", "quart", "--app", app, "dev", "--port", "0", *arguments]
+    named = ["--app", app] if app else []
+    return [sys.executable, "-m", "quart", *named, "dev", "--port", "0", *arguments]
 
 
 @contextmanager

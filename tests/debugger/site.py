@@ -43,7 +43,7 @@ class Site:
     debugger: Debugger
     hosting: Hosting
     said: list[str]
-    settled: list[dict[str, Any]]
+    released: list[dict[str, Any]]
     cookies: dict[str, str] = field(default_factory=dict)
 
     async def request(
@@ -114,7 +114,7 @@ class Site:
         assert (await self.command("/unlock", {"pin": PIN})).status == 200
 
     @property
-    def kept_id(self) -> str:
+    def failure_id(self) -> str:
         return str(self.newest.id)
 
     @property
@@ -129,18 +129,18 @@ class Site:
     async def run(self, code: str, function: str = "fail", **extra: Any) -> Any:
         """Type a command into the frame of a function of the newest failure."""
         body = {"frame": self.frame_of(function), "code": code} | extra
-        answer = await self.command(f"/failures/{self.kept_id}/run", body)
+        answer = await self.command(f"/failures/{self.failure_id}/run", body)
         assert answer.status == 200, answer.text
         return answer.json
 
 
 def make_site(**changed: Any) -> Site:
     said: list[str] = []
-    settled: list[dict[str, Any]] = []
+    released: list[dict[str, Any]] = []
     options: dict[str, Any] = {"port": 5000, "pin": PIN} | changed
 
-    async def settle(namespace: Any) -> None:
-        settled.append(dict(namespace))
+    async def release_sessions(namespace: Any) -> None:
+        released.append(dict(namespace))
 
     debugger = Debugger(
         Access(**options),
@@ -148,7 +148,7 @@ def make_site(**changed: Any) -> Site:
         say=said.append,
         is_secret=lambda name: "password" in name or "token" in name,
         names=lambda: {"extra": 42},
-        settle=settle,
+        release_sessions=release_sessions,
     )
     hosting = Hosting(debugger, log=lambda error: said.append(repr(error)))
     app = App(__name__, template_folder=str(TEMPLATES))
@@ -157,7 +157,7 @@ def make_site(**changed: Any) -> Site:
     app.debug = True
     app.debugger = debugger
     add_routes(app)
-    return Site(app, debugger, hosting, said, settled)
+    return Site(app, debugger, hosting, said, released)
 
 
 class EvilMessage(Exception):

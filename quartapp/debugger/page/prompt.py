@@ -1,4 +1,4 @@
-"""Python at the place of a frame, with `await`."""
+"""A Python prompt in a frame, with `await` at its top level."""
 
 import ast
 import asyncio
@@ -32,7 +32,7 @@ from quartapp.debugger.page.text import bounded, clean
 from quartapp.debugger.page.values import show
 
 TIME_LIMIT = 30.0
-"""Seconds for what a command awaits. Code that never awaits cannot be interrupted."""
+"""Seconds that one `await` of a command may take. Code that never awaits cannot be interrupted."""
 
 MAX_TEXT = 100_000
 
@@ -41,8 +41,10 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Reply:
-    """What a command printed, the repr of its value, and its traceback; or that it wants `more`
-    lines."""
+    """The result of a command: what it printed, the repr of its value, its traceback.
+
+    `more` says that nothing was run, because the command needs more lines.
+    """
 
     output: str = ""
     value: str | None = None
@@ -51,10 +53,11 @@ class Reply:
 
 
 class Prompt:
-    """The prompt of one frame; its names live from one command to the next.
+    """The prompt of one frame. Names that one command binds are there for the next.
 
-    The namespace is a copy of the frame's: assignments do not reach the module, and functions,
-    lambdas and comprehensions that are typed here see the frame's variables.
+    The namespace is a copy of the frame's globals and variables in one dictionary: assignments do
+    not change the module, and functions, lambdas and comprehensions that are typed here see the
+    frame's variables.
     """
 
     def __init__(self, frame: Frame, extra: Mapping[str, Any]) -> None:
@@ -73,17 +76,18 @@ class Prompt:
         return self._names
 
     def release(self) -> None:
-        """Forget everything the commands made."""
+        """Release everything that the frame and the commands put into the namespace."""
         self._names.clear()
         self.variables.clear()
         for filename in [name for name in linecache.cache if name.startswith(f"{self._label},")]:
             del linecache.cache[filename]
 
     async def run(self, source: str, *, now: bool = False) -> Reply:
-        """Run a command of one or more lines; a last expression's value is shown and kept in `_`.
+        """Run a command of one or more lines. If it ends with an expression, its value is shown
+        and bound to `_`.
 
-        A block that is not finished is not run, unless `now`. Only a cancellation of the calling
-        task gets out of here: whatever else the command raises is the reply, SystemExit too.
+        An incomplete block is not run, unless `now`. Whatever the command raises becomes the
+        reply, SystemExit included. Only the cancellation of the calling task is raised.
         """
         source = source.replace("\r\n", "\n")
         try:
@@ -106,9 +110,11 @@ class Prompt:
     def _compile(self, source: str) -> list[CodeType]:
         self._commands += 1
         filename = f"{self._label}, command {self._commands}>"
+        # Tracebacks take the source of what was typed from here.
         lines = [line + "\n" for line in source.split("\n")]
         linecache.cache[filename] = (len(source), None, lines, filename)
         body = ast.parse(source, filename).body
+        # The statements, then the last expression on its own, as only `eval` returns a value.
         nodes: list[ast.Module | ast.Expression] = []
         if body and isinstance(body[-1], ast.Expr):
             nodes.append(ast.Expression(body.pop().value))  # type: ignore[attr-defined] # an Expr
@@ -138,23 +144,20 @@ class Prompt:
 
 
 async def run_in_context(
-    context: Context,
-    app: Quart | None,
-    command: Callable[[], Awaitable[Reply]],
-    settle: Callable[[], Awaitable[None]],
+    context: Context, app: Quart | None, command: Callable[[], Awaitable[Reply]]
 ) -> Reply:
-    """Run a command as the failed request would have, then tear down as after a request.
+    """Run a command in the context of the failed request, then tear down as after a request.
 
-    As in Flask the teardown functions of the application context run after each command: what
-    a command borrowed from a pool is returned, and what it did not commit is rolled back.
+    As in Flask the teardown functions of the application context run after each command:
+    connections are returned to their pools, and what was not committed is rolled back.
     """
 
     async def run() -> Reply:
         if app is not None and not has_app_context():
             async with app.app_context():
-                return await _settled(command, settle)
+                return await command()
         try:
-            return await _settled(command, settle)
+            return await command()
         finally:
             if has_app_context():
                 await current_app.do_teardown_appcontext(None)
@@ -162,17 +165,8 @@ async def run_in_context(
     return await asyncio.create_task(run(), context=context)
 
 
-async def _settled(
-    command: Callable[[], Awaitable[Reply]], settle: Callable[[], Awaitable[None]]
-) -> Reply:
-    try:
-        return await command()
-    finally:
-        await settle()
-
-
 def default_names() -> dict[str, Any]:
-    """Quart's names for what is there in this context; a frame's own names win over them."""
+    """Quart's names of the current context, such as `request`; a frame's own names hide them."""
     names: dict[str, Any] = {}
     if has_app_context():
         names |= {"current_app": current_app, "g": g}
@@ -184,7 +178,7 @@ def default_names() -> dict[str, Any]:
 
 
 def _wants_more(source: str) -> bool:
-    # The rule of Python's own prompt: a block ends with an empty line.
+    # As at Python's own prompt, a block ends with an empty line.
     last = source.rsplit("\n", 1)[-1]
     if "\n" in source and last[:1].isspace() and last.strip():
         return True
@@ -206,6 +200,7 @@ async def _within_limit(coroutine: Awaitable[Any]) -> Any:
 
 
 def _traceback(error: BaseException) -> str:
+    """The traceback from the first frame of typed code on, without the debugger's own frames."""
     step = error.__traceback__
     while step is not None and not step.tb_frame.f_code.co_filename.startswith("<prompt "):
         step = step.tb_next
@@ -214,17 +209,17 @@ def _traceback(error: BaseException) -> str:
 
 
 def _tools(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The prompt's own functions, and stand-ins for those that would wait for a terminal."""
+    """The prompt's own functions, and replacements for those that would wait for a terminal."""
 
     def dump(*objects: Any) -> None:
         """Print the variables of the frame, or the attributes of an object."""
         pairs = _attributes(objects[0]) if objects else dict(variables)
         for name, value in pairs.items():
-            print(f"{name} = {show(value, 2000)}")  # noqa: T201 the prompt is its reader
+            print(f"{name} = {show(value, 2000)}")  # noqa: T201 captured for the page
 
     def help(thing: Any) -> None:
         text = pydoc.render_doc(thing, renderer=pydoc.plaintext)  # type: ignore[attr-defined] # untyped
-        print(text)  # noqa: T201 the prompt is its reader
+        print(text)  # noqa: T201 captured for the page
 
     def no_terminal(*_args: object, **_kwargs: object) -> None:
         raise RuntimeError("there is no terminal behind this prompt")

@@ -7,26 +7,12 @@ from typing import Any, Literal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from quartapp.debugger.page.source import source_lines
-from quartapp.debugger.page.store import Kept
+from quartapp.debugger.page.store import Failure
 
 PREFIX = "/__debugger__"
-"""Under this path the development server answers for the debugger, not for the application."""
+"""Requests below this path are answered by the debugger and not by the application."""
 
 FOLDER = Path(__file__).parent
-
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'; trusted-types 'none'"
-    ),
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 
 Form = Literal["html", "problem", "text"]
 
@@ -48,16 +34,16 @@ def wanted_form(accept: str) -> Form:
     return "problem" if "json" in accept else "text"
 
 
-def render_page(kept: Kept, *, secret: str | None, unlocked: bool) -> str:
+def render_page(failure: Failure, *, secret: str | None, unlocked: bool) -> str:
     """The page of one failure.
 
     `secret` authorizes the page's commands; None makes a page without prompts. `unlocked` is
     whether the browser has already given the PIN.
     """
     return _environment.get_template("page.html").render(
-        kept=kept,
-        first=kept.sections[0],
-        opened=_opened(kept),
+        failure=failure,
+        first=failure.sections[0],
+        opened=_opened(failure),
         prefix=PREFIX,
         prompt=secret is not None,
         secret=secret or "",
@@ -65,28 +51,29 @@ def render_page(kept: Kept, *, secret: str | None, unlocked: bool) -> str:
     )
 
 
-def render_problem(kept: Kept, link: str) -> str:
+def render_problem(failure: Failure, link: str) -> str:
     """A problem of RFC 9457 with the traceback's lines and the link as extensions."""
-    first = kept.sections[0]
+    first = failure.sections[0]
     problem: dict[str, Any] = {
         "type": "about:blank",
         "title": "Internal Server Error",
         "status": 500,
         "detail": f"{first.kind}: {first.message}",
         "debugger": link,
-        "traceback": kept.plain.splitlines(),
+        "traceback": failure.plain.splitlines(),
     }
     return json.dumps(problem, indent=2) + "\n"
 
 
-def render_text(kept: Kept, link: str) -> str:
-    return f"{kept.plain}\nDebugger: {link}\n"
+def render_text(failure: Failure, link: str) -> str:
+    return f"{failure.plain}\nDebugger: {link}\n"
 
 
-def _opened(kept: Kept) -> set[int]:
-    """The frames whose source is shown at once: of each section the last of the application."""
+def _opened(failure: Failure) -> set[int]:
+    """The frames whose source is open at first: in each section the application's last one, or
+    the last one of all where the application has none."""
     opened = set()
-    for section in kept.sections:
+    for section in failure.sections:
         own = [frame for frame in section.frames if not frame.is_library]
         if shown := own or section.frames:
             opened.add(shown[-1].number)

@@ -13,7 +13,7 @@ from quartapp.debugger.page.prompt import Prompt
 
 
 @dataclass(eq=False)
-class Kept:
+class Failure:
     """One failure, its frames alive."""
 
     error: BaseException
@@ -43,30 +43,32 @@ class Kept:
 class Store:
     """Keeps the newest failure, and the one that was last worked with.
 
-    Kept frames pin memory and whatever their variables hold. The second place is for the page a
+    Failure frames pin memory and whatever their variables hold. The second place is for the page a
     developer is typing into, which must not go because another request fails meanwhile.
     """
 
     def __init__(self) -> None:
-        self._newest: Kept | None = None
-        self._used: Kept | None = None
+        self._newest: Failure | None = None
+        self._used: Failure | None = None
 
-    def __iter__(self) -> Iterator[Kept]:
-        return iter({kept.id: kept for kept in (self._newest, self._used) if kept}.values())
+    def __iter__(self) -> Iterator[Failure]:
+        return iter(
+            {failure.id: failure for failure in (self._newest, self._used) if failure}.values()
+        )
 
-    def keep(self, kept: Kept) -> None:
-        dropped, self._newest = self._newest, kept
+    def keep(self, failure: Failure) -> None:
+        dropped, self._newest = self._newest, failure
         if dropped is not None and dropped is not self._used:
             dropped.release()
 
-    def use(self, kept_id: str) -> Kept | None:
+    def use(self, failure_id: str) -> Failure | None:
         """The failure with this id, marked as worked with; None if it is gone."""
-        kept = self.find(kept_id)
-        if kept is not None and kept is not self._used:
-            dropped, self._used = self._used, kept
+        failure = self.find(failure_id)
+        if failure is not None and failure is not self._used:
+            dropped, self._used = self._used, failure
             if dropped is not None and dropped is not self._newest:
                 dropped.release()
-        return kept
+        return failure
 
-    def find(self, kept_id: str) -> Kept | None:
-        return next((kept for kept in self if kept.id == kept_id), None)
+    def find(self, failure_id: str) -> Failure | None:
+        return next((failure for failure in self if failure.id == failure_id), None)

@@ -14,17 +14,17 @@ from quart.signals import (
 
 from quartapp.debugger.page.prompt import Prompt, Reply, default_names, run_in_context
 from quartapp.debugger.page.rendering import (
-    HEADERS,
     PREFIX,
     render_page,
     render_problem,
     render_text,
     wanted_form,
 )
-from quartapp.debugger.page.store import Kept, Store
+from quartapp.debugger.page.store import Failure, Store
 from quartapp.debugger.page.text import clean
 from quartapp.debugger.page.values import IsSecret, Locals
 from quartapp.debugger.server.access import Access, Caller
+from quartapp.debugger.server.answers import Answer, answer
 
 _logger = logging.getLogger(__name__)
 
@@ -36,18 +36,17 @@ _CONTENT_TYPES = {
 }
 
 
-async def _no_settling(_namespace: Mapping[str, Any]) -> None:
+async def _nothing_to_release(_namespace: Mapping[str, Any]) -> None:
     pass
 
 
 class Debugger:
-    """Keeps failures, answers with their pages, and runs what is typed into them.
+    """Keeps failures, answers with their pages, and runs the commands that are typed into them.
 
-    Handed in are: `say`, which writes a line to the terminal; `is_secret`, whose names are hidden
-    until asked for; `names`, more names for every prompt, made within the failed request's
-    context; and `settle`, which is called with a prompt's namespace after each command, to give
-    back what it borrowed; and `libraries`, folders whose frames are folded away as those of what
-    is installed.
+    `say` writes a line to the terminal. `names` returns more names for a prompt; it is called in
+    the context of the failed request. `release_sessions` is called with a prompt's namespace after
+    each command, and returns what the command borrowed. Frames of files below `libraries` are
+    folded, like those of installed libraries.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class Debugger:
         say: Callable[[str], None],
         is_secret: IsSecret,
         names: Callable[[], Mapping[str, Any]] = dict,
-        settle: Callable[[Mapping[str, Any]], Awaitable[None]] = _no_settling,
+        release_sessions: Callable[[Mapping[str, Any]], Awaitable[None]] = _nothing_to_release,
         libraries: Sequence[str] = (),
     ) -> None:
         self.access = access
@@ -67,47 +66,45 @@ class Debugger:
         self._address = address
         self._say = say
         self._is_secret = is_secret
-        self._extra_names = names
-        self._settle = settle
+        self._names = names
+        self._release_sessions = release_sessions
         self._libraries = libraries
 
     def attach(self, app: Quart) -> None:
-        """Listen to the signals of an application whose `debugger` this is going to be."""
+        """Receive the exceptions of an application, with their contexts, through its signals."""
         self._app = app
-        got_request_exception.connect(self._remember, app)
-        got_websocket_exception.connect(self._remember, app)
-        got_background_exception.connect(self._background, app)
+        got_request_exception.connect(self._keep_context, app)
+        got_websocket_exception.connect(self._keep_context, app)
+        got_background_exception.connect(self._note_background, app)
 
     async def answer(self, error: Exception, request: Request) -> Response:
-        """The page, or what the client can read of it; see `flasklike.Debugger`."""
+        """The page of an error, in the form that the client reads; see `flasklike.Debugger`."""
         where = f"{request.method} {request.path}"
         scope: Mapping[str, Any] = request.scope or {}
         status, headers, body = self.respond(error, where, Caller.from_scope(scope))
         return Response(body, status, headers)
 
     async def note(self, error: BaseException, where: str) -> None:
-        """Keep an error without a page, and say on the terminal where it can be looked at."""
+        """Keep an error that has no response, and print the link to its page."""
         try:
             self.keep(error, where)
         except Exception:
             _logger.exception("The debugger failed to keep an error.")
 
-    def respond(
-        self, error: BaseException, where: str, caller: Caller
-    ) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body for a failure. Never raises."""
+    def respond(self, error: BaseException, where: str, caller: Caller) -> Answer:
+        """Keep an error and answer with its page. Never raises."""
         try:
             return self.render(self.keep(error, where), caller)
         except Exception:
             _logger.exception("The debugger failed to show an error.")
             body = b"Internal Server Error: the traceback is on the terminal of the server.\n"
-            return 500, {**HEADERS, "Content-Type": _CONTENT_TYPES["text"]}, body
+            return answer(500, body, _CONTENT_TYPES["text"])
 
-    def render(self, kept: Kept, caller: Caller) -> tuple[int, dict[str, str], bytes]:
-        """The page of a kept failure, in the form that the caller reads.
+    def render(self, failure: Failure, caller: Caller) -> Answer:
+        """The page of a failure, in the form that the caller reads.
 
-        A caller under a host name that is not trusted gets no traceback at all: a page of
-        another site may be reading it.
+        If the host name is not trusted there is no traceback in it: a page of another site may be
+        reading it.
         """
         form = wanted_form(caller.headers.get("accept", ""))
         if not self.access.trusts_host(caller):
@@ -116,61 +113,63 @@ class Debugger:
         elif form == "html":
             offers_prompt = self.access.offers_prompt(caller)
             text = render_page(
-                kept,
+                failure,
                 secret=self.access.secret if offers_prompt else None,
                 unlocked=offers_prompt and self.access.is_unlocked(caller),
             )
         elif form == "problem":
-            text = render_problem(kept, self.link(kept))
+            text = render_problem(failure, self.link(failure))
         else:
-            text = render_text(kept, self.link(kept))
-        return 500, {**HEADERS, "Content-Type": _CONTENT_TYPES[form]}, text.encode()
+            text = render_text(failure, self.link(failure))
+        return answer(500, text.encode(), _CONTENT_TYPES[form])
 
-    def link(self, kept: Kept) -> str:
-        """Where to look at a failure: at the address that is listened on, whatever Host said."""
-        return f"{self._address}{PREFIX}/failures/{kept.id}"
+    def link(self, failure: Failure) -> str:
+        """The address of a failure's page, at the address that the server listens on: a Host
+        header can name another."""
+        return f"{self._address}{PREFIX}/failures/{failure.id}"
 
-    def keep(self, error: BaseException, where: str) -> Kept:
-        """Keep a failure, and say where on the terminal."""
+    def keep(self, error: BaseException, where: str) -> Failure:
+        """Keep an error, and print a line with the link to its page."""
         context: Context = getattr(error, _CONTEXT, None) or copy_context()
-        kept = Kept(error, clean(where), context, self._app, self._libraries)
-        self.store.keep(kept)
-        kind = kept.sections[0].kind
-        self._say(clean(f" * {kind} in {where}: {self.link(kept)}"))
-        return kept
+        failure = Failure(error, clean(where), context, self._app, self._libraries)
+        self.store.keep(failure)
+        kind = failure.sections[0].kind
+        self._say(clean(f" * {kind} in {where}: {self.link(failure)}"))
+        return failure
 
-    def locals(self, kept: Kept, frame: int) -> Locals | None:
+    def locals(self, failure: Failure, frame: int) -> Locals | None:
         """The variables of a frame; None if there is no such frame."""
-        found = kept.frame(frame)
+        found = failure.frame(frame)
         return Locals(dict(found.frame.f_locals), self._is_secret) if found else None
 
-    async def run(self, kept: Kept, frame: int, source: str, *, now: bool) -> Reply | None:
-        """Run a command in a frame; None if there is no such frame. One at a time."""
-        found = kept.frame(frame)
+    async def run(self, failure: Failure, frame: int, source: str, *, now: bool) -> Reply | None:
+        """Run a command in a frame; None if there is no such frame.
+
+        The commands of one failure run one after the other.
+        """
+        found = failure.frame(frame)
         if found is None:
             return None
-        async with kept.lock:
 
-            async def command() -> Reply:
-                if frame not in kept.prompts:
-                    kept.prompts[frame] = Prompt(found, self._names())
-                return await kept.prompts[frame].run(source, now=now)
+        async def command() -> Reply:
+            if frame not in failure.prompts:
+                # Within the context of the failed request, where these names are found.
+                names = {**default_names(), **self._names()}
+                failure.prompts[frame] = Prompt(found, names)
+            prompt = failure.prompts[frame]
+            try:
+                return await prompt.run(source, now=now)
+            finally:
+                await self._release_sessions(prompt.namespace)
 
-            async def settle() -> None:
-                prompt = kept.prompts.get(frame)
-                if prompt is not None:
-                    await self._settle(prompt.namespace)
+        async with failure.lock:
+            return await run_in_context(failure.context, failure.app, command)
 
-            return await run_in_context(kept.context, kept.app, command, settle)
-
-    def _names(self) -> dict[str, Any]:
-        return {**default_names(), **self._extra_names()}
-
-    async def _remember(self, _sender: Quart, *, exception: BaseException, **_: Any) -> None:
-        # Within the failed request: its context is gone when the exception reaches the server.
-        # On the exception itself, so that it goes when the exception goes; past its own
-        # __setattr__, which a frozen dataclass forbids.
+    async def _keep_context(self, _sender: Quart, *, exception: BaseException, **_: Any) -> None:
+        # The signal is sent within the failed request; when the exception reaches the server, the
+        # request's context is gone. The copy is kept on the exception, so that both are released
+        # together. BaseException's own __setattr__, as a frozen dataclass forbids its own.
         BaseException.__setattr__(exception, _CONTEXT, copy_context())
 
-    async def _background(self, _sender: Quart, *, exception: BaseException, **_: Any) -> None:
+    async def _note_background(self, _sender: Quart, *, exception: BaseException, **_: Any) -> None:
         await self.note(exception, "a background task")

@@ -1,18 +1,24 @@
-"""What the debugger answers under its own path."""
+"""The requests below the debugger's own path."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from quartapp.debugger.page.rendering import FOLDER, HEADERS, PREFIX
-from quartapp.debugger.page.store import Kept
+from quartapp.debugger.page.rendering import FOLDER, PREFIX
+from quartapp.debugger.page.store import Failure
 from quartapp.debugger.server.access import Caller
+from quartapp.debugger.server.answers import (
+    Answer,
+    Send,
+    answer,
+    json_answer,
+    refusal,
+    send_answer,
+)
 from quartapp.debugger.server.debugger import Debugger
 
-Answer = tuple[int, dict[str, str], bytes]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 MAX_BODY = 256 * 1024
 
@@ -31,8 +37,8 @@ class Endpoints:
         self._access = debugger.access
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        answer = await self._answer(scope, Caller.from_scope(scope), receive)
-        await send_answer(send, answer, head=scope["method"] == "HEAD")
+        found = await self._answer(scope, Caller.from_scope(scope), receive)
+        await send_answer(send, found, head=scope["method"] == "HEAD")
 
     async def _answer(self, scope: Mapping[str, Any], caller: Caller, receive: Receive) -> Answer:
         path = scope["path"].removeprefix(PREFIX)
@@ -47,11 +53,10 @@ class Endpoints:
     def _get(self, path: str, caller: Caller) -> Answer:
         match path.split("/")[1:]:
             case ["static", name] if name in _FILES:
-                body = (FOLDER / "static" / name).read_bytes()
-                return 200, {**HEADERS, "Content-Type": _FILES[name]}, body
-            case ["failures", kept_id]:
-                kept = self._debugger.store.find(kept_id)
-                return self._debugger.render(kept, caller) if kept else _gone()
+                return answer(200, (FOLDER / "static" / name).read_bytes(), _FILES[name])
+            case ["failures", failure_id]:
+                failure = self._debugger.store.find(failure_id)
+                return self._debugger.render(failure, caller) if failure else _gone()
         return refusal(404, "the debugger has no such page")
 
     def _check(self, caller: Caller) -> Answer | None:
@@ -63,7 +68,7 @@ class Endpoints:
             return refusal(403, "commands are taken from the debugger's own page only")
         if caller.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return refusal(415, "commands are JSON")
-        # Of an earlier process, as every other wrong one: there is no telling them apart.
+        # A wrong secret is most likely that of an earlier process, from before a restart.
         return None if self._access.knows_secret(caller) else _gone()
 
     async def _post(self, path: str, caller: Caller, receive: Receive) -> Answer:
@@ -80,53 +85,35 @@ class Endpoints:
         if not self._access.is_unlocked(caller):
             return refusal(401, "the prompt is locked")
         match path.split("/")[1:]:
-            case ["failures", kept_id, action]:
-                kept = self._debugger.store.use(kept_id)
-                return await self._act(kept, action, command) if kept else _gone()
+            case ["failures", failure_id, action]:
+                failure = self._debugger.store.use(failure_id)
+                return await self._act(failure, action, command) if failure else _gone()
         return refusal(404, "the debugger has no such command")
 
     async def _unlock(self, pin: str) -> Answer:
         cookie = await self._access.unlock(pin)
         if cookie is not None:
-            status, headers, body = _json({"unlocked": True})
+            status, headers, body = json_answer({"unlocked": True})
             return status, {**headers, "Set-Cookie": cookie}, body
         if self._access.is_exhausted:
             return refusal(403, "Too many wrong PINs: restart the server.")
         return refusal(403, "That is not the PIN.")
 
-    async def _act(self, kept: Kept, action: str, command: dict[str, Any]) -> Answer:
+    async def _act(self, failure: Failure, action: str, command: dict[str, Any]) -> Answer:
         frame, code, name = command.get("frame"), command.get("code"), command.get("reveal")
         if not isinstance(frame, int):
             return refusal(400, "a command names its frame")
         if action == "run" and isinstance(code, str):
-            reply = await self._debugger.run(kept, frame, code, now=command.get("now") is True)
-            return _json(asdict(reply)) if reply else refusal(404, "there is no such frame")
-        found = self._debugger.locals(kept, frame)
+            reply = await self._debugger.run(failure, frame, code, now=command.get("now") is True)
+            return json_answer(asdict(reply)) if reply else refusal(404, "there is no such frame")
+        found = self._debugger.locals(failure, frame)
         if action != "locals" or found is None:
             return refusal(404, "there is no such frame or command")
-        return _json({"text": found.reveal(name)} if name else {"rows": found.rows()})
-
-
-async def send_answer(send: Send, answer: Answer, *, head: bool = False) -> None:
-    """Send a whole response; to a HEAD request without its body."""
-    status, headers, body = answer
-    headers = {**headers, "Content-Length": str(len(body))}
-    raw = [(name.lower().encode(), value.encode("latin1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": b"" if head else body})
-
-
-def refusal(status: int, reason: str) -> Answer:
-    return _json({"error": reason}, status)
+        return json_answer({"text": found.reveal(name)} if name else {"rows": found.rows()})
 
 
 def _gone() -> Answer:
     return refusal(410, "This failure is gone: the server restarted, or newer ones took its place.")
-
-
-def _json(data: object, status: int = 200) -> Answer:
-    headers = {**HEADERS, "Content-Type": "application/json"}
-    return status, headers, json.dumps(data).encode()
 
 
 async def _body(receive: Receive) -> bytes:

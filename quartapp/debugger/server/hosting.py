@@ -1,4 +1,4 @@
-"""The ASGI application of the development server: the application, its debugger around it."""
+"""The ASGI application of the development server: the developer's, with the debugger around it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,17 +7,18 @@ from quart import Quart
 from quart.signals import got_serving_exception
 
 from quartapp.debugger.page.rendering import PREFIX
-from quartapp.debugger.page.store import Kept
+from quartapp.debugger.page.store import Failure
 from quartapp.debugger.server.access import Caller
+from quartapp.debugger.server.answers import send_answer
 from quartapp.debugger.server.debugger import Debugger
-from quartapp.debugger.server.endpoints import Endpoints, send_answer
+from quartapp.debugger.server.endpoints import Endpoints
 
 
 class Hosting:
-    """Answers for the debugger under its path and lets the application answer everything else.
+    """Answers requests below the debugger's path, and lets the application answer all others.
 
-    An application that cannot be loaded or does not start up is answered for too: with the page
-    of its error, at every address, until it is mended and loaded anew. `log` gets such an error.
+    If the application cannot be loaded or fails to start, every address shows the page of that
+    error. `log` is called with it.
     """
 
     def __init__(self, debugger: Debugger, log: Callable[[BaseException], None]) -> None:
@@ -25,11 +26,12 @@ class Hosting:
         self._endpoints = Endpoints(debugger)
         self._log = log
         self._app: Quart | None = None
-        self._failure: Kept | None = None
+        self._failure: Failure | None = None
         self._startup_error: BaseException | None = None
 
     def load(self, load: Callable[[], Quart]) -> Quart | None:
-        """Load the application. Any error, a SystemExit too, is kept as the answer instead."""
+        """Load the application; None if it fails. Its error is kept and shown, a SystemExit too;
+        only KeyboardInterrupt is raised."""
         try:
             app = load()
         except KeyboardInterrupt:
@@ -48,11 +50,11 @@ class Hosting:
         elif scope["type"] == "http" and f"{scope['path']}/".startswith(f"{PREFIX}/"):
             await self._endpoints(scope, receive, send)
         elif self._failure is not None:
-            await self._fallen(scope, send, self._failure)
+            await self._show_failure(scope, send, self._failure)
         elif self._app is not None:
             await self._app(scope, receive, send)
 
-    async def _fallen(self, scope: Any, send: Any, failure: Kept) -> None:
+    async def _show_failure(self, scope: Any, send: Any, failure: Failure) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1011})
             return
@@ -72,7 +74,7 @@ class Hosting:
                 self._fail(error, "starting the application")
                 message = {"type": "lifespan.startup.complete"}
             elif self._failure is not None:
-                # What never started up may well fail to shut down.
+                # An application that did not start up may fail to shut down; nobody waits for it.
                 message = {"type": "lifespan.shutdown.complete"}
             await send(message)
 

@@ -142,7 +142,7 @@ async def test_a_timeout_of_the_command_itself_is_its_own(failed: Site) -> None:
 
 
 async def test_prints_of_two_prompts_are_kept_apart(failed: Site) -> None:
-    first = failed.kept_id
+    first = failed.failure_id
     await failed.command(f"/failures/{first}/locals", {"frame": failed.frame_of("fail")})
     other_frame = failed.frame_of("fail")
     await failed.request("GET", "/fail", headers=HTML)
@@ -190,7 +190,7 @@ async def test_a_command_ends_with_a_teardown(failed: Site) -> None:
         await failed.run("loan = 1")
 
     assert torn_down == [None]
-    assert failed.settled[-1]["loan"] == 1
+    assert failed.released[-1]["loan"] == 1
 
 
 async def test_printing_and_values_are_bounded(failed: Site) -> None:

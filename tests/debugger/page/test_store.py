@@ -44,7 +44,7 @@ async def test_the_failure_that_is_worked_with_stays(
 ) -> None:
     await site.request("GET", "/witnessed", headers=HTML)
     await site.unlock()
-    used, frame = site.kept_id, site.frame_of("witnessed")
+    used, frame = site.failure_id, site.frame_of("witnessed")
     await site.run("kept = witness", "witnessed")
     for _ in range(5):
         await site.request("GET", "/witnessed", headers=HTML)
@@ -65,7 +65,7 @@ async def test_working_with_another_one_lets_it_go(
     for _ in range(3):
         await site.request("GET", "/witnessed", headers=HTML)
         await site.run("mine = witness", "witnessed")
-    site.settled.clear()
+    site.released.clear()
     gc.collect()
 
     assert [witness() is not None for witness in witnesses] == [False, False, True]

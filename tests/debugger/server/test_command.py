@@ -233,9 +233,9 @@ def test_an_application_that_is_not_in_debug_mode_has_no_debugger(folder: Path) 
         server.wait_for("The debugger is off")
 
 
-def refused(folder: Path, *arguments: str, **environment: str) -> str:
+def refused(folder: Path, *arguments: str, app: str = "shop", **environment: str) -> str:
     result = subprocess.run(
-        command(*arguments),
+        command(*arguments, app=app),
         cwd=folder,
         env=os.environ | environment,
         capture_output=True,
@@ -257,6 +257,40 @@ def test_an_address_that_others_reach_can_be_forced(folder: Path) -> None:
     with development(folder, "--host", "0.0.0.0", "--allow-remote") as server:
         assert server.url.startswith("http://127.0.0.1:")
         assert server.client.get("/").text == "first"
+
+
+def test_without_a_name_it_serves_app_py_as_quart_run_does(folder: Path) -> None:
+    (folder / "shop.py").rename(folder / "app.py")
+    with development(folder, app="") as server:
+        server.wait_for_text("/", "first")
+
+        server.write("app.py", APPLICATION.replace("first", "second"))
+
+        server.wait_for_text("/", "second")
+
+
+def test_without_a_name_and_app_py_it_says_what_to_write(folder: Path) -> None:
+    said = refused(folder, app="")
+
+    assert "quart --app MODULE dev" in said
+    assert "QUART_APP" in said
+
+
+def test_a_name_in_the_environment_is_served(folder: Path) -> None:
+    with development(folder, app="", environment={"QUART_APP": "shop"}) as server:
+        server.wait_for_text("/", "first")
+
+
+def test_a_change_of_the_environments_file_is_seen(folder: Path) -> None:
+    (folder / ".env").write_text("GREETING=first")
+    read = "import os\nfrom dotenv import dotenv_values\n\nVALUES = dotenv_values() | os.environ\n"
+    (folder / "shop.py").write_text(read + APPLICATION.replace('"first"', 'VALUES["GREETING"]'))
+    with development(folder) as server:
+        server.wait_for_text("/", "first")
+
+        server.write(".env", "GREETING=second")
+
+        server.wait_for_text("/", "second")
 
 
 def test_production_is_refused(folder: Path) -> None:

@@ -27,18 +27,18 @@ async def test_the_page_names_error_request_and_marked_line(site: Site) -> None:
 async def test_a_failure_is_said_on_the_terminal_with_its_link(site: Site) -> None:
     await site.request("GET", "/fail", headers=HTML)
 
-    link = f"http://127.0.0.1:5000/__debugger__/failures/{site.kept_id}"
+    link = f"http://127.0.0.1:5000/__debugger__/failures/{site.failure_id}"
     assert site.said == [f" * ValueError in GET /fail: {link}"]
 
 
 async def test_the_link_shows_the_page_again_without_running_the_view(site: Site) -> None:
     await site.request("POST", "/fail", headers=HTML)
-    kept = site.kept_id
+    kept = site.failure_id
 
     answer = await site.request("GET", f"/__debugger__/failures/{kept}", headers=HTML)
 
     assert "POST /fail" in answer.text
-    assert site.kept_id == kept
+    assert site.failure_id == kept
 
 
 @pytest.mark.parametrize("accept", ["", "*/*", "text/plain"])
@@ -59,7 +59,7 @@ async def test_an_api_client_gets_a_problem(site: Site, accept: str) -> None:
     assert (problem["status"], problem["title"]) == (500, "Internal Server Error")
     assert problem["detail"].startswith("ValueError: ('susan'")
     assert problem["traceback"][0] == "Traceback (most recent call last):"
-    assert problem["debugger"].endswith(site.kept_id)
+    assert problem["debugger"].endswith(site.failure_id)
 
 
 async def test_markup_stays_text_wherever_it_stands(site: Site) -> None:
@@ -160,7 +160,7 @@ async def test_a_fault_of_the_debugger_is_a_plain_answer(
 async def test_variables_hide_secrets_until_asked(site: Site) -> None:
     await site.request("GET", "/fail", headers=HTML)
     await site.unlock()
-    path, frame = f"/failures/{site.kept_id}/locals", site.frame_of("fail")
+    path, frame = f"/failures/{site.failure_id}/locals", site.frame_of("fail")
 
     answer = await site.command(path, {"frame": frame})
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from quartapp.debugger.server.reload import Files, source_folders
+from quartapp.debugger.server.reloader import Files, source_folders
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Listen and serve, for one developer: one process, loopback, quick to stop."""
+"""Hypercorn as a developer needs it: in this process, on one socket, quick to stop."""
 
 import asyncio
 import os
@@ -9,14 +9,14 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
 GRACEFUL_TIMEOUT = 1.0
-"""Seconds that open connections get at a restart; a developer waits for it."""
+"""Seconds that open connections get at a restart, which the developer is waiting for."""
 
 
 def serve(app: Any, listener: int, *, parent: int | None = None) -> None:
     """Serve on a listening socket's descriptor, until SIGINT or SIGTERM.
 
-    `parent` is the reading end of a pipe whose other end the reloader holds: when the reloader is
-    gone, however it went, the server stops too.
+    `parent` is the reading end of a pipe. When its other end is closed, as it is when the process
+    that holds it ends in any way, the server stops too.
     """
     asyncio.run(_serve(app, listener, parent))
 

@@ -1,26 +1,25 @@
-"""The reloader: a process that starts the server anew whenever a file changed."""
+"""The reloader, which runs the server in a process and restarts it when a file changes."""
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-INTERVAL = 0.3
-"""Seconds between two looks at the files."""
+from quartapp.debugger.server.process import ServerProcess
 
-STOP_TIMEOUT = 5.0
-"""Seconds that a server gets to end before it is killed."""
+INTERVAL = 0.3
+"""Seconds between two checks of the files."""
 
 MIN_LIFE = 2.0
-"""A server that ends sooner by itself is not started again before a file changes."""
+"""Seconds. A server that ends by itself sooner is not started again before a file changes."""
 
 Snapshot = dict[str, tuple[int, int]]
+"""Of each file its time of modification, in nanoseconds, and its size."""
 
 
 class Files:
-    """The Python files under some folders, and some files beside them.
+    """The Python files below some folders, and some more files.
 
     Hidden folders, virtual environments and `site-packages` are left out.
     """
@@ -42,7 +41,7 @@ class Files:
             try:
                 status = os.stat(path)
             except OSError:
-                continue  # removed between the listing and the look, or not there at all
+                continue  # it does not exist, or no longer
             found[path] = (status.st_mtime_ns, status.st_size)
         return found
 
@@ -54,14 +53,14 @@ class Files:
 
 
 class Reloader:
-    """Runs a server process until it is interrupted, and a new one after each change.
+    """Runs a server until it is interrupted, and restarts it after each change.
 
-    `start` starts a server. A server that ends by itself is started again; if it lived for less
-    than MIN_LIFE, only after the next change.
+    A server that ends by itself is started again; if it lived for less than MIN_LIFE, only after
+    the next change.
     """
 
     def __init__(
-        self, files: Files, start: Callable[[], subprocess.Popen[bytes]], say: Callable[[str], None]
+        self, files: Files, start: Callable[[], ServerProcess], say: Callable[[str], None]
     ) -> None:
         self._files = files
         self._start = start
@@ -69,59 +68,47 @@ class Reloader:
 
     def run(self) -> None:
         """Returns after KeyboardInterrupt, with the server stopped."""
-        process = self._start()
+        server = self._start()
         started = time.monotonic()
         try:
             while True:
                 time.sleep(INTERVAL)
-                changed = self._settled_change()
-                ended = process.poll() is not None
-                if ended and not changed:
+                reason = self._finished_change()
+                exit_code = server.exit_code
+                if exit_code is not None and not reason:
                     lived = time.monotonic() - started
-                    self._say(f" * The server ended with code {process.returncode}.")
-                    changed = "it ended by itself" if lived >= MIN_LIFE else self._wait()
-                if changed:
-                    self._say(f" * Restarting: {changed}")
-                    stop(process)
-                    process = self._start()
+                    self._say(f" * The server ended with code {exit_code}.")
+                    reason = "it ended by itself" if lived >= MIN_LIFE else self._wait()
+                if reason:
+                    self._say(f" * Restarting: {reason}")
+                    server.stop()
+                    server = self._start()
                     started = time.monotonic()
         except KeyboardInterrupt:
             pass
         finally:
-            stop(process)
+            server.stop()
 
     def _wait(self) -> str:
         self._say(" * Waiting for a change.")
-        while not (changed := self._settled_change()):
+        while not (changed := self._finished_change()):
             time.sleep(INTERVAL)
         return changed
 
-    def _settled_change(self) -> str | None:
+    def _finished_change(self) -> str | None:
+        """The name of a file that changed, once nothing more changes; None if nothing did."""
         changed = self._files.changed()
         if changed is None:
             return None
-        # An editor or a checkout may be writing still.
+        # An editor or a checkout may still be writing.
         while self._files.changed():
             time.sleep(INTERVAL / 3)
         return os.path.relpath(changed)
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process: politely, then not. A KeyboardInterrupt ends it at once, and goes on."""
-    if process.poll() is None:
-        process.terminate()
-    try:
-        process.wait(STOP_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
 def source_folders(*more: Path) -> list[Path]:
-    """The folders of sys.path that hold the developer's own code, and `more`."""
+    """The folders of sys.path with the developer's own code, and `more`. Folders inside another
+    one of these are left out."""
     installed = {Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix)}
     found = [Path(entry).resolve() for entry in sys.path if entry and Path(entry).is_dir()]
     own = [path for path in found if not any(path.is_relative_to(base) for base in installed)]

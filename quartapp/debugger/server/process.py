@@ -1,0 +1,197 @@
+"""The server's process: how it is started, and what it runs.
+
+With the reloader this file is run as a script, in a process that ends at each change. It imports
+nothing of quartapp at its top: the script must be able to show a syntax error in that package.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import click
+from dotenv import dotenv_values
+from quart import Quart
+from quart.cli import find_app_by_string, find_best_app, prepare_import
+
+PREPARE = "debugger.prepare"
+"""The key in `app.extensions` of a function that is called before the application is served,
+outside of any event loop: to migrate a database, for example."""
+
+ENVIRONMENT = {"DEBUG": "1", "QUART_DEBUG": "1", "ENVIRONMENT": "development"}
+"""Variables that the application finds in its environment."""
+
+STOP_TIMEOUT = 5.0
+"""Seconds that a server gets to end before it is killed."""
+
+_PACKAGE = Path(__file__).parents[2]
+_FOLDED = (f"debugger{os.sep}", f"flasklike{os.sep}")
+"""Folders of this package whose frames are folded, as those of libraries: they are between the
+server and a view, and not what is being debugged."""
+
+say = partial(click.echo, err=True)
+"""Write a line to the terminal. Standard output is the application's."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of the `dev` command that the server's process needs."""
+
+    app: str
+    address: str
+    port: int
+    debugger: bool
+    evalex: bool
+    pin: str | None
+    key: str
+    trusted_hosts: tuple[str, ...]
+
+
+class ServerProcess:
+    """A server in a process of its own. It also ends when this process is gone, even if killed."""
+
+    def __init__(self, options: Options, listener: int, environment: Mapping[str, str]) -> None:
+        reading, writing = os.pipe()
+        self._pipe = os.fdopen(writing, "wb", buffering=0)
+        # Through a pipe and not as arguments or variables: other users can read a process's
+        # arguments, and the application's own child processes inherit its environment. The server
+        # keeps the reading end open, whose end of file tells it that this process is gone.
+        self._pipe.write(json.dumps(asdict(options)).encode() + b"\n")
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", __file__, str(listener), str(reading)],
+                pass_fds=(listener, reading),
+                env=environment,
+            )
+        finally:
+            os.close(reading)
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while the process runs."""
+        return self._process.poll()
+
+    def stop(self) -> None:
+        """End the process: by SIGTERM, and by SIGKILL after STOP_TIMEOUT or a KeyboardInterrupt."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._pipe.close()
+
+
+def environment_without_file() -> dict[str, str]:
+    """This process's environment without what `quart` took from the file .env.
+
+    The application's settings read the file themselves, and a variable would hide a later change
+    of the file.
+    """
+    variables = os.environ.items()  # noqa: TID251 for a child process, not read
+    return dict(variables - dotenv_values(".env").items())
+
+
+def run(options: Options, listener: int, parent: int | None = None) -> None:
+    """Load the application and serve it in this process, until SIGINT or SIGTERM.
+
+    `parent` is the reading end of a pipe: the server also stops when the other end is closed.
+    """
+    from quartapp.debugger.page.frames import plain_text
+    from quartapp.debugger.server.access import Access
+    from quartapp.debugger.server.debugger import Debugger
+    from quartapp.debugger.server.hosting import Hosting
+    from quartapp.debugger.server.http_server import serve
+    from quartapp.debugger.server.sessions import release_sessions, session_names
+
+    access = Access(
+        port=options.port,
+        pin=options.pin,
+        evalex=options.evalex,
+        trusted_hosts=options.trusted_hosts,
+        key=bytes.fromhex(options.key),
+    )
+    debugger = Debugger(
+        access,
+        address=options.address,
+        say=say,
+        is_secret=_is_secret,
+        names=session_names,
+        release_sessions=release_sessions,
+        libraries=[f"{_PACKAGE}{os.sep}{name}" for name in _FOLDED],
+    )
+    hosting = Hosting(debugger, log=lambda error: say(plain_text(error).rstrip()))
+    app = hosting.load(partial(_load, options.app))
+    if app is not None:
+        _keep_terminal_clean(app)
+        if not app.debug:
+            say(" * The debugger is off: this application is not in debug mode.")
+        elif options.debugger:
+            app.debugger = debugger  # type: ignore[attr-defined] # of flasklike.App
+    serve(hosting, listener, parent=parent)
+
+
+def _load(path: str) -> Quart:
+    """The application that `quart --app` would load, prepared. Raises what its import raises, where
+    Quart's own function would turn an ImportError into text."""
+    module_path, _, name = path.partition(":")
+    module = import_module(prepare_import(module_path))
+    app = find_app_by_string(module, name) if name else find_best_app(module)
+    app.debug = True
+    if prepare := app.extensions.get(PREPARE):
+        prepare()
+    return app
+
+
+def _is_secret(name: str) -> bool:
+    """Reporting's opinion on a name; while that cannot be imported, everything is secret."""
+    try:
+        from quartapp.redact.secret_names import is_secret_name
+
+        return is_secret_name(name)
+    except Exception:  # noqa: BLE001 the developer may be editing that very module
+        return True
+
+
+def _keep_terminal_clean(app: Quart) -> None:
+    from quartapp.debugger.page.text import CleanFormatter
+
+    for logger in (app.logger, logging.getLogger()):
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler) and not hasattr(handler, "baseFilename"):
+                handler.setFormatter(CleanFormatter(handler.formatter))
+
+
+def _main() -> None:
+    """What `ServerProcess` starts. The arguments are descriptors of the listener and the pipe."""
+    listener, pipe = map(int, sys.argv[1:])
+    with os.fdopen(os.dup(pipe), "rb", buffering=0) as reader:
+        options = json.loads(reader.readline())
+    sys.argv[1:] = []
+    _import_debugger()
+    run(Options(**options), listener, pipe)
+
+
+def _import_debugger() -> None:
+    """Import the debugger without running quartapp/__init__.py, whose error it may have to show."""
+    package = ModuleType("quartapp")
+    package.__path__ = [str(_PACKAGE)]
+    sys.modules["quartapp"] = package
+    for name in ("hosting", "http_server", "sessions"):  # and all that these import
+        import_module(f"quartapp.debugger.server.{name}")
+    del sys.modules["quartapp"]
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):  # Ctrl+C while the application is being imported
+        _main()
