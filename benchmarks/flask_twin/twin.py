@@ -100,15 +100,17 @@ def _not_found(_error: Exception) -> tuple[str, int]:
 
 def _internal_error(_error: Exception) -> tuple[str, int]:
     db.session.rollback()
+    notified = "MAIL_SERVER" in os.environ
+    what = "administrator has been notified" if notified else "error has been recorded"
     return _error_page(
         500,
         "An unexpected error has occurred",
-        "The administrator has been notified. Sorry for the inconvenience!",
+        f"The {what}. Sorry for the inconvenience!",
     )
 
 
 def _error_page(status: int, title: str, detail: str) -> tuple[str, int]:
-    error = {"title": title, "detail": detail}
+    error = {"status": status, "title": title, "detail": detail}
     return render_template(f"errors/{status}.html", error=error), status
 
 

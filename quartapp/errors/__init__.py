@@ -7,5 +7,6 @@ its own errors in addition. Imports `reporting`, `database` and `flasklike`.
 
 from quartapp.errors import admission
 from quartapp.errors.handlers import init_app
+from quartapp.errors.plain import PlainPage
 
-__all__ = ["admission", "init_app"]
+__all__ = ["PlainPage", "admission", "init_app"]

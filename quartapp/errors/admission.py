@@ -8,11 +8,15 @@ ones are refused before any work is done for them. /health and /ready are always
 import asyncio
 import json
 from collections import deque
+from collections.abc import Mapping
+from html import escape
 from typing import Any
+from urllib.parse import parse_qsl
 
 from quart import Quart
 
 from quartapp.errors.handlers import RETRY_AFTER
+from quartapp.errors.plain import PlainPage
 from quartapp.errors.settings import AdmissionSettings
 from quartapp.reporting import expect
 
@@ -21,11 +25,16 @@ EXPECTED = "admission"
 
 _ALWAYS = frozenset({"/health", "/ready"})
 
+_TITLE = "Service Unavailable"
 _SENTENCE = "The server is busy right now. Please try again in a moment."
-_PAGE = (
-    '<!doctype html><html lang="en"><title>Service Unavailable</title>'
-    f"<h1>Service Unavailable</h1><p>{_SENTENCE}</p></html>"
-).encode()
+
+_FORM = "application/x-www-form-urlencoded"
+_LONGEST_FORM = 64 * 1024
+_FORM_SECONDS = 5.0
+
+# The only page that is not answered by the application, which adds these to its own.
+_POLICY = b"default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'"
+
 _PROBLEM = json.dumps(
     {
         "type": "about:blank",
@@ -45,24 +54,30 @@ def init_app(app: Quart) -> None:
     settings = AdmissionSettings.from_config(app.config)
     if settings.request_limit:
         app.asgi_app = Admission(  # type: ignore[method-assign]  # Quart's documented place
-            app.asgi_app, settings.request_limit, settings.request_queue
+            app.asgi_app,
+            settings.request_limit,
+            settings.request_queue,
+            app.extensions.get("errors", PlainPage()),
         )
 
 
 class Admission:
     """ASGI middleware: `limit` requests at a time, `queue` waiting, 503 beyond.
 
-    A request that is cancelled while it waits leaves the queue. Websockets are not counted.
+    A request that is cancelled while it waits leaves the queue. Websockets are not counted, nor
+    are the stylesheets of the page of a 503.
     """
 
-    def __init__(self, app: Any, limit: int, queue: int) -> None:
+    def __init__(self, app: Any, limit: int, queue: int, page: PlainPage | None = None) -> None:
         self._app = app
+        self._page = page or PlainPage()
+        self._always = _ALWAYS | set(self._page.stylesheets)
         self._free = limit
         self._queue = queue
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or scope["path"] in _ALWAYS:
+        if scope["type"] != "http" or scope["path"] in self._always:
             await self._app(scope, receive, send)
             return
         if self._free:
@@ -71,7 +86,7 @@ class Admission:
             await self._turn()
         else:
             expect(EXPECTED)
-            await _refuse(scope, send)
+            await self._refuse(scope, receive, send)
             return
         try:
             await self._app(scope, receive, send)
@@ -98,16 +113,67 @@ class Admission:
                 return
         self._free += 1
 
+    async def _refuse(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/api" or scope["path"].startswith("/api/"):
+            body, kind = _PROBLEM, b"application/problem+json"
+        else:
+            more = await _sent_again(scope, receive) or '<p><a href="">Try again</a></p>'
+            page = self._page.render(_TITLE, _SENTENCE, more, scope.get("root_path", ""))
+            body, kind = page.encode(), b"text/html; charset=utf-8"
+        headers = [
+            (b"content-type", kind),
+            (b"content-length", str(len(body)).encode()),
+            (b"content-security-policy", _POLICY),
+            (b"x-content-type-options", b"nosniff"),
+            (b"retry-after", RETRY_AFTER.encode()),
+            (b"cache-control", b"no-store"),
+        ]
+        await send({"type": "http.response.start", "status": 503, "headers": headers})
+        body = b"" if scope["method"] == "HEAD" else body
+        await send({"type": "http.response.body", "body": body})
 
-async def _refuse(scope: Any, send: Any) -> None:
-    is_api = scope["path"] == "/api" or scope["path"].startswith("/api/")
-    body = _PROBLEM if is_api else _PAGE
-    kind = b"application/problem+json" if is_api else b"text/html; charset=utf-8"
-    headers = [
-        (b"content-type", kind),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", RETRY_AFTER.encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+async def _sent_again(scope: Any, receive: Any) -> str | None:
+    """The form that was sent, to be sent again; None where there is none to show.
+
+    It holds all that came but passwords. What another site made the browser send is not repeated.
+    """
+    headers = {name.lower(): value.decode("latin-1") for name, value in scope.get("headers", ())}
+    kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
+    if scope["method"] != "POST" or kind != _FORM or _is_foreign(headers):
+        return None
+    try:
+        async with asyncio.timeout(_FORM_SECONDS):
+            body = await _read(receive)
+        fields = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict")
+    except (TimeoutError, ValueError):
+        return None
+    inputs = "".join(
+        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
+        for name, value in fields
+        if "password" not in name.lower()
+    )
+    return (
+        "<p>What you typed is still here. You can send it again:</p>"
+        f'<form method="post">{inputs}<button type="submit">Send again</button></form>'
+    )
+
+
+def _is_foreign(headers: Mapping[bytes, str]) -> bool:
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    origin = headers.get(b"origin")
+    return origin is not None and origin.partition("://")[2] != headers.get(b"host")
+
+
+async def _read(receive: Any) -> bytes:
+    """A request's body. Raises ValueError if it is too long, or the client is gone."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if message["type"] != "http.request" or len(body) > _LONGEST_FORM:
+            raise ValueError("no form of a page")
+    return body

@@ -14,18 +14,25 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartapp.database import rollback_request_session
+from quartapp.errors.plain import PlainPage
 from quartapp.errors.responses import describe, respond
-from quartapp.reporting import error_reference
+from quartapp.reporting import error_reference, notifies_operator
 
 RETRY_AFTER = "5"
 """Seconds after which a client may try again when the server is busy."""
 
 
-def init_app(app: Quart) -> None:
+NOTIFIED = "The administrator has been notified. Sorry for the inconvenience!"
+
+
+def init_app(app: Quart, plain: PlainPage | None = None) -> None:
     """Answer HTTP errors, unhandled exceptions and a busy database, and add references to the log.
 
     An application registers handlers for its own errors in addition.
+
+    `plain` is the page for when no template can be rendered.
     """
+    app.extensions["errors"] = plain or PlainPage()
     app.register_error_handler(HTTPException, handle_http)
     app.register_error_handler(InternalServerError, handle_internal)
     app.register_error_handler(PoolTimeoutError, handle_pool_timeout)
@@ -64,7 +71,7 @@ async def handle_internal(error: InternalServerError) -> Response:
         await rollback_request_session()
     except Exception:  # noqa: BLE001 whatever fails here, the page is shown all the same
         current_app.logger.exception("The rollback after an error failed")
-    return await respond(describe(500))
+    return await respond(describe(500, NOTIFIED if notifies_operator() else None))
 
 
 async def handle_pool_timeout(error: PoolTimeoutError) -> Response:

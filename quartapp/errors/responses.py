@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from quart import Response, current_app, has_request_context, request
 
+from quartapp.errors.plain import PlainPage
 from quartapp.flasklike import render_template
 from quartapp.reporting import error_reference
 
@@ -39,7 +40,7 @@ _DETAILS = {
     413: "What you sent is larger than this server accepts.",
     415: "What you sent is of a kind that this address does not take.",
     429: "You are sending requests faster than this server takes them. Please wait a little.",
-    500: "The administrator has been notified. Sorry for the inconvenience!",
+    500: "The error has been recorded. Sorry for the inconvenience!",
     502: "A server that this page depends on gave no proper answer. Please try again.",
     503: "The server is busy right now. Please try again in a moment.",
     504: "A server that this page depends on did not answer in time. Please try again.",
@@ -119,12 +120,15 @@ def _template(status: int) -> str:
 
 
 def _plain_page(error: ClientError, reference: str | None) -> str:
-    note = f"<p>Reference: {escape(reference)}</p>" if reference else ""
-    return (
-        f'<!doctype html><html lang="en"><title>{escape(error.title)}</title>'
-        f"<h1>{escape(error.title)}</h1><p>{escape(error.detail)}</p>{note}"
-        '<p><a href="/">Back</a></p></html>'
+    note = (
+        f'<p>Reference: <strong class="reference">{escape(reference)}</strong></p>'
+        if reference
+        else ""
     )
+    page: PlainPage = current_app.extensions["errors"]
+    root = request.root_path
+    more = f'{note}<p><a href="{escape(root)}/">Start page</a></p>'
+    return page.render(error.title, error.detail, more, root)
 
 
 def _finish(body: str, content_type: str, error: ClientError) -> Response:

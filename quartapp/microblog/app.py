@@ -19,6 +19,8 @@ NAME = "microblog"
 
 _FOLDER = Path(__file__).parent
 
+_STYLESHEETS = ("/static/pico.classless.min.css", "/static/app.css")
+
 MAX_CONTENT_LENGTH = 1024 * 1024
 """The most bytes of a request body. The largest form is a post of 140 characters."""
 
@@ -49,7 +51,7 @@ def create_app(settings: Settings | None = None) -> App:
     scrubber = Scrubber(known=reporting.secrets_of(app.config, database))
     db.init_app(app, database)
     identity.init_app(app, settings)
-    errors.init_app(app)
+    errors.init_app(app, errors.PlainPage("Microblog", _STYLESHEETS))
     domain_errors.init_app(app)
     web.init_app(app)
     api.init_app(app)

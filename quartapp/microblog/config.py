@@ -74,11 +74,20 @@ class Settings(
     cookie_secure: bool | None = None
     instance_path: Path = Path("instance")
     posts_per_page: int = Field(default=25, ge=1, le=100)
+    contact: str = ""
 
     @field_validator("instance_path", "log_dir", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("contact")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        is_mail = "@" in value.strip("@") and not any(c.isspace() for c in value)
+        if value and not is_mail and not value.startswith(("https://", "http://")):
+            raise ValueError("expected a mail address, or the address of a page (https://...)")
+        return value
 
     @field_validator("secret_key")
     @classmethod

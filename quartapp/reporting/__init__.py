@@ -11,6 +11,14 @@ docs/report.md says in which module a line of code belongs.
 from quartapp.reporting.hooks.request_context import request_secrets
 from quartapp.reporting.hooks.request_state import error_reference, expect
 from quartapp.reporting.report import Report
-from quartapp.reporting.setup import init_app, secrets_of
+from quartapp.reporting.setup import init_app, notifies_operator, secrets_of
 
-__all__ = ["Report", "error_reference", "expect", "init_app", "request_secrets", "secrets_of"]
+__all__ = [
+    "Report",
+    "error_reference",
+    "expect",
+    "init_app",
+    "notifies_operator",
+    "request_secrets",
+    "secrets_of",
+]

@@ -18,10 +18,14 @@ from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.hooks.mechanisms import Mechanisms
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.mails.fallback import FallbackMailer
+from quartapp.reporting.queries import muted_groups
 from quartapp.reporting.recorder import Recorder
 
 EVERY = 1.0
 """Seconds between two looks at the journal."""
+
+MUTED_EVERY = 5.0
+"""Seconds between two questions which groups are muted; so long a page may be wrong about one."""
 
 _ROUND_SECONDS = 60.0
 _ENOUGH_SECONDS = 20.0
@@ -60,6 +64,15 @@ class Pipeline:
         self._fsync = fsync
         self._tasks: list[asyncio.Task[None]] = []
         self._away_since: float | None = None
+        self._muted: frozenset[str] | None = None
+        self._muted_at = 0.0
+
+    def notifies_of(self, group: str) -> bool:
+        """Whether the operator gets to know of a group by mail, as far as is known from memory.
+
+        False where no mails are sent, and while it is unknown which groups are muted.
+        """
+        return self.mailer is not None and self._muted is not None and group not in self._muted
 
     async def start(self) -> None:
         """Install the mechanisms of the process, allocate the journal, begin to count and mail."""
@@ -103,10 +116,18 @@ class Pipeline:
             async with asyncio.timeout(_ROUND_SECONDS):
                 await self.flush(_ENOUGH_SECONDS)
                 await self.consumer.wake()
+                await self._note_muted()
         except Exception as error:  # noqa: BLE001 - the journal holds; the next round tries again
             await self._is_away(error)
         else:
             self._is_back()
+
+    async def _note_muted(self) -> None:
+        now = time.monotonic()
+        if self.mailer is not None and (self._muted is None or now - self._muted_at > MUTED_EVERY):
+            async with self.database.session(write=False) as session:
+                self._muted = await muted_groups(session, time.time())
+            self._muted_at = now
 
     async def _is_away(self, error: Exception) -> None:
         if self._away_since is None:

@@ -62,6 +62,14 @@ async def mute(
     await _triage(session, group_id, resolved_at=None, muted_until=until, muted_more=more)
 
 
+async def muted_groups(session: AsyncSession, now: float) -> frozenset[str]:
+    """The fingerprints of the groups of which nobody is notified at a time."""
+    silent = (ErrorGroup.muted_until > now) | (
+        ErrorGroup.muted_until.is_(None) & ErrorGroup.muted_more.is_not(None)
+    )
+    return frozenset(await session.scalars(select(ErrorGroup.fingerprint).where(silent)))
+
+
 async def reopen(session: AsyncSession, group_id: int) -> None:
     """Neither resolved nor muted any more; and commit."""
     await _triage(session, group_id, resolved_at=None, muted_until=None, muted_more=None)

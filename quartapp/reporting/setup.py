@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from quart import Quart
+from quart import Quart, current_app
 
 from quartapp.database import Database
 from quartapp.mail.mailer import Mailer
@@ -20,6 +20,7 @@ from quartapp.reporting.capture.origin import described, origin
 from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.hooks.mechanisms import Mechanisms
 from quartapp.reporting.hooks.request_context import UserId
+from quartapp.reporting.hooks.request_state import current_state
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.mails.fallback import FallbackMailer
 from quartapp.reporting.mails.message import Letterhead
@@ -80,6 +81,16 @@ def init_app(
         sentry = Sentry(settings.sentry_dsn.get_secret_value())
         recorder.listeners.append(sentry)
         app.after_serving(partial(asyncio.to_thread, sentry.close))
+
+
+def notifies_operator() -> bool:
+    """Whether the operator gets a mail about the error of this request: for its page.
+
+    From memory: it asks no database. False for an error that is not recorded yet.
+    """
+    pipeline: Pipeline | None = current_app.extensions.get("reporting")
+    state = current_state.get()
+    return bool(pipeline and state and state.group and pipeline.notifies_of(state.group))
 
 
 def secrets_of(config: Mapping[str, Any], database: Database) -> list[str]:

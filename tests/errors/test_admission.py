@@ -144,3 +144,37 @@ async def test_a_full_application_refuses_without_a_report_and_says_that_it_live
     assert (await client.get("/health")).status_code == 200
     assert "expected to be 5xx since the last line: admission" in caplog.text
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+async def test_a_refused_form_comes_back_without_its_passwords(full: App) -> None:
+    body = "csrf_token=a+token&post=Zo%C3%AB+%3Cb%3E%0D%0Asays&password=canary"
+    answer = await full.test_client().post("/", data=body, headers=FORM)
+    page = await answer.get_data(as_text=True)
+    assert answer.status_code == 503
+    assert '<input type="hidden" name="csrf_token" value="a token">' in page
+    assert '<input type="hidden" name="post" value="Zoë &lt;b&gt;\r\nsays">' in page
+    assert "canary" not in page
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        (FORM | {"Sec-Fetch-Site": "cross-site"}, "post=sponsored"),
+        (FORM | {"Origin": "http://evil.example"}, "post=sponsored"),
+        (FORM, "post=%FFsponsored"),
+        (FORM, "post=" + "sponsored" * 10_000),
+        ({"Content-Type": "application/json"}, '"sponsored"'),
+    ],
+)
+async def test_what_is_no_form_of_this_site_is_not_repeated(
+    full: App, headers: dict[str, str], body: str
+) -> None:
+    answer = await full.test_client().post("/", data=body, headers=headers)
+    page = await answer.get_data(as_text=True)
+    assert answer.status_code == 503
+    assert "sponsored" not in page
+    assert '<a href="">Try again</a>' in page

@@ -7,7 +7,7 @@ templates, `protection` the headers and checks of every request.
 
 from typing import Any
 
-from quart import Quart, has_request_context
+from quart import Quart, current_app, has_request_context
 
 from quartapp.microblog.identity import visitor
 from quartapp.microblog.web import auth, avatars, health, posts, profile, protection
@@ -33,5 +33,6 @@ async def page_context() -> dict[str, Any]:
         "csrf_token": csrf_token() if name else None,
     }
     if has_request_context():
+        context["contact"] = current_app.config["CONTACT"]
         context |= {"kept": await kept_form(), "back_url": back_url()}
     return context

@@ -87,7 +87,10 @@ class Mechanisms:
         error = exception_of(subject)
         if error is not None and is_marked(error):
             return
-        self._recorder.record(subject, context)
+        group = self._recorder.record(subject, context)
+        state = current_state.get()
+        if state is not None:
+            state.group = state.group or group
         if error is not None:
             mark(error)
 

@@ -26,7 +26,8 @@ class RequestState:
 
     `recorded`: something was recorded in it, so a 5xx at its end needs no record. `expected`: the
     name of an exception from the rule that every 5xx is recorded (see `expect`). `logged`: the
-    exception that the log has seen last. `reference`: see `error_reference`.
+    exception that the log has seen last. `reference`: see `error_reference`. `group`: the
+    fingerprint of the first error that was recorded in it.
     """
 
     recorded: bool = False
@@ -34,6 +35,7 @@ class RequestState:
     request: BaseRequestWebsocket | None = None
     logged: BaseException | None = None
     reference: str = ""
+    group: str = ""
 
 
 current_state: ContextVar[RequestState | None] = ContextVar(
