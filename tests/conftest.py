@@ -22,6 +22,16 @@ if find_spec("quartapp.microblog"):
 
 POSTGRESQL = os.environ.get("QUARTAPP_TEST_POSTGRESQL", "")
 CHROMIUM = os.environ.get("QUARTAPP_TEST_CHROMIUM") or shutil.which("chromium") or ""
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 REQUIRED = os.environ.get("QUARTAPP_TEST_REQUIRE", "").split(",")
 
 

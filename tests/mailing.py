@@ -8,23 +8,19 @@ from typing import Any
 
 from quartapp.flasklike import App
 from quartapp.mail.smtp import Server
-from quartapp.microblog.app import create_app
-from quartapp.microblog.testing import GivenSettings
+from tests.shop.app import create_app
 
 
 def mailing_app(folder: Path, database_url: str, port: int, **more: Any) -> App:
     """An application that keeps its files in `folder` and mails by the server on `port`."""
     return create_app(
-        GivenSettings(
-            environment="testing",
-            database_url=database_url,
-            instance_path=folder / "instance",
-            log_dir=folder / "logs",
-            mail_server="127.0.0.1",
-            mail_port=port,
-            admins=("ops@example.com",),
-            **more,
-        )
+        folder,
+        database_url,
+        TESTING=True,
+        MAIL_SERVER="127.0.0.1",
+        MAIL_PORT=port,
+        ADMINS="ops@example.com",
+        **more,
     )
 
 

@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import jinja2
@@ -16,7 +16,6 @@ from quartapp.database import Database
 from quartapp.flasklike import App
 from quartapp.mail import smtp as transport
 from quartapp.mail.smtp import Mail, Server, deliver
-from quartapp.microblog.testing import create_tables
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.alerts.evaluation import Rules
@@ -33,6 +32,7 @@ from quartapp.testing.mail import MailServer
 from tests.mailing import greeting, mailing_app
 from tests.reporting.conftest import eventually_counted
 from tests.reporting.mails.test_message import sent
+from tests.shop.app import create_app, create_tables
 
 MAIL = Mail("no-reply@example.com", ("ops@example.com",), b"Subject: hello\r\n\r\nhello\r\n")
 UNDECODABLE = b"caf\xe9 \xff"
@@ -180,23 +180,27 @@ def test_greets_mail_servers_in_ascii(
     transport._own_name.cache_clear()
 
 
-async def test_requests_of_any_bytes_are_reported(app: App) -> None:
+@pytest.fixture
+async def app(tmp_path: Path, database_url: str) -> AsyncIterator[App]:
+    application = create_app(tmp_path, database_url)
+    await create_tables(application)
+    async with application.test_app():
+        yield application
+
+
+async def test_requests_of_any_bytes_are_reported(app: App, captured_reports: list[Report]) -> None:
     async def fail(name: str) -> str:
         raise RuntimeError(name)
 
     app.add_url_rule("/fail/<name>", view_func=fail)
-    app.testing = False
-    told: list[Report] = []
-    app.extensions["reporting"].recorder.listeners.append(told.append)
-    app.config["PROPAGATE_EXCEPTIONS"] = False
     client = app.test_client()
     for path in ("/fail/%ff%fe?q=%ff", "/fail/Zo%C3%AB", "/fail/%E2%80%AEgnp", "/fail/%ed%a0%80"):
         response = await client.get(
             path, headers={"User-Agent": "B\xfccher\xff", "Referer": "https://bücher.example/ü"}
         )
         assert response.status_code == 500
-    assert len(told) == 4
-    assert all(report.exceptions and report.request for report in told)
+    assert len(captured_reports) == 4
+    assert all(report.exceptions and report.request for report in captured_reports)
     assert await eventually_counted(app, 4) == 4
 
 

@@ -17,14 +17,11 @@ from quart import request
 
 from quartapp.database import Database
 from quartapp.flasklike import App
-from quartapp.microblog.app import create_app
-from quartapp.microblog.models import User
-from quartapp.microblog.testing import GivenSettings, create_tables
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.testing.mail import MailServer, Received, certificate
-from tests.conftest import CHROMIUM
+from tests.conftest import CHROMIUM, CHROMIUM_OPTIONS
 from tests.reporting.mails.test_message import Words, parts
-from tests.system.browser.conftest import OPTIONS
+from tests.shop.app import Customer, create_app, create_tables
 
 IMAGE = Path(__file__).parents[2] / "docs" / "images" / "error-mail.png"
 PASSWORD = "Geheimnis-für-Zoë-7f3a"
@@ -48,7 +45,7 @@ async def register(name):
     form = await request.form
     greeting = f"Grüße an {name}, {form['password']}"
     async with database.begin() as session:
-        session.add(User(username=name, email=form["email"], password_hash="-"))
+        session.add(Customer(name=name, email=form["email"]))
     return greeting
 """
 
@@ -58,7 +55,7 @@ def view(folder: Path, database: Database) -> Any:
     path = folder / "microblog" / "web" / "people.py"
     path.parent.mkdir(parents=True)
     path.write_text(VIEW, "utf-8")
-    names = {"request": request, "database": database, "User": User}
+    names = {"request": request, "database": database, "Customer": Customer}
     names["__name__"] = "microblog.web.people"
     exec(compile(VIEW, str(path), "exec"), names)
     return names["register"]
@@ -70,22 +67,18 @@ async def app(
 ) -> AsyncIterator[App]:
     monkeypatch.syspath_prepend(str(tmp_path))
     app = create_app(
-        GivenSettings(
-            environment="production",
-            secret_key="0123456789abcdef" * 2,
-            database_url=database_url,
-            instance_path=tmp_path / "instance",
-            log_dir=tmp_path / "logs",
-            mail_server=server.host,
-            mail_port=server.port,
-            mail_use_tls=True,
-            mail_username=ACCOUNT[0],
-            mail_password=SecretStr(ACCOUNT[1]),
-            mail_from="Fehler für Zoë <errors@bücher.example>",
-            admins=("ops@bücher.example", "zoë@example.com", "dev@example.com"),
-            inbox_url="https://blog.example/errors",
-            release="v1.2-3-gabcdef",
-        )
+        tmp_path,
+        database_url,
+        name="microblog",  # as the picture has it
+        MAIL_SERVER=server.host,
+        MAIL_PORT=server.port,
+        MAIL_USE_TLS=True,
+        MAIL_USERNAME=ACCOUNT[0],
+        MAIL_PASSWORD=SecretStr(ACCOUNT[1]),
+        MAIL_FROM="Fehler für Zoë <errors@bücher.example>",
+        ADMINS=("ops@bücher.example", "zoë@example.com", "dev@example.com"),
+        INBOX_URL="https://blog.example/errors",
+        RELEASE="v1.2-3-gabcdef",
     )
     app.post("/straße/<name>")(view(tmp_path, app.extensions["database"]))
     trust(app, tmp_path / "cert.pem")
@@ -147,7 +140,7 @@ async def test_looks_right_in_a_window_and_on_a_telephone(mail: Received) -> Non
     _, html = parts(mail.message)
     requested: list[str] = []
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
         for width in (860, 360):
             page = await chromium.new_page(viewport={"width": width, "height": 900})
             page.on("request", lambda request: requested.append(request.url))

@@ -145,10 +145,10 @@ def test_tells_some_members_of_a_group() -> None:
 def test_a_record_adds_its_message_and_logger() -> None:
     error = caught(lambda: int("x"))
     info = (type(error), error, error.__traceback__)
-    record = logging.LogRecord("quartapp.microblog.web", 50, __file__, 1, "lost %s", ("it",), info)
+    record = logging.LogRecord("shop.web", 50, __file__, 1, "lost %s", ("it",), info)
     report = report_of(record)
     assert (report.logger, report.level, report.message) == (
-        "quartapp.microblog.web",
+        "shop.web",
         "CRITICAL",
         "lost it",
     )
@@ -157,7 +157,7 @@ def test_a_record_adds_its_message_and_logger() -> None:
 
 def test_a_record_alone_is_titled_by_its_words_and_place() -> None:
     record = logging.LogRecord(
-        "quartapp.microblog.web", 40, __file__, 1, "no user %d\nat all", (7,), None, "view"
+        "shop.web", 40, __file__, 1, "no user %d\nat all", (7,), None, "view"
     )
     report = report_of(record)
     assert report.title == "no user %d"

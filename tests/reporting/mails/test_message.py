@@ -26,7 +26,7 @@ LETTERHEAD = Letterhead(
 )
 LIBRARY = Frame("quart/app.py", "quart.app", "Quart.dispatch_request", 1598)
 VIEW = Frame(
-    *("web/posts.py", "quartapp.microblog.web.posts", "index", 41, True, 40),
+    *("web/posts.py", "shop.web.posts", "index", 41, True, 40),
     source=("    cache = {}", "    return cache[name]", ""),
     variables=(("name", "'Zoë'"), ("password", "[hidden]")),
 )

@@ -10,24 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
-from quartapp.microblog.app import create_app
-from quartapp.microblog.config import load_settings
-from quartapp.microblog.testing import GivenSettings, create_tables
 from quartapp.redact.frame import Frame
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.capture.build import capture
 from quartapp.reporting.report import ExceptionInfo, Origin, Report, RequestInfo
+from quartapp.reporting.settings import ReportingSettings
 from quartapp.reporting.sinks import sentry as sentry_module
 from quartapp.reporting.sinks.sentry import Sentry
 from quartapp.settings import ConfigurationError
 from tests.reporting.canary import PLANTINGS, known_secrets, leaks
+from tests.shop.app import create_app, create_tables
 
 FRAME = Frame(
     "web/posts.py",
-    "quartapp.microblog.web.posts",
+    "shop.web.posts",
     "index",
     41,
     True,
@@ -242,22 +240,14 @@ def test_the_extra_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("dsn", ["nonsense", "https://example.com/1", "https://key@example.com"])
 def test_a_dsn_that_is_none_is_refused(dsn: str) -> None:
     with pytest.raises(ConfigurationError, match="SENTRY_DSN: expected a DSN") as caught:
-        load_settings(environment="testing", sentry_dsn=dsn, _env_file=None)
+        ReportingSettings.from_config({"SENTRY_DSN": dsn})
     assert "example.com" not in str(caught.value)
 
 
 async def test_an_error_of_a_view_arrives(
     server: Server, tmp_path: Path, database_url: str
 ) -> None:
-    app = create_app(
-        GivenSettings(
-            environment="development",
-            sentry_dsn=SecretStr(server.dsn),
-            database_url=database_url,
-            instance_path=tmp_path / "instance",
-            log_to_stdout=True,
-        )
-    )
+    app = create_app(tmp_path, database_url, SENTRY_DSN=server.dsn, LOG_TO_STDOUT=True)
 
     @app.get("/fail")
     async def fail() -> str:

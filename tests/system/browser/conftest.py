@@ -9,18 +9,8 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from quartapp.microblog.testing import StartServer
 from quartapp.testing import LiveServer
-from tests.conftest import CHROMIUM
+from tests.conftest import CHROMIUM, CHROMIUM_OPTIONS
 
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 TIMEOUT = 30_000
 """Milliseconds that a busy machine may take for what a person would wait for."""
 
@@ -43,7 +33,7 @@ def server(live_server: StartServer) -> Iterator[LiveServer]:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
         yield chromium
         await chromium.close()
 

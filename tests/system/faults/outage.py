@@ -16,7 +16,6 @@ import psutil
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from quartapp.microblog.testing import create_tables
 from quartapp.reporting.journal.segments import disk_usage
 from quartapp.reporting.mails.fallback import AFTER
 from quartapp.reporting.pipeline import Pipeline
@@ -24,6 +23,7 @@ from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.tables import ErrorGroup
 from quartapp.testing.mail import MailServer
 from tests.mailing import mailing_app
+from tests.shop.app import create_tables
 from tests.system.faults.line import Line
 
 GROUPS = 3

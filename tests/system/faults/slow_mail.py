@@ -15,10 +15,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from quartapp.microblog.testing import create_tables
 from quartapp.reporting.pipeline import Pipeline
 from tests.mailbox import Mailbox
 from tests.mailing import mailing_app
+from tests.shop.app import create_tables
 from tests.system.faults.processor import queued
 
 ACCOUNT = ("susan", "secret")
@@ -66,9 +66,9 @@ async def run(folder: Path, mailbox: Mailbox, mails: int) -> Beats:
         folder,
         f"sqlite:///{folder / 'slow.db'}",
         mailbox.port,
-        mail_use_tls=True,
-        mail_username=ACCOUNT[0],
-        mail_password=SecretStr(ACCOUNT[1]),
+        MAIL_USE_TLS=True,
+        MAIL_USERNAME=ACCOUNT[0],
+        MAIL_PASSWORD=SecretStr(ACCOUNT[1]),
     )
     await create_tables(app)
     pipeline: Pipeline = app.extensions["reporting"]
