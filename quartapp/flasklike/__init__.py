@@ -1,10 +1,15 @@
-"""Quart made to fail the way Flask's documentation says.
+"""Quart with Flask's semantics, above all where an application fails.
 
-Here lives `App`, a Quart application class with its own connection, context, request and response
-classes, and those module-level names of Flask that an application class cannot mend. Nothing here
-knows the microblog: the package imports nothing else of quartapp and could be a library of its own.
-Names of Quart that already behave as Flask's (`request`, `g`, `session`, signals ...) are to be
-imported from `quart`.
+Here live `App`, a Quart application class with its own contexts, connections, requests and
+responses, and those functions of Flask's module that an application class cannot change. The
+modules have the names that Flask and Quart give to the same subjects. What Quart already does as
+Flask does (`request`, `g`, `session`, signals) is imported from `quart`.
+
+Here live no pages, no reporting, no database and nothing of any application. This package imports
+nothing else of quartapp. Private names of Flask and Quart are imported by `_upstream` alone.
+
+docs/flask-parity.md says what differs from Flask, and tests/system/parity compares with Flask
+itself. tests/flasklike/test_contracts.py lists, after an upgrade, what has to be read again.
 """
 
 from quart import abort, flash, redirect

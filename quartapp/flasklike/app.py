@@ -5,19 +5,18 @@ from inspect import CO_COROUTINE
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
-from flask.templating import _default_template_ctx_processor
-from quart import Quart
-from quart.globals import _cv_app, _cv_request, _cv_websocket
+from quart import Blueprint, Quart
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.datastructures import ImmutableDict
 from werkzeug.routing import BuildError, MapAdapter
 
+from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket
 from quartapp.flasklike.asgi.http import HTTPConnection
-from quartapp.flasklike.asgi.websockets import Websocket, WebsocketConnection, WebsocketHandling
+from quartapp.flasklike.asgi.websockets import Websocket, WebsocketConnection, WebsocketDispatcher
 from quartapp.flasklike.concurrency import in_thread
 from quartapp.flasklike.development import DevelopmentServer
-from quartapp.flasklike.dispatch import RequestHandling
-from quartapp.flasklike.routing import Map, UrlMemory
+from quartapp.flasklike.dispatch import RequestDispatcher
+from quartapp.flasklike.routing import Map, UrlCache
 from quartapp.flasklike.sessions import SecureCookieSessionInterface, get_flashed_messages
 from quartapp.flasklike.static import StaticFiles
 from quartapp.flasklike.templating import Environment, Loader, default_context
@@ -27,15 +26,19 @@ from quartapp.flasklike.wrappers.response import Response
 
 _ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
 
+# The context processors that every blueprint has. They return what `default_context` does, but each
+# would take a thread.
+_OF_EVERY_BLUEPRINT = Blueprint("any", __name__).template_context_processors[None]
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class App(StaticFiles, RequestHandling, WebsocketHandling, DevelopmentServer):
+class App(StaticFiles, RequestDispatcher, WebsocketDispatcher, DevelopmentServer):
     """A Quart application whose errors behave as Flask's documentation says.
 
-    `debugger` answers, on a real server, requests whose exception is let through (see
-    `quartapp.flasklike.development`).
+    On a real server, `debugger` answers requests whose exception is let through; see
+    `quartapp.flasklike.development`.
     """
 
     asgi_http_class = HTTPConnection
@@ -53,31 +56,32 @@ class App(StaticFiles, RequestHandling, WebsocketHandling, DevelopmentServer):
     )
 
     def __init__(self, import_name: str, *args: Any, **kwargs: Any) -> None:
-        self._urls = UrlMemory()
+        self._url_cache = UrlCache()
         super().__init__(import_name, *args, **kwargs)
         self.template_context_processors[None] = []  # `default_context` needs no list
 
     def ensure_async(self, func: Callable[P, Any]) -> Callable[P, Awaitable[Any]]:
-        """*func* itself where it is a coroutine function, else made one by `sync_to_async`."""
+        """*func* itself if it is a coroutine function, else what `sync_to_async` makes of it."""
         code = getattr(func, "__code__", None)
-        if code is not None and code.co_flags & CO_COROUTINE:  # what every hook and view is asked
+        if code is not None and code.co_flags & CO_COROUTINE:  # faster than Quart's question
             return func
         return super().ensure_async(func)
 
     def sync_to_async(self, func: Callable[P, T]) -> Callable[P, Awaitable[T]]:
-        """Make a synchronous function awaitable; see `threads.in_thread`."""
+        """Make a synchronous function awaitable; see `concurrency.in_thread`."""
         return in_thread(func)
 
     def add_url_rule(self, *args: Any, **kwargs: Any) -> None:
         """Add a rule, as in Flask."""
-        self._urls.clear()
+        self._url_cache.clear()
         super().add_url_rule(*args, **kwargs)
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
-        """Bind the URLs to *request*, or to SERVER_NAME where there is none.
+        """Bind the URLs to *request*, or without one to SERVER_NAME.
 
-        A host that TRUSTED_HOSTS does not hold raises SecurityError, a bad request. SERVER_NAME
-        does not restrict which hosts are answered, unless subdomains are matched.
+        A host that is not in TRUSTED_HOSTS raises SecurityError, a bad request. SERVER_NAME does
+        not restrict which hosts are answered, unless subdomains are matched. Returns None without a
+        request and without SERVER_NAME.
         """
         config = self.config
         if request is not None:
@@ -113,10 +117,10 @@ class App(StaticFiles, RequestHandling, WebsocketHandling, DevelopmentServer):
     ) -> str:
         """Build a URL, as in Flask.
 
-        What cannot be built goes to `url_build_error_handlers` with all arguments in its values.
-        Relative URLs are remembered where no url_defaults function could change them.
+        If it cannot be built, `url_build_error_handlers` get all arguments in the values. Relative
+        URLs are cached, unless a url_defaults function could change them.
         """
-        context: Any = _cv_request.get(None) or _cv_websocket.get(None)
+        context: Any = cv_request.get(None) or cv_websocket.get(None)
         if context is not None:
             adapter = context.url_adapter
             if endpoint[:1] == ".":
@@ -125,7 +129,7 @@ class App(StaticFiles, RequestHandling, WebsocketHandling, DevelopmentServer):
             if _external is None:
                 _external = _scheme is not None
         else:
-            app_context = _cv_app.get(None)
+            app_context = cv_app.get(None)
             adapter = (
                 self.create_url_adapter(None) if app_context is None else app_context.url_adapter
             )
@@ -151,7 +155,7 @@ class App(StaticFiles, RequestHandling, WebsocketHandling, DevelopmentServer):
 
     def _build(
         self,
-        adapter: Any,  # None, which is an error of its own, for a request whose host was refused
+        adapter: Any,  # None if the request's host was refused; AttributeError, as in Flask
         endpoint: str,
         values: dict[str, Any],
         method: str | None,
@@ -162,16 +166,16 @@ class App(StaticFiles, RequestHandling, WebsocketHandling, DevelopmentServer):
         if adapter is not None and not (
             external or self.url_default_functions or self.url_map.host_matching
         ):
-            key = self._urls.key(adapter, endpoint, values, method)
-            known = None if key is None else self._urls.get(key)
-            if known is not None:
-                return known
+            key = self._url_cache.key(adapter, endpoint, values, method)
+            cached = None if key is None else self._url_cache.get(key)
+            if cached is not None:
+                return cached
         self.inject_url_defaults(endpoint, values)
         url: str = adapter.build(
             endpoint, values, method=method, url_scheme=scheme, force_external=external
         )
         if key is not None:
-            self._urls.keep(key, url)
+            self._url_cache.store(key, url)
         return url
 
     def create_global_jinja_loader(self) -> Loader:
@@ -179,7 +183,10 @@ class App(StaticFiles, RequestHandling, WebsocketHandling, DevelopmentServer):
         return Loader(self)
 
     def create_jinja_environment(self) -> Any:
-        """The environment of the templates; they are reloaded in debug mode unless configured."""
+        """The environment of the templates.
+
+        In debug mode they are reloaded when they change, unless the configuration says otherwise.
+        """
         environment = super().create_jinja_environment()
         environment.globals["get_flashed_messages"] = get_flashed_messages
         if "auto_reload" not in self.jinja_options and self.config["TEMPLATES_AUTO_RELOAD"] is None:
@@ -187,8 +194,10 @@ class App(StaticFiles, RequestHandling, WebsocketHandling, DevelopmentServer):
         return environment
 
     async def update_template_context(self, context: dict[str, Any]) -> None:
-        """Add what the context processors give; what *context* holds already wins."""
-        request_context: Any = _cv_request.get(None) or _cv_websocket.get(None)
+        """Add what the context processors return. Names that *context* has already keep their
+        values.
+        """
+        request_context: Any = cv_request.get(None) or cv_websocket.get(None)
         names: tuple[str | None, ...] = (None,)
         if request_context is not None:
             names = (None, *reversed(request_context.request_websocket.blueprints))
@@ -196,8 +205,8 @@ class App(StaticFiles, RequestHandling, WebsocketHandling, DevelopmentServer):
         context.update(default_context())
         for name in names:
             for processor in self.template_context_processors.get(name, ()):
-                if processor is _default_template_ctx_processor:
-                    continue  # every blueprint of Flask's has it; it would take a thread
+                if processor in _OF_EVERY_BLUEPRINT:
+                    continue
                 extra: Any = await self.ensure_async(processor)()
                 context.update(extra)
         context.update(original)

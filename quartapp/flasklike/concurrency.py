@@ -1,9 +1,8 @@
-"""Synchronous functions and iterators of an application, run in threads, failing as if they had
-not.
+"""Synchronous functions in threads, and the cancellation of tasks.
 
-`asyncio`'s executor loses three things an application relies on: a StopIteration leaves the
-awaiting task hanging, `sys.exc_info()` is empty in an error handler, and a cancelled await goes on
-while the thread still runs. None of them is lost here.
+`asyncio`'s executor loses three things on which an application relies: a StopIteration leaves the
+awaiting task hanging, `sys.exc_info()` is empty in an error handler, and a cancelled await ends
+while its thread still runs. `in_thread` loses none of them.
 """
 
 import asyncio
@@ -33,9 +32,9 @@ def in_thread(
     asynchronous iterator.
 
     When the awaiting task is cancelled, the cancellation is delivered after the thread has ended:
-    what runs next (teardown functions) never runs at the same time. The result then reaches nobody,
-    so *discard* is called with it, in a thread, to close what *func* opened. An error of *func*, or
-    of *discard*, is the ``__cause__`` of the CancelledError.
+    what runs next (teardown functions) never runs at the same time. The result is then lost, so
+    *discard* is called with it, in a thread, to close what *func* opened. An error of *func*, or of
+    *discard*, becomes the ``__cause__`` of the CancelledError.
     """
 
     @wraps(func)
@@ -51,8 +50,9 @@ def in_thread(
 
 
 async def iterate_in_thread(iterable: Iterator[T]) -> AsyncIterator[T]:
-    """Iterate in threads, every step in the same context; close a generator when the loop over it
-    ends.
+    """Iterate in threads, every step in the same context.
+
+    When the loop over it ends, a generator is closed, in a thread.
     """
     context = copy_context()
     try:
@@ -96,7 +96,7 @@ def _start(
 
 
 async def _outcome_of(future: asyncio.Future[Outcome]) -> Outcome:
-    """Wait for *future*, whoever cancels meanwhile."""
+    """Wait for *future*, even if the current task is cancelled again."""
     while not future.done():
         try:
             await asyncio.wait([future])
@@ -126,36 +126,36 @@ class StrayCancelledError(RuntimeError):
 
 
 def being_cancelled() -> bool:
-    """Whether somebody has asked the current task to end."""
+    """Whether the cancellation of the current task was requested."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 def as_error(cancelled: asyncio.CancelledError) -> StrayCancelledError:
-    """The same failure as an ordinary exception, so that it is handled like one.
+    """Make *cancelled* an ordinary exception, so that it is handled like one.
 
-    A CancelledError that only says that something else was cancelled (a task the view awaited) must
-    neither end the request without an answer nor pass for the client's leaving.
+    A CancelledError may only say that something else was cancelled, such as a task that the view
+    awaited. It must neither end the request without an answer nor look as if the client had left.
     """
     error = StrayCancelledError("a CancelledError left the application, but its request goes on")
     error.__cause__ = cancelled
     return error
 
 
-def settle(requests: int) -> None:
-    """Forget requests to end the current task, beyond so many, that were answered otherwise.
+def uncancel_beyond(allowed: int) -> None:
+    """Withdraw requests to cancel the current task until *allowed* are left.
 
-    To be called when the application has given an answer or an error: before Python 3.13 a
-    TaskGroup whose member fails while the group is being left asks its task to end, and does not
-    take that back.
+    Call it when the application has given an answer or an error. Before Python 3.13 a TaskGroup
+    whose member fails while the group is being left requests the cancellation of its task, and does
+    not withdraw it.
     """
     task = asyncio.current_task()
-    while task is not None and task.cancelling() > requests:
+    while task is not None and task.cancelling() > allowed:
         task.uncancel()
 
 
-async def cancel(task: asyncio.Task[Any]) -> None:
-    """Cancel *task* and return when it has ended, however it did."""
+async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
+    """Cancel *task* and return when it has ended. Its error, if any, is raised."""
     task.cancel()
     try:
         await task

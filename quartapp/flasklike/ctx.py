@@ -1,7 +1,7 @@
-"""Application, request and websocket contexts.
+"""Application, request and websocket contexts, and streams that keep them.
 
-They end with the error they are given, send signals only to receivers, and can be left and entered
-again without ending, which a stream needs: its parts may be produced in other tasks than its view.
+A context ends with the error that it is given. It can also be suspended and resumed without ending.
+A stream needs this, because its parts may be produced in other tasks than the view's.
 """
 
 import sys
@@ -13,20 +13,23 @@ from typing import TYPE_CHECKING, Any
 from quart.ctx import AppContext as QuartAppContext
 from quart.ctx import RequestContext as QuartRequestContext
 from quart.ctx import WebsocketContext as QuartWebsocketContext
-from quart.globals import _cv_app, _cv_request, _cv_websocket
 from quart.sessions import SessionMixin
 from quart.signals import appcontext_popped, appcontext_pushed
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.exceptions import HTTPException
 
+from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket
 from quartapp.flasklike.concurrency import iterate_in_thread
-from quartapp.flasklike.signals import send
+from quartapp.flasklike.signals import send_signal
 
 if TYPE_CHECKING:
     from quart import Quart
 
+KEPT_CONTEXTS = "flasklike.kept_contexts"
+"""In a request's scope: a list to which its contexts are added, for the test client to enter
+them again."""
 
-_UNKNOWN: Any = object()
+_NOT_GIVEN: Any = object()
 
 
 def _reset(variable: ContextVar[Any], token: Token[Any]) -> None:
@@ -41,31 +44,34 @@ class AppContext(QuartAppContext):
     """The application context."""
 
     async def push(self) -> None:
-        """Enter it; `appcontext_pushed` is sent."""
+        """Enter it and send `appcontext_pushed`."""
         self.resume()
-        await send(appcontext_pushed, self.app)
+        await send_signal(appcontext_pushed, self.app)
 
-    async def pop(self, exc: BaseException | None = _UNKNOWN) -> None:
-        """Leave it. The outermost leaving runs the teardown functions with *exc*."""
+    async def pop(self, exc: BaseException | None = _NOT_GIVEN) -> None:
+        """Leave it. If it was entered once, run the teardown functions with *exc*.
+
+        Without *exc*, they get the exception that is being handled.
+        """
         try:
             if len(self._cv_tokens) == 1:
-                if exc is _UNKNOWN:
+                if exc is _NOT_GIVEN:
                     exc = sys.exc_info()[1]
                 await self.app.do_teardown_appcontext(exc)
         finally:
-            current = _cv_app.get(None)
+            current = cv_app.get(None)
             self.suspend()
             if current is not self:
                 raise AssertionError(f"Popped wrong app context. ({current!r} instead of {self!r})")
-        await send(appcontext_popped, self.app)
+        await send_signal(appcontext_popped, self.app)
 
     def suspend(self) -> None:
-        """Leave it for now: nothing is torn down, and no signal is sent."""
-        _reset(_cv_app, self._cv_tokens.pop())
+        """Leave it for now: no teardown function runs, and no signal is sent."""
+        _reset(cv_app, self._cv_tokens.pop())
 
     def resume(self) -> None:
-        """Be the current context again."""
-        self._cv_tokens.append(_cv_app.set(self))
+        """Make it the current context again."""
+        self._cv_tokens.append(cv_app.set(self))
 
 
 class _Context:
@@ -77,7 +83,7 @@ class _Context:
     _cv_tokens: list[tuple[Token[Any], QuartAppContext | None]]
     _variable: ContextVar[Any]
 
-    def _begin(
+    def _set_up(
         self, app: "Quart", request: BaseRequestWebsocket, session: SessionMixin | None
     ) -> None:
         self.app = app
@@ -95,7 +101,7 @@ class _Context:
 
     @property
     def session(self) -> SessionMixin:
-        """The session. Reading it here counts as an access: the answer will vary by cookie."""
+        """The session. Reading it counts as an access: the answer will vary by cookie."""
         if self._session is None:
             raise AssertionError("The session has not yet been opened.")
         self._session.accessed = True
@@ -106,8 +112,11 @@ class _Context:
         self._session = session
 
     async def push(self) -> None:
-        """Enter it, inside an application context; open the session once; match the URL."""
-        current = _cv_app.get(None)
+        """Enter it, and an application context unless the application's is current.
+
+        Then open the session, unless it is open, and match the URL.
+        """
+        current = cv_app.get(None)
         own = None if current is not None and current.app is self.app else self.app.app_context()
         self._cv_tokens.append((self._variable.set(self), own))
         if own is not None:
@@ -122,11 +131,14 @@ class _Context:
         if self.url_adapter is not None:
             self.match_request()  # type: ignore[attr-defined]  # Quart's
 
-    async def pop(self, exc: BaseException | None = _UNKNOWN) -> None:
-        """Leave it. The outermost leaving runs the teardown functions with *exc*."""
+    async def pop(self, exc: BaseException | None = _NOT_GIVEN) -> None:
+        """Leave it. If it was entered once, run the teardown functions with *exc*.
+
+        Without *exc*, they get the exception that is being handled.
+        """
         try:
             if len(self._cv_tokens) == 1:
-                if exc is _UNKNOWN:
+                if exc is _NOT_GIVEN:
                     exc = sys.exc_info()[1]
                 await self._tear_down(exc)
         finally:
@@ -141,12 +153,12 @@ class _Context:
                 )
 
     def suspend(self) -> None:
-        """Leave it for now: nothing is torn down."""
+        """Leave it for now: no teardown function runs."""
         token, _ = self._cv_tokens.pop()
         _reset(self._variable, token)
 
     def resume(self) -> None:
-        """Be the current context again, within the application context that is current."""
+        """Make it the current context again, within the current application context."""
         self._cv_tokens.append((self._variable.set(self), None))
 
     async def _tear_down(self, exc: BaseException | None) -> None:
@@ -156,15 +168,15 @@ class _Context:
 class RequestContext(_Context, QuartRequestContext):  # type: ignore[misc]  # a property
     """The context of a request."""
 
-    _variable = _cv_request
+    _variable = cv_request
 
     def __init__(self, app: "Quart", request: Any, session: SessionMixin | None = None) -> None:
         self.flashes = None
         self._after_request_functions = []
-        self._begin(app, request, session)
+        self._set_up(app, request, session)
 
     def copy(self) -> "RequestContext":
-        """The same request and session, to be entered elsewhere."""
+        """A new context of the same request and session."""
         return self.__class__(self.app, self.request, self._session)
 
     async def _tear_down(self, exc: BaseException | None) -> None:
@@ -181,14 +193,14 @@ class RequestContext(_Context, QuartRequestContext):  # type: ignore[misc]  # a 
 class WebsocketContext(_Context, QuartWebsocketContext):  # type: ignore[misc]  # as above
     """The context of a websocket connection."""
 
-    _variable = _cv_websocket
+    _variable = cv_websocket
 
     def __init__(self, app: "Quart", request: Any, session: SessionMixin | None = None) -> None:
         self._after_websocket_functions = []
-        self._begin(app, request, session)
+        self._set_up(app, request, session)
 
     def copy(self) -> "WebsocketContext":
-        """The same connection and session, to be entered elsewhere."""
+        """A new context of the same connection and session."""
         return self.__class__(self.app, self.websocket, self._session)
 
     async def _tear_down(self, exc: BaseException | None) -> None:
@@ -198,37 +210,37 @@ class WebsocketContext(_Context, QuartWebsocketContext):  # type: ignore[misc]  
 def stream_with_context(generator_or_function: Any) -> Any:
     """Keep the request's and the application's context while a stream produces its parts.
 
-    Takes a generator, asynchronous or not, and gives an asynchronous one; takes a function
-    returning such a generator and gives a function. The contexts are those of the moment, with the
-    same `g` and session; between two parts they are not in force. As in Flask the teardown
-    functions run when the request ends, before the stream begins, and once more when the stream
-    ends, with the error that ended it (GeneratorExit when the client left).
+    Takes a generator, asynchronous or not, and returns an asynchronous one. Takes a function that
+    returns such a generator, and returns such a function. The contexts are those that are current
+    now, with the same `g` and session. Between two parts they are not current. As in Flask the
+    teardown functions run when the request ends, before the stream begins, and once more when the
+    stream ends, with the error that ended it (GeneratorExit when the client left).
 
-    RuntimeError outside of a request.
+    Raises RuntimeError outside a request.
     """
     if isinstance(generator_or_function, AsyncIterator):
         parts = generator_or_function
     elif isinstance(generator_or_function, Iterable):
         parts = iterate_in_thread(iter(generator_or_function))
     else:
-        return _decorated(generator_or_function)
-    request_context = _cv_request.get(None)
+        return _stream_of_function(generator_or_function)
+    request_context = cv_request.get(None)
     if request_context is None:
         raise RuntimeError(
             "'stream_with_context' can only be used when a request"
             " context is active, such as in a view function."
         )
-    return _stream(_cv_app.get(), request_context, parts)
+    return _stream_in_contexts(cv_app.get(), request_context, parts)
 
 
-def _decorated(function: Callable[..., Any]) -> Callable[..., Any]:
+def _stream_of_function(function: Callable[..., Any]) -> Callable[..., Any]:
     def decorator(*args: Any, **kwargs: Any) -> Any:
         return stream_with_context(function(*args, **kwargs))
 
     return update_wrapper(decorator, function)
 
 
-async def _stream(
+async def _stream_in_contexts(
     app_context: Any, request_context: Any, parts: AsyncIterator[Any]
 ) -> AsyncIterator[Any]:
     error: BaseException | None = None

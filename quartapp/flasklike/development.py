@@ -1,4 +1,4 @@
-"""The development server, with Flask's arguments."""
+"""The development server, with Flask's arguments, and the interface of a debugger."""
 
 import asyncio
 import warnings
@@ -12,32 +12,32 @@ from quart.helpers import get_debug_flag, get_load_dotenv
 class Debugger(Protocol):
     """Shows the developer an exception that nobody handled.
 
-    `App.debugger` is None unless a development server set it. The connection classes call it
-    when the exception would reach the server (PROPAGATE_EXCEPTIONS, or its default in debug
-    mode; never under TESTING), after the signal was sent, the teardown functions ran and the
-    traceback was logged. Neither method raises. What it needs of the contexts it has taken
-    itself, from the signals `got_request_exception`, `got_websocket_exception` and
-    `got_background_exception`.
+    `App.debugger` is None unless a development server set it. It is called when the exception would
+    reach the server (PROPAGATE_EXCEPTIONS, or its default in debug mode; never under TESTING). By
+    then the signal was sent, the teardown functions have run, and the traceback was logged. Neither
+    method raises. A debugger takes what it needs of the contexts from the signals
+    `got_request_exception`, `got_websocket_exception` and `got_background_exception`.
     """
 
     async def answer(self, error: Exception, request: Request) -> Response:
         """The response to a request that failed before its response was begun."""
 
     async def note(self, error: Exception, where: str) -> None:
-        """Keep an error that has no page: in a streamed body after its first byte, or in a
-        WebSocket. `where` names the request in the line on the terminal.
+        """Keep an error that has no page: in a response that has begun, or in a websocket.
+
+        *where* names the request on the terminal.
         """
 
 
 class DevelopmentServer(Quart):
-    """What `flask.Flask.run` is to a Flask application."""
+    """`run` with the arguments and the defaults of `flask.Flask.run`."""
 
     debugger: Debugger | None = None
 
     def create_debugger(self, *, evalex: bool) -> Debugger | None:
-        """Make the debugger that `run` attaches; None where there is none, as here.
+        """The debugger that `run` attaches. None means that there is none.
 
-        To be overridden. Without *evalex* it shows tracebacks but runs no code.
+        Override it. Without *evalex* the debugger shows tracebacks but runs no code.
         """
         return None
 
@@ -59,11 +59,11 @@ class DevelopmentServer(Quart):
     ) -> None:
         """Serve until interrupted; for development only.
 
-        The reloader and the debugger are used in debug mode unless said otherwise. As in Flask, a
-        debugger without debug mode sees nothing: exceptions are answered with the 500 page.
-        QUART_DEBUG and a .env file count as they do for ``quart run``; *debug* overrides them.
-        Afterwards the application may be set up further. What Werkzeug's server takes besides is
-        warned about.
+        The reloader and the debugger are used in debug mode, unless the arguments say otherwise. As
+        in Flask, a debugger without debug mode sees nothing, because exceptions are answered with
+        the 500 page. QUART_DEBUG and a .env file have the same effect as for ``quart run``; *debug*
+        overrides them. Afterwards the application may be set up further. Quart warns of options
+        that only Werkzeug's server has.
         """
         if get_load_dotenv(load_dotenv):
             load_environment()
@@ -75,7 +75,7 @@ class DevelopmentServer(Quart):
             self._attach(use_evalex)
         if use_reloader is None:
             use_reloader = bool(self.debug)
-        options.pop("threaded", None)  # what Flask's means, a coroutine server always does
+        options.pop("threaded", None)  # several requests at a time are always served
         try:
             super().run(
                 host or None,

@@ -1,4 +1,4 @@
-"""The life of a request inside the application, in Flask's order."""
+"""From a request to its response inside the application, in Flask's order."""
 
 import asyncio
 from typing import Any, cast
@@ -6,7 +6,7 @@ from typing import Any, cast
 from flask.debughelpers import FormDataRoutingRedirect
 from quart import Quart
 from quart.ctx import RequestContext as QuartRequestContext
-from quart.globals import _cv_app, _cv_request, _cv_websocket, request_ctx
+from quart.globals import request_ctx
 from quart.signals import (
     appcontext_tearing_down,
     request_finished,
@@ -20,23 +20,23 @@ from werkzeug.exceptions import BadRequestKeyError, HTTPException
 from werkzeug.routing import RequestRedirect
 from werkzeug.sansio.response import Response as SansIOResponse
 
+from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket
 from quartapp.flasklike.concurrency import as_error, being_cancelled
-from quartapp.flasklike.ctx import AppContext, RequestContext
-from quartapp.flasklike.signals import send
-from quartapp.flasklike.testing import KEPT
-from quartapp.flasklike.wrappers import response as responses
+from quartapp.flasklike.ctx import KEPT_CONTEXTS, AppContext, RequestContext
+from quartapp.flasklike.signals import send_signal
+from quartapp.flasklike.wrappers.response import close_response, make_from_result
 
 
-class RequestHandling(Quart):
+class RequestDispatcher(Quart):
     """Handles requests as `flask.Flask.wsgi_app` does.
 
-    Whatever fails from the opening of the session on goes through the error handlers, or
-    `handle_exception`; the teardown functions get the error that was not handled by a handler of
-    its own (unless `should_ignore_error`), and every way out of a request leads through them.
+    Every error, from the opening of the session on, goes to the error handlers or to
+    `handle_exception`. The teardown functions always run. They get the error for which only
+    `handle_exception` was left, unless `should_ignore_error` says otherwise.
     """
 
     async def handle_request(self, request: QuartRequest) -> ResponseTypes:
-        """Answer *request*.
+        """The response to *request*.
 
         Raises what PROPAGATE_EXCEPTIONS lets through, what the 500 handler and the teardown
         functions raise, and the CancelledError of a request that was cancelled.
@@ -50,6 +50,9 @@ class RequestHandling(Quart):
                 response = await self.full_dispatch_request(context)
             except Exception as raised:
                 error = raised
+                # Quart's method: it sends got_request_exception, by which an error is reported and
+                # a debugger takes its frames, then raises what PROPAGATE_EXCEPTIONS lets through,
+                # or logs it and calls the 500 handler.
                 response = await self.handle_exception(raised)
             except asyncio.CancelledError as cancelled:
                 error = cancelled
@@ -64,28 +67,31 @@ class RequestHandling(Quart):
                 raise TypeError(f"{type(response).__name__!r} object is not callable")
             return response
         finally:
-            kept: Any = request.scope.get(KEPT)
+            kept: Any = request.scope.get(KEPT_CONTEXTS)
             if kept is not None:
-                kept.extend([_cv_app.get(), context])
+                kept.extend([cv_app.get(), context])
             if error is not None and self.should_ignore_error(error):
                 error = None
             if context._cv_tokens:
                 try:
                     await context.pop(error)
                 except asyncio.CancelledError:
-                    await responses.close_response(response)  # nobody will send it
+                    await close_response(response)  # nobody will send it
                     raise
             error = None  # its traceback holds this frame
 
     async def full_dispatch_request(
         self, request_context: QuartRequestContext | None = None
     ) -> ResponseTypes:
-        """Run the functions before, the view or an error handler, and the functions after."""
+        """Run the before_request functions, the view or an error handler, and the functions after.
+
+        Raises errors that have no handler.
+        """
         self._got_first_request = True
-        context = request_context or _current()
+        context = request_context or _current_context()
         result: ResponseReturnValue | HTTPException | None
         try:
-            await send(request_started, self)
+            await send_signal(request_started, self)
             result = await self.preprocess_request(context)
             if result is None:
                 result = await self.dispatch_request(context)
@@ -102,9 +108,9 @@ class RequestHandling(Quart):
     ) -> ResponseReturnValue | None:
         """Run the URL value preprocessors and before_request functions, the application's first.
 
-        A function's return value that is not None is the answer, and ends this.
+        The first return value that is not None is the answer; the other functions do not run.
         """
-        request = (request_context or _current()).request
+        request = (request_context or _current_context()).request
         names = (None, *reversed(request.blueprints))
         for name in names:
             for preprocess in self.url_value_preprocessors.get(name, ()):
@@ -117,7 +123,7 @@ class RequestHandling(Quart):
         return None
 
     async def handle_user_exception(self, error: Exception) -> Any:
-        """Answer with the handler for *error*, an HTTP error without one with itself.
+        """What the handler for *error* returns; without a handler, an HTTP error itself.
 
         Any other error without a handler is raised again.
         """
@@ -127,7 +133,7 @@ class RequestHandling(Quart):
             error.show_exception = True
         if isinstance(error, HTTPException) and not self.trap_http_exception(error):
             return await self.handle_http_exception(error)
-        context: Any = _cv_request.get(None) or _cv_websocket.get(None)
+        context: Any = cv_request.get(None) or cv_websocket.get(None)
         blueprints = [] if context is None else context.request_websocket.blueprints
         handler = self._find_error_handler(error, blueprints)
         if handler is None:
@@ -138,10 +144,10 @@ class RequestHandling(Quart):
         return await self.ensure_async(handler)(error)
 
     def raise_routing_exception(self, request: BaseRequestWebsocket) -> Any:
-        """Raise what routing failed with.
+        """Raise the error of routing.
 
-        In debug mode a redirect that would make a browser drop the body is a
-        FormDataRoutingRedirect, which says so.
+        In debug mode a redirect that would make a browser drop the body is raised as
+        FormDataRoutingRedirect, which explains it.
         """
         error = request.routing_exception
         if error is None:
@@ -156,21 +162,21 @@ class RequestHandling(Quart):
         raise FormDataRoutingRedirect(request)  # type: ignore[arg-type]  # it reads what both have
 
     async def make_default_options_response(self) -> Any:
-        """The answer to OPTIONS where a view does not answer it: the methods, and no body."""
-        context: Any = _current()
+        """The response to OPTIONS where no view gives one: the allowed methods, and no body."""
+        context: Any = _current_context()
         response = self.response_class()
         response.allow.update(context.url_adapter.allowed_methods())
         return response
 
     async def make_response(self, result: Any) -> ResponseTypes:
-        """Convert a view's return value to `response_class`; see `responses.from_result`."""
-        context: Any = _cv_request.get(None)
+        """Convert a view's return value to `response_class`; see `make_from_result`."""
+        context: Any = cv_request.get(None)
         if context is not None:
             endpoint = context.request.endpoint
         else:
-            context = _cv_websocket.get(None)
+            context = cv_websocket.get(None)
             endpoint = None if context is None else context.websocket.endpoint
-        return await responses.from_result(self, result, endpoint)
+        return await make_from_result(self, result, endpoint)
 
     async def finalize_request(
         self,
@@ -178,17 +184,18 @@ class RequestHandling(Quart):
         request_context: QuartRequestContext | None = None,
         from_error_handler: bool = False,
     ) -> ResponseTypes:
-        """Make the response and run the functions after.
+        """Make the response and run the after_request functions.
 
-        What these raise is only logged if *from_error_handler*: there is no further answer to give.
+        Their errors are raised. With *from_error_handler* they are only logged, because no handler
+        is left to answer them.
         """
         response = await self.make_response(result)
         try:
             response = await self.process_response(response, request_context)
-            await send(request_finished, self, response=response)
+            await send_signal(request_finished, self, response=response)
         except (Exception, asyncio.CancelledError):
             if being_cancelled():
-                await responses.close_response(response)  # nobody will send it
+                await close_response(response)  # nobody will send it
                 raise
             if not from_error_handler:
                 raise
@@ -199,14 +206,14 @@ class RequestHandling(Quart):
         self, response: ResponseTypes, request_context: QuartRequestContext | None = None
     ) -> ResponseTypes:
         """Run the after_this_request and after_request functions, then save the session."""
-        context = request_context or _current()
+        context = request_context or _current_context()
         result: Any = response
         for after_this in context._after_request_functions:
             result = await self.ensure_async(after_this)(result)
         for name in (*context.request.blueprints, None):
             for function in reversed(self.after_request_funcs.get(name, ())):
                 result = await self.ensure_async(function)(result)
-        # not `context.session`, which would count as an access
+        # `context.session` would count as an access
         session: Any = cast(RequestContext, context)._session
         interface = self.session_interface
         if not interface.is_null_session(session):
@@ -215,10 +222,10 @@ class RequestHandling(Quart):
 
     def log_exception(self, exception_info: Any) -> None:
         """Log an unhandled exception at ERROR: "Exception on /path [METHOD]"."""
-        if (request_context := _cv_request.get(None)) is not None:
+        if (request_context := cv_request.get(None)) is not None:
             request = request_context.request
             where = f" on {request.path} [{request.method}]"
-        elif (websocket_context := _cv_websocket.get(None)) is not None:
+        elif (websocket_context := cv_websocket.get(None)) is not None:
             where = f" on websocket {websocket_context.websocket.path}"
         else:
             where = ""
@@ -227,17 +234,20 @@ class RequestHandling(Quart):
     async def do_teardown_request(
         self, exc: BaseException | None, request_context: QuartRequestContext | None = None
     ) -> None:
-        """Call the teardown_request functions, the blueprints' first, then send the signal."""
-        for name in (*(request_context or _current()).request.blueprints, None):
+        """Call the teardown_request functions, the blueprints' first, then send the signal.
+
+        Each blueprint's and the application's run in the reverse order of their registration.
+        """
+        for name in (*(request_context or _current_context()).request.blueprints, None):
             for function in reversed(self.teardown_request_funcs.get(name, ())):
                 await self.ensure_async(function)(exc)
-        await send(request_tearing_down, self, exc=exc)
+        await send_signal(request_tearing_down, self, exc=exc)
 
     async def do_teardown_appcontext(self, exc: BaseException | None) -> None:
         """Call the teardown_appcontext functions, the last registered first; send the signal."""
         for function in reversed(self.teardown_appcontext_funcs):
             await self.ensure_async(function)(exc)
-        await send(appcontext_tearing_down, self, exc=exc)
+        await send_signal(appcontext_tearing_down, self, exc=exc)
 
     def app_context(self) -> AppContext:
         """A new application context."""
@@ -248,7 +258,7 @@ class RequestHandling(Quart):
         return RequestContext(self, request)
 
 
-def _current() -> QuartRequestContext:
+def _current_context() -> QuartRequestContext:
     proxy: Any = request_ctx
     context: QuartRequestContext = proxy._get_current_object()
     return context

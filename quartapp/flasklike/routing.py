@@ -1,4 +1,4 @@
-"""URLs: binding the map to a request, building, and remembering what was built."""
+"""URLs: binding the map to a request, building URLs, and a cache of what was built."""
 
 import warnings
 from collections import OrderedDict
@@ -6,14 +6,15 @@ from functools import lru_cache
 from typing import Any
 
 from quart import current_app
-from quart.globals import _cv_app
 from quart.routing import QuartMap
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.routing import MapAdapter
 
+from quartapp.flasklike._upstream import cv_app
 from quartapp.flasklike.asgi.scope import path_of
 
-_REMEMBERED = 4096
+_MOST_CACHED = 4096
+"""URLs in the cache of one application."""
 
 
 class Map(QuartMap):
@@ -26,9 +27,15 @@ class Map(QuartMap):
     def bind_to_request(
         self, request: BaseRequestWebsocket, subdomain: str | None, server_name: str | None
     ) -> MapAdapter:
-        """Bind to the host of *request*, or to *server_name*; without *subdomain* find it there."""
+        """Bind to the host of *request*, or to *server_name*.
+
+        Without *subdomain* it is what the host has in front of the server's name.
+        """
         host = request.host.lower()
-        name = host if server_name is None else _without_port(request.scheme, server_name.lower())
+        if server_name is None:
+            name = host
+        else:
+            name = _without_default_port(request.scheme, server_name.lower())
         if subdomain is None and not self.host_matching:
             parts, known = host.split("."), name.split(".")
             matches = parts[-len(known) :] == known
@@ -49,29 +56,40 @@ class Map(QuartMap):
         )
 
 
-def url_for(endpoint: str, **values: Any) -> str:
-    """Build a URL with the current application; see `App.url_for` for the values with a "_".
-
-    Raises RuntimeError outside of an application context.
-    """
-    context = _cv_app.get(None)
-    app = current_app if context is None else context.app  # not the proxy: pages build dozens
-    return app.url_for(endpoint, **values)
-
-
 @lru_cache(maxsize=256)
-def _without_port(scheme: str, host: str) -> str:
+def _without_default_port(scheme: str, host: str) -> str:
     if scheme in {"http", "ws"}:
         return host.removesuffix(":80")
     return host.removesuffix(":443")
 
 
-class UrlMemory:
-    """Remembers relative URLs that were built, for a map that no longer changes.
+@lru_cache(maxsize=1024)
+def blueprints_of(endpoint: str) -> list[str]:
+    """The names of the blueprints that an endpoint is in, the innermost first."""
+    names = []
+    name, dot, _ = endpoint.rpartition(".")
+    while dot:
+        names.append(name)
+        name, dot, _ = name.rpartition(".")
+    return names
+
+
+def url_for(endpoint: str, **values: Any) -> str:
+    """Build a URL with the current application; see `App.url_for` for the values with a "_".
+
+    Raises RuntimeError outside an application context.
+    """
+    context = cv_app.get(None)
+    app = current_app if context is None else context.app  # the proxy costs more
+    return app.url_for(endpoint, **values)
+
+
+class UrlCache:
+    """Relative URLs that were built, for a map that no longer changes.
 
     A relative URL depends only on the endpoint, the values, the method, the script name and the
-    subdomain: not on the host, so clients cannot fill the memory by inventing hosts. It is bounded:
-    the oldest are forgotten.
+    subdomain. It does not depend on the host, so clients cannot fill the cache by inventing hosts.
+    The size is bounded; the URLs that were stored first are dropped first.
     """
 
     def __init__(self) -> None:
@@ -81,11 +99,12 @@ class UrlMemory:
     def key(
         adapter: MapAdapter, endpoint: str, values: dict[str, Any], method: str | None
     ) -> tuple[Any, ...] | None:
-        """What a URL is remembered by, None for values whose text is not certain."""
+        """The key of a URL; None if a value is neither a str nor an int.
+
+        Other values may be equal and yet have different texts, as True and 1.
+        """
         for value in values.values():
-            if (
-                type(value) is not str and type(value) is not int
-            ):  # a bool is an int, and equal to 1
+            if type(value) is not str and type(value) is not int:
                 return None
         return (
             endpoint,
@@ -97,16 +116,16 @@ class UrlMemory:
         )
 
     def get(self, key: tuple[Any, ...]) -> str | None:
-        """The URL that was remembered."""
+        """The URL with this key, None if there is none."""
         return self._urls.get(key)
 
-    def keep(self, key: tuple[Any, ...], url: str) -> None:
-        """Remember *url* if it is relative to the host."""
+    def store(self, key: tuple[Any, ...], url: str) -> None:
+        """Store *url* if it is relative to the host."""
         if url.startswith("/") and not url.startswith("//"):
             self._urls[key] = url
-            if len(self._urls) > _REMEMBERED:
+            if len(self._urls) > _MOST_CACHED:
                 self._urls.popitem(last=False)
 
     def clear(self) -> None:
-        """Forget all, because the map changed."""
+        """Drop all URLs, because the map has changed."""
         self._urls.clear()

@@ -1,4 +1,4 @@
-"""The session in a signed cookie."""
+"""The session in a signed cookie, and the messages that are flashed in it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +12,7 @@ from quart.sessions import SecureCookieSessionInterface as QuartSecureCookieSess
 
 
 class _Serializer(TaggedJSONSerializer):
-    """Writes with the application's JSON provider; Flask's looks for a Flask application."""
+    """Uses the application's JSON provider, where Flask's would need a Flask application."""
 
     def dumps(self, value: Any) -> str:
         return json.dumps(self.tag(value), separators=(",", ":"))
@@ -22,7 +22,7 @@ class _Serializer(TaggedJSONSerializer):
 
 
 class SecureCookieSessionInterface(QuartSecureCookieSessionInterface):
-    """Writes the cookie that Flask writes; a signer is made once for each set of keys."""
+    """Writes the same cookie as Flask. A signer is made once for each set of keys."""
 
     serializer = _Serializer()
 
@@ -31,7 +31,7 @@ class SecureCookieSessionInterface(QuartSecureCookieSessionInterface):
         self._signers = WeakKeyDictionary()
 
     def get_signing_serializer(self, app: Quart) -> URLSafeTimedSerializer | None:
-        """What signs for *app*, None without a secret key."""
+        """The signer for *app*; None without a secret key."""
         keys = (app.secret_key, tuple(app.config["SECRET_KEY_FALLBACKS"] or ()))
         known = self._signers.get(app)
         if known is None or known[0] != keys:
@@ -42,10 +42,9 @@ class SecureCookieSessionInterface(QuartSecureCookieSessionInterface):
 def get_flashed_messages(
     with_categories: bool = False, category_filter: Iterable[str] = ()
 ) -> list[Any]:
-    """Take the messages out of the session; the same for every call in a request.
+    """Take the messages out of the session. Every call in a request returns the same.
 
-    With categories they are pairs of category and message. Works without a secret key, where there
-    can be no messages.
+    With categories they are pairs of category and message. Without a secret key there are none.
     """
     context: Any = request_ctx
     if context.flashes is None:

@@ -1,4 +1,4 @@
-"""Signals, sent without cost where nobody listens."""
+"""Sending signals, at no cost where nobody listens."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,8 +8,11 @@ if TYPE_CHECKING:
     from quart import Quart
 
 
-async def send(signal: Signal, app: "Quart", **values: Any) -> None:
-    """Send *signal* for *app*; synchronous receivers run in threads, one after the other."""
+async def send_signal(signal: Signal, app: "Quart", **values: Any) -> None:
+    """Call the receivers of *signal* for *app*, one after the other; synchronous ones in threads.
+
+    The first error of a receiver ends this and is raised.
+    """
     if signal.receivers and not signal.is_muted:
         for receiver in signal.receivers_for(app):
             await app.ensure_async(receiver)(app, **values)

@@ -1,7 +1,11 @@
-"""The static folders of applications and blueprints.
+"""Files as responses: `send_file`, and the static folders of applications and blueprints.
 
-Small files that are asked for again and again stay in memory. Each request asks the file system
-whether the file is still the same, so an edited file is seen at once.
+Werkzeug decides what is sent, in one hop to a thread. Everything in the response is therefore
+Flask's, except for Date, which an ASGI server writes, and X-Sendfile, which needs a server that
+replaces the body.
+
+Small static files that are in use stay in memory. Each request asks the file system whether the
+file is still the same, so an edited file is served at once.
 """
 
 import os
@@ -25,16 +29,34 @@ from quartapp.flasklike.concurrency import in_thread
 from quartapp.flasklike.wrappers.response import Response, is_bodiless
 
 READ_AT_ONCE = 256 * 1024
-"""Bytes of the largest answer that is read in the same hop; a larger one is streamed."""
+"""Bytes of the largest body that is read in the same hop. A larger one is streamed."""
+
+LARGEST_CACHED = 64 * 1024
+"""Bytes of the largest file that a static folder keeps in memory."""
+
+MOST_CACHED = 4 * 1024 * 1024
+"""Bytes of all the files that a static folder keeps in memory."""
 
 _CHUNK = 64 * 1024
+
+_RECENT_USE = 10.0
+"""Seconds after its last use during which a file's status is asked for on the event loop. The
+kernel still has it in memory, and answers in a microsecond."""
+
+# A file that changes twice within one tick of the file system's clock has the same times after
+# both changes.
+_TICK_NS = 2_000_000_000
 
 _CONDITIONS = {
     name: f"HTTP_{name.upper().replace('-', '_')}"
     for name in ("Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since")
 }
+_NOT_FROM_CACHE = {"HTTP_RANGE", "HTTP_IF_MATCH"}
+_REVALIDATING = {"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"}
 
 Path = os.PathLike[str] | str
+Stamp = tuple[int, int, int, int]
+Key = tuple[str, str, int | None]
 
 
 async def send_file(
@@ -47,13 +69,14 @@ async def send_file(
     last_modified: datetime | int | float | None = None,
     max_age: int | Callable[[str | None], int | None] | None = None,
 ) -> QuartResponse:
-    """A file, or what a binary file object holds, as `flask.send_file` answers it.
+    """A file, or the content of a binary file object, as `flask.send_file` sends it.
 
-    A relative path starts at the application's folder. The path is trusted: what a client had a
-    say in belongs to `send_from_directory`. The file is closed when the answer was sent or given
-    up. Raises RequestedRangeNotSatisfiable (416), and OSError where there is no such file.
+    A relative path starts at the application's folder. The path is trusted: one that a client has
+    influenced belongs to `send_from_directory`. The file is closed when the response was sent, and
+    also when it will not be sent because the request was cancelled. Raises
+    RequestedRangeNotSatisfiable (416), and OSError if there is no such file.
     """
-    return await answered(
+    return await make_file_response(
         utils.send_file,
         path_or_file,
         mimetype=mimetype,
@@ -67,29 +90,32 @@ async def send_file(
 
 
 async def send_from_directory(directory: Path, path: Path, **kwargs: Any) -> QuartResponse:
-    """A file below *directory*, as `flask.send_from_directory`; takes what `send_file` takes.
+    """A file below *directory*, as `flask.send_from_directory` sends it.
 
-    Raises NotFound for what is outside, is missing, or is no regular file.
+    Takes the arguments of `send_file`. Raises NotFound if the path leads outside, or to no regular
+    file.
     """
-    return await answered(utils.send_from_directory, directory, path, **kwargs)
+    return await make_file_response(utils.send_from_directory, directory, path, **kwargs)
 
 
-async def answered(send: Callable[..., WSGIResponse], *args: Any, **kwargs: Any) -> QuartResponse:
-    """The answer that *send*, one of Werkzeug's functions, makes in a thread."""
+async def make_file_response(
+    make: Callable[..., WSGIResponse], *args: Any, **kwargs: Any
+) -> QuartResponse:
+    """The response that *make*, one of Werkzeug's functions, makes in a thread."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # a proxy costs each use
     if kwargs.get("max_age") is None:
         kwargs["max_age"] = app.get_send_file_max_age
     kwargs["_root_path"] = app.root_path
-    decided, body = await _decided(send, args, conditions(), kwargs)
-    decided.headers.remove("Date")  # servers write it, and would do so twice
-    response: QuartResponse = app.response_class(body, decided.status_code, decided.headers)
+    made, body = await _open_in_thread(make, args, file_environ(), kwargs)
+    made.headers.remove("Date")  # servers write it, and would do so twice
+    response: QuartResponse = app.response_class(body, made.status_code, made.headers)
     if not isinstance(body, bytes) and isinstance(response, Response):
-        response.call_on_close(decided.close)
+        response.call_on_close(made.close)
     return response
 
 
-def conditions() -> dict[str, Any]:
-    """What Werkzeug looks at of a request to answer with 206, 304, 412 or 416, as it wants it."""
+def file_environ() -> dict[str, Any]:
+    """The part of the request's WSGI environment that decides on 206, 304, 412 or 416."""
     environ: dict[str, Any] = {"REQUEST_METHOD": request.method, "wsgi.file_wrapper": _Chunks}
     for name, value in request.headers:
         if (key := _CONDITIONS.get(name)) is not None:
@@ -97,38 +123,38 @@ def conditions() -> dict[str, Any]:
     return environ
 
 
-def _decide(
-    send: Callable[..., WSGIResponse],
+def _open(
+    make: Callable[..., WSGIResponse],
     args: tuple[Any, ...],
     environ: dict[str, Any],
     kwargs: dict[str, Any],
 ) -> tuple[WSGIResponse, bytes | Iterator[bytes]]:
-    """Werkzeug's answer, and its body: read, where it is small or is not sent at all."""
-    decided = send(*args, environ=environ, **kwargs)
-    length = decided.headers.get("Content-Length", type=int)
-    if is_bodiless(environ["REQUEST_METHOD"], decided.status_code):
-        decided.close()
-        return decided, iter(())  # not b"", of which the length would be known
-    parts = _up_to(length, decided.iter_encoded())
+    """Werkzeug's response and its body. A small body is read, and one that is not sent dropped."""
+    made = make(*args, environ=environ, **kwargs)
+    length = made.headers.get("Content-Length", type=int)
+    if is_bodiless(environ["REQUEST_METHOD"], made.status_code):
+        made.close()
+        return made, iter(())  # b"" would have a length, and so a Content-Length
+    parts = _at_most(length, made.iter_encoded())
     if length is None or length > READ_AT_ONCE:
-        return decided, parts
+        return made, parts
     try:
-        return decided, b"".join(parts)
+        return made, b"".join(parts)
     finally:
-        decided.close()
+        made.close()
 
 
-_decided = in_thread(_decide, discard=lambda outcome: outcome[0].close())
+_open_in_thread = in_thread(_open, discard=lambda opened: opened[0].close())
 
 
 class _Chunks(FileWrapper):
-    """A file in parts that are worth a hop each."""
+    """A file in parts that are large enough for a hop each."""
 
     def __init__(self, file: IO[bytes], _buffer_size: int) -> None:
         super().__init__(file, _CHUNK)
 
 
-def _up_to(length: int | None, parts: Iterable[bytes]) -> Iterator[bytes]:
+def _at_most(length: int | None, parts: Iterable[bytes]) -> Iterator[bytes]:
     """No more than was announced: a file may grow while it is sent."""
     for part in parts:
         if length is None:
@@ -140,34 +166,48 @@ def _up_to(length: int | None, parts: Iterable[bytes]) -> Iterator[bytes]:
             return
 
 
-LARGEST_KEPT = 64 * 1024
-"""Bytes of the largest file that is kept in memory."""
-
-MOST_KEPT = 4 * 1024 * 1024
-"""Bytes of all the files that one folder keeps in memory."""
-
-_FRESH = 10.0
-"""Seconds after its last use in which a file is asked for on the event loop: the kernel has what
-there is to know of it in memory, and answers in a microsecond."""
-
-# A file that changes twice within one tick of its clock has the same times after both.
-_TICK_NS = 2_000_000_000
-
-_READING = {"GET", "HEAD"}
-_UNUSUAL = {"HTTP_RANGE", "HTTP_IF_MATCH"}
-_REVALIDATING = {"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"}
-
-Stamp = tuple[int, int, int, int]
-Key = tuple[str, str, int | None]
-
-
 @dataclass(slots=True)
-class _Kept:
+class _CachedFile:
     path: str
     stamp: Stamp
     headers: list[tuple[str, str]]
     data: bytes
     used: float
+
+
+class FileCache:
+    """The small files of one static folder, up to `MOST_CACHED` bytes."""
+
+    def __init__(self) -> None:
+        self.files: dict[Key, _CachedFile] = {}
+        self.size = 0
+
+    def find(self, key: Key) -> _CachedFile | None:
+        """The file with this key, None if it has changed or was not used recently."""
+        file = self.files.get(key)
+        if file is None:
+            return None
+        now = monotonic()
+        try:
+            if now - file.used <= _RECENT_USE and _stamp(file.path) == file.stamp:
+                file.used = now
+                return file
+        except OSError:
+            pass  # it is gone
+        self._drop(key)
+        return None
+
+    def store(self, key: Key, file: _CachedFile) -> None:
+        """Store *file*, and drop those that were stored first if all together are too large."""
+        self._drop(key)
+        self.files[key] = file
+        self.size += len(file.data)
+        while self.size > MOST_CACHED:
+            self._drop(next(iter(self.files)))
+
+    def _drop(self, key: Key) -> None:
+        if (file := self.files.pop(key, None)) is not None:
+            self.size -= len(file.data)
 
 
 class StaticFiles:
@@ -178,67 +218,50 @@ class StaticFiles:
     get_send_file_max_age: Callable[[str | None], int | None]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._kept: dict[Key, _Kept] = {}
-        self._kept_bytes = 0
+        self._static_cache = FileCache()
         super().__init__(*args, **kwargs)
 
     async def send_static_file(self, filename: str) -> QuartResponse:
-        """A file of the static folder, as Flask sends it; RuntimeError where there is no folder."""
+        """A file of the static folder, as Flask sends it. Raises RuntimeError without a folder."""
         if not self.has_static_folder or self.static_folder is None:
             raise RuntimeError("'static_folder' must be set to serve static_files.")
         max_age = self.get_send_file_max_age(filename)
-        key = (self.static_folder, filename, max_age)
-        environ = conditions()
-        if environ["REQUEST_METHOD"] not in _READING or environ.keys() & _UNUSUAL:
+        environ = file_environ()
+        if environ["REQUEST_METHOD"] not in {"GET", "HEAD"} or environ.keys() & _NOT_FROM_CACHE:
             return await send_from_directory(self.static_folder, filename, max_age=max_age)
-        if (kept := self._usable(key)) is not None:
-            return _again(kept, environ, max_age)
+        key = (self.static_folder, filename, max_age)
+        if (file := self._static_cache.find(key)) is not None:
+            return _respond_from_cache(file, environ, max_age)
         found: list[tuple[str, Stamp]] = []
 
-        def send(directory: str, path: str, **options: Any) -> WSGIResponse:
-            # Before it is read: what changes from now on changes the stamp.
+        def make(directory: str, path: str, **options: Any) -> WSGIResponse:
+            # Before the file is read: a change from now on changes the stamp.
             if (whole := safe_join(directory, path)) is not None and os.path.isfile(whole):
                 found.append((whole, _stamp(whole)))
             return utils.send_from_directory(directory, path, **options)
 
-        response = await answered(send, self.static_folder, filename, max_age=max_age)
-        self._keep(key, response, *found)
+        response = await make_file_response(make, self.static_folder, filename, max_age=max_age)
+        body: Any = response.response
+        if found and _is_cacheable(response.status_code, body, found[0][1]):
+            headers = list(response.headers)
+            self._static_cache.store(key, _CachedFile(*found[0], headers, body.data, monotonic()))
         return response
 
-    def _usable(self, key: Key) -> _Kept | None:
-        kept = self._kept.get(key)
-        if kept is None:
-            return None
-        now = monotonic()
-        try:
-            if now - kept.used <= _FRESH and _stamp(kept.path) == kept.stamp:
-                kept.used = now
-                return kept
-        except OSError:
-            pass  # it is gone
-        self._drop(key)
-        return None
 
-    def _keep(self, key: Key, response: QuartResponse, *found: tuple[str, Stamp]) -> None:
-        body = response.response
-        if response.status_code != 200 or not isinstance(body, DataBody) or not found:
-            return
-        path, stamp = found[0]
-        if request.method == "HEAD" or len(body.data) > LARGEST_KEPT or _is_young(stamp):
-            return
-        self._drop(key)
-        self._kept[key] = _Kept(path, stamp, list(response.headers), body.data, monotonic())
-        self._kept_bytes += len(body.data)
-        while self._kept_bytes > MOST_KEPT:
-            self._drop(next(iter(self._kept)))
-
-    def _drop(self, key: Key) -> None:
-        if (kept := self._kept.pop(key, None)) is not None:
-            self._kept_bytes -= len(kept.data)
+def _is_cacheable(status: int, body: Any, stamp: Stamp) -> bool:
+    return (
+        status == 200
+        and request.method != "HEAD"
+        and isinstance(body, DataBody)
+        and len(body.data) <= LARGEST_CACHED
+        and time_ns() - max(stamp[2:]) >= _TICK_NS
+    )
 
 
-def _again(kept: _Kept, environ: dict[str, Any], max_age: int | None) -> QuartResponse:
-    response: QuartResponse = current_app.response_class(kept.data, 200, Headers(kept.headers))
+def _respond_from_cache(
+    file: _CachedFile, environ: dict[str, Any], max_age: int | None
+) -> QuartResponse:
+    response: QuartResponse = current_app.response_class(file.data, 200, Headers(file.headers))
     if max_age is not None:
         response.expires = int(time() + max_age)  # type: ignore[assignment]  # as Werkzeug does
     if environ.keys() & _REVALIDATING and not is_resource_modified(
@@ -251,7 +274,3 @@ def _again(kept: _Kept, environ: dict[str, Any], max_age: int | None) -> QuartRe
 def _stamp(path: str) -> Stamp:
     found = os.stat(path)
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-def _is_young(stamp: Stamp) -> bool:
-    return time_ns() - max(stamp[2:]) < _TICK_NS

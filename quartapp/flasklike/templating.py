@@ -1,51 +1,55 @@
-"""Templates, rendered synchronously as Flask's are.
+"""Templates, rendered synchronously as on Flask, in Flask's environment.
 
-An asynchronous environment awaits every expression, which is most of the cost of a page; here what
-a template shows is loaded before. An application that sets ``jinja_options["enable_async"]`` is
-rendered asynchronously all the same.
+An asynchronous environment awaits every expression, which is most of the cost of a page. What a
+template shows is therefore loaded before it is rendered. An application that sets
+``jinja_options["enable_async"]`` is rendered asynchronously nevertheless.
 """
 
 from collections import ChainMap
 from collections.abc import AsyncIterator, Iterator, KeysView, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from flask.globals import _cv_request as _flask_request
 from flask.templating import DispatchingJinjaLoader
 from flask.templating import Environment as FlaskEnvironment
 from jinja2 import Template, nodes
 from jinja2.compiler import CodeGenerator, Frame
-from markupsafe import _escape_inner, escape  # type: ignore[attr-defined]  # it is in both builds
+from markupsafe import escape
 from quart import current_app, has_request_context
-from quart.globals import _cv_app, _cv_request
 from quart.signals import before_render_template, template_rendered
 
+from quartapp.flasklike._upstream import (
+    cv_app,
+    cv_request,
+    escape_inner,
+    flask_request_variable,
+)
 from quartapp.flasklike.ctx import stream_with_context
-from quartapp.flasklike.signals import send
+from quartapp.flasklike.signals import send_signal
 
 if TYPE_CHECKING:
     from quartapp.flasklike.app import App
 
 
-def show(value: Any) -> str:
-    """What `markupsafe.escape` gives, as a plain string: it is joined to others at once."""
-    shown: str = _escape_inner(value) if type(value) is str else escape(value)
-    return shown
+def escape_to_str(value: Any) -> str:
+    """What `markupsafe.escape` returns, but a str is not made a Markup: it is joined at once."""
+    escaped: str = escape_inner(value) if type(value) is str else escape(value)
+    return escaped
 
 
-class ShowingCodeGenerator(CodeGenerator):
-    """Writes `show` where Jinja writes `escape` around a value that is put out."""
+class EscapingCodeGenerator(CodeGenerator):
+    """Writes `escape_to_str` where Jinja writes `escape`, around each value of the output."""
 
     def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
         if frame.eval_ctx.volatile or not frame.eval_ctx.autoescape:
             super()._output_child_pre(node, frame, finalize)
             return
-        self.write("environment.show(")
+        self.write("environment.escape_to_str(")
         if finalize.src is not None:
             self.write(finalize.src)
 
 
 class Globals(ChainMap[str, Any]):
-    """Jinja's: the template's own before the environment's, which is all of them as a rule."""
+    """The globals of a template, then the environment's; usually a template has none."""
 
     def keys(self) -> KeysView[str]:
         own, shared = self.maps
@@ -57,13 +61,13 @@ class Globals(ChainMap[str, Any]):
 
 
 class Environment(FlaskEnvironment):
-    """Flask's environment."""
+    """Flask's environment, with less work for each value and each template."""
 
-    code_generator_class = ShowingCodeGenerator
-    show = staticmethod(show)
+    code_generator_class = EscapingCodeGenerator
+    escape_to_str = staticmethod(escape_to_str)
 
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
-        """The globals of a template; changes of the environment's still show in them."""
+        """The globals of a template. Later changes of the environment's are seen through them."""
         return Globals({} if d is None else d, self.globals)
 
 
@@ -71,15 +75,15 @@ class Loader(DispatchingJinjaLoader):
     """Flask's loader; with EXPLAIN_TEMPLATE_LOADING it also names the blueprint of the request."""
 
     def _get_source_explained(self, environment: Any, template: str) -> Any:
-        context: Any = _cv_request.get(None)
+        context: Any = cv_request.get(None)
         if context is None:
             return super()._get_source_explained(environment, template)
-        # Flask's explanation asks Flask's context for the request.
-        token = _flask_request.set(context)
+        variable = flask_request_variable()
+        token = variable.set(context)  # Flask asks its own context for the request
         try:
             return super()._get_source_explained(environment, template)
         finally:
-            _flask_request.reset(token)
+            variable.reset(token)
 
 
 TemplateName = str | Template | list[str | Template]
@@ -88,14 +92,14 @@ TemplateName = str | Template | list[str | Template]
 def default_context() -> dict[str, Any]:
     """`g` and `request` themselves instead of their proxies.
 
-    The session stays a proxy: that a template reads it is an access, and the answer varies by
-    cookie.
+    The session stays a proxy: when a template reads it, that counts as an access, and the answer
+    varies by cookie.
     """
     context: dict[str, Any] = {}
-    app_context = _cv_app.get(None)
+    app_context = cv_app.get(None)
     if app_context is not None:
         context["g"] = app_context.g
-    request_context = _cv_request.get(None)
+    request_context = cv_request.get(None)
     if request_context is not None:
         context["request"] = request_context.request
     return context
@@ -104,55 +108,56 @@ def default_context() -> dict[str, Any]:
 async def render_template(template_name_or_list: TemplateName, **context: Any) -> str:
     """Render a template of the current application; of a list, the first that exists.
 
-    A missing template raises jinja2.TemplateNotFound before any context processor has run.
+    Raises jinja2.TemplateNotFound before any context processor has run.
     """
-    app = _current()
+    app = _current_app()
     template = app.jinja_env.get_or_select_template(template_name_or_list)
     return await _render(app, template, context)
 
 
 async def render_template_string(source: str, **context: Any) -> str:
     """Render *source* with the context of a template of the current application."""
-    app = _current()
+    app = _current_app()
     return await _render(app, app.jinja_env.from_string(source), context)
 
 
 async def stream_template(
     template_name_or_list: TemplateName, **context: Any
 ) -> AsyncIterator[str]:
-    """Like `render_template`, but give the parts as they are rendered, within the request's
-    context.
+    """Like `render_template`, but return the parts, which are rendered while they are sent.
+
+    They are rendered in the request's context.
     """
-    app = _current()
+    app = _current_app()
     template = app.jinja_env.get_or_select_template(template_name_or_list)
     return await _stream(app, template, context)
 
 
 async def stream_template_string(source: str, **context: Any) -> AsyncIterator[str]:
-    """Like `render_template_string`, but give the parts as they are rendered."""
-    app = _current()
+    """Like `render_template_string`, but return the parts, as `stream_template` does."""
+    app = _current_app()
     return await _stream(app, app.jinja_env.from_string(source), context)
 
 
-def _current() -> "App":
+def _current_app() -> "App":
     app: App = current_app._get_current_object()  # type: ignore[attr-defined]  # a LocalProxy
     return app
 
 
 async def _render(app: "App", template: Template, context: dict[str, Any]) -> str:
     await app.update_template_context(context)
-    await send(before_render_template, app, template=template, context=context)
+    await send_signal(before_render_template, app, template=template, context=context)
     if template.environment.is_async:
         text = await template.render_async(context)
     else:
         text = template.render(context)
-    await send(template_rendered, app, template=template, context=context)
+    await send_signal(template_rendered, app, template=template, context=context)
     return text
 
 
 async def _stream(app: "App", template: Template, context: dict[str, Any]) -> AsyncIterator[str]:
     await app.update_template_context(context)
-    await send(before_render_template, app, template=template, context=context)
+    await send_signal(before_render_template, app, template=template, context=context)
 
     async def generate() -> AsyncIterator[str]:
         if template.environment.is_async:
@@ -161,7 +166,7 @@ async def _stream(app: "App", template: Template, context: dict[str, Any]) -> As
         else:
             for part in template.generate(context):
                 yield part
-        await send(template_rendered, app, template=template, context=context)
+        await send_signal(template_rendered, app, template=template, context=context)
 
     parts = generate()
     return stream_with_context(parts) if has_request_context() else parts

@@ -11,10 +11,10 @@ __all__ = ["MethodView", "View"]
 
 
 class MethodView(QuartMethodView):
-    """Dispatches by HTTP method; HEAD falls back to `get`."""
+    """Calls the method named after the request's; for HEAD also `get`."""
 
     async def dispatch_request(self, **kwargs: Any) -> ResponseReturnValue:
-        """Call the method named after the request's. AssertionError if the class has none."""
+        """Call the method. Raises AssertionError if the class has none."""
         handler = getattr(self, request.method.lower(), None)
         if handler is None and request.method == "HEAD":
             handler = getattr(self, "get", None)

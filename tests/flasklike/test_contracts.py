@@ -32,7 +32,6 @@ from werkzeug.wrappers import Response as WSGIResponse
 from quartapp import flasklike
 from quartapp.flasklike import ctx as contexts
 from quartapp.flasklike import dispatch as handling
-from quartapp.flasklike import testing as client
 from quartapp.flasklike.asgi import http, websockets
 from quartapp.flasklike.wrappers import formparser as forms
 from quartapp.flasklike.wrappers import response as responses
@@ -129,11 +128,6 @@ def test_takes_what_it_took(function: Callable[..., Any], signature: str) -> Non
     assert f"({', '.join(inspect.signature(function).parameters)})" == signature
 
 
-def test_the_position_of_the_scope_base_in_the_test_client() -> None:
-    parameters = list(inspect.signature(quart.testing.QuartClient._make_request).parameters)
-    assert parameters[client._SCOPE_BASE + 1] == "scope_base"
-
-
 def test_the_mark_of_a_test_scope() -> None:
     app = flasklike.App("contract")
     connection: Any = app.test_client().request("/")
@@ -184,7 +178,7 @@ def test_the_classes_are_the_ones_the_application_uses() -> None:
     assert app.request_class.form_data_parser_class is forms.FormDataParser
     assert app.response_class.iterable_body_class is responses.StreamBody
     assert type(app.app_context()) is contexts.AppContext
-    assert issubclass(type(app), handling.RequestHandling)
+    assert issubclass(type(app), handling.RequestDispatcher)
 
 
 def test_headers_are_appended_and_looked_up_as_before() -> None:

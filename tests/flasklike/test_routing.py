@@ -84,12 +84,12 @@ async def test_a_new_rule_is_seen() -> None:
 
 
 async def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quartapp.flasklike.routing._REMEMBERED", 3)
+    monkeypatch.setattr("quartapp.flasklike.routing._MOST_CACHED", 3)
     app = make_app()
     async with app.test_request_context("/"):
         for number in range(10):
             url_for("page", number=number)
-    assert len(app._urls._urls) == 3
+    assert len(app._url_cache._urls) == 3
 
 
 async def test_relative_endpoints_are_of_the_blueprint() -> None:

@@ -274,7 +274,7 @@ async def test_without_a_folder_there_are_no_static_files() -> None:
 async def keep(app: Any, folder: Path) -> None:
     """Make the application keep app.css in memory, for which it must not be new."""
     await by_us(app, "/static/app.css", "GET", {})
-    assert app._kept, "the file is too young"
+    assert app._static_cache.files, "the file is too young"
 
 
 @pytest.fixture(autouse=True)
@@ -322,7 +322,7 @@ async def test_a_file_that_has_just_changed_is_not_kept(folder: Path, monkeypatc
     app = make(App, folder)
     (folder / "app.css").write_bytes(b"one")
     await by_us(app, "/static/app.css", "GET", {})
-    assert not app._kept
+    assert not app._static_cache.files
 
 
 async def test_a_file_that_nobody_asked_for_lately_is_read_in_a_thread(
@@ -337,24 +337,24 @@ async def test_a_file_that_nobody_asked_for_lately_is_read_in_a_thread(
         raise AssertionError("asked on the event loop")
 
     monkeypatch.setattr(static, "_stamp", fail)
-    assert app._usable((app.static_folder, "app.css", None)) is None
+    assert app._static_cache.find((app.static_folder, "app.css", None)) is None
 
 
 async def test_the_memory_for_files_is_bounded(folder: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(static, "MOST_KEPT", 2_500)
+    monkeypatch.setattr(static, "MOST_CACHED", 2_500)
     app = make(App, folder)
     for number in range(5):
         (folder / f"{number}.txt").write_bytes(b"." * 1000)
         await by_us(app, f"/static/{number}.txt", "GET", {})
     await by_us(app, "/static/large.bin", "GET", {})
-    assert [key[1] for key in app._kept] == ["3.txt", "4.txt"]
-    assert app._kept_bytes == 2000
+    assert [key[1] for key in app._static_cache.files] == ["3.txt", "4.txt"]
+    assert app._static_cache.size == 2000
 
 
 async def test_what_a_hook_adds_does_not_stay(folder: Path) -> None:
     app = make(App, folder)
     await keep(app, folder)
-    (kept,) = app._kept.values()
+    (kept,) = app._static_cache.files.values()
     assert "X-After" not in dict(kept.headers)
 
 

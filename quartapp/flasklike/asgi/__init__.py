@@ -1,1 +1,1 @@
-"""What an ASGI server calls: one connection is one object, for HTTP or a websocket."""
+"""What an ASGI server calls: one object for each HTTP request, and one for each websocket."""

@@ -1,6 +1,7 @@
-"""One HTTP request on an ASGI server: receiving, answering, giving up."""
+"""One HTTP request on an ASGI server: receiving, answering, and clients that leave."""
 
 import asyncio
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,49 +10,56 @@ from quart.asgi import ASGIHTTPConnection
 from quart.wrappers import Request as QuartRequest
 from werkzeug.exceptions import InternalServerError
 
+from quartapp.flasklike._upstream import TEST_CLIENT_KEY
 from quartapp.flasklike.asgi.scope import headers_of, path_of
-from quartapp.flasklike.concurrency import as_error, being_cancelled, cancel, settle
+from quartapp.flasklike.concurrency import (
+    as_error,
+    being_cancelled,
+    cancel_and_wait,
+    uncancel_beyond,
+)
 from quartapp.flasklike.development import Debugger
 from quartapp.flasklike.wrappers.response import (
     Response,
     complete_data,
-    convert,
+    convert_response,
+    encode_headers,
     is_bodiless,
-    wire_headers,
 )
 
 if TYPE_CHECKING:
     from quartapp.flasklike.app import App
 
-# How long a client that sends too much may go on sending, so that it comes to read its 413: closing
-# at once would reset the connection and lose the answer.
 LINGER = 2.0
+"""Seconds for which a client that sends too much may go on, so that it reads its 413. Closing at
+once would reset the connection, and the answer would be lost."""
 
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 class ResponseTimeoutError(TimeoutError):
-    """The client did not take, or the view did not produce, the answer in RESPONSE_TIMEOUT
-    seconds.
-    """
+    """The answer was not produced, or not taken by the client, in RESPONSE_TIMEOUT seconds."""
 
 
 class HTTPConnection(ASGIHTTPConnection):
-    """Handles a request in the server's own task, beside one task that receives.
+    """Handles a request in the server's own task; one more task receives.
 
-    The task that receives begins when the request first waits for something: one that never does
-    needs none. When the client leaves, the request is cancelled, wherever it is; that is logged
-    (INFO), and the teardown functions get the CancelledError. An exception the application lets
-    through is answered by `App.debugger` or with a bare 500, then raised: to the test client, or to
-    the server, which logs it. An error while the body is sent breaks the connection, so that no
-    client takes the answer for whole, and is raised too. No task is left behind.
+    HTTP needs two tasks: while the view works, somebody has to notice that the client has left. The
+    receiving task starts when the request first waits for something, so a request that never waits
+    does without it. When the client leaves, the request's task is cancelled, wherever it is. That
+    is logged (INFO), and the teardown functions get the CancelledError.
+
+    An exception that the application lets through is answered by `App.debugger`, or with a plain
+    500 and then raised: to the test client, or to the server, which logs it. An error while the
+    body is sent breaks the connection, so that no client takes the answer for complete, and is
+    raised too. No task outlives the request.
     """
 
     app: "App"
 
     def __init__(self, app: "App", scope: HTTPScope) -> None:
         super().__init__(app, scope)
-        self._left = False
+        self._client_left = False
         self._ending = False
         self._failure: BaseException | None = None
         self._receiver: asyncio.Task[None] | None = None
@@ -60,23 +68,23 @@ class HTTPConnection(ASGIHTTPConnection):
         request: Any = self._create_request_from_scope(send)
         task = asyncio.current_task()
         assert task is not None, "an ASGI application runs in a task"
-        begin = partial(self._begin_to_receive, request, receive, task)
+        begin = partial(self._start_receiving, request, receive, task)
         beginning = task.get_loop().call_soon(begin)
         try:
             await self._respond(request, send)
         except asyncio.CancelledError as error:
-            if not self._left or task.cancelling() > 1:
+            if not self._client_left or task.cancelling() > 1:
                 raise
-            self._log_departure(request, error)
+            self._log_client_left(request, error)
         finally:
             self._ending = True
-            if self._left:
+            if self._client_left:
                 task.uncancel()
             beginning.cancel()
             if self._receiver is None and _may_have_body(request):
                 begin()
             if self._receiver is not None:
-                await self._end_receiving(request.body, self._receiver)
+                await self._stop_receiving(request.body, self._receiver)
         if self._failure is not None:
             raise self._failure
 
@@ -99,37 +107,37 @@ class HTTPConnection(ASGIHTTPConnection):
             scope=self.scope,
         )
 
-    def _begin_to_receive(
+    def _start_receiving(
         self, request: Any, receive: ASGIReceiveCallable, task: asyncio.Task[Any]
     ) -> None:
-        self._receiver = asyncio.ensure_future(self._receive(request, receive, task))
+        self._receiver = asyncio.ensure_future(self._receive_until_left(request, receive, task))
 
-    async def _end_receiving(self, body: Any, receiver: asyncio.Task[None]) -> None:
+    async def _stop_receiving(self, body: Any, receiver: asyncio.Task[None]) -> None:
         if not body.complete:
             body.abandon()
-            await asyncio.sleep(0)  # for the receiver to take what the server has ready
-        await cancel(receiver)
+            await asyncio.sleep(0)  # lets the receiver take what the server has ready
+        await cancel_and_wait(receiver)
 
-    async def _receive(
+    async def _receive_until_left(
         self, request: Any, receive: ASGIReceiveCallable, task: asyncio.Task[Any]
     ) -> None:
         try:
             await self.handle_messages(request, receive)
-        except Exception as error:  # raised in the task that was waiting for it
+        except Exception as error:  # __call__ raises it, in the server's task
             self._failure = error
         if not self._ending:
-            self._left = True
+            self._client_left = True
             task.cancel()
 
     async def handle_messages(self, request: QuartRequest, receive: ASGIReceiveCallable) -> None:
-        """Fill the request's body as it is read; return when the client has left."""
+        """Fill the request's body as fast as it is read; return when the client has left."""
         body: Any = request.body
         while True:
             message = await receive()
             if message["type"] == "http.request":
                 body.append(message.get("body", b""))
                 if message.get("more_body", False):
-                    await body.room()
+                    await body.wait_for_room()
                 else:
                     body.set_complete()
             elif message["type"] == "http.disconnect":
@@ -138,22 +146,22 @@ class HTTPConnection(ASGIHTTPConnection):
     async def _respond(self, request: Any, send: ASGISendCallable) -> None:
         try:
             response: Any = await self.app.handle_request(request)
-            settle(self._left)
+            uncancel_beyond(self._client_left)
         except Exception as error:
-            settle(self._left)
-            await self._let_through(error, request, send)
+            uncancel_beyond(self._client_left)
+            await self._answer_unhandled(error, request, send)
             return
         except asyncio.CancelledError as cancelled:
             if being_cancelled():
                 raise
-            await self._let_through(as_error(cancelled), request, send)
+            await self._answer_unhandled(as_error(cancelled), request, send)
             return
         if getattr(request.body, "timed_out", False):
             self.app.logger.warning(
                 "The body of %s [%s] did not arrive in time", request.path, request.method
             )
         try:
-            await self._send_within(request, response, send)
+            await self._send_in_time(request, response, send)
         except Exception as error:
             if (debugger := self._debugger) is not None:
                 await debugger.note(error, f"the answer to {request.path} [{request.method}]")
@@ -166,17 +174,21 @@ class HTTPConnection(ASGIHTTPConnection):
     def _debugger(self) -> Debugger | None:
         return None if self.app.testing else self.app.debugger
 
-    async def _let_through(self, error: Exception, request: Any, send: ASGISendCallable) -> None:
+    async def _answer_unhandled(
+        self, error: Exception, request: Any, send: ASGISendCallable
+    ) -> None:
         if (debugger := self._debugger) is not None:
             log = self.app.logger
             log.error("Exception on %s [%s]", request.path, request.method, exc_info=error)
-            await self._send_within(request, await debugger.answer(error, request), send)
+            await self._send_in_time(request, await debugger.answer(error, request), send)
             return
-        if "_quart._preserve_context" not in self.scope:  # not the test client
-            await self._send_within(request, convert(InternalServerError(), Response), send)
+        if TEST_CLIENT_KEY not in self.scope:
+            await self._send_in_time(
+                request, convert_response(InternalServerError(), Response), send
+            )
         raise error
 
-    async def _send_within(
+    async def _send_in_time(
         self, request: QuartRequest, response: Any, send: ASGISendCallable
     ) -> None:
         timeout = getattr(response, "timeout", ...)
@@ -185,7 +197,7 @@ class HTTPConnection(ASGIHTTPConnection):
         deadline = asyncio.timeout(timeout)
         try:
             async with deadline:
-                await self._send(request, response, send)
+                await self._send_answer(request, response, send)
         except TimeoutError as error:
             if not deadline.expired():
                 raise
@@ -193,41 +205,41 @@ class HTTPConnection(ASGIHTTPConnection):
                 f"the answer to {request.path} [{request.method}] was not sent in {timeout} s"
             ) from error
 
-    async def _send(self, request: Any, response: Any, send: ASGISendCallable) -> None:
+    async def _send_answer(self, request: Any, response: Any, send: ASGISendCallable) -> None:
         data = complete_data(response)
-        headers = wire_headers(response, data)
+        headers = encode_headers(response, data)
         status = response.status_code
         await send({"type": "http.response.start", "status": status, "headers": headers})
         if is_bodiless(request.method, status):
             data = b""
         if data is not None:
-            await self._linger(request, data, send)
+            await self._send_last_part(request, data, send)
             return
         async with response.response as body:
             async for part in body:
                 part = part.encode() if isinstance(part, str) else part
                 await send({"type": "http.response.body", "body": part, "more_body": True})
-        await self._linger(request, b"", send)
+        await self._send_last_part(request, b"", send)
 
-    async def _linger(self, request: Any, data: bytes, send: ASGISendCallable) -> None:
-        """Send the last part; give a client that sends too much some time to finish before."""
+    async def _send_last_part(self, request: Any, data: bytes, send: ASGISendCallable) -> None:
+        """Send the last part. A client that sends too much gets some time before, to finish."""
         body = request.body
         if getattr(body, "rejected", False) and not body.complete:
             await send({"type": "http.response.body", "body": data, "more_body": True})
             data = b""
             try:
                 async with asyncio.timeout(LINGER):
-                    await body.ended()
+                    await body.wait_until_complete()
             except TimeoutError:
                 pass
         self._ending = True
         body.abandon()
         await send({"type": "http.response.body", "body": data, "more_body": False})
 
-    def _log_departure(self, request: QuartRequest, cancelled: asyncio.CancelledError) -> None:
-        # The cause is the error of a thread that went on after the client had left.
+    def _log_client_left(self, request: QuartRequest, cancelled: asyncio.CancelledError) -> None:
+        # The cause is the error of a thread that was still working when the client left.
         self.app.logger.log(
-            20 if cancelled.__cause__ is None else 40,
+            logging.INFO if cancelled.__cause__ is None else logging.ERROR,
             "The client left before the answer to %s [%s] was complete",
             request.path,
             request.method,
@@ -236,7 +248,7 @@ class HTTPConnection(ASGIHTTPConnection):
 
 
 def _may_have_body(request: Any) -> bool:
-    # Without either field only HTTP/2 may send one, and does not with these methods.
+    # Without these fields only HTTP/2 can send a body, and does not with these methods.
     return (
         request.method not in _BODILESS
         or request.headers.get("Content-Length") is not None

@@ -1,21 +1,20 @@
-"""What an ASGI scope says, as Werkzeug wants to hear it."""
+"""What an ASGI scope says, in the form in which Werkzeug takes it."""
 
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from quart.helpers import _split_blueprint_path
 from werkzeug.datastructures import Headers
 
-# No rule matches it: what a path outside of the root path becomes.
 OUTSIDE = " "
+"""What a path outside the root path becomes. No rule matches it."""
 
 
 class RequestHeaders(Headers):
-    """Header fields whose absence is the application's error, not the client's.
+    """Header fields whose absence is an error of the application, not of the client.
 
-    As in a WSGI environment ``headers["X-Missing"]`` raises a plain KeyError, by the name that the
-    field has there; Werkzeug's other headers raise a bad request.
+    ``headers["X-Missing"]`` raises a plain KeyError with the field's name in a WSGI environment, as
+    on Flask. Werkzeug's other headers raise a bad request.
     """
 
     def __getitem__(self, key: Any) -> Any:
@@ -29,7 +28,7 @@ class RequestHeaders(Headers):
         return value
 
     def get(self, key: str, default: Any = None, type: Any = None) -> Any:  # type: ignore[override]
-        """As Werkzeug's, which makes and drops an exception for each field that is missing."""
+        """As Werkzeug's, without an exception inside for each field that is missing."""
         wanted = key.lower()
         for name, value in self:
             if name.lower() == wanted:
@@ -45,15 +44,8 @@ def _title(name: bytes) -> str:
     return name.decode("latin1").title()
 
 
-@lru_cache(maxsize=1024)
-def blueprints_of(endpoint: str) -> list[str]:
-    """The names of the blueprints that an endpoint is in, the innermost first."""
-    name, dot, _ = endpoint.rpartition(".")
-    return _split_blueprint_path(name) if dot else []
-
-
 def headers_of(scope: Any) -> Headers:
-    """The header fields, and before them the client's address as Remote-Addr."""
+    """The header fields, preceded by the client's address as Remote-Addr."""
     client = scope.get("client") or ["<local>"]
     headers = RequestHeaders([("Remote-Addr", client[0])])
     for name, value in scope["headers"]:
@@ -62,7 +54,7 @@ def headers_of(scope: Any) -> Headers:
 
 
 def path_of(scope: Any) -> str:
-    """The path below the root path, "/" where the client sent none."""
+    """The path below the root path; "/" if the client sent none."""
     path: str = scope["path"]
     if path[:1] != "/":
         path = urlsplit(path).path or "/"

@@ -1,4 +1,4 @@
-"""WebSockets: what Flask does not have, failing in the way its requests fail."""
+"""Websockets, which Flask does not have. They fail by the rules for Flask's requests."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
@@ -18,15 +18,15 @@ from quart.typing import ResponseReturnValue, ResponseTypes
 from quart.wrappers import Websocket as QuartWebsocket
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from quartapp.flasklike.concurrency import as_error, being_cancelled, cancel
+from quartapp.flasklike.concurrency import as_error, being_cancelled, cancel_and_wait
 from quartapp.flasklike.ctx import WebsocketContext
-from quartapp.flasklike.signals import send
+from quartapp.flasklike.signals import send_signal
 from quartapp.flasklike.wrappers.response import (
     Response,
     close_response,
     complete_data,
-    convert,
-    wire_headers,
+    convert_response,
+    encode_headers,
 )
 
 if TYPE_CHECKING:
@@ -36,25 +36,27 @@ NORMAL, INTERNAL_ERROR = 1000, 1011
 
 
 class Websocket(QuartWebsocket):
-    """A websocket connection; `failed` once its view has ended with an error, handled or not."""
+    """A websocket connection."""
 
     failed = False
+    """Whether its view has ended with an error, handled or not."""
 
 
 class WebsocketConnection(ASGIWebsocketConnection):
-    """Handles a websocket in the server's own task, beside one task that receives.
+    """Handles a websocket in the server's own task; one more task receives.
 
-    An error before the connection was accepted is answered as a request is, where the server can
-    (the extension ``websocket.http.response``), else refused. An error after it closes with 1011,
-    anything else with 1000. What the application lets through is raised after that, to the test
-    client or to the server, which logs it; with a debugger it is logged here and noted there.
+    An error before the connection was accepted is answered like a request's if the server can do
+    that (the extension ``websocket.http.response``); otherwise the connection is refused. An error
+    after it closes the websocket with 1011; everything else closes it with 1000. What the
+    application lets through is then raised, to the test client or to the server, which logs it.
+    With a debugger it is logged here and kept there instead.
     """
 
     app: "App"
 
     def __init__(self, app: "App", scope: WebsocketScope) -> None:
         super().__init__(app, scope)
-        self._left = False
+        self._client_left = False
         self._ending = False
         self._failure: BaseException | None = None
 
@@ -62,27 +64,29 @@ class WebsocketConnection(ASGIWebsocketConnection):
         websocket = self._create_websocket_from_scope(send)
         task = asyncio.current_task()
         assert task is not None, "an ASGI application runs in a task"
-        receiver = asyncio.ensure_future(self._receive(receive, task))
+        receiver = asyncio.ensure_future(self._receive_until_left(receive, task))
         try:
             await self.handle_websocket(websocket, send)
         except asyncio.CancelledError:
-            if not self._left or task.cancelling() > 1:
+            if not self._client_left or task.cancelling() > 1:
                 raise
         finally:
             self._ending = True
-            if self._left:
+            if self._client_left:
                 task.uncancel()
-            await cancel(receiver)
+            await cancel_and_wait(receiver)
         if self._failure is not None:
             raise self._failure
 
-    async def _receive(self, receive: ASGIReceiveCallable, task: asyncio.Task[Any]) -> None:
+    async def _receive_until_left(
+        self, receive: ASGIReceiveCallable, task: asyncio.Task[Any]
+    ) -> None:
         try:
             await self.handle_messages(receive)
-        except Exception as error:  # raised in the task that was waiting for it
+        except Exception as error:  # __call__ raises it, in the server's task
             self._failure = error
         if not self._ending:
-            self._left = True
+            self._client_left = True
             task.cancel()
 
     async def handle_messages(self, receive: ASGIReceiveCallable) -> None:
@@ -101,52 +105,54 @@ class WebsocketConnection(ASGIWebsocketConnection):
 
     def _create_websocket_from_scope(self, send: ASGISendCallable) -> Any:
         scope: Any = self.scope
-        # Quart's constructor calls, with a path that may be empty
+        # Quart looks at the first character of the path, which may be empty
         normal = {**scope, "path": scope["path"] or "/"}
         self.scope = cast(WebsocketScope, normal)
         return super()._create_websocket_from_scope(send)
 
     async def handle_websocket(self, websocket: Any, send: ASGISendCallable) -> None:
-        """Run the application's handling, then close as it ended."""
+        """Let the application handle it, then answer or close it."""
         try:
             response: Any = await self.app.handle_websocket(websocket)
         except Exception as error:
-            await self._let_through(error, websocket, send)
+            await self._answer_unhandled(error, websocket, send)
             return
         try:
-            await self._end(response, websocket.failed, send)
+            await self._finish(response, websocket.failed, send)
         finally:
             await close_response(response)
 
-    async def _let_through(self, error: Exception, websocket: Any, send: ASGISendCallable) -> None:
-        page = convert(InternalServerError(), Response)
+    async def _answer_unhandled(
+        self, error: Exception, websocket: Any, send: ASGISendCallable
+    ) -> None:
+        page = convert_response(InternalServerError(), Response)
         debugger = None if self.app.testing else self.app.debugger
         if debugger is None:
-            await self._end(page, True, send)
+            await self._finish(page, True, send)
             raise error
         where = f"websocket {websocket.path}"
         self.app.logger.error("Exception on %s", where, exc_info=error)
         await debugger.note(error, where)
-        await self._end(page, True, send)
+        await self._finish(page, True, send)
 
-    async def _end(self, response: Any, failed: bool, send: ASGISendCallable) -> None:
+    async def _finish(self, response: Any, failed: bool, send: ASGISendCallable) -> None:
         self._ending = True
         if self._closed:
             return
         extensions = self.scope.get("extensions", {}) or {}
         if response is not None and not self._accepted and "websocket.http.response" in extensions:
-            await self._answer(response, send)
+            await self._answer_http(response, send)
         elif response is not None or self._accepted:
             code = INTERNAL_ERROR if failed and self._accepted else NORMAL
             await send({"type": "websocket.close", "code": code, "reason": ""})
 
-    async def _answer(self, response: Any, send: ASGISendCallable) -> None:
+    async def _answer_http(self, response: Any, send: ASGISendCallable) -> None:
         data = complete_data(response)
         await send(
             {
                 "type": "websocket.http.response.start",
                 "status": response.status_code,
-                "headers": wire_headers(response, data),
+                "headers": encode_headers(response, data),
             }
         )
         if data is None:
@@ -161,11 +167,11 @@ class WebsocketConnection(ASGIWebsocketConnection):
         )
 
 
-class WebsocketHandling(Quart):
-    """Handles websockets by the same rules as requests."""
+class WebsocketDispatcher(Quart):
+    """Handles websockets by the same rules as `RequestDispatcher` handles requests."""
 
     async def handle_websocket(self, websocket: Any) -> ResponseTypes | None:
-        """Run the view of *websocket*; a response is what to answer if it was not accepted."""
+        """Run the view of *websocket*. Returns the answer for the case that it was not accepted."""
         context = self.websocket_context(websocket)
         error: BaseException | None = None
         try:
@@ -196,13 +202,16 @@ class WebsocketHandling(Quart):
     async def full_dispatch_websocket(
         self, websocket_context: QuartWebsocketContext | None = None
     ) -> ResponseTypes | None:
-        """Run the functions before, the view or an error handler, and the functions after."""
+        """Run the before_websocket functions, the view or an error handler, and those after.
+
+        Raises errors that have no handler.
+        """
         self._got_first_request = True
-        context = websocket_context or _current()
+        context = websocket_context or _current_context()
         websocket: Any = context.websocket
         result: Any
         try:
-            await send(websocket_started, self)
+            await send_signal(websocket_started, self)
             result = await self.preprocess_websocket(context)
             if result is None:
                 result = await self.dispatch_websocket(context)
@@ -219,8 +228,11 @@ class WebsocketHandling(Quart):
     async def preprocess_websocket(
         self, websocket_context: QuartWebsocketContext | None = None
     ) -> ResponseReturnValue | None:
-        """Run the URL value preprocessors and before_websocket functions, the app's first."""
-        websocket = (websocket_context or _current()).websocket
+        """Run the URL value preprocessors and before_websocket functions, the application's first.
+
+        The first return value that is not None is the answer; the other functions do not run.
+        """
+        websocket = (websocket_context or _current_context()).websocket
         names = (None, *reversed(websocket.blueprints))
         for name in names:
             for preprocess in self.url_value_preprocessors.get(name, ()):
@@ -238,12 +250,15 @@ class WebsocketHandling(Quart):
         websocket_context: QuartWebsocketContext | None = None,
         from_error_handler: bool = False,
     ) -> ResponseTypes | None:
-        """Make the response, if there is one, and run the functions after."""
+        """Make the response, if there is one, and run the after_websocket functions.
+
+        Their errors are raised. With *from_error_handler* they are only logged.
+        """
         returned: Any = result
         response: Any = None if returned is None else await self.make_response(returned)
         try:
             response = await self.postprocess_websocket(response, websocket_context)
-            await send(websocket_finished, self, response=response)
+            await send_signal(websocket_finished, self, response=response)
         except (Exception, asyncio.CancelledError):
             if not from_error_handler or being_cancelled():
                 raise
@@ -256,21 +271,21 @@ class WebsocketHandling(Quart):
         self, exc: BaseException | None, websocket_context: QuartWebsocketContext | None = None
     ) -> None:
         """Call the teardown_websocket functions, the blueprints' first, then send the signal."""
-        for name in (websocket_context or _current()).websocket.blueprints:
-            # A blueprint's are not merged into the application's when it is registered.
+        for name in (websocket_context or _current_context()).websocket.blueprints:
+            # Quart does not merge them into the application's when a blueprint is registered.
             blueprint: Any = self.blueprints[name]
             for function in reversed(blueprint.teardown_websocket_funcs.get(None, ())):
                 await self.ensure_async(function)(exc)
         for function in reversed(self.teardown_websocket_funcs.get(None, ())):
             await self.ensure_async(function)(exc)
-        await send(websocket_tearing_down, self, exc=exc)
+        await send_signal(websocket_tearing_down, self, exc=exc)
 
     def websocket_context(self, websocket: QuartWebsocket) -> WebsocketContext:
         """A context for *websocket*."""
         return WebsocketContext(self, websocket)
 
 
-def _current() -> QuartWebsocketContext:
+def _current_context() -> QuartWebsocketContext:
     proxy: Any = websocket_ctx
     context: QuartWebsocketContext = proxy._get_current_object()
     return context

@@ -1,1 +1,1 @@
-"""The request, the response and what is inside them, in Quart's file names."""
+"""The request and the response, and what is in them. The file names are Quart's."""

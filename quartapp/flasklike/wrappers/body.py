@@ -1,4 +1,4 @@
-"""The body of a request: arriving in parts, with backpressure, counted against its limit."""
+"""The body of a request: it arrives in parts, with backpressure and a limit."""
 
 import asyncio
 from collections.abc import Generator
@@ -7,22 +7,22 @@ from typing import Any
 from quart.wrappers import Body as QuartBody
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 
-# What may wait unread: enough to keep a fast upload flowing, little enough to let many wait.
 READ_AHEAD = 64 * 1024
+"""Bytes that may wait to be read: enough for a fast upload, and few enough for many requests."""
 
 
 class Body(QuartBody):
-    """What the client sent, to be awaited whole or iterated in parts; each part is given out once.
+    """What the client sent. Await it for the whole, or iterate over the parts, each of them once.
 
-    Reading raises 413 as soon as more than `max_content_length` bytes are known to come, by their
-    announcement or by count, and 408 after `timeout` seconds spent waiting for the client; nothing
-    is raised before something reads. Both are also in force for a body that is iterated. At most
-    `READ_AHEAD` bytes and one message wait unread, unless the whole is awaited; then no more than
-    the limit and one message. What comes after a 413 is thrown away as it arrives.
+    Reading raises 413 as soon as it is known, by the announced length or by count, that more than
+    `max_content_length` bytes come. It raises 408 after `timeout` seconds of waiting for the
+    client. Nothing is raised before something reads. At most `READ_AHEAD` bytes and one message
+    wait to be read; while the whole is awaited, at most the limit and one message. After a 413 the
+    rest is dropped as it arrives.
     """
 
     def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
-        super().__init__(None, None)  # the limit is judged here, when something reads
+        super().__init__(None, None)  # without a limit: this class applies it, on reading
         self.max_content_length = max_content_length
         self.timeout: float | None = None
         self.timed_out = False
@@ -31,13 +31,13 @@ class Body(QuartBody):
         self._opened = False
         self._limit: int | None = None
         self._rejected = False
-        self._whole = False
-        self._lost = False
-        self._room = asyncio.Event()
+        self._reads_whole = False
+        self._abandoned = False
+        self._has_room = asyncio.Event()
 
     @property
     def rejected(self) -> bool:
-        """Whether it was found to be too large, while possibly still arriving."""
+        """Whether it is known to be too large; the rest may still arrive."""
         return self._rejected
 
     @property
@@ -45,13 +45,16 @@ class Body(QuartBody):
         """Whether its last part has arrived."""
         return self._complete.is_set()
 
-    async def room(self) -> None:
-        """Return when more may be appended: what makes a fast client wait for a slow reader."""
-        while not (self._rejected or self._whole or self._lost) and len(self._data) >= READ_AHEAD:
-            self._room.clear()
-            await self._room.wait()
+    async def wait_for_room(self) -> None:
+        """Return when more may be appended. This makes a fast client wait for a slow reader."""
+        while (
+            not (self._rejected or self._reads_whole or self._abandoned)
+            and len(self._data) >= READ_AHEAD
+        ):
+            self._has_room.clear()
+            await self._has_room.wait()
 
-    async def ended(self) -> None:
+    async def wait_until_complete(self) -> None:
         """Return when the last part has arrived."""
         await self._complete.wait()
 
@@ -60,24 +63,24 @@ class Body(QuartBody):
         if self._opened and self._limit is not None and self._received > self._limit:
             self._rejected = True
             self.clear()
-        if not (self._rejected or self._lost):
+        if not (self._rejected or self._abandoned):
             self._data.extend(data)
         if data:
             self._has_data.set()
 
     def abandon(self) -> None:
-        """Throw away what has not arrived yet; reading it then raises ClientDisconnected.
+        """Drop what has not arrived; reading it raises ClientDisconnected.
 
-        A server may wait to hand over the rest before it lets an answer end.
+        It is still taken from the server, which may wait for that before it ends the answer.
         """
         if not self.complete:
-            self._lost = True
+            self._abandoned = True
             self.clear()
             self._has_data.set()
 
     def clear(self) -> None:
         super().clear()
-        self._room.set()
+        self._has_room.set()
 
     def __aiter__(self) -> "Body":
         return self
@@ -91,21 +94,21 @@ class Body(QuartBody):
                 return data
             if self.complete:
                 raise StopAsyncIteration
-            await self._more()
+            await self._wait_for_data()
 
     def __await__(self) -> Generator[Any, None, bytes]:
         return self._read().__await__()
 
     async def _read(self) -> bytes:
-        self._whole = True
-        self._room.set()
+        self._reads_whole = True
+        self._has_room.set()
         self._check_limit()
         while not self.complete:
-            await self._more()
+            await self._wait_for_data()
             self._check_limit()
         return bytes(self._data)
 
-    async def _more(self) -> None:
+    async def _wait_for_data(self) -> None:
         self._has_data.clear()
         if self.timeout is None:
             await self._has_data.wait()
@@ -122,7 +125,7 @@ class Body(QuartBody):
             self.timeout = max(0.0, self.timeout - (loop.time() - started))
 
     def open(self) -> None:
-        """Begin to read: from now on the limit is fixed. 413 if the announced length exceeds it."""
+        """Fix the limit, because reading begins. Raises 413 if the announced length exceeds it."""
         if self._opened:
             return
         if self.max_content_length is not None and (self._expected or 0) > self.max_content_length:
@@ -131,7 +134,7 @@ class Body(QuartBody):
         self._limit = self.max_content_length
 
     def _check_limit(self) -> None:
-        if self._lost:
+        if self._abandoned:
             raise ClientDisconnected
         self.open()
         if self._rejected or (self._limit is not None and self._received > self._limit):

@@ -1,4 +1,4 @@
-"""Form data, parsed as it arrives, by Werkzeug's rules."""
+"""Form data, parsed by Werkzeug's rules while it arrives."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import IO, Any
@@ -13,16 +13,16 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 
 from quartapp.flasklike.concurrency import in_thread
 
-# Werkzeug's default stream lives in memory up to 500 kB; from there on it is a file.
-_IN_MEMORY = 500 * 1024
+# Up to this size Werkzeug's default stream is in memory; a larger one is a file.
+_MOST_IN_MEMORY = 500 * 1024
 
 
 class MultiPartParser(QuartMultiPartParser):
-    """Feeds Werkzeug's decoder part by part; a body that ends too early is an error, as in
-    Werkzeug.
+    """Feeds Werkzeug's decoder part by part.
 
-    A form field larger than `max_form_memory_size` raises 413 while it arrives. Uploads go to a
-    file beyond 500 kB, written in a thread.
+    As in Werkzeug, a body that ends too early is an error. A form field larger than
+    `max_form_memory_size` raises 413 while it arrives. An upload larger than 500 kB goes to a file,
+    which is written in a thread.
     """
 
     async def parse(
@@ -35,7 +35,7 @@ class MultiPartParser(QuartMultiPartParser):
         try:
             async for data in _chunks(body, self.buffer_size):
                 decoder.receive_data(data)
-                await parts.take_from(decoder)
+                await parts.feed(decoder)
         except BaseException:
             parts.close()
             raise
@@ -43,7 +43,7 @@ class MultiPartParser(QuartMultiPartParser):
 
 
 async def _chunks(body: Body, size: int) -> AsyncIterator[bytes | None]:
-    # The decoder judges each chunk by its limit, so they have the size that Werkzeug gives them.
+    # The decoder applies its limit to each chunk, so chunks have the same size as in Werkzeug.
     waiting = bytearray()
     async for data in body:
         waiting += data
@@ -66,7 +66,7 @@ class _Parts:
         self._file: IO[bytes] | None = None
         self._size = 0
 
-    async def take_from(self, decoder: MultipartDecoder) -> None:
+    async def feed(self, decoder: MultipartDecoder) -> None:
         event = decoder.next_event()
         while not isinstance(event, (Epilogue, NeedData)):
             if isinstance(event, Field):
@@ -87,13 +87,13 @@ class _Parts:
             if limit is not None and self._size > limit:
                 raise RequestEntityTooLarge
             self._text.append(data)
-        elif self._size <= _IN_MEMORY:
+        elif self._size <= _MOST_IN_MEMORY:
             self._file.write(data)
         else:
             await in_thread(self._file.write)(data)
 
     def close(self) -> None:
-        """Close the files of a form that will reach nobody."""
+        """Close the files, because parsing failed and nobody will get them."""
         for _, storage in self.files:
             storage.close()
         if self._file is not None:
@@ -113,7 +113,7 @@ class _Parts:
 
 
 class FormDataParser(QuartFormDataParser):
-    """Parses a form out of a body; malformed data is an empty form, as in Werkzeug."""
+    """Parses a body as a form. As in Werkzeug, malformed data is an empty form."""
 
     def get_parse_func(self, mimetype: str, options: dict[str, str]) -> Callable[..., Any] | None:
         return _PARSERS.get(mimetype)
@@ -140,7 +140,7 @@ class FormDataParser(QuartFormDataParser):
         data = await body
         body.clear()
         cls = self.cls or MultiDict
-        # The codec error handler is Werkzeug's: bytes that are not UTF-8 stay percent-encoded.
+        # Werkzeug's codec error handler keeps bytes that are not UTF-8 percent-encoded.
         items = parse_qsl(data.decode(), keep_blank_values=True, errors="werkzeug.url_quote")
         return cls(items), cls()
 

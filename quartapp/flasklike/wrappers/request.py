@@ -1,4 +1,4 @@
-"""The request, read by Flask's rules on an asynchronous body."""
+"""The request: Flask's rules, on a body that arrives asynchronously."""
 
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from quart.wrappers import Request as QuartRequest
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from quartapp.flasklike.asgi.scope import blueprints_of
+from quartapp.flasklike.routing import blueprints_of
 from quartapp.flasklike.wrappers.body import Body
 from quartapp.flasklike.wrappers.formparser import FormDataParser
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 class Request(QuartRequest):
     """A request whose body, form, files and JSON fail as Flask's do.
 
-    `max_content_length` may be set in a view before the body is read. The data is either raw or a
-    form: after `form` or `files` were read, `get_data` returns nothing, unless it was called first.
+    `max_content_length` may be set in a view before the body is read. The body is read once, as raw
+    data or as a form: after `form` or `files`, `get_data` returns nothing, unless it was called
+    before them.
     """
 
     body: Body
@@ -68,7 +69,7 @@ class Request(QuartRequest):
 
     @property
     def max_content_length(self) -> int | None:
-        """The most bytes read of this request; more raise 413. None is the configured limit."""
+        """Bytes of the largest body; a larger one raises 413. Set None for the configured limit."""
         return super().max_content_length
 
     @max_content_length.setter
@@ -79,7 +80,7 @@ class Request(QuartRequest):
     async def get_data(  # type: ignore[override]  # three overloads for one union
         self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
     ) -> str | bytes:
-        """Read what is left of the body. As text, bytes that are not UTF-8 are replaced."""
+        """Read the rest of the body. As text, bytes that are not UTF-8 are replaced."""
         data = self._cached_data
         if data is None:
             if parse_form_data:
@@ -93,7 +94,7 @@ class Request(QuartRequest):
     async def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
         """Parse the body as JSON, in UTF-8, UTF-16 or UTF-32.
 
-        Another content type raises 415 and malformed data 400, unless `silent`; both go through
+        Another content type raises 415 and malformed data 400, unless *silent*. Both go through
         `on_json_loading_failed`, which may return a value instead.
         """
         if cache and self._cached_json[silent] is not Ellipsis:
@@ -113,9 +114,9 @@ class Request(QuartRequest):
         return result
 
     def on_json_loading_failed(self, error: Exception | None) -> Any:
-        """Raise 415 without an error (the content type was not JSON), else 400.
+        """Raise 415 if there is no *error* (the content type was not JSON), else 400.
 
-        What was wrong with the data is only said in debug mode.
+        The answer says what was wrong with the data in debug mode only.
         """
         if error is None:
             raise UnsupportedMediaType(
@@ -124,10 +125,10 @@ class Request(QuartRequest):
             )
         try:
             raise BadRequest(f"Failed to decode JSON object: {error}")
-        except BadRequest as explained:
+        except BadRequest as detailed:
             if has_app_context() and current_app.debug:
                 raise
-            raise BadRequest from explained
+            raise BadRequest from detailed
 
     async def _load_form_data(self) -> None:
         async with self._parsing_lock:
@@ -144,7 +145,7 @@ class Request(QuartRequest):
                 and self.mimetype != "multipart/form-data"
                 and not self._files
             ):
-                self._explain_missing_files()
+                self._say_why_files_are_missing()
 
     def _body_to_parse(self) -> Body:
         if self._cached_data is None:
@@ -153,7 +154,7 @@ class Request(QuartRequest):
         body.set_result(self._cached_data)
         return body
 
-    def _explain_missing_files(self) -> None:
-        # Flask's helper reads plain attributes, which on this class are awaitable.
+    def _say_why_files_are_missing(self) -> None:
+        # Flask's helper reads attributes that are awaitable on this class.
         parsed = SimpleNamespace(form=self._form, files=self._files, mimetype=self.mimetype)
         attach_enctype_error_multidict(parsed)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Answers: from a view's return value to a response, and from a response to the wire."""
+"""From a view's return value to a response, and from a response to the bytes that are sent."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from inspect import iscoroutinefunction
@@ -20,15 +20,15 @@ from quartapp.flasklike.concurrency import in_thread, iterate_in_thread
 if TYPE_CHECKING:
     from quart import Quart
 
-# Flask's words, which people search for; a WSGI callable is not taken here.
-_KINDS = (
+# Flask's message, for which people search. A WSGI callable is not accepted here.
+_ALLOWED_KINDS = (
     " The return type must be a string, dict, list, tuple with headers or status,"
     " Response instance, or WSGI callable, but it was a {}."
 )
 
 
 class StreamBody(IterableBody):
-    """A body that is produced part by part; what is synchronous is produced in threads."""
+    """A body that is produced part by part, by a synchronous iterable in threads."""
 
     def __init__(self, iterable: AsyncIterable[Any] | Iterable[Any]) -> None:
         self.iter: AsyncIterator[Any]
@@ -39,7 +39,7 @@ class StreamBody(IterableBody):
 
 
 class PartsBody(ResponseBody):
-    """A body that is there already, in parts."""
+    """A complete body in parts."""
 
     def __init__(self, parts: Sequence[str | bytes]) -> None:
         self.parts = parts
@@ -60,10 +60,10 @@ class PartsBody(ResponseBody):
 
 
 class Response(QuartResponse):
-    """A response made of what Flask's takes: also a status text, a bytearray, a list of parts."""
+    """A response that takes what Flask's takes: also a status text, a bytearray, or a list."""
 
     iterable_body_class = StreamBody
-    # of the class, for responses that become this one's
+    # on the class, for responses of other classes that become this one's
     _on_close: tuple[Callable[[], Any], ...] = ()
 
     def __init__(
@@ -83,12 +83,12 @@ class Response(QuartResponse):
         super().__init__(response, status, headers, mimetype, content_type)
 
     def call_on_close(self, func: Callable[[], Any]) -> Callable[[], Any]:
-        """Call *func* when the body was sent or given up; a synchronous one runs in a thread."""
+        """Call *func* when the body was sent, or will not be sent; in a thread if synchronous."""
         self._on_close = (*self._on_close, func)
         return func
 
     async def close(self) -> None:
-        """Release what produces the body and call the functions of `call_on_close`, once."""
+        """Close what produces the body, then call the functions of `call_on_close`, once."""
         functions, self._on_close = self._on_close, ()
         try:
             if isinstance(self.response, IterableBody):
@@ -101,20 +101,20 @@ class Response(QuartResponse):
 
 
 async def close_response(response: Any) -> None:
-    """Close what was sent, or what nobody will send; other classes than ours have no close."""
+    """Close a response that was sent or that nobody will send. Other classes need no closing."""
     if isinstance(response, Response):
         await response.close()
 
 
 async def make_response(*args: Any) -> Any:
-    """Make a response of what a view may return, to change it before it is returned."""
+    """Make a response of anything that a view may return, for instance to set headers."""
     if not args:
         return current_app.response_class()
     return await current_app.make_response(args[0] if len(args) == 1 else args)
 
 
 def split_result(result: Any) -> tuple[Any, Any, Any]:
-    """Take a view's return value apart into body, status and headers."""
+    """Split a view's return value into body, status and headers."""
     if not isinstance(result, tuple):
         return result, None, None
     if len(result) == 3:
@@ -131,11 +131,11 @@ def split_result(result: Any) -> tuple[Any, Any, Any]:
     )
 
 
-async def from_result(app: "Quart", result: Any, endpoint: str | None) -> QuartResponse:
-    """Convert a view's return value, as `flask.Flask.make_response` does, to `app.response_class`.
+async def make_from_result(app: "Quart", result: Any, endpoint: str | None) -> QuartResponse:
+    """Convert a view's return value to `app.response_class`, as `flask.Flask.make_response` does.
 
-    TypeError for a value that no response can be made of, with Flask's words. HTTP errors and
-    responses of Werkzeug and Quart are converted, so that after_request functions see one class.
+    HTTP errors and responses of Werkzeug and Quart are converted too, so that after_request
+    functions see one class. Raises TypeError, with Flask's message, for any other value.
     """
     body, status, headers = split_result(result)
     if body is None:
@@ -152,11 +152,11 @@ async def from_result(app: "Quart", result: Any, endpoint: str | None) -> QuartR
     elif isinstance(body, (dict, list)):
         response = app.json.response(body)  # type: ignore[assignment]  # typed for Flask's class
     elif isinstance(body, (HTTPException, SansIOResponse)):
-        response = convert(body, cls)
+        response = convert_response(body, cls)
     else:
         raise TypeError(
             "The view function did not return a valid response."
-            + _KINDS.format(type(body).__name__)
+            + _ALLOWED_KINDS.format(type(body).__name__)
         )
     if isinstance(status, str):
         response.status = status
@@ -167,7 +167,7 @@ async def from_result(app: "Quart", result: Any, endpoint: str | None) -> QuartR
     return response
 
 
-def convert(value: Any, cls: type[QuartResponse]) -> QuartResponse:
+def convert_response(value: Any, cls: type[QuartResponse]) -> QuartResponse:
     """Make an HTTP error, or a response of another class, a *cls*."""
     if isinstance(value, HTTPException):
         value = value.get_response()
@@ -192,7 +192,7 @@ def is_bodiless(method: str, status: int) -> bool:
 
 
 def complete_data(response: Any) -> bytes | None:
-    """The whole body of *response* where it is there already, None where it is to be produced."""
+    """The whole body of *response*; None if it is produced while it is sent."""
     body = response.response
     if isinstance(body, DataBody):
         return body.data[body.begin : body.end]
@@ -201,8 +201,12 @@ def complete_data(response: Any) -> bytes | None:
     return None
 
 
-def wire_headers(response: Any, data: bytes | None) -> list[tuple[bytes, bytes]]:
-    """The header fields as they are sent: Location encoded, the length told where it is known."""
+def encode_headers(response: Any, data: bytes | None) -> list[tuple[bytes, bytes]]:
+    """The header fields as they are sent, with Location encoded.
+
+    With *data*, the complete body, Content-Length is added. What HTTP does not allow for the status
+    is left out.
+    """
     headers: Headers = response.headers
     status = response.status_code
     if 100 <= status < 200 or status in {204, 304}:
@@ -212,15 +216,15 @@ def wire_headers(response: Any, data: bytes | None) -> list[tuple[bytes, bytes]]
         else:
             headers.remove("Content-Length")
         data = None
-    length_told = False
+    has_length = False
     fields: list[tuple[bytes, bytes]] = []
     for name, value in headers:
         key = name.lower()
         if key == "location" or key == "content-location":
             value = iri_to_uri(value)
         elif key == "content-length":
-            length_told = True
+            has_length = True
         fields.append((key.encode(), value.encode()))
-    if data is not None and not length_told and response.automatically_set_content_length:
+    if data is not None and not has_length and response.automatically_set_content_length:
         fields.append((b"content-length", b"%d" % len(data)))
     return fields

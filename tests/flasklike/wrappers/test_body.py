@@ -92,20 +92,20 @@ async def test_nothing_is_kept_of_what_comes_after_the_limit() -> None:
 async def test_a_fast_client_waits_for_a_slow_reader() -> None:
     body = Body(None, None)
     body.append(b"x" * READ_AHEAD)
-    room = asyncio.ensure_future(body.room())
+    waiting = asyncio.ensure_future(body.wait_for_room())
     await asyncio.sleep(0.01)
-    assert not room.done()
+    assert not waiting.done()
     await anext(body)
-    await asyncio.wait_for(room, 60)
+    await asyncio.wait_for(waiting, 60)
 
 
 async def test_awaiting_the_whole_makes_room() -> None:
     body = Body(None, None)
     body.append(b"x" * READ_AHEAD)
-    room = asyncio.ensure_future(body.room())
+    waiting = asyncio.ensure_future(body.wait_for_room())
     await asyncio.sleep(0)
     whole = asyncio.ensure_future(body._read())
-    await asyncio.wait_for(room, 60)
+    await asyncio.wait_for(waiting, 60)
     body.set_complete()
     assert len(await whole) == READ_AHEAD
 

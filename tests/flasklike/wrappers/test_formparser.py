@@ -65,7 +65,7 @@ async def by_us(
 
     async def arrive() -> None:
         for message in messages:
-            await body.room()
+            await body.wait_for_room()
             body.append(message)
             await asyncio.sleep(0)
         body.set_complete()

@@ -1,0 +1,79 @@
+"""Every private name of Quart and MarkupSafe that flasklike imports, and of others that it uses.
+
+No other module of this package imports a name with a leading underscore, or accesses a private
+attribute that is not listed in `ATTRIBUTES`. After an upgrade, read this module first; then
+tests/flasklike/test_contracts.py says which overridden methods have changed.
+"""
+
+from contextvars import ContextVar
+from typing import Any
+
+from flask import globals as flask_globals
+
+# What `markupsafe.escape` calls. It returns a str; a Markup costs more, and is needed only by
+# values that are escaped again. Both builds of MarkupSafe, compiled and not, have it.
+from markupsafe import _escape_inner as escape_inner  # type: ignore[attr-defined]
+
+# The variables behind quart.globals.app_ctx, request_ctx and websocket_ctx. The contexts of
+# flasklike set and reset them, which a proxy cannot do, and to read a variable costs a tenth of
+# what a proxy costs for each attribute.
+from quart.globals import _cv_app as cv_app
+from quart.globals import _cv_request as cv_request
+from quart.globals import _cv_websocket as cv_websocket
+
+__all__ = [
+    "ATTRIBUTES",
+    "TEST_CLIENT_KEY",
+    "cv_app",
+    "cv_request",
+    "cv_websocket",
+    "escape_inner",
+    "flask_request_variable",
+]
+
+TEST_CLIENT_KEY = "_quart._preserve_context"
+"""Quart's test client adds this key to the scope of each request. A server does not."""
+
+ATTRIBUTES = {
+    # of proxies
+    "_get_current_object": "LocalProxy: the object itself; documented in spite of its name",
+    # of the application
+    "_find_error_handler": "Flask's lookup of handlers, which Quart shares",
+    "_got_first_request": "after it the application can no longer be set up",
+    # of contexts
+    "_after_request_functions": "filled by after_this_request",
+    "_after_websocket_functions": "filled by after_this_websocket",
+    "_cv_tokens": "one for each time that the context was entered",
+    # of requests and their bodies
+    "_cached_json": "filled by get_json",
+    "_complete": "Body: an event, set when the last part has arrived",
+    "_data": "Body: what has arrived and was not read",
+    "_files": "filled by _load_form_data",
+    "_form": "filled by _load_form_data",
+    "_has_data": "Body: an event, set when a part has arrived",
+    "_load_form_data": "overridden: called by the properties `form` and `files`",
+    "_max_content_length": "the limit of this request, where the application's is not used",
+    "_parse_multipart": "overridden: Werkzeug's decoder and errors",
+    "_parse_urlencoded": "overridden: Werkzeug's decoding of bytes that are not UTF-8",
+    "_parsing_lock": "held by _load_form_data",
+    # of connections
+    "_accepted": "whether the websocket was accepted",
+    "_closed": "whether the websocket was closed by the view",
+    "_create_request_from_scope": "overridden: headers and paths as in a WSGI environment",
+    "_create_websocket_from_scope": "overridden: an empty path",
+    "_send_push_promise": "handed to each request",
+    # of templates
+    "_get_source_explained": "overridden: names the blueprint of Quart's request",
+    "_output_child_pre": "overridden, as Jinja's documentation of code generators allows",
+    # of the session
+    "_untag_scan": "TaggedJSONSerializer: what its `loads` does with the parsed JSON",
+    # of functions
+    "_quart_async_wrapper": "the mark by which Quart recognises functions it need not wrap",
+}
+"""Private attributes of upstream objects that are accessed or overridden, and what they are."""
+
+
+def flask_request_variable() -> ContextVar[Any]:
+    """The variable behind `flask.globals.request_ctx`, which Flask's own helpers read."""
+    variable: ContextVar[Any] = flask_globals.request_ctx.__wrapped__  # type: ignore[attr-defined]
+    return variable
