@@ -1,137 +1,96 @@
 """What `quartapp.flasklike` relies on in Quart, Flask and Werkzeug, beyond their documentation.
 
-A change here after an upgrade says which override has to be read again.
+After an upgrade, the failures here list what has to be read again.
 """
 
-import inspect
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import flask.app
-import flask.debughelpers
 import flask.sansio.app
-import flask.templating
-import jinja2
 import pytest
 import quart
-import quart.asgi
-import quart.ctx
-import quart.formparser
 import quart.globals
-import quart.testing.client
-import quart.testing.connections
+import quart.helpers
 import quart.wrappers
-import quart.wrappers.response
-from jinja2.compiler import CodeGenerator
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import Map, MapAdapter
-from werkzeug.sansio.multipart import MultipartDecoder
-from werkzeug.wrappers import Response as WSGIResponse
 
 from quartapp import flasklike
-from quartapp.flasklike import ctx as contexts
-from quartapp.flasklike import dispatch as handling
+from quartapp.flasklike import ctx, dispatch
+from quartapp.flasklike._upstream import TEST_CLIENT_KEY
 from quartapp.flasklike.asgi import http, websockets
-from quartapp.flasklike.wrappers import formparser as forms
-from quartapp.flasklike.wrappers import response as responses
+from quartapp.flasklike.wrappers import formparser, response
+from tests.flasklike import upstream_sources
+from tests.flasklike.upstream_sources import current_table, read_table
 
-OVERRIDDEN: list[tuple[Callable[..., Any], str]] = [
-    (quart.Quart.handle_request, "(self, request)"),
-    (quart.Quart.handle_websocket, "(self, websocket)"),
-    (quart.Quart.full_dispatch_request, "(self, request_context)"),
-    (quart.Quart.full_dispatch_websocket, "(self, websocket_context)"),
-    (quart.Quart.preprocess_request, "(self, request_context)"),
-    (quart.Quart.preprocess_websocket, "(self, websocket_context)"),
-    (quart.Quart.raise_routing_exception, "(self, request)"),
-    (quart.Quart.make_default_options_response, "(self)"),
-    (quart.Quart.make_response, "(self, result)"),
-    (quart.Quart.finalize_request, "(self, result, request_context, from_error_handler)"),
-    (quart.Quart.finalize_websocket, "(self, result, websocket_context, from_error_handler)"),
-    (quart.Quart.process_response, "(self, response, request_context)"),
-    (quart.Quart.log_exception, "(self, exception_info)"),
-    (quart.Quart.do_teardown_request, "(self, exc, request_context)"),
-    (quart.Quart.do_teardown_websocket, "(self, exc, websocket_context)"),
-    (quart.Quart.do_teardown_appcontext, "(self, exc)"),
-    (quart.Quart.app_context, "(self)"),
-    (quart.Quart.request_context, "(self, request)"),
-    (quart.Quart.websocket_context, "(self, websocket)"),
-    (quart.Quart.sync_to_async, "(self, func)"),
-    (quart.Quart.create_url_adapter, "(self, request)"),
-    (
-        quart.Quart.url_for,
-        "(self, endpoint, _anchor, _external, _method, _scheme, values)",
-    ),
-    (quart.Quart.create_jinja_environment, "(self)"),
-    (quart.Quart.update_template_context, "(self, context)"),
-    (
-        quart.Quart.run,
-        "(self, host, port, debug, use_reloader, loop, ca_certs, certfile, keyfile, kwargs)",
-    ),
-    (quart.asgi.ASGIHTTPConnection.__init__, "(self, app, scope)"),
-    (quart.asgi.ASGIHTTPConnection.handle_messages, "(self, request, receive)"),
-    (quart.asgi.ASGIHTTPConnection._create_request_from_scope, "(self, send)"),
-    (quart.asgi.ASGIHTTPConnection._send_push_promise, "(self, send, path, headers)"),
-    (quart.asgi.ASGIWebsocketConnection.__init__, "(self, app, scope)"),
-    (quart.asgi.ASGIWebsocketConnection.handle_messages, "(self, receive)"),
-    (quart.asgi.ASGIWebsocketConnection.handle_websocket, "(self, websocket, send)"),
-    (quart.asgi.ASGIWebsocketConnection._create_websocket_from_scope, "(self, send)"),
-    (quart.ctx.RequestContext.__init__, "(self, app, request, session)"),
-    (quart.ctx.WebsocketContext.__init__, "(self, app, request, session)"),
-    (quart.ctx.AppContext.__init__, "(self, app)"),
-    (quart.ctx.AppContext.push, "(self)"),
-    (quart.ctx.AppContext.pop, "(self, exc)"),
-    (quart.wrappers.Body.__init__, "(self, expected_content_length, max_content_length)"),
-    (quart.wrappers.Body.append, "(self, data)"),
-    (quart.wrappers.Request.get_data, "(self, cache, as_text, parse_form_data)"),
-    (quart.wrappers.Request.get_json, "(self, force, silent, cache)"),
-    (quart.wrappers.Request._load_form_data, "(self)"),
-    (
-        quart.wrappers.Response.__init__,
-        "(self, response, status, headers, mimetype, content_type)",
-    ),
-    (quart.wrappers.response.IterableBody.__init__, "(self, iterable)"),
-    (
-        quart.formparser.FormDataParser.parse,
-        "(self, body, mimetype, content_length, options)",
-    ),
-    (quart.formparser.MultiPartParser.parse, "(self, body, boundary, content_length)"),
-    (
-        quart.formparser.MultiPartParser.start_file_streaming,
-        "(self, event, total_content_length)",
-    ),
-    (quart.testing.connections.TestHTTPConnection.as_response, "(self)"),
-    (MultipartDecoder.__init__, "(self, boundary, max_form_memory_size, max_parts)"),
-    (
-        Map.bind,
-        "(self, server_name, script_name, subdomain, url_scheme, default_method, path_info,"
-        " query_args)",
-    ),
-    (
-        MapAdapter.build,
-        "(self, endpoint, values, method, force_external, append_unknown, url_scheme)",
-    ),
-    (HTTPException.get_response, "(self, environ, scope)"),
-    (WSGIResponse.iter_encoded, "(self)"),
-    (flask.debughelpers.FormDataRoutingRedirect.__init__, "(self, request)"),
-    (flask.debughelpers.attach_enctype_error_multidict, "(request)"),
-    (flask.templating.Environment.__init__, "(self, app, options)"),
-    (CodeGenerator._output_child_pre, "(self, node, frame, finalize)"),
-    (jinja2.Environment.make_globals, "(self, d)"),
-]
+UPDATE = f"python -m {upstream_sources.__name__} > tests/flasklike/{upstream_sources.TABLE.name}"
 
 
-@pytest.mark.parametrize(
-    ("function", "signature"), OVERRIDDEN, ids=lambda value: getattr(value, "__qualname__", "")
-)
-def test_takes_what_it_took(function: Callable[..., Any], signature: str) -> None:
-    assert f"({', '.join(inspect.signature(function).parameters)})" == signature
+def changed() -> list[str]:
+    """The functions that are not what the table says, with their parameters."""
+    recorded, current = read_table(), current_table()
+    names = recorded.keys() | current.keys()
+    return sorted(name for name in names if recorded.get(name) != current.get(name))
+
+
+def test_what_is_overridden_is_what_was_read() -> None:
+    functions = "\n".join(changed())
+    advice = (
+        f"read these again, and what flasklike has in their place:\n{functions}\nthen: {UPDATE}"
+    )
+    assert not functions, advice
+
+
+def test_a_replaced_body_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def handle_request(self: Any, request: Any) -> Any:
+        raise NotImplementedError
+
+    before = set(changed())
+    handle_request.__module__ = quart.Quart.__module__
+    handle_request.__qualname__ = quart.Quart.handle_request.__qualname__
+    monkeypatch.setattr(quart.Quart, "handle_request", handle_request)
+    assert set(changed()) - before == {"quart.app.Quart.handle_request(self, request)"}
+
+
+def test_a_changed_parameter_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get_data(self: Any, cache: bool = True, as_text: bool = False) -> Any:
+        raise NotImplementedError
+
+    before = set(changed())
+    get_data.__module__ = quart.Request.__module__
+    get_data.__qualname__ = quart.Request.get_data.__qualname__
+    monkeypatch.setattr(quart.Request, "get_data", get_data)
+    name = "quart.wrappers.request.Request.get_data"
+    assert set(changed()) - before == {
+        f"{name}(self, cache, as_text)",
+        f"{name}(self, cache, as_text, parse_form_data)",
+    }
+
+
+def test_comments_layout_and_docstrings_do_not_count(tmp_path: Path) -> None:
+    versions = {
+        "one": 'def f(x: int = 1) -> str:\n    """Said."""\n    return f"{x!r} \'{x}\'"\n',
+        "other": "def f(\n    x: int = 1,\n) -> str:  # said\n    return f\"{x!r} '{x}'\"\n",
+        "third": "def f(x: int = 2) -> str:\n    return f\"{x!r} '{x}'\"\n",
+    }
+    one, other, third = (
+        upstream_sources.digest_of(_function(tmp_path / f"{name}.py", source))
+        for name, source in versions.items()
+    )
+    assert one == other != third
+
+
+def _function(path: Path, source: str) -> Any:
+    path.write_text(source)
+    namespace: dict[str, Any] = {}
+    exec(compile(source, str(path), "exec"), namespace)
+    return namespace["f"]
 
 
 def test_the_mark_of_a_test_scope() -> None:
     app = flasklike.App("contract")
     connection: Any = app.test_client().request("/")
-    assert "_quart._preserve_context" in connection.scope
+    assert TEST_CLIENT_KEY in connection.scope
 
 
 def test_the_attributes_of_a_context_that_ours_sets() -> None:
@@ -175,10 +134,10 @@ def test_the_classes_are_the_ones_the_application_uses() -> None:
     app = flasklike.App("contract")
     assert app.asgi_http_class is http.HTTPConnection
     assert app.asgi_websocket_class is websockets.WebsocketConnection
-    assert app.request_class.form_data_parser_class is forms.FormDataParser
-    assert app.response_class.iterable_body_class is responses.StreamBody
-    assert type(app.app_context()) is contexts.AppContext
-    assert issubclass(type(app), handling.RequestDispatcher)
+    assert app.request_class.form_data_parser_class is formparser.FormDataParser
+    assert app.response_class.iterable_body_class is response.StreamBody
+    assert type(app.app_context()) is ctx.AppContext
+    assert issubclass(type(app), dispatch.RequestDispatcher)
 
 
 def test_headers_are_appended_and_looked_up_as_before() -> None:
