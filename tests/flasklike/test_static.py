@@ -48,6 +48,14 @@ def folder(tmp_path: Path) -> Path:
     return inside
 
 
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both answers expire in the same second."""
+    now = time.time()
+    for module in (werkzeug.utils, static):
+        monkeypatch.setattr(module, "time", lambda: now)
+
+
 def make(kind: Any, folder: Path, **config: Any) -> Any:
     """An application of Flask or of flasklike with the same files."""
     names = flask if kind is flask.Flask else flasklike
