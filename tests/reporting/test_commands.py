@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 from functools import partialmethod
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner, Result
@@ -38,7 +38,7 @@ class Shop:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.database_url = f"sqlite:///{folder / 'shop.db'}"
-        self.config: dict[str, object] = {}
+        self.config: dict[str, Any] = {}
 
     def open_pipeline(self) -> Pipeline:
         app = create_app(self.folder, self.database_url, **self.config)

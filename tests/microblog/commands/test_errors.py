@@ -79,7 +79,10 @@ def test_a_terminal_sees_no_controls_and_only_what_it_knows(
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("test",), ("--help",)], ids=" ".join)
-def test_a_full_disk_behind_the_output_is_one_sentence(arguments: tuple[str, ...]) -> None:
+def test_a_full_disk_behind_the_output_is_one_sentence(
+    environment: dict[str, str], arguments: tuple[str, ...]
+) -> None:
+    asyncio.run(add_hostile_group(environment["DATABASE_URL"]))
     code, said = ended_with(quart(*arguments), "> /dev/full")
     assert said == b"Error: Standard output cannot be written: No space left on device.\n"
     assert code == 1
