@@ -29,25 +29,12 @@ from quartapp.microblog.models.user import (
 from quartapp.microblog.web.validation import Form, Text
 
 
-def _one_line(value: str | None) -> str:
-    return one_line(value or "")
-
-
-def _paragraphs(value: str | None) -> str:
-    return paragraphs(value or "")
-
-
-def _email(value: str | None) -> str:
-    return email_address(value or "")
-
-
 def _username_field(autocomplete: str = "username") -> StringField:
     return StringField(
         "Username",
-        filters=[_one_line],
         validators=[
             DataRequired("Please enter a username."),
-            Text(USERNAME_LENGTH, username_fault),
+            Text(USERNAME_LENGTH, one_line, username_fault),
         ],
         render_kw={"autocomplete": autocomplete, "autocapitalize": "none", "spellcheck": "false"},
     )
@@ -78,10 +65,9 @@ class RegistrationForm(Form):
     username = _username_field()
     email = EmailField(
         "Email",
-        filters=[_email],
         validators=[
             DataRequired("Please enter an email address."),
-            Text(EMAIL_LENGTH),
+            Text(EMAIL_LENGTH, email_address),
             Email("Please enter an address such as name@example.com."),
         ],
         render_kw={"autocomplete": "email"},
@@ -106,8 +92,7 @@ class EditProfileForm(Form):
     username = _username_field()
     about_me = TextAreaField(
         "About me",
-        filters=[_paragraphs],
-        validators=[Text(ABOUT_ME_LENGTH)],
+        validators=[Text(ABOUT_ME_LENGTH, paragraphs)],
         description=f"At most {ABOUT_ME_LENGTH} characters.",
         render_kw={"rows": "4", "maxlength": False},
     )
@@ -125,8 +110,7 @@ class PostForm(Form):
 
     post = TextAreaField(
         "Say something",
-        filters=[_paragraphs],
-        validators=[DataRequired("Please write something."), Text(BODY_LENGTH)],
+        validators=[DataRequired("Please write something."), Text(BODY_LENGTH, paragraphs)],
         description=f"At most {BODY_LENGTH} characters.",
         render_kw={"rows": "3", "maxlength": False},
     )

@@ -116,7 +116,9 @@ def _fill(endpoint: str, action: str, sent: MultiDict[str, str]) -> Kept:
     kind, button = _FORMS[endpoint]
     names = _kept_names(kind)
     typed = [(name, value) for name, value in sent.items(multi=True) if name in names]
-    return Kept(action, kind(MultiDict(typed)), button)
+    form = kind(MultiDict(typed))
+    form.clean()
+    return Kept(action, form, button)
 
 
 def _kept_names(kind: type[Form]) -> set[str]:

@@ -15,7 +15,9 @@ from quart import current_app, g, request, session
 from werkzeug.datastructures import MultiDict
 from wtforms import Field
 from wtforms import Form as PlainForm
+from wtforms.csrf.core import CSRFTokenField
 from wtforms.csrf.session import SessionCSRF
+from wtforms.form import BaseForm
 from wtforms.validators import StopValidation, ValidationError
 
 from quartapp.flasklike import abort, render_template
@@ -25,6 +27,12 @@ from quartapp.microblog.models.text import NOT_UTF8, text_fault
 
 TOKEN_LIFE = timedelta(hours=12)
 """How long a page may stay open before its forms are rejected."""
+
+_TOKEN_LENGTH = 100
+"""In characters; a CSRF token has 56."""
+
+_UNCLEANED = 4
+"""How much longer than allowed a text may be before it is cleaned, for its white space."""
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _URLENCODED = "application/x-www-form-urlencoded"
@@ -39,6 +47,11 @@ class _SessionCSRF(SessionCSRF):
             g._csrf_token = super().generate_csrf_token(csrf_token_field)
         token: str = g._csrf_token
         return token
+
+    def validate_csrf_token(self, form: BaseForm, field: CSRFTokenField) -> None:
+        if len(field.data or "") > _TOKEN_LENGTH:
+            raise ValidationError
+        super().validate_csrf_token(form, field)
 
     def now(self) -> datetime:
         return utc_now()
@@ -73,7 +86,7 @@ class Form(PlainForm):
     async def validate_on_submit(self) -> bool:
         """Whether the form was sent and is valid; otherwise `errors` has the faults.
 
-        Raises 400 for a CSRF token that is missing, wrong or expired.
+        Raises 400 for a CSRF token that is missing, wrong or expired; nothing is cleaned before.
         """
         if request.method in _SAFE_METHODS:
             return False
@@ -83,6 +96,7 @@ class Form(PlainForm):
                 "This form is not valid any more: it was open for too long, or your browser "
                 "keeps no cookies. Please send it again.",
             )
+        self.clean()
         self.validate()
         for name, field in self._fields.items():
             check = getattr(self, f"check_{name}", None)
@@ -92,6 +106,18 @@ class Form(PlainForm):
                 except ValidationError as error:
                     self.refuse(name, str(error))
         return not self.errors
+
+    def clean(self) -> None:
+        """Clean the texts as their `Text` validators say.
+
+        It is not done by filters of the fields, which WTForms runs before anything is checked. A
+        text that is much too long stays as it is: NFC takes quadratic time for a run of combining
+        marks (https://github.com/python/cpython/issues/149079).
+        """
+        for field in self:
+            for rule in field.validators:
+                if isinstance(rule, Text) and len(field.data or "") <= rule.longest * _UNCLEANED:
+                    field.data = rule.clean(field.data or "")
 
     def refuse(self, name: str, message: str) -> None:
         """Add an error to a field."""
@@ -108,10 +134,16 @@ class EmptyForm(Form):
 
 
 class Text:
-    """A validator for text: at most `longest` characters, and no `fault`."""
+    """A validator for text: at most `longest` characters, and no `fault`, after `Form.clean`."""
 
-    def __init__(self, longest: int, fault: Callable[[str], str | None] = text_fault) -> None:
+    def __init__(
+        self,
+        longest: int,
+        clean: Callable[[str], str] = str,
+        fault: Callable[[str], str | None] = text_fault,
+    ) -> None:
         self.longest = longest
+        self.clean = clean
         self.fault = fault
         # WTForms renders these as attributes of the input.
         self.field_flags = {"maxlength": longest}
