@@ -67,9 +67,10 @@ class Places:
         if known is not None:
             return known[1]
         name, in_app, _ = self.of(code.co_filename)
+        line = call.tb_lineno or 0  # None where generated code has no line numbers
         if name[:1] == "<":  # it may run under the name of another module the next time
-            return Frame(name, module_of(frame), code.co_qualname, call.tb_lineno)
-        found = Frame(name, "", code.co_qualname, call.tb_lineno, in_app)
+            return Frame(name, module_of(frame), code.co_qualname, line)
+        found = Frame(name, "", code.co_qualname, line, in_app)
         if len(self._calls) >= _REMEMBERED:
             self._calls.clear()
         self._calls[key] = code, found  # with the code, so that its id stays its own

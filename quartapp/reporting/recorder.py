@@ -144,7 +144,7 @@ class Recorder:
         return Brief(group, int(now), title, culprit)
 
     def _write(self, entry: Entry, group: str) -> None:
-        payload = entry.to_json().encode() if isinstance(entry, Report) else entry.encode()
+        payload = entry.encode()
         if not self.journal.append(payload):
             self._owe(group)
         elif self._owed:

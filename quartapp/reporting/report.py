@@ -7,8 +7,10 @@ lone surrogates), and bounded; a `Context` is raw and never leaves the process.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Any
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from quartapp.redact.frame import Frame
 
@@ -16,8 +18,6 @@ MAX_BYTES = 60_000
 """The longest JSON form of a report: journal segments and mails are planned around it."""
 
 _SHORT = 200
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Report:
 
     `exceptions` begin with the one that escaped; empty for a log record without an exception.
     `culprit` is the place to look at first, as module and function; `time` is in seconds since the
-    epoch; `reference` is what the client was told.
+    epoch; `reference` is what the client was told; `format` is that of the JSON.
     """
 
     id: str
@@ -77,155 +77,62 @@ class Report:
     level: str = "ERROR"
     logger: str = ""
     message: str = ""
-    mechanism: str = "log"
+    mechanism: Annotated[str, Field(alias="door")] = "log"
     exceptions: tuple[ExceptionInfo, ...] = ()
     request: RequestInfo | None = None
     user_id: str = ""
     reference: str = ""
     extra: tuple[tuple[str, str], ...] = ()
     origin: Origin = field(default_factory=Origin)
+    format: Literal[1] = 1
 
     @property
     def short(self) -> str:
         """The first four digits of the fingerprint, for people to name the group by."""
         return self.fingerprint[:4]
 
-    def to_json(self) -> str:
-        """The report on one line, at most `MAX_BYTES` long in UTF-8 and always complete JSON.
+    def encode(self) -> bytes:
+        """The report as JSON on one line: UTF-8, complete, and at most `MAX_BYTES` long.
 
         What is too much is dropped in the order in which it is missed least: locals, outermost
         frames first, then source, library frames, the rest of the chain; at last texts are cut.
         """
-        text = _dump(self)
-        if _fits(text):
-            return text
-        for lighter in _lighter(self, len(text.encode()) - MAX_BYTES):
-            text = _dump(lighter)
-            if _fits(text):
-                return text
+        data = _dump(self)
+        if len(data) <= MAX_BYTES:
+            return data
+        for lighter in _lighter(self, len(data) - MAX_BYTES):
+            data = _dump(lighter)
+            if len(data) <= MAX_BYTES:
+                return data
         raise AssertionError("the lightest form of a report is bounded")  # pragma: no cover
+
+    def to_json(self) -> str:
+        """The text of `encode`."""
+        return self.encode().decode()
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Report":
-        """Read back what `to_json` wrote.
+        """Read back what `encode` wrote, now or in a version before.
 
         Raises ValueError for anything else: not JSON, another format, or a field missing.
         """
         try:
-            raw = json.loads(text)
-            if raw["format"] != FORMAT:
-                raise ValueError(f"report format {raw['format']!r}, not {FORMAT}")
-            return _load(raw)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not a report: {error!r}") from error
+            return _ADAPTER.validate_json(text)
+        except ValidationError as error:
+            [first, *_] = error.errors(include_url=False, include_input=False)
+            raise ValueError(f"not a report: {first['msg']} at {first['loc']}") from None
 
 
-def _fits(text: str) -> bool:
-    # an isascii str is as long as its UTF-8 form: no copy on the usual path
-    if text.isascii():
-        return len(text) <= MAX_BYTES
-    return len(text) * 4 <= MAX_BYTES or len(text.encode()) <= MAX_BYTES
+_ADAPTER = TypeAdapter(Report)
 
 
-def _dump(report: Report) -> str:
-    exceptions = ",".join([_dump_exception(info) for info in report.exceptions])
-    origin = report.origin
-    raw: dict[str, Any] = {
-        "format": FORMAT,
-        "id": report.id,
-        "fingerprint": report.fingerprint,
-        "time": report.time,
-        "title": report.title,
-        "culprit": report.culprit,
-        "level": report.level,
-        "logger": report.logger,
-        "message": report.message,
-        "door": report.mechanism,
-        "request": report.request and _dump_request(report.request),
-        "user_id": report.user_id,
-        "reference": report.reference,
-        "extra": report.extra,
-        "origin": {
-            "environment": origin.environment,
-            "release": origin.release,
-            "host": origin.host,
-            "worker": origin.worker,
-            "versions": dict(origin.versions),
-        },
-    }
-    text = f'{{"exceptions":[{exceptions}],{_encode(raw)[1:]}'
-    # The name of a file or a logger is not scrubbed, and may be bytes that are no text.
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def _dump_exception(info: ExceptionInfo) -> str:
-    raw = {
-        "type": info.type,
-        "message": info.message,
-        "relation": info.relation,
-        "left_out": info.left_out,
-        "notes": info.notes,
-    }
-    frames = [_encode(frame) if frame.in_app else _library_call(frame) for frame in info.frames]
-    return f'{{"frames":[{",".join(frames)}],{_encode(raw)[1:]}'
-
-
-@lru_cache(maxsize=4096)  # fifty to a report, and the same ones in the next
-def _library_call(frame: Frame) -> str:
-    return _encode(frame[:4])
-
-
-def _dump_request(request: RequestInfo) -> dict[str, Any]:
-    return {
-        "method": request.method,
-        "url": request.url,
-        "route": request.route,
-        "endpoint": request.endpoint,
-        "headers": request.headers,
-    }
-
-
-def _load(raw: dict[str, Any]) -> Report:
-    request = raw["request"]
-    return Report(
-        id=raw["id"],
-        fingerprint=raw["fingerprint"],
-        time=raw["time"],
-        title=raw["title"],
-        culprit=raw["culprit"],
-        level=raw["level"],
-        logger=raw["logger"],
-        message=raw["message"],
-        mechanism=raw["door"],
-        exceptions=tuple(_load_exception(info) for info in raw["exceptions"]),
-        request=request and RequestInfo(**{**request, "headers": _pairs(request["headers"])}),
-        user_id=raw["user_id"],
-        reference=raw["reference"],
-        extra=_pairs(raw["extra"]),
-        origin=Origin(**raw["origin"]),
-    )
-
-
-def _load_exception(raw: dict[str, Any]) -> ExceptionInfo:
-    return ExceptionInfo(
-        type=raw["type"],
-        message=raw["message"],
-        relation=raw["relation"],
-        frames=tuple(_load_frame(frame) for frame in raw["frames"]),
-        left_out=raw["left_out"],
-        notes=tuple(raw["notes"]),
-    )
-
-
-def _load_frame(raw: list[Any]) -> Frame:
-    if len(raw) == 4:
-        return Frame(*raw)
-    *head, source, variables = raw
-    return Frame._make((*head, tuple(source), _pairs(variables)))
-
-
-def _pairs(raw: Iterable[Any]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, value in raw)
+def _dump(report: Report) -> bytes:
+    try:
+        return _ADAPTER.dump_json(report, by_alias=True, warnings=False)
+    except PydanticSerializationError:
+        # The name of a file or of a logger is not scrubbed, and may be bytes that are no text.
+        raw = _ADAPTER.dump_python(report, by_alias=True, warnings=False)
+        return json.dumps(raw, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _lighter(report: Report, excess: int) -> Iterator[Report]:

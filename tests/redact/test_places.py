@@ -96,6 +96,12 @@ def test_a_call_knows_its_line_each_time(places: Places) -> None:
             assert call == Frame("lines.py", "", "<module>", line, in_app=True)
 
 
+@pytest.mark.parametrize("file", ["/app/lines.py", "<generated>"])
+def test_generated_code_without_line_numbers_is_on_line_0(places: Places, file: str) -> None:
+    code = compile("1 / 0", file, "exec").replace(co_linetable=b"")
+    assert places.call(raised_by(code)).line == 0
+
+
 def test_code_that_takes_the_place_of_other_code_is_not_taken_for_it(places: Places) -> None:
     for number in range(200):  # each at the address of the one before, which is gone
         code = compile("\n" * number + "1 / 0", f"/app/{number}.py", "exec")

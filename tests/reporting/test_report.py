@@ -52,6 +52,48 @@ def test_comes_back_from_json_as_it_was(report: Report) -> None:
     assert Report.from_json(text) == report
 
 
+OF_THE_VERSION_BEFORE = """{"exceptions":[{"frames":[["quart/app.py","","handle_request",1649],\
+["web/posts.py","","index",12,true,11,["","raise KeyError(name)"],[["name","'zoë'"]]]],\
+"type":"KeyError","message":"'zoë'","relation":"","left_out":2,"notes":["a note"]}],"format":1,\
+"id":"1","fingerprint":"a887c0de-1","time":7.5,"title":"KeyError in web.posts.index",\
+"culprit":"web.posts.index","level":"ERROR","logger":"microblog","message":"","door":"request",\
+"request":{"method":"GET","url":"http://localhost/","route":"/","endpoint":"web.index",\
+"headers":[["Host","localhost"]]},"user_id":"7","reference":"23456789","extra":[["task","42"]],\
+"origin":{"environment":"production","release":"v1","host":"alpha","worker":"1",\
+"versions":{"python":"3.11.2"}}}"""
+
+
+def test_reads_what_the_version_before_wrote() -> None:
+    report = Report.from_json(OF_THE_VERSION_BEFORE)
+    [info] = report.exceptions
+    source, variables = ("", "raise KeyError(name)"), (("name", "'zoë'"),)
+    assert info.frames == (
+        Frame("quart/app.py", "", "handle_request", 1649),
+        Frame("web/posts.py", "", "index", 12, True, 11, source, variables),
+    )
+    assert (info.left_out, info.notes, report.mechanism) == (2, ("a note",), "request")
+    assert report.request == RequestInfo(
+        "GET", "http://localhost/", "/", "web.index", (("Host", "localhost"),)
+    )
+    assert report.origin == Origin("production", "v1", "alpha", "1", {"python": "3.11.2"})
+
+
+def test_writes_what_the_version_before_reads() -> None:
+    """It reads a call from four values or from eight, and every other field by its name."""
+    raw = json.loads(Report.from_json(OF_THE_VERSION_BEFORE).to_json())
+    frames = raw["exceptions"][0].pop("frames")
+    before = json.loads(OF_THE_VERSION_BEFORE)
+    assert frames[1] == before["exceptions"][0].pop("frames")[1]
+    assert frames[0] == ["quart/app.py", "", "handle_request", 1649, False, 0, [], []]
+    assert raw == before
+
+
+def test_what_is_no_text_costs_only_its_letters() -> None:
+    report = Report("id", "fp", 0.0, "title", logger="a\udcfflogger", message="naïve")
+    read = Report.from_json(report.encode())
+    assert (read.logger, read.message) == ("a?logger", "naïve")
+
+
 def huge(text: str, *, frames: int = 60, chain: int = 5, variables: int = 20) -> Report:
     frame = Frame(
         text, text, text, 1, True, 1, (text,) * 6, tuple((text, text) for _ in range(variables))
@@ -108,7 +150,12 @@ def test_drops_the_locals_of_the_outermost_frames_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", "7", "{}", '{"format":1}', '{"format":2}', b"\xff"]
+    "text",
+    [
+        *("", "{", "[]", "null", "7", "{}", '{"format":1}', b"\xff"),
+        OF_THE_VERSION_BEFORE.replace('"format":1', '"format":2'),
+        OF_THE_VERSION_BEFORE.replace("1649", '"a line"'),
+    ],
 )
 def test_refuses_what_is_no_report(text: str | bytes) -> None:
     with pytest.raises(ValueError):

@@ -60,7 +60,7 @@ def report(number: int, group: str = "a", **values: object) -> Report:
 
 def write(journal: Journal, *entries: Report | Brief | Tick) -> None:
     for entry in entries:
-        payload = entry.to_json().encode() if isinstance(entry, Report) else entry.encode()
+        payload = entry.encode()
         assert journal.append(payload)
 
 

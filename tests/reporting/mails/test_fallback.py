@@ -21,7 +21,7 @@ def journal(tmp_path: Path) -> Journal:
     made = Journal(tmp_path / "journal")
     for number in range(8):
         report = Report(f"{number}", f"{number}" * 32, 1_900_000_000.0, f"KeyError {number}")
-        made.append(report.to_json().encode())
+        made.append(report.encode())
         made.append(Tick(report.fingerprint, 1_900_000_000, 10 * number).encode())
     return made
 
