@@ -112,36 +112,52 @@ _VALUE = re.compile(
     |[^\s"'\\,;&(){}<>\[\]\x00-\x02?$:%][^\s"'\\,;&)}>\]\x00-\x02]*""",
     re.X,
 )
+_NAME_IN_REPR = re.compile(r"""([\w.-]*)(['"]\s*[=:,]\s*|\s*[=:]\s*)?""")
+_VALUE_IN_REPR = re.compile(
+    r"""b?'(?:\\.|[^'\\])*'?|b?"(?:\\.|[^"\\])*"?
+    |(?:(?:bearer|basic|token)\s+)?[^\s,)}\]>&'"]+""",
+    re.I | re.X,
+)
 _NAME_BEFORE = re.compile(r"[\w-]*\Z")
 _NOT_ASSIGNED = frozenset(("key", "keys", "tokens", "session", "sessions"))
 _COOKIES = {("session", "="), ("sessions", "=")}
 _PLAIN = frozenset(("none", "null", "true", "false", "''", '""'))
 
 
-def assignments(joined: str) -> str:
-    """`password=...`, `"token": "..."`: what follows a secret's name in any text."""
+def assignments(joined: str, *, in_repr: bool = False) -> str:
+    """`password=...`, `"token": "..."`: what follows a secret's name in any text.
+
+    In the repr of an object all such values are hidden, also short ones and the second of a pair
+    (`('token', 'x')`). Other texts may be prose: `the password: none`.
+    """
     lower = joined.replace("İ", "I").lower()  # the one letter that gets longer in lower case
     looked_at, done, parts = 0, 0, []
     for start in sorted(_positions(lower, _ASSIGNED_WORDS)):
         if start < looked_at:
             continue
-        value, looked_at = _assigned(joined, start, done)
+        value, looked_at = _assigned(joined, start, done, in_repr)
         if value is not None:
             parts += [joined[done : value.start()], HIDDEN]
             done = looked_at = value.end()
     return "".join([*parts, joined[done:]])
 
 
-def _assigned(joined: str, start: int, done: int) -> tuple[re.Match[str] | None, int]:
+def _assigned(
+    joined: str, start: int, done: int, in_repr: bool
+) -> tuple[re.Match[str] | None, int]:
     """What is given to the name around `start`, if it is a secret, and the end of the name."""
-    found = _NAME.match(joined, start)
+    found = (_NAME_IN_REPR if in_repr else _NAME).match(joined, start)
     assert found is not None
     end, sign = found.end(1), found[2]
     if sign is None:
         return None, end
     before = _NAME_BEFORE.search(joined, max(done, start - 40), start)
     name = (before[0] if before else "") + joined[start:end]
-    if not is_secret_name(name) or (name.lower() in _NOT_ASSIGNED and (name, sign) not in _COOKIES):
+    if not is_secret_name(name):
+        return None, end
+    if in_repr:
+        return _VALUE_IN_REPR.match(joined, found.end()), end
+    if name.lower() in _NOT_ASSIGNED and (name, sign) not in _COOKIES:
         return None, end
     if sign[0] == ":" and _PROSE.fullmatch(name):
         return None, end

@@ -22,7 +22,7 @@ _DEPTH = 2
 _TOTAL = 1000
 
 _HARMLESS = (None, True, False, "", b"", 0)
-"""Shown even under a secret's name: that a token is None explains many an error."""
+_HARMLESS_TYPES = tuple(map(type, _HARMLESS))
 
 
 def shown(value: object, depth: int = _DEPTH) -> str:
@@ -46,19 +46,23 @@ def shown(value: object, depth: int = _DEPTH) -> str:
         return f"<{qualified(cls)}>"
 
 
+def is_secret(name: str, value: object) -> bool:
+    """Whether the name says that its value is a secret.
+
+    None, True, "" and 0 are shown under any name: that a token is None explains many an error.
+    """
+    return is_secret_name(name) and not (type(value) in _HARMLESS_TYPES and value in _HARMLESS)
+
+
 def named(name: str, value: object, depth: int = _DEPTH) -> str:
     """The value of a name, hidden if the name says that it is a secret."""
-    if not is_secret_name(name) or _is_harmless(value):
+    if not is_secret(name, value):
         return shown(value, depth)
     cls = type(value)
     if cls in _BY_TYPE or issubclass(cls, _HOLDERS) or issubclass(type(cls), enum.EnumMeta):
         return HIDDEN
     # of an object nothing but its class is told: a database session is no secret
     return f"<{qualified(cls)}>"
-
-
-def _is_harmless(value: object) -> bool:
-    return type(value) in (type(None), bool, str, bytes, int) and value in _HARMLESS
 
 
 def _shown_str(value: str) -> str:

@@ -65,24 +65,38 @@ class Development:
             time.sleep(0.02)
         return match[match.lastindex or 0]
 
-    def get(self, path: str) -> httpx.Response:
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
         """Ask as a browser does: once more where the end of a kept connection came first.
 
         A server may close a connection that it keeps at the moment of the next request
         (RFC 9112, 9.3.1); one that refuses connections raises here.
         """
         try:
-            return self.client.get(path)
+            return self.client.get(path, headers=headers)
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            return self.client.get(path)
+            return self.client.get(path, headers=headers)
 
-    def wait_for_text(self, path: str, text: str, pause: float = 0.1) -> httpx.Response:
+    def wait_for_text(
+        self, path: str, text: str, pause: float = 0.1, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         """The answer once it holds this text; with a `pause` in seconds between two requests."""
         deadline = time.monotonic() + TIMEOUT
-        while text not in (answer := self.get(path)).text:
+        while text not in (answer := self.get(path, headers)).text:
             assert time.monotonic() < deadline, answer.text
             time.sleep(pause)
         return answer
+
+    def unlock(self, page: str) -> dict[str, str]:
+        """Give the PIN for this client; the headers that a page's commands need."""
+        headers = {"x-debugger-secret": page.split('data-secret="')[1].split('"')[0]}
+        pin = self.wait_for(r"Debugger PIN: (\S+)")
+        answer = self.client.post("/__debugger__/unlock", json={"pin": pin}, headers=headers)
+        assert answer.status_code == 200
+        return headers
+
+    def path_of(self, page: str) -> str:
+        """Where the commands of a page are sent."""
+        return "/__debugger__/failures/" + page.split('data-id="')[1].split('"')[0]
 
     def write(self, name: str, text: str) -> None:
         path = self.folder / name

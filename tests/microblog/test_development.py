@@ -5,10 +5,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import ANY
 
 from tests.debugger.development import development
 
 ROOT = Path(__file__).parents[2]
+HTML = {"accept": "text/html"}
 SYNTAX_ERROR = "def broken(:\n"
 
 
@@ -27,9 +29,26 @@ def test_the_commands_own_package_may_be_broken_too(tmp_path: Path) -> None:
         server.write("quartapp/microblog/models/user.py", user)
         server.wait_for_text("/login", "Sign In")
 
+        scrub = (tmp_path / "quartapp/redact/scrub.py").read_text()
+        server.write("quartapp/redact/scrub.py", scrub + SYNTAX_ERROR)
+        page = server.wait_for_text("/login", "SyntaxError", headers=HTML).text
+        headers, path = server.unlock(page), server.path_of(page)
+        command = {"frame": 1, "code": "[1] + [2]"}
+        reply = server.client.post(f"{path}/run", json=command, headers=headers)
+        assert reply.json()["value"] == "[1, 2]"
+        # What hides secrets is broken, so nothing is shown.
+        table = server.client.post(f"{path}/variables", json=command, headers=headers)
+        assert table.json() == {"error": ANY}
+        assert "SyntaxError" in table.json()["error"]
+        server.write("quartapp/redact/scrub.py", scrub)
+        server.wait_for_text("/login", "Sign In")
+
         package = (tmp_path / "quartapp/__init__.py").read_text()
         server.write("quartapp/__init__.py", package + SYNTAX_ERROR)
-        server.wait_for_text("/login", "SyntaxError")
+        page = server.wait_for_text("/login", "SyntaxError", headers=HTML).text
+        headers, path = server.unlock(page), server.path_of(page)
+        table = server.client.post(f"{path}/variables", json=command, headers=headers)
+        assert "rows" in table.json()
 
         server.write("quartapp/__init__.py", package)
         server.wait_for_text("/login", "Sign In")

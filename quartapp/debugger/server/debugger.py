@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context, copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quart import Quart, Request, Response
 from quart.signals import (
@@ -22,9 +22,11 @@ from quartapp.debugger.page.rendering import (
 )
 from quartapp.debugger.page.store import Failure, Store
 from quartapp.debugger.page.text import clean
-from quartapp.debugger.page.values import IsSecret, Locals
 from quartapp.debugger.server.access import Access, Caller
 from quartapp.debugger.server.answers import Answer, answer
+
+if TYPE_CHECKING:
+    from quartapp.debugger.page.variables import Variables
 
 _logger = logging.getLogger(__name__)
 
@@ -55,7 +57,6 @@ class Debugger:
         *,
         address: str,
         say: Callable[[str], None],
-        is_secret: IsSecret,
         names: Callable[[], Mapping[str, Any]] = dict,
         release_sessions: Callable[[Mapping[str, Any]], Awaitable[None]] = _nothing_to_release,
         libraries: Sequence[str] = (),
@@ -65,7 +66,6 @@ class Debugger:
         self._app: Quart | None = None
         self._address = address
         self._say = say
-        self._is_secret = is_secret
         self._names = names
         self._release_sessions = release_sessions
         self._libraries = libraries
@@ -137,10 +137,14 @@ class Debugger:
         self._say(clean(f" * {kind} in {where}: {self.link(failure)}"))
         return failure
 
-    def locals(self, failure: Failure, frame: int) -> Locals | None:
+    def variables(self, failure: Failure, frame: int) -> "Variables | None":
         """The variables of a frame; None if there is no such frame."""
+        # Not at the top: redact may be what the developer has just broken, and the page of that
+        # error needs no variables.
+        from quartapp.debugger.page.variables import Variables
+
         found = failure.frame(frame)
-        return Locals(dict(found.frame.f_locals), self._is_secret) if found else None
+        return Variables(dict(found.frame.f_locals)) if found else None
 
     async def run(self, failure: Failure, frame: int, source: str, *, now: bool) -> Reply | None:
         """Run a command in a frame; None if there is no such frame.

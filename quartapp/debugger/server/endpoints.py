@@ -1,6 +1,7 @@
 """The requests below the debugger's own path."""
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +18,8 @@ from quartapp.debugger.server.answers import (
     send_answer,
 )
 from quartapp.debugger.server.debugger import Debugger
+
+_logger = logging.getLogger(__name__)
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
@@ -87,7 +90,7 @@ class Endpoints:
         match path.split("/")[1:]:
             case ["failures", failure_id, action]:
                 failure = self._debugger.store.use(failure_id)
-                return await self._act(failure, action, command) if failure else _gone()
+                return await self._try(failure, action, command) if failure else _gone()
         return refusal(404, "the debugger has no such command")
 
     async def _unlock(self, pin: str) -> Answer:
@@ -99,6 +102,13 @@ class Endpoints:
             return refusal(403, "Too many wrong PINs: restart the server.")
         return refusal(403, "That is not the PIN.")
 
+    async def _try(self, failure: Failure, action: str, command: dict[str, Any]) -> Answer:
+        try:
+            return await self._act(failure, action, command)
+        except Exception as error:
+            _logger.exception("The debugger failed to answer a command.")
+            return refusal(500, f"The debugger failed: {type(error).__name__}: {error}")
+
     async def _act(self, failure: Failure, action: str, command: dict[str, Any]) -> Answer:
         frame, code, name = command.get("frame"), command.get("code"), command.get("reveal")
         if not isinstance(frame, int):
@@ -106,8 +116,8 @@ class Endpoints:
         if action == "run" and isinstance(code, str):
             reply = await self._debugger.run(failure, frame, code, now=command.get("now") is True)
             return json_answer(asdict(reply)) if reply else refusal(404, "there is no such frame")
-        found = self._debugger.locals(failure, frame)
-        if action != "locals" or found is None:
+        found = self._debugger.variables(failure, frame)
+        if action != "variables" or found is None:
             return refusal(404, "there is no such frame or command")
         return json_answer({"text": found.reveal(name)} if name else {"rows": found.rows()})
 

@@ -125,7 +125,6 @@ def run(options: Options, listener: int, parent: int | None = None) -> None:
         access,
         address=options.address,
         say=say,
-        is_secret=_is_secret,
         names=session_names,
         release_sessions=release_sessions,
         libraries=[f"{_PACKAGE}{os.sep}{name}" for name in _FOLDED],
@@ -151,16 +150,6 @@ def _load(path: str) -> Quart:
     if prepare := app.extensions.get(PREPARE):
         prepare()
     return app
-
-
-def _is_secret(name: str) -> bool:
-    """Reporting's opinion on a name; while that cannot be imported, everything is secret."""
-    try:
-        from quartapp.redact.secret_names import is_secret_name
-
-        return is_secret_name(name)
-    except Exception:  # noqa: BLE001 the developer may be editing that very module
-        return True
 
 
 def _keep_terminal_clean(app: Quart) -> None:
@@ -189,6 +178,8 @@ def _import_debugger() -> None:
     sys.modules["quartapp"] = package
     for name in ("hosting", "http_server", "sessions"):  # and all that these import
         import_module(f"quartapp.debugger.server.{name}")
+    with suppress(Exception):  # an error of redact, which the application will meet and show
+        import_module("quartapp.debugger.page.variables")
     del sys.modules["quartapp"]
 
 

@@ -143,7 +143,7 @@ async def test_a_timeout_of_the_command_itself_is_its_own(failed: Site) -> None:
 
 async def test_prints_of_two_prompts_are_kept_apart(failed: Site) -> None:
     first = failed.failure_id
-    await failed.command(f"/failures/{first}/locals", {"frame": failed.frame_of("fail")})
+    await failed.command(f"/failures/{first}/variables", {"frame": failed.frame_of("fail")})
     other_frame = failed.frame_of("fail")
     await failed.request("GET", "/fail", headers=HTML)
     code = "for n in range(3):\n    print({!r})\n    await asyncio.sleep(0.01)\n\n"

@@ -160,7 +160,7 @@ async def test_a_fault_of_the_debugger_is_a_plain_answer(
 async def test_variables_hide_secrets_until_asked(site: Site) -> None:
     await site.request("GET", "/fail", headers=HTML)
     await site.unlock()
-    path, frame = f"/failures/{site.failure_id}/locals", site.frame_of("fail")
+    path, frame = f"/failures/{site.failure_id}/variables", site.frame_of("fail")
 
     answer = await site.command(path, {"frame": frame})
 

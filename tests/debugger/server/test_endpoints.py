@@ -33,8 +33,8 @@ async def test_a_locked_prompt_runs_nothing(site: Site) -> None:
     path = await failed(site)
 
     assert (await site.command(path, await run_body(site))).status == 401
-    locals_path = path.replace("/run", "/locals")
-    assert (await site.command(locals_path, {"frame": site.frame_of("fail")})).status == 401
+    variables_path = path.replace("/run", "/variables")
+    assert (await site.command(variables_path, {"frame": site.frame_of("fail")})).status == 401
 
 
 @pytest.mark.parametrize(

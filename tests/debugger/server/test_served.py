@@ -78,22 +78,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Development]:
         yield server
 
 
+HTML = {"accept": "text/html"}
+
+
 def unlocked(server: Development) -> dict[str, str]:
     """The headers of a page that this client has unlocked."""
-    page = server.client.get("/hook", headers={"accept": "text/html"}).text
-    secret = page.split('data-secret="')[1].split('"')[0]
-    headers = {"x-debugger-secret": secret}
-    pin = server.wait_for(r"Debugger PIN: (\S+)")
-    answer = server.client.post("/__debugger__/unlock", json={"pin": pin}, headers=headers)
-    assert answer.status_code == 200
-    return headers
+    return server.unlock(server.client.get("/hook", headers=HTML).text)
 
 
 @pytest.mark.parametrize(
     ("path", "kind"), [("/hook", "PermissionError"), ("/missing", "RuntimeError")]
 )
 def test_hooks_and_handlers_have_pages(server: Development, path: str, kind: str) -> None:
-    page = server.client.get(path, headers={"accept": "text/html"})
+    page = server.client.get(path, headers=HTML)
 
     assert page.status_code == 500
     assert f"<h1>{kind}</h1>" in page.text
@@ -104,7 +101,7 @@ def test_a_body_that_breaks_off_has_a_link_on_the_terminal(server: Development) 
         server.client.get("/stream")
 
     link = server.wait_for(r"OSError in .*/stream.*: (http\S+)")
-    page = server.client.get(link, headers={"accept": "text/html"})
+    page = server.client.get(link, headers=HTML)
     assert "parcel = " in page.text.replace("</span>", "").replace('<span class="">', "")
 
 
@@ -117,7 +114,7 @@ def test_a_websocket_that_fails_has_a_link_and_its_context(server: Development) 
             socket.recv()
     server.wait_for(r"LookupError: again\?")
     link = [line for line in server.lines if "LookupError in" in line][-1].rsplit(" ", 1)[1]
-    page = server.client.get(link, headers={"accept": "text/html"}).text
+    page = server.client.get(link, headers=HTML).text
     number = int(page.rsplit('data-frame="', 1)[1].split('"')[0])
 
     answer = server.client.post(
@@ -143,7 +140,7 @@ def test_a_thousand_failures_with_a_pool_of_two(server: Development) -> None:
         """Seconds of the server's own work for each; the clock would measure the machine's."""
         started = child.cpu_times()
         for _ in range(times):
-            answer = server.client.get("/query", headers={"accept": "text/html"})
+            answer = server.client.get("/query", headers=HTML)
             assert "<h1>RuntimeError</h1>" in answer.text
         ended = child.cpu_times()
         return (ended.user - started.user + ended.system - started.system) / times
@@ -161,15 +158,14 @@ def test_a_thousand_failures_with_a_pool_of_two(server: Development) -> None:
 def test_prompts_give_their_connections_back(server: Development) -> None:
     headers = unlocked(server)
     for _ in range(5):
-        page = server.client.get("/query", headers={"accept": "text/html"}).text
-        kept = page.split('data-id="')[1].split('"')[0]
+        page = server.client.get("/query", headers=HTML).text
         number = int(page.rsplit('data-frame="', 1)[1].split('"')[0])
         for code in (
             "await session.execute(text('SELECT 1'))",
             "await db_session.execute(text('SELECT 2'))",
         ):
             answer = server.client.post(
-                f"/__debugger__/failures/{kept}/run",
+                f"{server.path_of(page)}/run",
                 json={"frame": number, "code": code},
                 headers=headers,
             )

@@ -54,22 +54,22 @@ if (lock) {
 
 for (const frame of document.querySelectorAll(".frame")) {
   const number = Number(frame.dataset.frame);
-  frame.querySelector(".show-locals")?.addEventListener("click", () => toggleLocals(frame, number));
+  frame.querySelector(".show-variables")?.addEventListener("click", () => toggleVariables(frame, number));
   frame.querySelector(".show-prompt")?.addEventListener("click", () => openPrompt(frame, number));
 }
 
-async function toggleLocals(frame, number) {
-  const box = frame.querySelector(".locals");
+async function toggleVariables(frame, number) {
+  const box = frame.querySelector(".variables");
   if (box.childElementCount) return box.replaceChildren();
   try {
-    const { rows } = await post(`/failures/${id}/locals`, { frame: number });
-    box.replaceChildren(rows.length ? localsTable(rows, number) : element("p", "note", "No variables."));
+    const { rows } = await post(`/failures/${id}/variables`, { frame: number });
+    box.replaceChildren(rows.length ? variablesTable(rows, number) : element("p", "note", "No variables."));
   } catch (error) {
     box.replaceChildren(element("p", "note", error.message));
   }
 }
 
-function localsTable(rows, number) {
+function variablesTable(rows, number) {
   const table = element("table");
   for (const [name, text] of rows) {
     const row = table.insertRow();
@@ -79,7 +79,7 @@ function localsTable(rows, number) {
     reveal.type = "button";
     reveal.addEventListener("click", async () => {
       try {
-        const revealed = await post(`/failures/${id}/locals`, { frame: number, reveal: name });
+        const revealed = await post(`/failures/${id}/variables`, { frame: number, reveal: name });
         row.lastChild.textContent = revealed.text;
       } catch (error) {
         row.lastChild.textContent = error.message;
