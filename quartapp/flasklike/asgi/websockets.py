@@ -181,6 +181,8 @@ class WebsocketDispatcher(Quart):
             except Exception as raised:
                 error = raised
                 websocket.failed = True
+                # Quart's method: it sends got_websocket_exception, by which the error is reported
+                # and a debugger takes its frames, then raises or logs it as for a request.
                 return await self.handle_websocket_exception(raised)
             except asyncio.CancelledError as cancelled:
                 error = cancelled
