@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from quartapp.database.dialect import database_now
 from quartapp.mail.outbox import SENT
@@ -34,8 +34,11 @@ async def follow(pipeline: Pipeline) -> AsyncGenerator[str]:
     async with pipeline.database.begin() as session:
         group_id = (await find_group(session, fingerprint)).id
         # The policy gathers what happens at the same time; nothing else will happen here.
-        later = await database_now(session) + pipeline.consumer.rules.limits.initial_delay
+        now = await database_now(session)
+        later = now + pipeline.consumer.rules.limits.initial_delay
         await evaluation.wake(session, pipeline.consumer.rules, later)
+        made = update(ErrorAlert).where(ErrorAlert.group_id == group_id)
+        await session.execute(made.values(created_at=now, due_at=now))
     yield f"counted in the database as group {group_id}"
     if pipeline.mailer is None:
         yield "not mailed: mails are off (MAIL_SERVER is not set, or DEBUG is)"
