@@ -115,7 +115,7 @@ def main() -> None:
     def report() -> str:
         return capture(
             error, context, now=0.0, places=places, origin=Origin(), scrubber=scrubber
-        ).to_json()
+        ).report.to_json()
 
     frames = len(list(traceback.walk_tb(error.__traceback__)))
     whole = frames + sum(

@@ -2,15 +2,22 @@
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from quartapp.logfile.tracebacks import Traceback
 from quartapp.redact.collect import SecretCollector
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of, qualified
-from quartapp.redact.messages import message_of_record
+from quartapp.redact.messages import MESSAGE, message_of_record
 from quartapp.redact.places import Places
-from quartapp.redact.scrub import Scrubber
+from quartapp.redact.reading import Reading, attach, attached
+from quartapp.redact.scrub import Scrubber, cut
+from quartapp.redact.traceback import ExceptionInfo, Folded, Frame, folded
+
+_BETWEEN = {
+    "cause": "The above exception was the direct cause of the following exception:",
+    "context": "During handling of the above exception, another exception occurred:",
+    "member": "The above exception is a member of the following group:",
+}
 
 
 class Cleaner:
@@ -38,6 +45,7 @@ class Cleaner:
         clean = object.__new__(logging.LogRecord)
         clean.__dict__.update(record.__dict__)  # at a tenth of the time of copy.copy
         clean.args, clean.exc_info, clean.exc_text = None, None, None
+        attach(clean, None)
         error = exception_of(record)
         if error is None or record.stack_info:
             message, stack = self._texts(record)
@@ -45,10 +53,7 @@ class Cleaner:
         if error is None:
             return clean
         try:
-            found = Traceback(error, self._places)
-            found.collector.context(self._request_secrets())
-            found.collector.record(record)
-            clean.msg, clean.exc_text = found.text(message_of_record(record), self._scrubber)
+            clean.msg, clean.exc_text = self._message_and_traceback(record, error)
         except Exception as failure:  # noqa: BLE001 - a line of little is worth more than none
             clean.msg = (
                 f"{qualified(type(error))}, whose traceback raised {qualified(type(failure))}"
@@ -63,3 +68,44 @@ class Cleaner:
             collector.record(record)
             collector.context(self._request_secrets())
         return self._scrubber.clean(texts, secrets=collector.secrets)
+
+    def _message_and_traceback(
+        self, record: logging.LogRecord, error: BaseException
+    ) -> tuple[str, str]:
+        texts = [message_of_record(record)]
+        reading = attached(record, error)
+        if reading is not None:
+            [message] = self._scrubber.clean(texts, secrets=reading.collector.secrets)
+        else:
+            reading = Reading(error, self._places, details=False)
+            reading.collector.context(self._request_secrets())
+            reading.collector.record(record)
+            [message] = reading.scrub(self._scrubber, texts)
+        return cut(message, MESSAGE), "\n".join(_lines(reading.exceptions))
+
+
+def _lines(exceptions: tuple[ExceptionInfo, ...]) -> Iterator[str]:
+    """As Python prints an exception, with the calls inside libraries folded."""
+    for info in reversed(exceptions):
+        if info.frames:
+            yield "Traceback (most recent call last):"
+        for call in folded(info.frames):
+            yield from _folded(call) if isinstance(call, Folded) else _call(call)
+        if info.left_out:
+            yield f"  … {info.left_out} more calls"
+        yield f"{info.type}: {info.message}" if info.message else info.type
+        yield from info.notes
+        if info.relation:
+            yield from ("", _BETWEEN[info.relation], "")
+
+
+def _folded(calls: Folded) -> Iterator[str]:
+    yield f"  … {calls.count} in {', '.join(calls.packages)}"
+
+
+def _call(frame: Frame) -> Iterator[str]:
+    yield f'  File "{frame.file}", line {frame.line}, in {frame.function}'
+    if frame.source:
+        line = frame.source[frame.line - frame.first_line].strip()
+        if line:
+            yield f"    {line}"

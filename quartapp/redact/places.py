@@ -7,7 +7,7 @@ from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import NamedTuple
 
-from quartapp.redact.frame import Frame
+from quartapp.redact.traceback import Frame
 
 _REMEMBERED = 4096
 _PARTS = os.path.abspath(Path(__file__).parents[1])

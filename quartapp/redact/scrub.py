@@ -56,14 +56,14 @@ class Scrubber:
         """One text without secrets; for log files and terminals too. Never raises."""
         return self.clean([text])[0]
 
-    def clean(
-        self,
-        texts: Sequence[str],
-        *,
-        secrets: Iterable[str] = (),
-        source: Sequence[str] = (),
-    ) -> list[str]:
-        """The texts, then the lines of source, without the secrets; valid Unicode, no NUL.
+    def clean(self, texts: Sequence[str], *, secrets: Iterable[str] = ()) -> list[str]:
+        """The texts without the secrets; valid Unicode, no NUL. See `clean_with_source`."""
+        return self.clean_with_source(texts, (), secrets=secrets)[0]
+
+    def clean_with_source(
+        self, texts: Sequence[str], source: Sequence[str], *, secrets: Iterable[str] = ()
+    ) -> tuple[list[str], list[str]]:
+        """The texts and the lines of source, without the secrets; valid Unicode, no NUL.
 
         Marked texts (`LONG`) are cut to 200 characters. Lines of source keep what follows a
         secret's name, unless it is a literal: `password = form.password.data` is no secret.
@@ -77,11 +77,11 @@ class Scrubber:
                 found.update(forms(secret))
         if texts:
             joined = self._without_patterns(_without(joined, found))
-            texts = _cut(secret_patterns.assignments(joined)).split("\0")
+            texts = _cut_marked(secret_patterns.assignments(joined)).split("\0")
         if source:
             joined = self._without_patterns(_without(joined_source, found))
             source = [secret_patterns.literals(line) for line in joined.split("\0")]
-        return [*texts, *source]
+        return list(texts), list(source)
 
     def _without_patterns(self, joined: str) -> str:
         lower = joined.lower()
@@ -97,6 +97,11 @@ def window(shown: int) -> int:
     """How much of a text that will be cut to `shown` characters has to be scrubbed, so that a
     secret at the cut is found whole."""
     return shown + 800
+
+
+def cut(text: str, limit: int) -> str:
+    """At most so many characters of a text that is scrubbed."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 class Form(NamedTuple):
@@ -226,7 +231,7 @@ def _length(form: Form) -> int:
     return len(form.text)
 
 
-def _cut(joined: str) -> str:
+def _cut_marked(joined: str) -> str:
     if "\x01" not in joined:
         return joined
     return _MARKED.sub(lambda long: long[1][:SHOWN] + "…", joined)

@@ -5,25 +5,17 @@ import stat
 import tokenize
 from functools import lru_cache
 
-_BEFORE = 3
-_AFTER = 2
 _WIDTH = 200
 _LARGEST = 1_000_000
 
 
-def around(filename: str, line: int) -> tuple[int, list[str]]:
+def around(filename: str, line: int, *, before: int = 0, after: int = 0) -> tuple[int, list[str]]:
     """The number of the first line and the lines; none if the file cannot be read as source."""
     lines = _lines(filename)
-    first = max(line - _BEFORE, 1)
+    first = max(line - before, 1)
     if not 0 < line <= len(lines):
         return 0, []
-    return first, lines[first - 1 : line + _AFTER]
-
-
-def line_of(filename: str, line: int) -> str:
-    """One line; "" if the file cannot be read as source."""
-    lines = _lines(filename)
-    return lines[line - 1] if 0 < line <= len(lines) else ""
+    return first, lines[first - 1 : line + after]
 
 
 @lru_cache(maxsize=256)

@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
+from typing import NamedTuple
 from weakref import WeakMethod
 
 from quartapp.redact.collect import SecretCollector
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of
 from quartapp.redact.places import Places
+from quartapp.redact.reading import Reading
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.capture.build import capture
 from quartapp.reporting.capture.fingerprint import fingerprint
@@ -38,6 +40,14 @@ Subject = BaseException | logging.LogRecord
 RequestContext = Callable[[], Context]
 
 _logger = logging.getLogger(__name__)
+
+
+class Recorded(NamedTuple):
+    """The group of an occurrence, and what was read of its exception if a full report was written:
+    the log line is made of the same reading."""
+
+    fingerprint: str
+    reading: Reading | None
 
 
 class Recorder:
@@ -70,37 +80,38 @@ class Recorder:
         self._lock = threading.RLock()
         _renew_lock_after_fork(self)
 
-    def record(self, subject: Subject, request_context: RequestContext = Context) -> str:
-        """Write one occurrence down, and return its fingerprint. Never raises, never waits.
+    def record(self, subject: Subject, request_context: RequestContext = Context) -> Recorded:
+        """Write one occurrence to the journal. Never raises, never waits.
 
         `request_context` is called only where more than a tick is written.
         """
         depth = getattr(self._nested, "depth", 0)
         self._nested.depth = depth + 1
         group = UNKNOWN
+        reading: Reading | None = None
         try:
             if depth >= _NESTING:
                 raise RecursionError("an error while recording an error while recording an error")
             group = fingerprint(subject, self.places)
-            entry = self._entry(subject, group, request_context, brief=depth > 0)
+            entry, reading = self._entry(subject, group, request_context, brief=depth > 0)
             self._write(entry, group)
-        except Exception as error:  # noqa: BLE001 - whoever reports an error must not get another
+        except Exception as error:  # noqa: BLE001 - reporting an error must not raise another
             self._fall_back(group, error)
         else:
-            self._tell(entry)
+            self._notify(entry)
         finally:
             self._nested.depth = depth
-        return group
+        return Recorded(group, reading)
 
     def _entry(
         self, subject: Subject, group: str, request_context: RequestContext, *, brief: bool
-    ) -> Entry:
+    ) -> tuple[Entry, Reading | None]:
         now = self._clock()
         number = self._count(group, now)
         if number > FULL_REPORTS or (number > 1 and (brief or self.journal.is_crowded)):
-            return Tick(group, int(now))
+            return Tick(group, int(now)), None
         if number == 0 or brief or self.journal.is_crowded:
-            return self._brief(subject, group, request_context, now)
+            return self._brief(subject, group, request_context, now), None
         return capture(
             subject,
             request_context(),
@@ -112,7 +123,7 @@ class Recorder:
         )
 
     def _count(self, group: str, now: float) -> int:
-        """The how manieth of this minute; 0 where there are too many others to keep count."""
+        """The ordinal of this occurrence in its minute; 0 if too many groups are live to count."""
         start, number = self._windows.get(group, (0.0, 0))
         if number and 0 <= now - start < WINDOW:
             self._windows[group] = (start, number + 1)
@@ -130,7 +141,7 @@ class Recorder:
                 return False
             self._windows.pop(oldest, None)
         except (StopIteration, KeyError, RuntimeError):
-            return False  # another thread was quicker
+            return False  # another thread was faster
         return True
 
     def _brief(
@@ -150,7 +161,7 @@ class Recorder:
         elif self._owed:
             self.write_owed()
 
-    def _tell(self, entry: Entry) -> None:
+    def _notify(self, entry: Entry) -> None:
         for listener in self.listeners:
             try:
                 if isinstance(entry, Report):

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from quartapp.redact.frame import Frame
+from quartapp.redact.traceback import ExceptionInfo, Frame
 
 MAX_BYTES = 60_000
 """The longest JSON form of a report: journal segments and mails are planned around it."""
@@ -29,24 +29,6 @@ class Origin:
     host: str = ""
     worker: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ExceptionInfo:
-    """One exception of a chain.
-
-    `relation` says how it belongs to the exception before it in the report: "" for the first,
-    "cause" (raise ... from), "context" (raised while handling it) or "member" (of a group).
-    `frames` run from the outermost call to the one that raised; `left_out` were too many, from
-    their middle.
-    """
-
-    type: str
-    message: str
-    relation: str = ""
-    frames: tuple[Frame, ...] = ()
-    left_out: int = 0
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

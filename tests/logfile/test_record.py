@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from quartapp.logfile import record as record_module
 from quartapp.logfile.record import Cleaner
 from quartapp.redact.context import Context
 from quartapp.redact.places import Places
+from quartapp.redact.reading import Reading, attach
 from quartapp.redact.scrub import Scrubber
 from quartapp.redact.secret_names import HIDDEN
 
@@ -125,6 +127,65 @@ def test_what_fails_while_a_line_is_made_is_said_in_its_place() -> None:
     error = ValueError("broken")
     record = logging.LogRecord("app", 40, "/app.py", 7, "a", (), (type(error), error, None))
     assert clean(record).getMessage() == "ValueError, whose traceback raised LookupError"
+
+
+def record_of(error: BaseException, *arguments: object) -> logging.LogRecord:
+    info = (type(error), error, error.__traceback__)
+    return logging.LogRecord("app", 40, "/app.py", 7, "failed %s", arguments, info)
+
+
+def caught() -> ValueError:
+    try:
+        raise ValueError("broken by letmein!")
+    except ValueError as error:
+        return error
+
+
+def reading_of(error: BaseException) -> Reading:
+    reading = Reading(error, Places(Path(__file__).parent), details=True)
+    reading.collector.context(Context(form={"password": "letmein!"}))
+    reading.scrub(Scrubber(), [])
+    return reading
+
+
+def test_a_line_after_a_report_is_made_of_what_the_report_read(
+    formatter: Cleaning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = caught()
+    formatter.context = Context(form={"password": "letmein!"})
+    wanted = formatter.format(record_of(error, "for letmein!"))
+    assert "letmein" not in wanted
+    record = record_of(error, "for letmein!")
+    attach(record, reading_of(error))
+    monkeypatch.setattr(record_module, "Reading", None)
+    assert formatter.format(record) == wanted
+
+
+def test_an_exception_that_went_on_is_read_again(formatter: Cleaning) -> None:
+    error = caught()
+    reading = reading_of(error)
+
+    def further() -> None:
+        raise error
+
+    with pytest.raises(ValueError):
+        further()
+    record = record_of(error, "")
+    attach(record, reading)
+    assert "in test_an_exception_that_went_on_is_read_again.<locals>.further" in formatter.format(
+        record
+    )
+
+
+def test_arguments_with_names_may_be_secrets_that_the_report_did_not_know(
+    formatter: Cleaning,
+) -> None:
+    error = caught()
+    reading = Reading(error, Places(Path(__file__).parent), details=True)
+    reading.scrub(Scrubber(), [])
+    record = record_of(error, {"password": "letmein!"})
+    attach(record, reading)
+    assert "letmein" not in formatter.format(record)
 
 
 def test_a_stack_is_scrubbed_too(logger: logging.Logger, stream: io.StringIO) -> None:

@@ -9,8 +9,8 @@ import quart
 from quartapp.redact import chain
 from quartapp.redact import places as places_module
 from quartapp.redact.chain import calls
-from quartapp.redact.frame import Frame
 from quartapp.redact.places import Place, Places
+from quartapp.redact.traceback import Frame
 
 
 def place(name: str, *, in_app: bool) -> Place:

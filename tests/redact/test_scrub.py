@@ -170,8 +170,8 @@ def test_a_secret_is_looked_for_as_thoroughly_as_one_that_is_always_known(secret
         line = f"before {text!s} after"
         always = Scrubber(known=[secret])
         assert Scrubber().clean([line], secrets=[secret]) == always.clean([line])
-        found = Scrubber().clean([], secrets=[secret], source=[line])
-        assert found == always.clean([], source=[line])
+        found = Scrubber().clean_with_source([], [line], secrets=[secret])
+        assert found == always.clean_with_source([], [line])
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_secret_is_looked_for_as_thoroughly_as_one_that_is_always_known(secret
     ],
 )
 def test_hides_what_a_line_of_source_gives_to_a_secret(line: str, expected: str) -> None:
-    assert Scrubber().clean([], source=[line]) == [expected]
+    assert Scrubber().clean_with_source([], [line]) == ([], [expected])
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from quartapp.redact import secret_names as names
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of
 from quartapp.redact.places import Places
+from quartapp.redact.reading import attach
 from quartapp.redact.scrub import Scrubber
 from quartapp.redact.secret_patterns import SECRET_PATTERNS, SecretPattern
 from quartapp.reporting.alerts.policy import Alert, Kind
@@ -35,7 +36,9 @@ PLACES = Places(Path(__file__).parent)
 def outputs(planted: Planted, scrubber: Scrubber) -> Iterator[str]:
     """All that is made of an error: the report as JSON, the mail, the entry of the log file."""
     subject, context = planted
-    report = capture(subject, context, now=0.0, places=PLACES, origin=Origin(), scrubber=scrubber)
+    report, reading = capture(
+        subject, context, now=0.0, places=PLACES, origin=Origin(), scrubber=scrubber
+    )
     text = report.to_json()
     yield text + json.dumps(json.loads(text), ensure_ascii=False)
     group = GroupSummary(report.fingerprint, report.title, 1, 0.0, 0.0)
@@ -50,6 +53,8 @@ def outputs(planted: Planted, scrubber: Scrubber) -> Iterator[str]:
         info = (type(error), error, error.__traceback__)
         subject = logging.LogRecord("app", 40, __file__, 1, "failed", None, info)
     clean = Cleaner(places=PLACES, scrubber=scrubber, request_secrets=lambda: context)
+    yield logging.Formatter("%(message)s").format(clean(subject))
+    attach(subject, reading)  # as where the report is made before the line
     yield logging.Formatter("%(message)s").format(clean(subject))
 
 
@@ -72,7 +77,7 @@ def test_there_was_a_secret(name: str) -> None:
     subject, context = PLANTINGS[name]()
     assert capture(
         subject, context, now=0.0, places=PLACES, origin=Origin(), scrubber=Scrubber()
-    ).title
+    ).report.title
 
 
 def never(*_: object, **__: object) -> None:
@@ -101,7 +106,7 @@ RULES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "fields": lambda patch: patch.setattr(collect, "_HELD", ()),
     "objects": lambda patch: patch.setattr(collect, "attributes_of", lambda value: {}),
     "headers": lambda patch: patch.setattr(
-        capture_module, "_HEADERS", (*capture_module._HEADERS, "x-internal")
+        capture_module, "_HEADERS", capture_module._HEADERS | {"x-internal"}
     ),
     "parts of headers": lambda patch: patch.setattr(collect, "_parts", lambda name, value: ()),
     "url": lambda patch: patch.setattr(collect.SecretCollector, "url", never),

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quartapp.redact.frame import Frame
-from quartapp.reporting.report import MAX_BYTES, ExceptionInfo, Origin, Report, RequestInfo
+from quartapp.redact.traceback import ExceptionInfo, Frame
+from quartapp.reporting.report import MAX_BYTES, Origin, Report, RequestInfo
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 pairs = st.lists(st.tuples(texts, texts), max_size=4).map(tuple)

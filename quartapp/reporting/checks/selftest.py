@@ -57,7 +57,7 @@ def _record(pipeline: Pipeline) -> str:
         error.__fingerprint__ = f"selftest {secrets.token_hex(8)}"  # type: ignore[attr-defined]  # documented
         raise error
     except SelfTestError as raised:
-        return pipeline.recorder.record(raised)
+        return pipeline.recorder.record(raised).fingerprint
 
 
 async def _mailed(pipeline: Pipeline, group_id: int) -> str:

@@ -32,6 +32,7 @@ from quart.signals import (
 
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of
+from quartapp.redact.reading import Reading, attach
 from quartapp.reporting.hooks.middleware import ErrorReportingMiddleware
 from quartapp.reporting.hooks.request_context import UserId, request_context
 from quartapp.reporting.hooks.request_state import current_state, is_marked, mark
@@ -82,21 +83,26 @@ class Mechanisms:
             sys.excepthook, threading.excepthook = self._hooks
             self._hooks = None
 
-    def record(self, subject: Subject, context: Callable[[], Context]) -> None:
-        """Record an error unless it is marked as recorded, and mark it. Never raises."""
+    def record(self, subject: Subject, context: Callable[[], Context]) -> Reading | None:
+        """Record an error unless it is marked as recorded, and mark it. Never raises.
+
+        Returns what was read of the error that this request recorded last.
+        """
         error = exception_of(subject)
-        if error is not None and is_marked(error):
-            return
-        group = self._recorder.record(subject, context)
         state = current_state.get()
-        if state is not None:
-            state.group = state.group or group
+        if error is not None and is_marked(error):
+            return state.reading if state else None
+        group, reading = self._recorder.record(subject, context)
         if error is not None:
             mark(error)
+        if state is not None:
+            state.group = state.group or group
+            state.reading = reading
+        return reading
 
-    def _record_here(self, subject: Subject, mechanism: str) -> None:
+    def _record_here(self, subject: Subject, mechanism: str) -> Reading | None:
         """Record an error with the request under way, if there is one."""
-        self.record(subject, partial(request_context, mechanism, self._user_id))
+        return self.record(subject, partial(request_context, mechanism, self._user_id))
 
     async def _on_start(self, _sender: Quart, **_: object) -> None:
         # The middleware sees responses when their context is gone, and still needs the route.
@@ -117,7 +123,8 @@ class Mechanisms:
 
     def log(self, record: logging.LogRecord) -> None:
         """Record what was logged."""
-        self._record_here(record, getattr(record, "mechanism", "log"))
+        reading = self._record_here(record, getattr(record, "mechanism", "log"))
+        attach(record, reading)  # the handler of the log file comes after this one
         state = current_state.get()
         if state is not None:
             state.recorded = True

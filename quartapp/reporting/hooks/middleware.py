@@ -65,7 +65,7 @@ class ErrorReportingMiddleware:
             current_state.reset(token)
             # The state holds the request, which holds `send`, and the error, whose mark holds the
             # state: such circles would keep all frames until the garbage collector comes.
-            watched = state.logged = None
+            watched = state.logged = state.reading = None
 
     def _unrecorded_response(self, scope: Any, state: RequestState, status: int) -> None:
         if state.expected:

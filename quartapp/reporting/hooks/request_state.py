@@ -13,6 +13,8 @@ from typing import cast
 from quart import g, has_app_context
 from quart.wrappers.base import BaseRequestWebsocket
 
+from quartapp.redact.reading import Reading
+
 _MARK = "__quartapp_recorded__"
 _LIFETIME_OUTSIDE = 60.0
 
@@ -27,7 +29,8 @@ class RequestState:
     `recorded`: something was recorded in it, so a 5xx at its end needs no record. `expected`: the
     name of an exception from the rule that every 5xx is recorded (see `expect`). `logged`: the
     exception that the log has seen last. `reference`: see `error_reference`. `group`: the
-    fingerprint of the first error that was recorded in it.
+    fingerprint of the first error that was recorded in it. `reading`: of the exception that was
+    recorded last, for the line that logs it.
     """
 
     recorded: bool = False
@@ -36,6 +39,7 @@ class RequestState:
     logged: BaseException | None = None
     reference: str = ""
     group: str = ""
+    reading: Reading | None = None
 
 
 current_state: ContextVar[RequestState | None] = ContextVar(

@@ -7,18 +7,10 @@ from collections.abc import Iterator
 from html import escape
 
 from quartapp.mail.strings import plain
-from quartapp.redact.frame import Frame
+from quartapp.redact.traceback import ExceptionInfo, Folded, Frame, folded
 from quartapp.reporting.alerts.policy import Alert, Kind
-from quartapp.reporting.mails.summary import (
-    RELATIONS,
-    Folded,
-    GroupSummary,
-    facts,
-    folded,
-    label,
-    reason,
-)
-from quartapp.reporting.report import ExceptionInfo, Report
+from quartapp.reporting.mails.summary import RELATIONS, GroupSummary, facts, label, reason
+from quartapp.reporting.report import Report
 
 _COLOURS = {Kind.OVER: "#1a7f37", Kind.NEW: "#b42318", Kind.REGRESSION: "#b42318"}
 _OTHER_COLOUR = "#b54708"
@@ -118,7 +110,7 @@ def _exception(info: ExceptionInfo) -> Iterator[str]:
         yield _block(info.message, "margin:0 0 8px")
     for note in info.notes:
         yield _block(f"note: {note}", f"margin:0 0 8px;{_MUTED}")
-    for call in folded(info):
+    for call in folded(info.frames):
         yield _folded(call) if isinstance(call, Folded) else _frame(call)
     if info.left_out:
         yield f'<p style="{_MUTED}">{info.left_out} more calls are not shown.</p>'

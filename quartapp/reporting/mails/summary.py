@@ -1,12 +1,11 @@
 """What a mail says, before it is text or HTML."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from quartapp.mail.strings import moment
-from quartapp.redact.frame import Frame, dotted
 from quartapp.reporting.alerts.policy import Alert, Kind
-from quartapp.reporting.report import ExceptionInfo, Report
+from quartapp.reporting.report import Report
 
 _BARS = "▁▂▃▄▅▆▇█"
 _MINUTES = 30  # more would not fit on the line of a telephone
@@ -42,14 +41,6 @@ class GroupSummary:
     def short(self) -> str:
         """The four digits by which people name the group."""
         return self.fingerprint[:4]
-
-
-@dataclass(frozen=True, slots=True)
-class Folded:
-    """Consecutive calls inside libraries, of which only the names are told."""
-
-    count: int
-    packages: tuple[str, ...]
 
 
 def reason(alert: Alert, group: GroupSummary) -> str:
@@ -100,24 +91,6 @@ def facts(group: GroupSummary, report: Report | None) -> list[tuple[str, str]]:
 def times(count: int) -> str:
     """A count in words."""
     return "once" if count == 1 else f"{count:,} times"
-
-
-def folded(info: ExceptionInfo) -> Iterator[Frame | Folded]:
-    """The calls of an exception: the application's, the last one, and the others folded."""
-    waiting: list[Frame] = []
-    for position, frame in enumerate(info.frames, 1):
-        if not frame.in_app and position < len(info.frames):
-            waiting.append(frame)
-            continue
-        if waiting:
-            yield _fold(waiting)
-            waiting = []
-        yield frame
-
-
-def _fold(frames: list[Frame]) -> Folded:
-    packages = dict.fromkeys(dotted(frame).partition(".")[0] for frame in frames)
-    return Folded(len(frames), tuple(packages))
 
 
 def _facts_of_request(report: Report) -> list[tuple[str, str]]:

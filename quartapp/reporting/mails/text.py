@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from quartapp.mail.strings import plain
-from quartapp.redact.frame import Frame
+from quartapp.redact.traceback import ExceptionInfo, Folded, Frame, folded
 from quartapp.reporting.alerts.policy import Alert
-from quartapp.reporting.mails.summary import RELATIONS, Folded, GroupSummary, facts, folded, reason
-from quartapp.reporting.report import ExceptionInfo, Report
+from quartapp.reporting.mails.summary import RELATIONS, GroupSummary, facts, reason
+from quartapp.reporting.report import Report
 
 _NAME = 12
 
@@ -51,7 +51,7 @@ def _exception(info: ExceptionInfo) -> Iterator[str]:
     relation = RELATIONS.get(info.relation, info.relation)
     yield f"{relation + ' ' if relation else ''}{info.type}: {info.message}"
     yield from (f"note: {note}" for note in info.notes)
-    for call in folded(info):
+    for call in folded(info.frames):
         yield from _folded(call) if isinstance(call, Folded) else _frame(call)
     if info.left_out:
         yield f"  ({info.left_out} more calls are not shown)"

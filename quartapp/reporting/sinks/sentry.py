@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from quartapp.redact.frame import Frame, dotted
-from quartapp.reporting.report import ExceptionInfo, Report
+from quartapp.redact.traceback import ExceptionInfo, Frame, dotted
+from quartapp.reporting.report import Report
 from quartapp.settings import ConfigurationError
 
 _LEVELS = {"CRITICAL": "fatal"}

@@ -16,12 +16,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from quartapp.redact import reading as reading_module
 from quartapp.redact.context import Context
-from quartapp.redact.frame import Frame
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.redact.secret_names import HIDDEN
-from quartapp.reporting.capture import build as capture_module
+from quartapp.redact.traceback import Frame
 from quartapp.reporting.capture.build import capture
 from quartapp.reporting.report import MAX_BYTES, Origin, Report
 
@@ -37,7 +37,7 @@ def report_of(subject: BaseException | logging.LogRecord, **context: Any) -> Rep
         places=PLACES,
         origin=ORIGIN,
         scrubber=Scrubber(),
-    )
+    ).report
 
 
 def caught(function: Callable[[], object]) -> BaseException:
@@ -480,7 +480,7 @@ def test_text_is_unicode_that_every_database_takes() -> None:
 
 
 def test_a_failure_of_its_own_leaves_a_small_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture_module, "message_of", lambda error: 1 / 0)
+    monkeypatch.setattr(reading_module, "message_of", lambda error: 1 / 0)
     report = report_of(ValueError(), mechanism="signal", reference="ABCD")
     assert report.title == "ValueError, whose capture raised ZeroDivisionError"
     assert (report.reference, report.mechanism, report.origin) == ("ABCD", "signal", ORIGIN)

@@ -16,7 +16,10 @@ from quart import Response, abort, websocket
 from quart.typing import TestClientProtocol as Client
 
 from quartapp.flasklike import App
+from quartapp.logfile.handler import ThreadedHandler
+from quartapp.redact.reading import Reading
 from quartapp.reporting import expect
+from quartapp.reporting.hooks.mechanisms import ErrorReportHandler
 from quartapp.reporting.hooks.middleware import ErrorReportingMiddleware
 from quartapp.reporting.hooks.request_state import current_state
 from quartapp.reporting.journal.entries import Brief, Entry, Tick, decode
@@ -149,6 +152,39 @@ async def test_an_error_that_is_logged_and_then_answered_with_500(
     report = only(records)
     assert (report.message, report.logger) == ("Could not post", "quartapp.web.posts")
     assert report.title.startswith("KeyError")
+
+
+async def test_an_exception_is_read_once_for_its_report_and_its_log_line(
+    app: App, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    init = Reading.__init__
+
+    def counted(reading: Reading, *arguments: Any, **options: Any) -> None:
+        made.append(reading)
+        init(reading, *arguments, **options)
+
+    monkeypatch.setattr(Reading, "__init__", counted)
+    logger = logging.getLogger(app.name)
+    assert [type(handler) for handler in logger.handlers[:2]] == [
+        ErrorReportHandler,
+        ThreadedHandler,
+    ]
+
+    @route(app)
+    async def fail(kind: str) -> str:
+        if kind == "handled":
+            try:
+                raise KeyError(kind)
+            except KeyError:
+                logger.exception("handled")
+            return "done"
+        raise LookupError(kind)
+
+    await client.get("/fail/handled")
+    assert len(made) == 1
+    await client.get("/fail/unhandled")
+    assert len(made) == 2
 
 
 async def test_an_error_that_is_logged_and_raised_again(

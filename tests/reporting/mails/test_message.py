@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quartapp.mail.strings import ascii_address, one_line, plain
-from quartapp.redact.frame import Frame
+from quartapp.redact.traceback import ExceptionInfo, Frame
 from quartapp.reporting.alerts.policy import Alert, Kind
 from quartapp.reporting.mails.message import GroupSummary, Letterhead, build_digest, build_message
-from quartapp.reporting.report import ExceptionInfo, Origin, Report, RequestInfo
+from quartapp.reporting.report import Origin, Report, RequestInfo
 
 NOW = 1_790_000_000.0
 LETTERHEAD = Letterhead(

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from quartapp.redact.frame import Frame
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
+from quartapp.redact.traceback import ExceptionInfo, Frame
 from quartapp.reporting.capture.build import capture
-from quartapp.reporting.report import ExceptionInfo, Origin, Report, RequestInfo
+from quartapp.reporting.report import Origin, Report, RequestInfo
 from quartapp.reporting.settings import ReportingSettings
 from quartapp.reporting.sinks import sentry as sentry_module
 from quartapp.reporting.sinks.sentry import Sentry
@@ -189,7 +189,7 @@ def test_the_secret_is_in_no_envelope(server: Server, connect: Callable[[str], S
                 places=places,
                 origin=Origin(),
                 scrubber=scrubber,
-            )
+            ).report
         )
     sentry.close()
     assert len(server.events) == len(PLANTINGS)

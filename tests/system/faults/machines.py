@@ -66,7 +66,7 @@ async def see_errors(pipeline: Pipeline, seconds: float) -> Counts:
         group = f"fault {random.randrange(1 + int(past * NEW_GROUPS))}"
         error = RuntimeError(group)
         error.__fingerprint__ = group  # type: ignore[attr-defined]  # documented
-        seen[pipeline.recorder.record(error)] += 1
+        seen[pipeline.recorder.record(error).fingerprint] += 1
         await asyncio.sleep(random.uniform(0.0, 0.01))
     return seen
 
