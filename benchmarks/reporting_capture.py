@@ -24,7 +24,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from quartapp.redact.context import Context
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
-from quartapp.reporting.capture.build import capture
+from quartapp.reporting.capture.builder import capture
 from quartapp.reporting.capture.fingerprint import fingerprint
 from quartapp.reporting.report import Origin
 

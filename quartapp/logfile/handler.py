@@ -22,7 +22,7 @@ from quartapp.logfile.rotation import RotatingFile
 from quartapp.redact.messages import message_of_record
 
 FILE_FORMAT = "%(asctime)s %(levelname)s: %(message)s [in %(pathname)s:%(lineno)d]"
-STREAM_FORMAT = "[%(asctime)s] %(levelname)s in %(module)s: %(message)s"
+STREAM_FORMAT = "[%(asctime)s] %(levelname)s in %(name)s: %(message)s"
 
 _QUEUE = 1000
 _QUEUE_WITH_TRACEBACKS = 100

@@ -20,7 +20,7 @@ from quartapp.redact.introspection import exception_of
 from quartapp.redact.places import Places
 from quartapp.redact.reading import Reading
 from quartapp.redact.scrub import Scrubber
-from quartapp.reporting.capture.build import capture
+from quartapp.reporting.capture.builder import capture
 from quartapp.reporting.capture.fingerprint import fingerprint
 from quartapp.reporting.journal.entries import Brief, Entry, Tick
 from quartapp.reporting.journal.writer import Journal

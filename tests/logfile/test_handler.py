@@ -29,6 +29,13 @@ def lines(path: Path) -> list[str]:
     return found
 
 
+def test_a_line_on_the_terminal_names_its_logger() -> None:
+    name = "quartapp.reporting.pipeline"
+    record = logging.LogRecord(name, logging.ERROR, "pipeline.py", 7, "away", (), None)
+    line = logging.Formatter(logs.STREAM_FORMAT).format(record)
+    assert line.endswith("] ERROR in quartapp.reporting.pipeline: away")
+
+
 def test_rotates_like_the_standard_library(tmp_path: Path) -> None:
     path = tmp_path / "app.log"
     file = RotatingFile(path, max_bytes=20, backups=2)

@@ -24,8 +24,8 @@ from quartapp.redact.reading import attach
 from quartapp.redact.scrub import Scrubber
 from quartapp.redact.secret_patterns import SECRET_PATTERNS, SecretPattern
 from quartapp.reporting.alerts.policy import Alert, Kind
-from quartapp.reporting.capture import build as capture_module
-from quartapp.reporting.capture.build import capture
+from quartapp.reporting.capture import builder as capture_module
+from quartapp.reporting.capture.builder import capture
 from quartapp.reporting.mails.message import GroupSummary, Letterhead, build_message
 from quartapp.reporting.report import Origin
 from tests.reporting.canary import CANARY, CORE, PLANTINGS, Planted, known_secrets, leaks

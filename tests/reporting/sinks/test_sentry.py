@@ -14,7 +14,7 @@ import pytest
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.redact.traceback import ExceptionInfo, Frame
-from quartapp.reporting.capture.build import capture
+from quartapp.reporting.capture.builder import capture
 from quartapp.reporting.report import Origin, Report, RequestInfo
 from quartapp.reporting.settings import ReportingSettings
 from quartapp.reporting.sinks import sentry as sentry_module

@@ -22,7 +22,7 @@ from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.redact.secret_names import HIDDEN
 from quartapp.redact.traceback import Frame
-from quartapp.reporting.capture.build import capture
+from quartapp.reporting.capture.builder import capture
 from quartapp.reporting.report import MAX_BYTES, Origin, Report
 
 PLACES = Places(Path(__file__).parent)
@@ -162,7 +162,7 @@ def test_a_record_alone_is_titled_by_its_words_and_place() -> None:
     report = report_of(record)
     assert report.title == "no user %d"
     assert report.message == "no user 7\nat all"
-    assert report.culprit == "test_build.view"
+    assert report.culprit == "test_builder.view"
     assert report.exceptions == ()
 
 
