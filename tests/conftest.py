@@ -32,6 +32,7 @@ CHROMIUM_OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+HTML_VALIDATE = os.environ.get("QUARTAPP_TEST_HTML_VALIDATE") or shutil.which("html-validate") or ""
 REQUIRED = os.environ.get("QUARTAPP_TEST_REQUIRE", "").split(",")
 
 
@@ -40,6 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     services = {
         "postgresql": (POSTGRESQL, "set QUARTAPP_TEST_POSTGRESQL to a server's address"),
         "browser": (CHROMIUM, "install Chromium or set QUARTAPP_TEST_CHROMIUM to its path"),
+        "html": (HTML_VALIDATE, "npm install html-validate, set QUARTAPP_TEST_HTML_VALIDATE"),
     }
     for item in items:
         for name, (present, advice) in services.items():
