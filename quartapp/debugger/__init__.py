@@ -1,8 +1,7 @@
 """An interactive debugger for development: Flask's, with `await`.
 
-What the developer sees of an error lives here: `page/`, with its frames, variables and prompts, and
-`server/`, the development server that shows it and decides who may use it. Of quartapp it imports
-only parts below it, and no application. An application has the debugger hung in as its `debugger`
-attribute (`flasklike.Debugger` is the interface), which only the development command does: nothing
-that serves production imports this package.
+It shows the developer an error. `page/` makes what is shown: frames, variables and prompts.
+`server/` is the development server, which decides who may see and use it. It serves any
+application and knows none. Only the development command sets an application's `debugger` attribute
+(`flasklike.Debugger` is the interface); nothing that serves production imports this package.
 """

@@ -1,4 +1,4 @@
-"""An exception as sections of frames: itself, its causes, and the members of groups."""
+"""An exception as sections of frames: one for itself, for each cause and each member of a group."""
 
 import itertools
 import linecache
@@ -13,7 +13,7 @@ from quartapp.debugger.page.text import bounded, clean
 
 MAX_SECTIONS = 40
 MAX_FRAMES = 80
-"""Of a section. A recursion's thousand frames would make a page that no browser likes."""
+"""In one section. A recursion of a thousand frames would make a page too long for a browser."""
 
 MAX_MESSAGE = 10_000
 MAX_PLAIN = 200_000
@@ -30,10 +30,11 @@ _LIBRARIES = tuple(
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One call, at the line where it was left.
+    """One call, at the line where the exception left it.
 
-    `number` counts through all sections of a traceback and is what a browser names it by.
-    `columns` are characters of `line`, or None where the marked code has other lines too.
+    `number` identifies the frame in the page's commands; it counts through all sections.
+    `columns` are positions of characters in the line, or None where the code that failed spans
+    several lines.
     """
 
     number: int
@@ -46,7 +47,7 @@ class Frame:
 
     @property
     def place(self) -> str:
-        """The file as a developer names it: below the working directory, or in its library."""
+        """The path of the file, relative to the working directory or to its library's folder."""
         for base in sorted((os.path.join(os.getcwd(), ""), *_LIBRARIES), key=len, reverse=True):
             if self.filename.startswith(base):
                 return clean(self.filename.removeprefix(base))
@@ -55,7 +56,7 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """One exception of a chain or a group. `depth` is how many groups it stands in."""
+    """One exception of a chain or a group. `depth` counts the groups that contain it."""
 
     relation: str
     kind: str
@@ -64,22 +65,20 @@ class Section:
     error: BaseException
     frames: list[Frame] = field(default_factory=list)
     omitted: int = 0
-    """Frames left out, between the first quarter and the last three of `frames`."""
+    """Number of frames left out, after the first quarter of `frames`."""
 
     @property
     def runs(self) -> list[tuple[bool, list[Frame]]]:
-        """The frames in order, those of libraries that follow each other together."""
+        """The frames in order, in runs of the application's and of libraries' frames."""
         grouped = itertools.groupby(self.frames, key=lambda frame: frame.is_library)
         return [(is_library, list(frames)) for is_library, frames in grouped]
 
 
 def sections(error: BaseException, libraries: Sequence[str] = ()) -> list[Section]:
-    """The sections of an exception, the exception itself first, then what led to it.
+    """The sections of an exception: the exception itself first, then what led to it.
 
-    Frames of files below `libraries` are a library's, as those of what is installed.
-
-    Cycles are cut, and so is everything after MAX_SECTIONS. Never raises, whatever the
-    exception's own methods do.
+    Files below `libraries` count as a library's, like installed ones. A cycle of causes ends where
+    it closes, and MAX_SECTIONS are the most. Never raises, whatever the exception's own methods do.
     """
     numbers = itertools.count(1)
     below = (*_LIBRARIES, "<frozen ", *libraries)
@@ -99,12 +98,12 @@ def plain_text(error: BaseException) -> str:
 
 
 def release(found: list[Section]) -> None:
-    """Let go of what the frames' variables hold, connections among it."""
+    """Release what the frames' variables refer to, such as connections."""
     for section in found:
         traceback.clear_frames(section.error.__traceback__)
         for step, _line in traceback.walk_tb(section.error.__traceback__):
-            # Until Python 3.13 a frame keeps the dictionary that was last read from it, with
-            # the old values, and empties it at the next look.
+            # Before Python 3.13 a frame keeps the dictionary that f_locals returned last, with the
+            # old values. Reading it again empties it.
             _ = step.f_locals
         section.frames.clear()
 
@@ -159,7 +158,7 @@ def _steps(step: TracebackType | None) -> Iterator[TracebackType]:
 
 def _frame(number: int, step: TracebackType, libraries: tuple[str, ...]) -> Frame:
     code = step.tb_frame.f_code
-    # Not the frame's own line: that one moves on, into a finally or an __aexit__.
+    # Not the frame's current line: that moves on, into a finally or an __aexit__.
     line = step.tb_lineno or code.co_firstlineno
     return Frame(
         number=number,
@@ -174,14 +173,14 @@ def _frame(number: int, step: TracebackType, libraries: tuple[str, ...]) -> Fram
 
 def _columns(step: TracebackType, code: CodeType, line: int) -> tuple[int, int] | None:
     if _is_template(step):
-        return None  # the columns are those of Jinja's stand-in
+        return None  # the columns are those of the code that Jinja compiled
     position = next(itertools.islice(code.co_positions(), step.tb_lasti // 2, None), None)
     if position is None:
         return None
     first, last, start, end = position
     if first != line or last != line or start is None or end is None:
         return None
-    # Python counts columns in bytes of UTF-8.
+    # Python's columns count bytes of UTF-8.
     text = linecache.getline(code.co_filename, line, step.tb_frame.f_globals).encode()
     return len(text[:start].decode(errors="replace")), len(text[:end].decode(errors="replace"))
 

@@ -1,4 +1,4 @@
-"""What a prompt prints, kept apart from the server's output and from other prompts'."""
+"""What a prompt prints, separated from the output of the server and of other prompts."""
 
 import io
 import sys
@@ -15,9 +15,9 @@ MAX_OUTPUT = 100_000
 
 @contextmanager
 def captured() -> Iterator[io.StringIO]:
-    """Collect what this task, and what it starts, writes to standard output.
+    """Collect what the current task and the tasks it starts write to standard output.
 
-    `sys.stdout` is replaced while any prompt runs; writes of everybody else pass through.
+    `sys.stdout` is replaced meanwhile; what other tasks write is passed through.
     """
     switch = _Switch(sys.stdout)
     sys.stdout = switch
@@ -40,7 +40,7 @@ class _Bounded(io.StringIO):
 
 
 class _Switch(io.TextIOBase):
-    """Standard output, by task."""
+    """Standard output that sends each write to the buffer of the task, or to the original."""
 
     def __init__(self, original: TextIO | Any) -> None:
         self._original = original
@@ -57,7 +57,7 @@ class _Switch(io.TextIOBase):
         return getattr(self._original, name)
 
     def remove(self) -> None:
-        """Take this one out of the stack of switches, wherever in it it stands."""
+        """Remove this switch, which need not be the last one: two prompts end in any order."""
         if sys.stdout is self:
             sys.stdout = self._original
         for other in _switches:

@@ -1,4 +1,4 @@
-"""The lines around a frame's line, highlighted."""
+"""The lines of source around a frame's line, highlighted."""
 
 import keyword
 import linecache
@@ -28,7 +28,7 @@ _KEYWORDS = frozenset(keyword.kwlist) | {"match", "case", "type"}
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a line: `style` is a CSS class or empty, `marked` is what was being run."""
+    """A part of a line. `style` is a CSS class or empty; `marked` is the code that failed."""
 
     text: str
     style: str
@@ -43,7 +43,7 @@ class Line:
 
 
 def source_lines(frame: Frame) -> list[Line]:
-    """The lines around a frame's line; empty where the source cannot be had."""
+    """The lines around a frame's line; empty if there is no source."""
     lines = linecache.getlines(frame.filename, frame.frame.f_globals)
     if not 0 < frame.line <= len(lines):
         return []

@@ -1,4 +1,4 @@
-"""The tracebacks that can still be looked into: two at most."""
+"""The failures whose pages and prompts still work: two at most."""
 
 import asyncio
 import secrets
@@ -14,7 +14,10 @@ from quartapp.debugger.page.prompt import Prompt
 
 @dataclass(eq=False)
 class Failure:
-    """One failure, its frames alive."""
+    """One exception with its frames, the context it was raised in, and the prompts in its frames.
+
+    `where` names the request or task that failed. `lock` is held while a command runs.
+    """
 
     error: BaseException
     where: str
@@ -41,10 +44,10 @@ class Failure:
 
 
 class Store:
-    """Keeps the newest failure, and the one that was last worked with.
+    """Keeps the newest failure and the last used one, and releases all others.
 
-    Failure frames pin memory and whatever their variables hold. The second place is for the page a
-    developer is typing into, which must not go because another request fails meanwhile.
+    Frames keep alive whatever their variables refer to, so there are only two. The second place is
+    for the page that the developer is typing into: another request that fails must not end it.
     """
 
     def __init__(self) -> None:
@@ -62,7 +65,7 @@ class Store:
             dropped.release()
 
     def use(self, failure_id: str) -> Failure | None:
-        """The failure with this id, marked as worked with; None if it is gone."""
+        """The failure with this id, which becomes the last used one; None if it is gone."""
         failure = self.find(failure_id)
         if failure is not None and failure is not self._used:
             dropped, self._used = self._used, failure

@@ -1,21 +1,21 @@
-"""Text that is fit for a terminal and for a page."""
+"""Text that is safe to show in a terminal and in a page."""
 
 import logging
 import re
 
-# C0 and C1 controls but tab and newline; a terminal would obey them. The bidirectional overrides
-# make source read as what it is not.
+# C0 and C1 controls except tab and newline: a terminal would obey them. Bidirectional overrides
+# make source look like other source.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def clean(text: str) -> str:
-    r"""Control characters and lone surrogates as escapes (`\x1b`): visible, and without effect."""
+    r"""Replace control characters and lone surrogates by visible escapes, such as `\x1b`."""
     text = _CONTROLS.sub(_escape, text)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def bounded(text: str, limit: int) -> str:
-    """At most about `limit` characters, saying how many were left out."""
+    """At most about `limit` characters: the beginning, how many were left out, and the end."""
     if len(text) <= limit:
         return text
     half = limit // 2
@@ -27,7 +27,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 class CleanFormatter(logging.Formatter):
-    """Another formatter's text, made fit for a terminal."""
+    """Another formatter's text, made safe for a terminal."""
 
     def __init__(self, formatter: logging.Formatter | None) -> None:
         super().__init__()

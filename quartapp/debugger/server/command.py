@@ -96,7 +96,7 @@ def _run_with_reloader(options: "Options", listener: int) -> None:
 
     folder = Path(options.app.partition(":")[0]).resolve().parent
     files = Files(source_folders(folder), [Path(".env")])
-    # Made once: after a change of the file its old values could not be told from other variables.
+    # Made once: after a change of .env it would no longer be known which variables came from it.
     environment = environment_without_file() | ENVIRONMENT
     Reloader(files, lambda: ServerProcess(options, listener, environment), say).run()
 

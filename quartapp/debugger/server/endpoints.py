@@ -50,7 +50,7 @@ class Endpoints:
         if scope["method"] in {"GET", "HEAD"}:
             return self._get(path, caller)
         if scope["method"] != "POST":
-            return refusal(405, "the debugger takes GET and POST")
+            return refusal(405, "the debugger accepts GET and POST")
         return self._check(caller) or await self._post(path, caller, receive)
 
     def _get(self, path: str, caller: Caller) -> Answer:
@@ -60,17 +60,17 @@ class Endpoints:
             case ["failures", failure_id]:
                 failure = self._debugger.store.find(failure_id)
                 return self._debugger.render(failure, caller) if failure else _gone()
-        return refusal(404, "the debugger has no such page")
+        return refusal(404, "there is no such page of the debugger")
 
     def _check(self, caller: Caller) -> Answer | None:
         if not self._access.evalex:
             return refusal(403, "the prompt was switched off")
         if not caller.is_local:
-            return refusal(403, "commands are taken from the server's own machine only")
+            return refusal(403, "commands are accepted only from the server's own machine")
         if not caller.is_same_origin:
-            return refusal(403, "commands are taken from the debugger's own page only")
+            return refusal(403, "commands are accepted only from the debugger's own page")
         if caller.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            return refusal(415, "commands are JSON")
+            return refusal(415, "a command must be JSON")
         # A wrong secret is most likely that of an earlier process, from before a restart.
         return None if self._access.knows_secret(caller) else _gone()
 
@@ -82,7 +82,7 @@ class Endpoints:
         except ValueError:
             command = None
         if not isinstance(command, dict):
-            return refusal(400, "a command is a JSON object")
+            return refusal(400, "a command must be a JSON object")
         if path == "/unlock":
             return await self._unlock(str(command.get("pin", "")))
         if not self._access.is_unlocked(caller):
@@ -91,7 +91,7 @@ class Endpoints:
             case ["failures", failure_id, action]:
                 failure = self._debugger.store.use(failure_id)
                 return await self._try(failure, action, command) if failure else _gone()
-        return refusal(404, "the debugger has no such command")
+        return refusal(404, "there is no such command")
 
     async def _unlock(self, pin: str) -> Answer:
         cookie = await self._access.unlock(pin)
@@ -112,7 +112,7 @@ class Endpoints:
     async def _act(self, failure: Failure, action: str, command: dict[str, Any]) -> Answer:
         frame, code, name = command.get("frame"), command.get("code"), command.get("reveal")
         if not isinstance(frame, int):
-            return refusal(400, "a command names its frame")
+            return refusal(400, "a command must name its frame")
         if action == "run" and isinstance(code, str):
             reply = await self._debugger.run(failure, frame, code, now=command.get("now") is True)
             return json_answer(asdict(reply)) if reply else refusal(404, "there is no such frame")
@@ -123,7 +123,7 @@ class Endpoints:
 
 
 def _gone() -> Answer:
-    return refusal(410, "This failure is gone: the server restarted, or newer ones took its place.")
+    return refusal(410, "This failure is gone: the server restarted, or newer ones replaced it.")
 
 
 async def _body(receive: Receive) -> bytes:

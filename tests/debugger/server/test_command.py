@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_edits_errors_and_mended_files_each_have_their_answer(folder: Path) -> None:
+def test_edits_errors_and_corrected_files_each_have_their_answer(folder: Path) -> None:
     with development(folder) as server:
         assert server.client.get("/").text == "first"
 

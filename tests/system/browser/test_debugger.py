@@ -203,7 +203,7 @@ def test_a_frame_without_source_says_so(page: Page, server: Development) -> None
     unlock(page, server)
     made_up = page.locator("details.frame", has=page.locator("summary", has_text="<made up>"))
 
-    expect(made_up).to_contain_text("The source of this frame is not to be had.")
+    expect(made_up).to_contain_text("The source of this frame is not available.")
 
 
 def test_markup_of_the_error_is_not_markup_of_the_page(page: Page, server: Development) -> None:

@@ -1,5 +1,5 @@
 "use strict";
-// Everything that comes from the server is put in as text: there is no innerHTML in this file.
+// Everything from the server is inserted as text: this file uses no innerHTML.
 
 const { prefix, id, secret } = document.body.dataset;
 const lock = document.getElementById("lock");
@@ -100,7 +100,7 @@ function openPrompt(frame, number) {
     input.spellcheck = false;
     input.setAttribute("aria-label", "Python, in this frame");
     entry.append(element("span", "sign", ">>>"), input);
-    box.append(log, entry, element("p", "note", "Enter runs a finished command, Shift+Enter begins a new line, Ctrl+Enter runs at once. await works."));
+    box.append(log, entry, element("p", "note", "Enter runs a complete command, Shift+Enter begins a new line, Ctrl+Enter runs the input as it is. await works."));
     attachKeys(input, log, number);
   }
   box.querySelector("textarea").focus();
