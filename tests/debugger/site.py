@@ -126,6 +126,15 @@ class Site:
         frames = [f for section in self.newest.sections for f in section.frames]
         return int([f.number for f in frames if f.function.split(".")[-1] == function][-1])
 
+    async def fail(self) -> str:
+        """Fail once; the path to which a command for this failure is sent."""
+        await self.request("GET", "/fail", headers=HTML)
+        return f"/failures/{self.failure_id}/run"
+
+    def body(self, code: str = "1 + 1") -> dict[str, object]:
+        """A command for the frame of the view that failed."""
+        return {"frame": self.frame_of("fail"), "code": code}
+
     async def run(self, code: str, function: str = "fail", **extra: Any) -> Any:
         """Type a command into the frame of a function of the newest failure."""
         body = {"frame": self.frame_of(function), "code": code} | extra

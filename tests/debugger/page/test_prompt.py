@@ -1,7 +1,6 @@
-"""Python at the place of a frame."""
+"""A Python prompt in a frame."""
 
 import asyncio
-import io
 import sys
 import time
 
@@ -9,15 +8,7 @@ import pytest
 from quart.signals import appcontext_tearing_down
 
 from quartapp.debugger.page import prompt
-from tests.debugger.site import HTML, Site
-
-
-@pytest.fixture
-async def failed(site: Site) -> Site:
-    """The site after one failed request, unlocked."""
-    await site.request("POST", "/fail", headers=HTML)
-    await site.unlock()
-    return site
+from tests.debugger.site import Site
 
 
 @pytest.mark.parametrize(
@@ -139,37 +130,6 @@ async def test_a_timeout_of_the_command_itself_is_its_own(failed: Site) -> None:
     )
     reply = await failed.run("await asyncio.wait_for(asyncio.Event().wait(), 0.01)")
     assert "stopped after" not in reply["error"]
-
-
-async def test_prints_of_two_prompts_are_kept_apart(failed: Site) -> None:
-    first = failed.failure_id
-    await failed.command(f"/failures/{first}/variables", {"frame": failed.frame_of("fail")})
-    other_frame = failed.frame_of("fail")
-    await failed.request("GET", "/fail", headers=HTML)
-    code = "for n in range(3):\n    print({!r})\n    await asyncio.sleep(0.01)\n\n"
-
-    one = failed.command(
-        f"/failures/{first}/run", {"frame": other_frame, "code": code.format("one")}
-    )
-    two = failed.run(code.format("two"))
-    answer, reply = await asyncio.gather(one, two)
-
-    assert answer.json["output"] == "one\n" * 3
-    assert reply["output"] == "two\n" * 3
-
-
-async def test_the_servers_own_prints_go_where_they_went(
-    failed: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    terminal = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", terminal)
-    command = asyncio.create_task(failed.run("print('typed'); await asyncio.sleep(0.05)"))
-    await asyncio.sleep(0.02)
-    print("served")
-
-    assert (await command)["output"] == "typed\n"
-    assert terminal.getvalue() == "served\n"
-    assert sys.stdout is terminal
 
 
 async def test_commands_of_one_failure_run_one_after_the_other(failed: Site) -> None:
