@@ -6,7 +6,6 @@ ones are refused before any work is done for them. /health and /ready are always
 """
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Mapping
 from html import escape
@@ -17,6 +16,8 @@ from quart import Quart
 
 from quartapp.errors.handlers import RETRY_AFTER
 from quartapp.errors.plain import PlainPage
+from quartapp.errors.refusal import refuse
+from quartapp.errors.responses import describe, is_api
 from quartapp.errors.settings import AdmissionSettings
 from quartapp.reporting import expect
 
@@ -25,25 +26,12 @@ EXPECTED = "admission"
 
 _ALWAYS = frozenset({"/health", "/ready"})
 
-_TITLE = "Service Unavailable"
-_SENTENCE = "The server is busy right now. Please try again in a moment."
+_TRY_AGAIN = '<p><a href="">Try again</a></p>'
 
 _FORM = "application/x-www-form-urlencoded"
 _LONGEST_FORM = 64 * 1024
 _FORM_SECONDS = 5.0
-
-# The only page that is not answered by the application, which adds these to its own.
-_POLICY = b"default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'"
-
-_PROBLEM = json.dumps(
-    {
-        "type": "about:blank",
-        "title": "Service Unavailable",
-        "status": 503,
-        "code": "service-unavailable",
-        "detail": _SENTENCE,
-    }
-).encode()
+_MOST_FIELDS = 100
 
 
 def init_app(app: Quart) -> None:
@@ -114,23 +102,9 @@ class Admission:
         self._free += 1
 
     async def _refuse(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] == "/api" or scope["path"].startswith("/api/"):
-            body, kind = _PROBLEM, b"application/problem+json"
-        else:
-            more = await _sent_again(scope, receive) or '<p><a href="">Try again</a></p>'
-            page = self._page.render(_TITLE, _SENTENCE, more, scope.get("root_path", ""))
-            body, kind = page.encode(), b"text/html; charset=utf-8"
-        headers = [
-            (b"content-type", kind),
-            (b"content-length", str(len(body)).encode()),
-            (b"content-security-policy", _POLICY),
-            (b"x-content-type-options", b"nosniff"),
-            (b"retry-after", RETRY_AFTER.encode()),
-            (b"cache-control", b"no-store"),
-        ]
-        await send({"type": "http.response.start", "status": 503, "headers": headers})
-        body = b"" if scope["method"] == "HEAD" else body
-        await send({"type": "http.response.body", "body": body})
+        error = describe(503, headers=(("Retry-After", RETRY_AFTER),))
+        more = "" if is_api(scope["path"]) else await _sent_again(scope, receive) or _TRY_AGAIN
+        await refuse(scope, send, error, self._page, more)
 
 
 async def _sent_again(scope: Any, receive: Any) -> str | None:
@@ -145,7 +119,12 @@ async def _sent_again(scope: Any, receive: Any) -> str | None:
     try:
         async with asyncio.timeout(_FORM_SECONDS):
             body = await _read(receive)
-        fields = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict")
+        fields = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_MOST_FIELDS,
+        )
     except (TimeoutError, ValueError):
         return None
     inputs = "".join(

@@ -7,6 +7,7 @@ from html import escape
 from http import HTTPStatus
 
 from quart import Response, current_app, has_request_context, request
+from quart.globals import request_ctx
 
 from quartapp.errors.plain import PlainPage
 from quartapp.flasklike import render_template
@@ -76,11 +77,16 @@ def wants_json() -> bool:
     """
     if not has_request_context():
         return True
-    if request.path == "/api" or request.path.startswith("/api/"):
+    if is_api(request.path):
         return True
     accept = request.accept_mimetypes
     best = accept.best_match(["text/html", "application/json", PROBLEM_JSON], "text/html")
     return best != "text/html" and accept[best] > accept["text/html"]
+
+
+def is_api(path: str) -> bool:
+    """Whether programs use this address: everything below /api."""
+    return path == "/api" or path.startswith("/api/")
 
 
 async def respond(error: ClientError) -> Response:
@@ -90,11 +96,12 @@ async def respond(error: ClientError) -> Response:
     """
     reference = error_reference() if error.status >= 500 else None
     if wants_json():
-        return _finish(_problem(error, reference), PROBLEM_JSON, error)
+        return _finish(problem(error, reference), PROBLEM_JSON, error)
     return _finish(await _page(error, reference), "text/html; charset=utf-8", error)
 
 
-def _problem(error: ClientError, reference: str | None) -> str:
+def problem(error: ClientError, reference: str | None = None) -> str:
+    """The error as problem+json."""
     body: dict[str, object] = {
         "type": "about:blank",
         "title": _phrase(error.status),
@@ -108,11 +115,18 @@ def _problem(error: ClientError, reference: str | None) -> str:
 
 
 async def _page(error: ClientError, reference: str | None) -> str:
+    if _is_host_refused():
+        return _plain_page(error, reference)
     try:
         return await render_template(_template(error.status), error=error, reference=reference)
     except Exception:  # noqa: BLE001 whatever fails in a template, the client needs a response
         current_app.logger.exception("The page of an error could not be rendered")
         return _plain_page(error, reference)
+
+
+def _is_host_refused() -> bool:
+    """Whether the client named a host that is none of ours or cannot exist: no URL can be built."""
+    return has_request_context() and request_ctx.url_adapter is None
 
 
 def _template(status: int) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from quartapp import __version__, errors, logfile, reporting
 from quartapp import database as db
-from quartapp.errors import admission
+from quartapp.errors import admission, bounds
 from quartapp.flasklike import App
 from quartapp.logfile.record import Cleaner
 from quartapp.microblog import api, domain_errors, identity, web
@@ -56,6 +56,7 @@ def create_app(settings: Settings | None = None) -> App:
     web.init_app(app)
     api.init_app(app)
     admission.init_app(app)
+    bounds.init_app(app)
     clean = Cleaner(places=places, scrubber=scrubber, request_secrets=reporting.request_secrets)
     logfile.init_app(app, name=NAME, clean=clean)
     reporting.init_app(

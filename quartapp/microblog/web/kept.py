@@ -63,7 +63,10 @@ async def kept_form() -> Kept | None:
 
 def back_url() -> str | None:
     """The page of this site that linked here; None if there is none, or if it is this page."""
-    referrer = urlsplit(request.headers.get("Referer", ""))
+    try:
+        referrer = urlsplit(request.headers.get("Referer", ""))
+    except ValueError:  # "http://[::1", and nothing else that browsers send
+        return None
     if referrer.netloc != request.host:
         return None
     address = referrer._replace(scheme="", netloc="", fragment="").geturl()

@@ -6,6 +6,7 @@ import pytest
 
 from quartapp.flasklike import App
 from quartapp.microblog.testing import LogIn
+from quartapp.reporting import Report
 from quartapp.testing import Client
 from tests.costs import TOLERATED, growth, marks
 from tests.microblog.web.conftest import Submit, text_of, token_of
@@ -75,3 +76,12 @@ async def test_a_token_longer_than_tokens_are_is_refused(client: Client, token: 
     await token_of(client, "/login")
     fields = FORMS["/login"] | {"csrf_token": token + "a" * 400_000}
     assert (await client.post("/login", form=fields)).status_code == 400
+
+
+@pytest.mark.parametrize("referer", ["http://[::1", "//[", "http://a]b/", "\xff"])
+async def test_a_link_from_an_impossible_address_is_no_error(
+    client: Client, captured_reports: list[Report], referer: str
+) -> None:
+    answer = await client.get("/nothing", headers={"Referer": referer})
+    assert (answer.status_code, "<nav" in await text_of(answer)) == (404, True)
+    assert captured_reports == []

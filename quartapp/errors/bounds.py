@@ -1,0 +1,76 @@
+"""Bounds on the head of a request, which are checked before anything is processed.
+
+The servers have bounds too, but each its own, and some have none. Bodies are bounded where they are
+read: MAX_CONTENT_LENGTH, MAX_FORM_PARTS.
+"""
+
+from typing import Any
+
+from quart import Quart
+from werkzeug.sansio.utils import host_is_trusted
+
+from quartapp.errors.plain import PlainPage
+from quartapp.errors.refusal import refuse
+from quartapp.errors.responses import ClientError, describe
+
+LONGEST_ADDRESS = 8_000
+"""Of path and query, in characters (RFC 9110, 4.1, asks for 8000)."""
+
+MOST_ARGUMENTS = 100
+"""In a query. What is not a list is a dictionary built for nothing."""
+
+LARGEST_HEAD = 32 * 1024
+"""Of all header fields, in bytes, as nginx has it: four buffers of 8 KB."""
+
+MOST_FIELDS = 100
+"""Header fields, as Apache has it."""
+
+MOST_COOKIES = 200
+"""Browsers keep at most 180 for a site (Chromium)."""
+
+
+def init_app(app: Quart) -> None:
+    """Bound what an application is asked. Call it after admission, whose places it spares."""
+    app.asgi_app = Bounds(  # type: ignore[method-assign]  # Quart's documented place
+        app.asgi_app, app.extensions.get("errors", PlainPage())
+    )
+
+
+class Bounds:
+    """ASGI middleware: 400, 414 or 431 for a request beyond the bounds of this module."""
+
+    def __init__(self, app: Any, page: PlainPage) -> None:
+        self._app = app
+        self._page = page
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        error = _fault(scope) if scope["type"] in {"http", "websocket"} else None
+        if error is None:
+            await self._app(scope, receive, send)
+        else:
+            await refuse(scope, send, error, self._page)
+
+
+def _fault(scope: Any) -> ClientError | None:
+    query: bytes = scope.get("query_string", b"")
+    if len(scope["path"]) + len(query) > LONGEST_ADDRESS:
+        return describe(414, "This address is longer than this server accepts.")
+    if query.count(b"&") >= MOST_ARGUMENTS:
+        return describe(400, f"This address has more than {MOST_ARGUMENTS} arguments.")
+    size = cookies = 0
+    for name, value in scope["headers"]:
+        size += len(name) + len(value)
+        lower = name.lower()
+        if lower == b"cookie":
+            cookies += value.count(b";") + 1
+        elif lower == b"host" and not _is_host(value):
+            return describe(400, "Your browser named a host that cannot exist.")
+    if size > LARGEST_HEAD or len(scope["headers"]) > MOST_FIELDS or cookies > MOST_COOKIES:
+        return describe(431, "Your browser sent more cookies or header fields than are accepted.")
+    return None
+
+
+def _is_host(value: bytes) -> bool:
+    """Whether it may be a host, by its characters; empty is allowed (RFC 9112, 3.2)."""
+    # Names in a network of containers may have underscores, which Werkzeug does not know.
+    return not value or host_is_trusted(value.decode("latin-1").replace("_", "-"))
