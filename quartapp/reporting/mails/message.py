@@ -13,11 +13,10 @@ from email.utils import format_datetime, parseaddr
 from hashlib import blake2b
 from typing import Any
 
-from quartapp.mail.strings import ascii_address, moment, one_line
+from quartapp.mail.strings import ascii_address, one_line
 from quartapp.reporting.alerts.policy import Alert, Kind
-from quartapp.reporting.mails import html as hypertext
-from quartapp.reporting.mails import text as plaintext
-from quartapp.reporting.mails.summary import GroupSummary, label, reason, times
+from quartapp.reporting.mails.rendering import render
+from quartapp.reporting.mails.summary import GroupSummary, label
 from quartapp.reporting.report import Report
 
 __all__ = ["GroupSummary", "Letterhead", "build_digest", "build_message"]
@@ -86,13 +85,8 @@ def build_message(
     if first != message["Message-ID"]:
         message["In-Reply-To"] = first
         message["References"] = first
-    link = letterhead.link(group)
-    _fill(
-        message,
-        plaintext.render(alert, group, report, link),
-        hypertext.render(alert, group, report, link),
-    )
-    return message
+    values = {"alert": alert, "group": group, "report": report, "link": letterhead.link(group)}
+    return _filled(message, "message", values)
 
 
 def build_digest(
@@ -109,19 +103,13 @@ def build_digest(
     ids = "\n".join(_message_id(alert, group, letterhead) for alert, group in alerts)
     digest = blake2b(ids.encode(), digest_size=16).hexdigest()
     message["Message-ID"] = f"<digest.{digest}@{_domain(letterhead)}>"
-    items = [
-        (label(alert), f"{group.title} (#{group.short})", _digest_line(alert, group), link)
-        for alert, group in alerts[:_DIGEST]
-        for link in [letterhead.link(group)]
-    ]
-    note = "So many mails were sent in the last hour that these come together."
-    left_out = f"{len(alerts) - _DIGEST:,} more are in the inbox." if len(alerts) > _DIGEST else ""
-    _fill(
-        message,
-        plaintext.digest(title, note, items, left_out),
-        hypertext.digest(title, note, items, left_out),
-    )
-    return message
+    values = {
+        "title": title,
+        "alerts": alerts[:_DIGEST],
+        "left_out": len(alerts[_DIGEST:]),
+        "letterhead": letterhead,
+    }
+    return _filled(message, "digest", values)
 
 
 def _addressed(letterhead: Letterhead, now: float) -> EmailMessage:
@@ -145,9 +133,11 @@ def _sender(letterhead: Letterhead) -> Address:
     return Address(one_line(name or f"{letterhead.app} errors"), addr_spec=safe)
 
 
-def _fill(message: EmailMessage, text: str, html: str) -> None:
-    message.set_content(text, cte="quoted-printable")
+def _filled(message: EmailMessage, template: str, values: dict[str, object]) -> EmailMessage:
+    message.set_content(render(f"{template}.txt", **values), cte="quoted-printable")
+    html = render(f"{template}.html", **values)
     message.add_alternative(html, subtype="html", cte="quoted-printable")
+    return message
 
 
 def _prefix(letterhead: Letterhead) -> str:
@@ -175,7 +165,3 @@ def _date(now: float) -> datetime:
         return datetime.fromtimestamp(now, UTC)
     except (ValueError, OverflowError, OSError):
         return datetime.fromtimestamp(0, UTC)
-
-
-def _digest_line(alert: Alert, group: GroupSummary) -> str:
-    return f"{times(group.count)}, last {moment(group.last_seen)}. {reason(alert, group)}"

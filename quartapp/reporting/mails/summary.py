@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from quartapp.mail.strings import moment
+from quartapp.redact.traceback import ExceptionInfo
 from quartapp.reporting.alerts.policy import Alert, Kind
 from quartapp.reporting.report import Report
 
 _BARS = "▁▂▃▄▅▆▇█"
 _MINUTES = 30  # more would not fit on the line of a telephone
 
-RELATIONS = {
-    "": "",
+_RELATIONS = {
     "cause": "caused by",
     "context": "raised while handling",
     "member": "with",
@@ -86,6 +86,21 @@ def facts(group: GroupSummary, report: Report | None) -> list[tuple[str, str]]:
             ("Versions", ", ".join(f"{name} {of}" for name, of in origin.versions.items())),
         ]
     return [(name, value) for name, value in [*found, *group.extra.items()] if value]
+
+
+def detail(alert: Alert, group: GroupSummary) -> str:
+    """What a digest says of a group besides its title."""
+    return f"{times(group.count)}, last {moment(group.last_seen)}. {reason(alert, group)}"
+
+
+def message_of(report: Report) -> str:
+    """What the error says, or the log record."""
+    return report.exceptions[0].message if report.exceptions else report.message
+
+
+def relation(info: ExceptionInfo) -> str:
+    """How an exception belongs to the one before it; "" for the first."""
+    return _RELATIONS.get(info.relation, info.relation)
 
 
 def times(count: int) -> str:
