@@ -13,7 +13,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev install install-server test bench bench-growth parity fuzz faults check format lint types imports deps lock seed clean
+.PHONY: help run dev install install-server test parts bench bench-growth parity fuzz faults check format lint types imports deps lock seed clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ $(VENV)/.libraries: requirements.lock
 
 test: $(TOOLS)  ## Set up and run the tests
 	$(BIN)/python -m pytest
+
+parts: $(TOOLS)  ## Run the tests of the parts in a copy without the microblog
+	$(BIN)/python -m tests.setup.parts
 
 parity: $(TOOLS)  ## Compare many generated applications with Flask (N=20000, SEED=random)
 	$(BIN)/python -m tests.system.parity --count $(N) $(if $(SEED),--seed $(SEED))

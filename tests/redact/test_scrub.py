@@ -4,7 +4,7 @@ import time
 from base64 import b64encode
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from quartapp.redact.collect import SecretCollector
@@ -86,6 +86,7 @@ def test_leaves_what_does_not(text: str) -> None:
     assert Scrubber().text(text) == text
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_is_total_and_gives_what_can_be_stored(text: str) -> None:
     clean = Scrubber(known=["geheim-ü"]).text(text)
@@ -94,6 +95,7 @@ def test_is_total_and_gives_what_can_be_stored(text: str) -> None:
     assert "geheim-ü" not in clean
 
 
+@settings(deadline=None)
 @given(st.text(min_size=4, max_size=80), st.text(max_size=20), st.text(max_size=20))
 def test_a_known_secret_is_found_in_every_writing(secret: str, before: str, after: str) -> None:
     """Whole secrets, that is; characters that no text can carry are shown as escapes anyway."""
@@ -159,6 +161,7 @@ def test_what_is_read_for_secrets_is_bounded() -> None:
     assert len(collector.secrets) <= 50
 
 
+@settings(deadline=None)
 @given(
     st.text(min_size=4, max_size=90)
     | st.text("abcXYZ019+/-_ =%&'\"\\é\0\udcff", min_size=4, max_size=90)

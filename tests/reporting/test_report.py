@@ -45,6 +45,7 @@ reports = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(reports)
 def test_comes_back_from_json_as_it_was(report: Report) -> None:
     text = report.to_json()

@@ -1,0 +1,84 @@
+"""`python -m tests.setup.parts` runs the tests of the parts in a copy without the microblog.
+
+Arguments are passed on to pytest, and are relative to the copy.
+"""
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import tomllib
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PARTS = sorted(
+    path.parent.name
+    for path in (ROOT / "quartapp").glob("*/__init__.py")
+    if path.parent.name != "microblog"
+)
+
+
+def copy_parts(folder: Path) -> Path:
+    """Copy the parts and their tests into an empty folder, with an environment in `.venv`.
+
+    Returns the environment's interpreter. It finds the libraries of this one, and no other
+    quartapp than the copy, in processes that tests start too.
+    """
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    _copy("quartapp", folder, "microblog")
+    for name in (*PARTS, "shop"):
+        _copy(f"tests/{name}", folder)
+    for path in (ROOT / "tests").glob("*.py"):
+        shutil.copy(path, folder / "tests")
+    return _make_environment(folder)
+
+
+def run(folder: Path, python: Path, arguments: Sequence[str]) -> int:
+    """Run pytest in the copy; returns its exit code."""
+    return subprocess.run([python, "-m", "pytest", *arguments], cwd=folder, check=False).returncode
+
+
+def _copy(name: str, folder: Path, *without: str) -> None:
+    if (ROOT / name).exists():
+        ignore = shutil.ignore_patterns("__pycache__", *without)
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+
+
+def _make_environment(folder: Path) -> Path:
+    venv.create(folder / ".venv", symlinks=True)
+    python = folder / ".venv" / "bin" / "python"
+    places = {"base": str(folder / ".venv"), "platbase": str(folder / ".venv")}
+    site_packages = Path(sysconfig.get_path("purelib", "venv", places))
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if not path.name.startswith("quartapp"):
+            (site_packages / path.name).symlink_to(path)
+    (site_packages / "quartapp.pth").write_text(str(folder), "utf-8")
+    _describe(site_packages / "quartapp-0.dist-info")
+    return python
+
+
+def _describe(distribution: Path) -> None:
+    """What installing the copy would write: its commands, without those of the microblog."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    commands = project["entry-points"]["quart.commands"]
+    lines = [
+        f"{name} = {target}"
+        for name, target in commands.items()
+        if not target.startswith("quartapp.microblog.")
+    ]
+    distribution.mkdir()
+    (distribution / "METADATA").write_text("Name: quartapp\nVersion: 0\n", "utf-8")
+    (distribution / "entry_points.txt").write_text("\n".join(["[quart.commands]", *lines]), "utf-8")
+
+
+def main(arguments: Sequence[str]) -> int:
+    with tempfile.TemporaryDirectory(prefix="parts-") as name:
+        folder = Path(name)
+        return run(folder, copy_parts(folder), arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""The parts need no microblog: in a copy of the project without it they import, and pass."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.setup.parts import PARTS, ROOT, copy_parts
+
+IMPORT_ALL = """
+import importlib, pkgutil, quartapp
+names = [module.name for module in pkgutil.walk_packages(quartapp.__path__, "quartapp.")]
+for name in names:
+    importlib.import_module(name)
+print(*names)
+"""
+
+QUICK = ("redact", "mail", "reporting/alerts", "reporting/capture", "reporting/journal")
+"""Tests that take seconds all together; `make parts` runs those of all parts."""
+
+NAMED = re.compile(r"\b(?:quartapp|tests)\.microblog\b|\bfrom quartapp import create_app\b")
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a copy, which is in the third folder above it."""
+    return copy_parts(tmp_path_factory.mktemp("parts"))
+
+
+def run(python: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [python, *arguments],
+        cwd=python.parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=250,
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    return done.stdout
+
+
+def test_every_module_of_every_part_imports(python: Path) -> None:
+    imported = set(run(python, "-c", IMPORT_ALL).split())
+    assert {f"quartapp.{part}" for part in PARTS} <= imported
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for part in PARTS
+        for path in (ROOT / "quartapp" / part).rglob("*.py")
+    }
+    assert modules - imported == set()
+    assert not any(name.startswith("quartapp.microblog") for name in imported)
+
+
+def test_every_fixture_of_every_test_is_found(python: Path) -> None:
+    plan = run(python, "-m", "pytest", "--setup-plan", "-q", "tests")
+    assert plan.count(".py::") > 1400
+
+
+def test_the_quick_tests_pass(python: Path) -> None:
+    tests = (f"tests/{name}" for name in QUICK)
+    said = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+    assert re.search(r"^\d{3} passed", said, re.MULTILINE)
+
+
+@pytest.mark.parametrize("folder", [*PARTS, "shop"])
+def test_the_tests_of_a_part_name_nothing_of_the_microblog(folder: str) -> None:
+    """Also in the programs that they start."""
+    for path in (ROOT / "tests" / folder).rglob("*.py"):
+        assert not NAMED.search(path.read_text("utf-8")), path
