@@ -1,11 +1,11 @@
 """Request bodies: reading and validating them, and saying what is wrong; and JSON responses."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, from_json
 from quart import request
 
 from quartapp.flasklike import Response, abort
@@ -15,6 +15,15 @@ M = TypeVar("M", bound=BaseModel)
 
 TAKES_BODY = "_api_body"
 """The attribute of a view that holds the model of its body, for the OpenAPI document."""
+
+MOST_KEYS = 100
+"""Of a body. No body has more than a few; each unknown one would be a fault."""
+
+MOST_FAULTS = 20
+"""How many faults an answer names."""
+
+_LONGEST_NAME = 64
+"""How much of an unknown key an answer repeats."""
 
 _REQUIRED = "This field is required."
 
@@ -35,7 +44,8 @@ def takes(
     """Pass the validated body to the view as its argument `data`.
 
     Raises 415 for a content type other than JSON, 400 for a body that is not JSON (RFC 8259: UTF-8,
-    no lone surrogates), and InvalidInputError with a fault for each field.
+    no lone surrogates), is nested more than 200 deep or has more than MOST_KEYS keys, and
+    InvalidInputError with a fault for each field, up to MOST_FAULTS.
     """
 
     def decorate(view: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
@@ -55,12 +65,17 @@ async def read(model: type[M]) -> M:
         abort(415, "Send JSON, and say so: 'Content-Type: application/json'.")
     try:
         # Not request.get_json(): a deeply nested body would end json.loads in a RecursionError.
-        return model.model_validate_json(await request.get_data())
+        body = from_json(await request.get_data())
+    except ValueError as error:
+        abort(400, f"The body is not valid JSON: {error}.")
+    # Before pydantic, which makes an object for each fault.
+    if isinstance(body, dict) and len(body) > MOST_KEYS:
+        abort(400, f"The body has more than {MOST_KEYS} fields.")
+    try:
+        return model.model_validate(body)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-    if details[0]["type"] == "json_invalid":
-        abort(400, f"The body is not valid JSON: {details[0]['ctx']['error']}.")
-    raise InvalidInputError([_fault(detail) for detail in details])
+    raise InvalidInputError(_faults(details))
 
 
 def reply(
@@ -77,6 +92,17 @@ def no_content() -> Response:
     return Response(None, 204)
 
 
+def _faults(details: Sequence[ErrorDetails]) -> list[Fault]:
+    # The fields of the model come first, so only unknown ones are left out.
+    faults = [_fault(detail) for detail in details[:MOST_FAULTS]]
+    if more := len(details) - len(faults):
+        faults.append(Fault("", f"{more} more fields are wrong."))
+    return faults
+
+
 def _fault(detail: ErrorDetails) -> Fault:
     message = _MESSAGES.get(detail["type"], detail["msg"])
-    return Fault(".".join(map(str, detail["loc"])), message.format_map(detail.get("ctx", {})))
+    name = ".".join(map(str, detail["loc"]))
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[:_LONGEST_NAME]}..."
+    return Fault(name, message.format_map(detail.get("ctx", {})))
