@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database.engine import Database
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""Methods that ask for no change (RFC 9110, 9.2.1)."""
 
 
 def init_app(app: Quart, database: Database) -> None:
@@ -37,7 +38,7 @@ def request_session() -> AsyncSession:
     """
     session: AsyncSession | None = g.get("_session")
     if session is None:
-        write = not has_request_context() or request.method not in _SAFE_METHODS
+        write = not has_request_context() or request.method not in SAFE_METHODS
         session = g._session = current_database().session(write=write)
     return session
 
@@ -52,7 +53,7 @@ async def reading_first() -> AsyncIterator[AsyncSession]:
     transaction that was begun here.
     """
     session = request_session()
-    if request.method in _SAFE_METHODS or session.in_transaction():
+    if request.method in SAFE_METHODS or session.in_transaction():
         yield session
         return
     database = current_database()

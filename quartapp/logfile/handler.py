@@ -1,8 +1,7 @@
-"""The application's log: the rotating file of the tutorial, and the terminal; off the loop.
+"""The application's log: the rotating file of the tutorial and the terminal, written in a thread.
 
-Errors do not depend on it: they are in the journal. What is logged goes through a bounded queue to
-a thread, which writes several at a time; where lines come faster than the disk takes them, their
-number is written instead.
+Lines go through a bounded queue to the thread, which writes several at a time. If lines come faster
+than the disk takes them, some are left out and counted in the log.
 """
 
 import atexit
@@ -29,8 +28,8 @@ _QUEUE_WITH_TRACEBACKS = 100
 _FLUSH_SECONDS = 2.0
 
 _PAUSE = 0.05
-"""Seconds for which lines are gathered: a thread that is woken for each takes the processor from
-the loop several times an error, which costs more than all the writing."""
+"""Seconds for which lines are gathered: a thread that is woken for each line takes the interpreter
+from the event loop several times per error, which costs more than the writing."""
 
 Write = Callable[[list[str]], None]
 Target = tuple[logging.Formatter, Write]
@@ -54,12 +53,12 @@ def to_stream(stream: TextIO, formatter: logging.Formatter) -> Target:
 
 
 class ThreadedHandler(logging.Handler):
-    """Formats at once, and writes in a thread of its own, which begins with the first record.
+    """Formats at once, and writes in a thread, which starts with the first record.
 
-    `emit` never blocks, and what it formats is the record as it is then; `clean` has made it safe
-    to be written. At most 1000 records wait; where more than 100 do, tracebacks are left out; what
-    is left out is counted in the log. Lines that wait (50 ms, while the disk keeps up) when the
-    process ends normally are written; `kill -9` loses them.
+    `emit` never blocks. It formats what `clean` makes of the record, so a later change of the
+    record has no effect. At most 1000 lines wait; while more than 100 do, tracebacks are left out.
+    Lines that were left out are counted in the log. Lines that wait (50 ms, if the disk is fast
+    enough) when the process ends normally are written; `kill -9` loses them.
     """
 
     def __init__(self, *targets: Target, clean: Clean = lambda record: record) -> None:
@@ -130,7 +129,7 @@ class ThreadedHandler(logging.Handler):
             print(f"quartapp: the log cannot be written: {error}", file=sys.stderr)  # noqa: T201
 
     def flush(self) -> None:
-        """Wait until everything logged so far is written, two seconds at the most."""
+        """Wait until everything logged so far is written, at most two seconds."""
         thread = self._thread
         if thread is not None and thread.is_alive() and thread is not threading.current_thread():
             written = threading.Event()
@@ -171,8 +170,7 @@ def _line_about(left_out: int) -> logging.LogRecord:
 def attach(logger: logging.Logger, handler: ThreadedHandler | None, *, alone: bool) -> None:
     """Make `handler` the only one of its kind on a logger.
 
-    With `alone`, nothing goes on to the root logger, so whatever is attached there prints no line
-    a second time.
+    With `alone`, records do not reach the root logger, whose handlers would print lines again.
     """
     for other in logger.handlers[:]:
         if isinstance(other, ThreadedHandler):
@@ -184,7 +182,7 @@ def attach(logger: logging.Logger, handler: ThreadedHandler | None, *, alone: bo
 
 
 def is_first_worker(file: RotatingFile) -> bool:
-    """Whether this is the first process of this server start to ask.
+    """Whether this is the first process that asks since the server was started.
 
     Workers of one server share the key that multiprocessing made for their parent; a process
     without such a parent is a server of its own.

@@ -1,4 +1,4 @@
-"""Records for log files and terminals: light to read, and without secrets."""
+"""Records for log files and terminals, without secrets, and with short tracebacks."""
 
 import contextlib
 import logging
@@ -21,7 +21,7 @@ _BETWEEN = {
 
 
 class Cleaner:
-    """Makes of a record another one, which any formatter may write and any thread may hold.
+    """Makes a copy of a record that any formatter may write and any thread may hold.
 
     Its message and its traceback, both text by now, are scrubbed as a report is: a driver's DETAIL
     and HINT lines, the parameters of statements and the secrets in what `request_secrets` returns
@@ -54,7 +54,7 @@ class Cleaner:
             return clean
         try:
             clean.msg, clean.exc_text = self._message_and_traceback(record, error)
-        except Exception as failure:  # noqa: BLE001 - a line of little is worth more than none
+        except Exception as failure:  # noqa: BLE001 - a short line is better than none
             clean.msg = (
                 f"{qualified(type(error))}, whose traceback raised {qualified(type(failure))}"
             )

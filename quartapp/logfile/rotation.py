@@ -1,7 +1,7 @@
 """A log file that several processes share, and rotate without losing a line.
 
-Each line is written under a lock on a file beside the log, so that only one process rotates at a
-time; the others notice that the file under the name is another one, and open it anew.
+Each line is written under a lock on another file in the same folder, so only one process rotates at
+a time; the others notice that the name belongs to a new file, and open that.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ class RotatingFile:
         self._handle = -1
 
     def write(self, *lines: bytes) -> None:
-        """Write one or more whole lines. Raises OSError; the next call begins again."""
+        """Write one or more whole lines. Raises OSError; the next call opens the file again."""
         with self.locked():
             self._follow()
             for piece in self._pieces(lines):
@@ -35,7 +35,7 @@ class RotatingFile:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[Path]:
-        """The lock of this log, which all its processes respect; gives the locked file's path."""
+        """Hold the lock of this log, which all its processes respect; yields its file's path."""
         path = self.path.with_name(f".{self.path.name}.lock")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
@@ -51,7 +51,7 @@ class RotatingFile:
             os.close(handle)
 
     def _follow(self) -> None:
-        """Have the file open that carries the name now: another process may have rotated."""
+        """Open the file that has the name now: another process may have rotated."""
         with contextlib.suppress(FileNotFoundError):
             if self._handle >= 0 and os.path.samestat(os.stat(self.path), os.fstat(self._handle)):
                 return
@@ -60,11 +60,12 @@ class RotatingFile:
 
     def _is_full(self, more: int) -> bool:
         size = os.fstat(self._handle).st_size
-        # An empty file takes a line of any length.
+        # A line of any length fits into an empty file.
         return bool(self._max_bytes and self._backups and size and size + more >= self._max_bytes)
 
     def _pieces(self, lines: tuple[bytes, ...]) -> Iterator[bytes]:
-        """As few as there can be if the file is full where it would be, line by line."""
+        """The lines in as few pieces as possible. The file is rotated before the same lines as if
+        they were written one by one."""
         size = 0 if self._is_full(len(lines[0])) else os.fstat(self._handle).st_size
         room = self._max_bytes if self._backups else 0
         piece = b""

@@ -43,7 +43,7 @@ class Log:
 
     def begin(self) -> None:
         """Log to standard error, as commands do: their standard output is for their results."""
-        if self._is_quiet:  # a suite of tests looks at the records, not at lines
+        if self._is_quiet:  # tests look at records, not at lines
             handler.attach(self._logger, None, alone=False)
             if not any(isinstance(h, logging.NullHandler) for h in self._logger.handlers):
                 self._logger.addHandler(logging.NullHandler())
@@ -52,7 +52,7 @@ class Log:
         self._attach(handler.to_stream(sys.stderr, self._stream_formatter))
 
     async def serve(self) -> None:
-        """Log as a server does, and say once that it has started."""
+        """Log as a server does, and log once that it has started."""
         if self._is_quiet:
             return
         if self._settings.log_to_stdout:

@@ -54,6 +54,6 @@ def _before(exception: BaseException) -> Iterator[tuple[BaseException, str]]:
 
 
 def _members(group: BaseException) -> list[BaseException]:
-    # read through the type: a subclass may make `exceptions` a property of its own
+    # not `group.exceptions`: a subclass may make it a property, which is code
     members: tuple[BaseException, ...] = BaseExceptionGroup.exceptions.__get__(group)
     return list(members[EXCEPTIONS - 1 :: -1]) if members else []

@@ -1,7 +1,7 @@
-"""The secrets that can be seen, so that they can be hidden everywhere else.
+"""Collecting the secrets that can be recognised, so that they can be hidden everywhere else.
 
-A value under a secret's name is shown nowhere, but the same value may stand in a message, a URL or
-a local of another name: reading deeper than what is shown finds it.
+A value under a secret's name is never shown, but the same value may be in a message, a URL or a
+local of another name. It is searched for deeper in the values than what is shown of them.
 """
 
 import logging
@@ -23,9 +23,10 @@ _ITEMS = 200
 _DEPTH = 4
 _SECRETS = 50
 _VALUES = 2000
-"""What is read of all containers together: a body of JSON can hold any number of them."""
+"""Values that are read of all containers together: a body of JSON can hold any number."""
 _LONGEST = 1001
-"""One more than is looked for whole: what is longer is looked for by its beginning."""
+"""Characters that are kept of a secret: one more than the scrubber searches for as a whole; of a
+longer one it searches for the beginning."""
 
 # where WTForms' fields and pydantic's SecretStr keep what they hold
 _HELD = ("data", "raw_data", "_secret_value", "value")
@@ -35,26 +36,26 @@ _EMPTY = frozenset((type(None), bool, int, float))
 
 
 class SecretCollector:
-    """Collects secrets by the names under which they stand; `secrets` is bounded."""
+    """Collects the values under the names of secrets; at most 50, in `secrets`."""
 
     def __init__(self) -> None:
         self.secrets: set[str] = set()
         self._left = _VALUES
 
     def named(self, name: str, value: object) -> None:
-        """Look at a value and below it: every string in it, if the name says so."""
+        """Read a value and what it contains: every string in it, if the name is one of a secret."""
         if type(value) not in _EMPTY:
             self._look(value, is_secret_name(name), _DEPTH)
         elif type(value) is int and is_secret_number(name):
             self._add(str(value))
 
     def record(self, record: logging.LogRecord) -> None:
-        """Look at the arguments of a log record, where they have names."""
+        """Read the arguments of a log record, if they have names."""
         if type(record.args) is dict:
             self.named("", record.args)
 
     def pairs(self, pairs: Iterable[tuple[object, object]]) -> None:
-        """Look at headers, arguments or the fields of a form."""
+        """Read headers, arguments or the fields of a form."""
         for key, value in islice(pairs, _ITEMS):
             name = as_name(key)
             if type(value) is str and is_secret_name(name):
@@ -64,7 +65,7 @@ class SecretCollector:
                 self.named(name, value)
 
     def url(self, url: str) -> None:
-        """Look at the arguments of a URL, and for a password before its host."""
+        """Read the arguments of a URL, and the password before its host."""
         try:
             parts = urlsplit(url)
             password = parts.password
@@ -75,11 +76,11 @@ class SecretCollector:
         for argument in parts.query.split("&")[:_ITEMS]:
             name, _, value = argument.partition("=")
             if value and is_secret_name(unquote_plus(name)):
-                self._add(value)  # as it came: a client may encode more than it has to
+                self._add(value)  # as it came: a client may encode more characters than necessary
                 self._add(unquote_plus(value))
 
     def context(self, context: Context) -> None:
-        """Look at all that is known of a request."""
+        """Read all that is known of a request."""
         self.pairs(context.headers)
         for values in (context.form, context.path_args, context.extra):
             if values is not None:
@@ -115,7 +116,7 @@ class SecretCollector:
 
 
 def locals_of(frame: FrameType) -> Iterator[tuple[str, object]]:
-    """Names and values of a call; of a module's own frame only what is not code."""
+    """Names and values of the locals of a call; in the frame of a module without code."""
     variables = frame.f_locals
     if type(variables) is not dict and type(variables).__name__ != "FrameLocalsProxy":
         return  # the body of a class whose metaclass chose another namespace
@@ -127,12 +128,13 @@ def locals_of(frame: FrameType) -> Iterator[tuple[str, object]]:
 
 
 def _items(values: Mapping[str, object]) -> Iterable[tuple[object, object]]:
-    # a MultiDict answers `items` with the first of each; its dict has them all
+    # `items` of a MultiDict has the first value of each name; its dict has all of them
     return dict.items(values) if isinstance(values, dict) else values.items()
 
 
 def _inside(value: Any, secret: bool) -> Iterator[tuple[str, object]]:
-    """What a container holds, by name where it has names; of an object what its names give away."""
+    """The items of a container, with their names if they have any; of other objects the attributes
+    with the name of a secret."""
     cls = type(value)
     if issubclass(cls, dict):
         for key, item in islice(dict.items(value), _ITEMS):

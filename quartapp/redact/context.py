@@ -1,4 +1,4 @@
-"""The request in which an error happened, as it was found: raw, it never leaves the process."""
+"""The request in which an error happened: raw, so it never leaves the process."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 class Context:
     """What is known of the request, as it was found: nothing in it is scrubbed.
 
-    `form`, `json` and `path_args` are never shown: they are read for the secrets in them, so that
-    these can be taken out of the messages, locals and the URL in which they turn up again.
+    `form`, `json` and `path_args` are never shown. They are only read for secrets, which are then
+    hidden in messages, locals and the URL.
     """
 
     mechanism: str = "log"

@@ -9,7 +9,7 @@ from typing import Any, cast
 _LONGEST_NAME = 200
 _DICT_DESCRIPTORS = (types.GetSetDescriptorType, types.MemberDescriptorType)
 
-# past whatever a class or its metaclass has under these names
+# not `cls.__mro__`: a class or its metaclass may define these names itself
 bases_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
 _members_of: Callable[[type], Any] = type.__dict__["__dict__"].__get__
 
@@ -25,7 +25,7 @@ def exception_of(subject: BaseException | logging.LogRecord) -> BaseException | 
 
 
 def qualified(cls: type) -> str:
-    """The full name of a class, without asking the class: a metaclass may answer anything."""
+    """The full name of a class, without running code of its metaclass."""
     module = type.__getattribute__(cls, "__module__")
     name = type.__getattribute__(cls, "__qualname__")
     return name if module == "builtins" or type(module) is not str else f"{module}.{name}"

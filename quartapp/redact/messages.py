@@ -1,4 +1,4 @@
-"""What an exception or a log record says, without what a driver or a validator adds of the data."""
+"""The text of an exception or a log record, without the data that a driver or a validator adds."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ from quartapp.redact.values import shown
 MESSAGE = 2000
 _NOTES = 5
 
-# past whatever an exception has under this name
+# not `error.__dict__`: a class of exceptions may define it itself
 _attributes_of: Callable[[BaseException], dict[str, object]]
 _attributes_of = BaseException.__dict__["__dict__"].__get__
 
@@ -22,11 +22,11 @@ def message_of(error: BaseException) -> str:
     """The text of an exception, bounded but not yet scrubbed.
 
     A statement error keeps its SQL and loses its parameters; a validation error loses the input.
-    An exception's own `__str__` is called, as it is written to be shown; nothing else is.
+    The exception's own `__str__` is called, as it exists to be shown; no other code is.
     """
     try:
         return _message_of(error)[: window(MESSAGE)]
-    except (Exception, SystemExit) as failure:  # noqa: BLE001 - the __str__ of a stranger
+    except (Exception, SystemExit) as failure:  # noqa: BLE001 - foreign code
         return f"<{qualified(type(error))}, whose text raised {qualified(type(failure))}>"
 
 
@@ -41,8 +41,8 @@ def notes_of(error: BaseException) -> list[str]:
 def message_of_record(record: logging.LogRecord) -> str:
     """The formatted message of a log record, bounded but not yet scrubbed.
 
-    Arguments that are not of Python's own types stand in it as `<module.Class>`: their `__str__`
-    may do anything, a query of an expired row among it.
+    Arguments that are not of Python's own types become `<module.Class>`: their `__str__` may do
+    anything, for example query the database for an expired row.
     """
     if type(record.msg) is not str:
         return _text(record.msg)
@@ -79,7 +79,8 @@ _name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
 
 
 def _kind(cls: type) -> str:
-    """The base that wants care; by name, as neither library is to be imported for it."""
+    """The base class whose text repeats data, if there is one. Found by its name, as neither
+    library has to be installed."""
     for base in bases_of(cls):
         careful = _CAREFUL.get(_name_of(base))
         if careful is not None and qualified(base) == careful:
@@ -94,7 +95,7 @@ def _statement_message(error: Any) -> str:
 
 
 def _sql(statement: str) -> str:
-    """A statement without its texts, if it speaks of a secret: by position they have no name."""
+    """A statement; without its literals if it names a secret, as they have no names themselves."""
     if not any(map(is_secret_name, _WORD.findall(statement))):
         return statement
     return _SQL_TEXT.sub(lambda text: f"'{HIDDEN}'" if len(text[0]) > 5 else text[0], statement)
@@ -113,7 +114,7 @@ def _validation_message(error: Any) -> str:
 def _text(value: object) -> str:
     if type(value) is str:
         return value[: window(MESSAGE)]
-    if issubclass(type(value), BaseException):  # isinstance would ask the value for its class
+    if issubclass(type(value), BaseException):  # isinstance would run code of the value
         return message_of(cast(BaseException, value))
     return shown(value)
 
@@ -133,7 +134,7 @@ def _safe(argument: object) -> object:
 
 
 class _Argument:
-    """Stands in a message for what may not be asked itself."""
+    """Takes the place of an argument in a message, so that its own code is not run."""
 
     __slots__ = ("_value",)
 

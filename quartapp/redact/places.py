@@ -25,11 +25,11 @@ class Place(NamedTuple):
 class Places:
     """Files by their names, remembered; safe to use from several threads.
 
-    `root` is the folder of the application's package; code below it is the application's, unless
-    it lies in a site-packages or dist-packages there. So is other code that is neither in those,
-    nor in the standard library, nor in this package, whose parts are libraries.
+    Code below `root`, the folder of the application's package, is the application's, unless it is
+    in a site-packages or dist-packages there. So is all other code that is neither in those, nor in
+    the standard library, nor in quartapp, whose parts are libraries.
 
-    `name` stands for `root` in the identity of a file; the default is the folder's own.
+    `name` replaces `root` in the identity of a file; the default is the folder's name.
     `above` is the folder from which the application's package is imported.
     """
 
@@ -53,7 +53,7 @@ class Places:
         """The place of a code object's `co_filename`."""
         place = self._places.get(filename)
         if place is None:
-            if len(self._places) >= _REMEMBERED:  # code made at run time, each under its own name
+            if len(self._places) >= _REMEMBERED:  # generated code, each under another name
                 self._places.clear()
             place = self._places[filename] = self._find(filename)
         return place
@@ -63,17 +63,17 @@ class Places:
         frame = call.tb_frame
         code = frame.f_code
         key = (id(code), call.tb_lasti)
-        known = self._calls.get(key)  # Python looks a line up in a table each time it is asked
+        known = self._calls.get(key)  # Python searches a table for the line each time
         if known is not None:
             return known[1]
         name, in_app, _ = self.of(code.co_filename)
         line = call.tb_lineno or 0  # None where generated code has no line numbers
-        if name[:1] == "<":  # it may run under the name of another module the next time
+        if name[:1] == "<":  # next time it may run as another module
             return Frame(name, module_of(frame), code.co_qualname, line)
         found = Frame(name, "", code.co_qualname, line, in_app)
         if len(self._calls) >= _REMEMBERED:
             self._calls.clear()
-        self._calls[key] = code, found  # with the code, so that its id stays its own
+        self._calls[key] = code, found  # with the code, so that no other gets its id
         return found
 
     def _find(self, filename: str) -> Place:
@@ -130,7 +130,7 @@ def _packages(path: str) -> str:
 
 
 def _importable(path: str) -> str:
-    """The path from the nearest entry of the import path; of a stranger the file's name."""
+    """The path from the nearest entry of the import path; else only the file's name."""
     folders = [os.path.abspath(entry) for entry in sys.path]
     above = [folder for folder in folders if _below(path, folder)]
     return os.path.relpath(path, max(above, key=len)) if above else os.path.basename(path)

@@ -1,7 +1,7 @@
-"""Secrets out of whatever is kept or sent.
+"""Removing secrets from everything that is kept or sent.
 
-All texts of a report are scrubbed as one: joined by NUL, replaced in, and split again. A search
-through the whole costs less than one through each of two hundred texts.
+All texts of a report are scrubbed as one: joined by NUL, searched, and split again. One search
+through the whole costs less than a search through each of two hundred texts.
 """
 
 import re
@@ -21,7 +21,7 @@ LONG = "\x01{}\x02"
 """Marks a text that holds more than it will show, for the scrubber to cut."""
 
 BYTES = "surrogateescape"
-"""How bytes become a secret's text, so that they can be had back: a key need not be UTF-8."""
+"""How bytes become the text of a secret and back again: a key need not be UTF-8."""
 
 SHOWN = 200
 _SHORTEST = 4
@@ -40,7 +40,7 @@ _REST = "[^\\s\"'\x00\x01\x02]*"
 
 
 class Scrubber:
-    """Takes secrets out of texts.
+    """Removes secrets from texts.
 
     `known` values are hidden wherever they stand, raw, escaped, quoted or in base64, and so is what
     matches a pattern of secrets (`only` these), or follows a secret's name (`password=...`).
@@ -94,28 +94,28 @@ class Scrubber:
 
 
 def window(shown: int) -> int:
-    """How much of a text that will be cut to `shown` characters has to be scrubbed, so that a
+    """How many characters have to be scrubbed of a text that will be cut to `shown`, so that a
     secret at the cut is found whole."""
     return shown + 800
 
 
 def cut(text: str, limit: int) -> str:
-    """At most so many characters of a text that is scrubbed."""
+    """The first `limit` characters of a text that is scrubbed."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 class Form(NamedTuple):
-    """One way to write a secret: where `text` stands, it, or what matches `pattern`, goes."""
+    """One way to write a secret: if `text` is found, it or what matches `pattern` is hidden."""
 
     text: str
     pattern: str = ""
 
 
 def forms(secret: str) -> set[Form]:
-    """The forms in which a secret turns up in texts, itself among them.
+    """The forms in which a secret can appear in texts, including itself.
 
-    Of a long one its beginning as well, which a cut may have left. Nothing for what is too short
-    to be told from other text, or is only the name of a secret.
+    Of a long one also its beginning, which a cut may have left. None for what is too short to
+    distinguish it from other text, or is only the name of a secret.
     """
     if len(secret) < _SHORTEST or secret.lower() in BARE_WORDS:
         return set()
@@ -128,35 +128,39 @@ def forms(secret: str) -> set[Form]:
 
 
 def _may_stand_in(joined: str, secret: str, longest_word: int) -> bool:
-    """False where none of the forms of a secret can be found: nearly always, and at a tenth of the
-    price of making them.
+    """False if none of the forms of a secret can be found, which is nearly always so. It costs a
+    tenth of making them.
 
-    What escapes or quotes leaves runs of letters and digits as they are; the other forms are those
-    of bytes, and begin with the form of the beginning.
+    Escaping and quoting keep runs of letters and digits, so the longest run of `pass word!23`,
+    which is `pass` or `word`, is in each of these forms. The other forms encode bytes, and begin
+    with the encoded beginning.
     """
     head = secret[:_HEAD]
     if max(_ALPHANUMERIC.findall(head), key=len, default="") in joined:
         return True
     data = _as_bytes(head)
-    if longest_word < len(data) * 4 // 3 - 1:  # the least of base64, and hex is longer
+    if longest_word < len(data) * 4 // 3 - 1:  # the length of base64; hex is longer
         return False
     return data.hex() in joined or any(form in joined for form in _inside_base64(data))
 
 
 def _longest_word(joined: str) -> int:
-    """At least the length of the longest word: of a long text the words are not looked at, which
-    would cost more than to look for all the forms in it."""
+    """At least the length of the longest word. Long texts are not split into words, which would
+    cost more than to search them for all forms."""
     if len(joined) > _FEW_WORDS:
         return len(joined)
     return max(map(len, joined.replace("\0", " ").split()), default=0)
 
 
 def _in_any_writing(secret: str) -> Form | None:
-    """Its letters and digits, and between them whatever the rest was turned into.
+    r"""Its runs of letters and digits, and in the gaps between them whatever they were turned into.
 
-    That is for texts that were escaped twice or thrice. A secret with few of them has no such form,
-    as other text would match it. What is between two runs is settled by where the second is first
-    found (an atomic group): trying the others takes time by the power of their number.
+    For texts that were escaped more than once: JSON within JSON has `abc\\\"def` for `abc"def`. The
+    pattern is `abc`, then up to 16 characters for each one in the gap, then `def`. A secret with
+    fewer than two runs has no such form, as other text would match it.
+
+    A gap ends where the next run is first found (an atomic group). With backtracking, the time
+    would grow exponentially with the number of gaps.
     """
     runs = list(_RUNS.finditer(secret))
     if len(runs) < 2:
@@ -190,7 +194,7 @@ def _as_bytes(secret: str) -> bytes:
 
 
 def _in_base64(data: bytes) -> Iterable[str]:
-    """Wherever it stands in a longer text: what the bytes before and after it do not change."""
+    """The secret in base64: alone, and as a part of longer data that is in base64."""
     coded = b64encode(data).decode()
     if len(coded) >= 8:
         yield coded.rstrip("=")
@@ -200,6 +204,12 @@ def _in_base64(data: bytes) -> Iterable[str]:
 
 
 def _inside_base64(data: bytes) -> Iterable[str]:
+    """The characters that the bytes before and after `data` do not change, for each alignment.
+
+    Base64 writes 3 bytes as 4 characters of 6 bits. `key` alone is `a2V5`. After one byte, as in
+    `xkey`, it is `eGtleQ==`: `e` is a part of the x, `G` of x and k, and `Q` would change with a
+    byte that follows, so `tle` is what can be searched for. After three bytes all repeats.
+    """
     for offset in range(3):
         first = (offset * 8 + 5) // 6
         inner = b64encode(bytes(offset) + data).decode()[first : (offset + len(data)) * 8 // 6]
@@ -220,7 +230,7 @@ def _joined(texts: Sequence[str]) -> str:
 
 
 def _without(joined: str, secrets: Iterable[Form]) -> str:
-    # the longest first: what contains another is not to leave a rest
+    # the longest first: else hiding a shorter one inside of it would leave the rest of it
     found = [form for form in secrets if form.text in joined]
     for text, pattern in sorted(found, key=_length, reverse=True):
         joined = re.sub(pattern, HIDDEN, joined) if pattern else joined.replace(text, HIDDEN)

@@ -40,7 +40,7 @@ def _hide_jwt(match: re.Match[str]) -> str:
 
 def _hide_userinfo(match: re.Match[str]) -> str:
     before, _, rest = match[1].rpartition("@")
-    # a slash without a colon before it: the @ is a part of the path
+    # a slash without a colon before it: the @ belongs to the path
     if not before or (before.find("/") >= 0 and ":" not in before.partition("/")[0]):
         return match[0]
     return f"://{HIDDEN}@{rest}"
@@ -101,11 +101,27 @@ SECRET_PATTERNS: tuple[SecretPattern, ...] = (
 )
 
 _ASSIGNED_WORDS = (
-    *("pass", "pwd", "secret", "token", "key", "session", "csrf", "sid", "signature"),
-    *("auth", "cookie", "credential", "jwt", "otp", "pin", "dsn", "cvv", "ssn"),
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "key",
+    "session",
+    "csrf",
+    "sid",
+    "signature",
+    "auth",
+    "cookie",
+    "credential",
+    "jwt",
+    "otp",
+    "pin",
+    "dsn",
+    "cvv",
+    "ssn",
 )
 _PROSE = re.compile(r"(?:.*[_-])?(?:auth|pass|cookies?|credentials?|otp|pin|signature)", re.I)
-"""Words after which a colon may begin a sentence: they are names if quoted, or before a `=`."""
+"""Words after which a colon may begin a sentence: they are names only if quoted or before a `=`."""
 _NAME = re.compile(r"""([\w-]*)(\\*['"]?\s*(?:=>?|:)\s*)?""")
 _VALUE = re.compile(
     r"""b?\\*"[^"\n\x00]*"?|b?\\*'[^'\n\x00]*'?
@@ -145,7 +161,7 @@ def assignments(joined: str, *, in_repr: bool = False) -> str:
 def _assigned(
     joined: str, start: int, done: int, in_repr: bool
 ) -> tuple[re.Match[str] | None, int]:
-    """What is given to the name around `start`, if it is a secret, and the end of the name."""
+    """The value assigned to the name around `start`, if it is a secret, and the name's end."""
     found = (_NAME_IN_REPR if in_repr else _NAME).match(joined, start)
     assert found is not None
     end, sign = found.end(1), found[2]
@@ -188,9 +204,9 @@ _LITERAL = re.compile(
 _TAKES_SECRET = re.compile("passw|secret", re.I)
 
 
-@lru_cache(maxsize=4096)  # source does not change, and a line passes with each error below it
+@lru_cache(maxsize=4096)  # source does not change, and a line is scrubbed for each error below it
 def literals(line: str) -> str:
-    """A line of source without the literals that are given to a secret's name."""
+    """A line of source without the literals that are assigned to a secret's name."""
 
     def hide(match: re.Match[str]) -> str:
         is_call = match["sign"][0] == "("

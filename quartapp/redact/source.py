@@ -22,7 +22,7 @@ def around(filename: str, line: int, *, before: int = 0, after: int = 0) -> tupl
 def _lines(filename: str) -> list[str]:
     try:
         status = os.stat(filename)
-        # a name can be anything that code was compiled under: no pipe, no device, no video
+        # code can be compiled under any name, also that of a pipe, a device or a video
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
             return []
         with tokenize.open(filename) as file:

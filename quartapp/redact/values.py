@@ -1,5 +1,6 @@
-"""What a value looks like, said without asking it: no foreign `__repr__`, `__str__`, iterator or
-attribute is run, and a value of any size costs the same."""
+"""Values as text, without running code of theirs: no `__repr__`, `__str__`, iterator or attribute.
+
+The cost does not depend on the size of a value."""
 
 import datetime
 import decimal
@@ -28,8 +29,8 @@ _HARMLESS_TYPES = tuple(map(type, _HARMLESS))
 def shown(value: object, depth: int = _DEPTH) -> str:
     """The value as text; what is not made of Python's own types is `<module.Class>`.
 
-    Long strings hold more than they will show, between marks: `Scrubber.clean` cuts them, after
-    it has taken out the secrets that would otherwise be halved at the cut.
+    Long strings hold more than they will show, between marks (`LONG`): `Scrubber.clean` cuts them
+    after it has hidden the secrets, of which one at the cut would be halved otherwise.
     """
     cls = type(value)
     show = _BY_TYPE.get(cls)
@@ -61,7 +62,7 @@ def named(name: str, value: object, depth: int = _DEPTH) -> str:
     cls = type(value)
     if cls in _BY_TYPE or issubclass(cls, _HOLDERS) or issubclass(type(cls), enum.EnumMeta):
         return HIDDEN
-    # of an object nothing but its class is told: a database session is no secret
+    # of other objects the class is shown: a database session is no secret
     return f"<{qualified(cls)}>"
 
 
@@ -87,7 +88,7 @@ def _shown_decimal(value: decimal.Decimal) -> str:
 
 
 def _shown_moment(value: datetime.datetime | datetime.time) -> str:
-    # only these time zones are known to answer at once
+    # only these time zones run no foreign code
     if type(value.tzinfo) in (type(None), datetime.timezone, zoneinfo.ZoneInfo):
         return value.isoformat()
     return f"<{qualified(type(value))}>"
@@ -100,7 +101,7 @@ def _shown_function(value: Any) -> str:
 def _shown_object(value: object, cls: type) -> str:
     if issubclass(cls, type):
         return f"<class {qualified(value)}>"  # type: ignore[arg-type]  # a metaclass makes classes
-    # of a row that is loaded, which one it is: read, never loaded
+    # of a row, which one it is: its id is read if it is there, never loaded
     identity = attributes_of(value).get("id")
     if type(identity) is str and is_secret_name(cls.__name__):
         return f"<{qualified(cls)}>"

@@ -1,8 +1,8 @@
-"""The parts of reporting, put together for one application, and their life.
+"""Reporting of one application, from the start to the end of serving.
 
-`open` makes errors being recorded from now on, before anything serves; `start` adds the task that
-counts and mails, `stop` ends it. Nothing is lost without `stop`: it only brings forward what the
-next start would do.
+Errors are recorded as soon as the mechanisms are installed, before anything serves. `start` adds
+the tasks that count and mail, `stop` ends them. Nothing is lost without `stop`: the next start does
+what it would have done.
 """
 
 import asyncio
@@ -29,8 +29,8 @@ MUTED_EVERY = 5.0
 
 _ROUND_SECONDS = 60.0
 _ENOUGH_SECONDS = 20.0
-"""After which a round begins no further segment: a backlog, as after an outage of the database, is
-no reason to call it away."""
+"""After which a round begins no further segment: a backlog, as after an outage, must not make the
+database count as unreachable."""
 
 _FLUSH_SECONDS = 5.0
 _SYNC_EVERY = 0.1
@@ -86,7 +86,7 @@ class Pipeline:
         self._tasks = [asyncio.create_task(one, name="reporting") for one in work]
 
     async def stop(self) -> None:
-        """Stop serving: count once more what there is, for five seconds at the most."""
+        """End the tasks, and count once more what there is, for at most five seconds."""
         await asyncio.gather(*(end(task) for task in self._tasks))
         self._tasks = []
         with contextlib.suppress(TimeoutError):
@@ -95,7 +95,7 @@ class Pipeline:
         self.mechanisms.remove_from_process()
 
     async def flush(self, seconds: float = float("inf")) -> int:
-        """Count at once all that is recorded, for so long. Raises the database's errors.
+        """Count what is recorded now, for at most so long. Raises the database's errors.
 
         Returns the number of occurrences.
         """
@@ -107,7 +107,7 @@ class Pipeline:
             try:
                 await work()
             except Exception as error:  # noqa: BLE001 - this task must not end before the server
-                _logger.error("Reporting has a fault of its own: %s", _brief(error))
+                _logger.error("A task of reporting failed: %s", _brief(error))
             # Not in step with the other workers and machines.
             await asyncio.sleep(seconds * random.uniform(0.8, 1.2))
 
@@ -117,7 +117,7 @@ class Pipeline:
                 await self.flush(_ENOUGH_SECONDS)
                 await self.consumer.wake()
                 await self._note_muted()
-        except Exception as error:  # noqa: BLE001 - the journal holds; the next round tries again
+        except Exception as error:  # noqa: BLE001 - the journal keeps errors; the next round tries again
             await self._is_away(error)
         else:
             self._is_back()
@@ -132,7 +132,7 @@ class Pipeline:
     async def _is_away(self, error: Exception) -> None:
         if self._away_since is None:
             self._away_since = time.monotonic()
-            _logger.error("Errors cannot be counted, the journal holds them: %s", _brief(error))
+            _logger.error("Errors cannot be counted, the journal keeps them: %s", _brief(error))
         if self._fallback is not None:
             try:
                 away = time.monotonic() - self._away_since
@@ -151,7 +151,7 @@ class Pipeline:
         assert self.mailer is not None
         try:
             await self.mailer.send_due()
-        except Exception as error:  # noqa: BLE001 - the outbox holds; the next round tries again
+        except Exception as error:  # noqa: BLE001 - the outbox keeps mails; the next round tries again
             if self._away_since is None:
                 _logger.error("Mails wait in the outbox: %s", _brief(error))
 
@@ -163,18 +163,18 @@ class Pipeline:
 
 
 async def end(task: asyncio.Task[None]) -> None:
-    """Cancel a task until it has ended. Raises nothing of what it raised.
+    """Cancel a task until it has ended. Does not raise what it raised.
 
-    Once is not always enough: a database driver that is connecting while its server hangs up can
-    take a cancellation for the failure of its attempt.
+    Cancelling once is not always enough: a database driver that is connecting while its server
+    hangs up can mistake the cancellation for a failure to connect.
     """
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=_CANCEL_AGAIN)
     if not task.cancelled():
-        task.exception()  # which asyncio would complain of as of one that nobody looked at
+        task.exception()  # asyncio logs exceptions that nobody has retrieved
 
 
 def _brief(error: Exception) -> str:
-    """An error's type and first line: what follows in a driver's text repeats data."""
+    """An error's type and first line: further lines of a driver's text repeat data."""
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"

@@ -31,8 +31,8 @@ WINDOW = 60.0
 LIVE_FINGERPRINTS = 1000
 
 UNKNOWN = "0" * 32 + "-0"
-"""The group of what could not even be named: counted here when the disk is full for long, or
-when the recorder itself fails."""
+"""The group of errors whose own group is not known: too many groups are owed, because the disk is
+full, or the recorder itself failed."""
 
 _NESTING = 3
 
@@ -53,9 +53,9 @@ class Recorded(NamedTuple):
 class Recorder:
     """Writes errors to the journal of this process. `record` may be called from any thread.
 
-    `lost_reports` is the number of occurrences of which the journal would not take the details,
-    nor yet the count; `write_owed` writes the counts as soon as it can. `listeners` are called with
-    each full report when it is in the journal.
+    `lost_reports` is the number of occurrences that the journal did not take: their details are
+    lost; their counts are owed, and written by `write_owed`. `listeners` are called with each full
+    report when it is in the journal.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class Recorder:
             self._owed[group] = self._owed.get(group, 0) + 1
 
     def write_owed(self) -> None:
-        """Write what the journal refused before, as far as it takes it now."""
+        """Write the counts that the journal refused before, as many as it takes now."""
         self.journal.write_waiting()
         with self._lock:
             while self._owed:
@@ -193,11 +193,11 @@ class Recorder:
 
     @property
     def owed(self) -> int:
-        """Occurrences that stand in no journal yet."""
+        """The number of occurrences whose counts are in no journal yet."""
         return sum(self._owed.values())
 
     def _renew_lock(self) -> None:
-        # Another thread of the parent may have held it; what is owed stays the parent's debt.
+        # Another thread of the parent may have held it. The parent writes what it owes itself.
         self._lock = threading.RLock()
         self._owed = {}
 
@@ -213,7 +213,7 @@ def _renew_lock_after_fork(recorder: Recorder) -> None:
 
 
 def _name(subject: Subject, places: Places) -> tuple[str, str]:
-    """What and where, as briefly as it can be said."""
+    """The title and the culprit of a brief entry."""
     error = exception_of(subject)
     if error is not None:
         return type(error).__qualname__, _culprit(error.__traceback__, places)

@@ -1,4 +1,4 @@
-"""Reporting, built from the settings of an application and put into it."""
+"""Builds reporting from the settings of an application, and installs it."""
 
 import asyncio
 from collections.abc import Mapping
@@ -44,10 +44,10 @@ def init_app(
     """Record every error of an application from now on, and count and mail them while it serves.
 
     Reads `app.config` (see `ReportingSettings`) and DEBUG; the journal is in `app.instance_path`.
-    `name` is the application's in the subjects of mails, `version` its release where RELEASE and
-    git say nothing, `user_id` says who makes the current request, from memory.
+    `name` is that of the application in the subjects of mails, `version` its release if neither
+    RELEASE nor git has one, `user_id` returns who makes the current request, from memory.
 
-    Call it after all other middleware wrapped `app.asgi_app`, and before `database.dispose` is
+    Call it after all other middleware has wrapped `app.asgi_app`, and before `database.dispose` is
     registered to run after serving. Raises ConfigurationError.
     """
     settings = ReportingSettings.from_config(app.config)
@@ -94,7 +94,7 @@ def notifies_operator() -> bool:
 
 
 def secrets_of(config: Mapping[str, Any], database: Database) -> list[str]:
-    """What must not stand in any report or log, under whatever name: for the `Scrubber`."""
+    """The values that must be in no report and no log under any name: for the `Scrubber`."""
     names = ("SECRET_KEY", "MAIL_PASSWORD", "SENTRY_DSN")
     held = (*map(config.get, names), database.url.password)
     values = (each.get_secret_value() if isinstance(each, SecretStr) else each for each in held)

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from quartapp.microblog.models.post import BODY_LENGTH
 from quartapp.microblog.models.text import (
     email_address,
-    one_line,
+    normalized,
     paragraphs,
     text_fault,
     username_fault,
@@ -69,7 +69,7 @@ def _schema(**more: str) -> Any:
 Username = Annotated[
     str,
     Field(min_length=1, max_length=USERNAME_LENGTH, json_schema_extra=_schema(pattern=_SOMETHING)),
-    _text(USERNAME_LENGTH, one_line, username_fault),
+    _text(USERNAME_LENGTH, normalized, username_fault),
 ]
 Email = Annotated[
     str,

@@ -7,7 +7,7 @@ from quartapp.database import Database
 from quartapp.microblog.commands.tools import with_database
 from quartapp.microblog.exceptions import ConflictError
 from quartapp.microblog.identity import hash_password
-from quartapp.microblog.models.text import one_line, username_fault
+from quartapp.microblog.models.text import normalized, username_fault
 from quartapp.microblog.models.user import EMAIL_LENGTH, USERNAME_LENGTH, add_user
 
 
@@ -17,7 +17,7 @@ from quartapp.microblog.models.user import EMAIL_LENGTH, USERNAME_LENGTH, add_us
 @click.password_option(help="Asked for when it is not given.")
 def create_admin(username: str, email: str, password: str) -> None:
     """Add a person who may see the errors of this site."""
-    username = one_line(username)  # as the login page reads it
+    username = normalized(username)  # as the login page reads it
     _check(username, email)
 
     async def work(database: Database) -> None:

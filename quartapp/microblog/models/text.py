@@ -14,7 +14,7 @@ _LINE_ENDS = re.compile(r"\r\n?")
 _BLANK_LINES = re.compile(r"\n[ \t]*\n\s*\n")
 
 
-def one_line(text: str) -> str:
+def normalized(text: str) -> str:
     """The text in NFC, with runs of white space replaced by one space.
 
     Otherwise two different names could look the same.

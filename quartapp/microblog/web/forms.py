@@ -17,7 +17,7 @@ from wtforms.validators import DataRequired, Email, EqualTo, InputRequired, Vali
 from quartapp.database import request_session
 from quartapp.microblog.exceptions import EmailTakenError, UsernameTakenError
 from quartapp.microblog.models.post import BODY_LENGTH
-from quartapp.microblog.models.text import email_address, one_line, paragraphs, username_fault
+from quartapp.microblog.models.text import email_address, normalized, paragraphs, username_fault
 from quartapp.microblog.models.user import (
     ABOUT_ME_LENGTH,
     EMAIL_LENGTH,
@@ -34,7 +34,7 @@ def _username_field(autocomplete: str = "username") -> StringField:
         "Username",
         validators=[
             DataRequired("Please enter a username."),
-            Text(USERNAME_LENGTH, one_line, username_fault),
+            Text(USERNAME_LENGTH, normalized, username_fault),
         ],
         render_kw={"autocomplete": autocomplete, "autocapitalize": "none", "spellcheck": "false"},
     )

@@ -2,6 +2,7 @@
 
 from quart import Quart, request
 
+from quartapp.database.request import SAFE_METHODS
 from quartapp.flasklike import Response, abort
 
 # Pico's stylesheet contains its icons as data: URLs.
@@ -19,8 +20,6 @@ _HEADERS = (
     ("Referrer-Policy", "same-origin"),
 )
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-
 
 def init_app(app: Quart) -> None:
     """Check every request, and add headers to every response."""
@@ -34,7 +33,7 @@ async def refuse_foreign_requests() -> None:
     It backs up SameSite cookies and form tokens. Requests without cookies are not checked, because
     they carry nobody's login.
     """
-    if request.method not in _SAFE_METHODS and request.cookies and is_foreign():
+    if request.method not in SAFE_METHODS and request.cookies and is_foreign():
         abort(403, "This request came from another site, so it was not carried out.")
 
 

@@ -20,6 +20,7 @@ from wtforms.csrf.session import SessionCSRF
 from wtforms.form import BaseForm
 from wtforms.validators import StopValidation, ValidationError
 
+from quartapp.database.request import SAFE_METHODS
 from quartapp.flasklike import abort, render_template
 from quartapp.microblog.exceptions import ConflictError
 from quartapp.microblog.models.base import utc_now
@@ -34,7 +35,6 @@ _TOKEN_LENGTH = 100
 _UNCLEANED = 4
 """How much longer than allowed a text may be before it is cleaned, for its white space."""
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _URLENCODED = "application/x-www-form-urlencoded"
 _FORM_TYPES = frozenset({_URLENCODED, "multipart/form-data"})
 
@@ -79,7 +79,7 @@ class Form(PlainForm):
 
         Raises 400 or 415 for a body that is not a form.
         """
-        if request.method in _SAFE_METHODS:
+        if request.method in SAFE_METHODS:
             return cls(data=values)
         return cls(await read_form())
 
@@ -88,7 +88,7 @@ class Form(PlainForm):
 
         Raises 400 for a CSRF token that is missing, wrong or expired; nothing is cleaned before.
         """
-        if request.method in _SAFE_METHODS:
+        if request.method in SAFE_METHODS:
             return False
         if not self["csrf_token"].validate(self):
             abort(

@@ -70,7 +70,7 @@ def capture(
     try:
         reading = Reading(error, places, details=True)
         return Captured(_report(subject, context, reading, places, scrubber, known), reading)
-    except Exception as failure:  # noqa: BLE001 - a report of little is worth more than none
+    except Exception as failure:  # noqa: BLE001 - a short report is better than none
         what = qualified(type(error)) if error else known["logger"]
         title = f"{what}, whose capture raised {qualified(type(failure))}"
         return Captured(Report(title=title, message=title, **known), None)
@@ -158,7 +158,7 @@ def _culprit(
 
 
 def _readable(header: str) -> str:
-    """A header's value as it was meant: servers read it as Latin-1, clients send UTF-8."""
+    """A header's value as the client meant it: servers decode Latin-1, clients send UTF-8."""
     if header.isascii():
         return header
     try:
@@ -173,6 +173,6 @@ def _title(info: ExceptionInfo, culprit: str) -> str:
 
 
 def _first_words(record: logging.LogRecord) -> str:
-    """What a group of log records is called: the message before the arguments are put in."""
+    """The title of a group of log records: the first line of the message without its arguments."""
     message = record.msg if type(record.msg) is str else qualified(type(record.msg))
     return message[: window(_TITLE)].partition("\n")[0]

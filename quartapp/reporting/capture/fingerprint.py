@@ -20,7 +20,7 @@ _FORMER_NAMES = {
     "quartapp.flasklike.wrappers.response": "quartapp.flasklike.responses",
 }
 
-# what differs between two messages of one log statement that formats before it logs
+# what differs between messages of one log statement that formats the message itself
 _VARYING = re.compile(
     r"0x[0-9a-f]+|\b[0-9a-f]{8,}(?:-[0-9a-f]{4,})*\b|'[^']*'|\"[^\"]*\"|\d+", re.I
 )
@@ -30,10 +30,10 @@ _LONGEST_MESSAGE = 500
 def fingerprint(subject: BaseException | logging.LogRecord, places: Places) -> str:
     """The name of the group: 32 hexadecimal digits, a hyphen and `VERSION` (34 characters).
 
-    Made of each exception of the chain, its type and the files and functions of the application
-    that it went through: no line numbers, no message, no ids. A log record without an exception is
-    told by its logger, its message before formatting and its place. A str in
-    `exc.__fingerprint__` takes the place of all that. Never raises.
+    It depends on the type of each exception of the chain and on the files and functions of the
+    application that it went through, not on line numbers, messages or ids. For a log record without
+    an exception it depends on the logger, the message before formatting and the place. A str in
+    `exc.__fingerprint__` replaces all of this. Never raises.
     """
     error = exception_of(subject)
     if error is None:
@@ -48,7 +48,7 @@ def fingerprint(subject: BaseException | logging.LogRecord, places: Places) -> s
 def _chosen(error: BaseException) -> list[str] | None:
     try:
         chosen = getattr(error, "__fingerprint__", None)
-    except (Exception, SystemExit):  # noqa: BLE001 - a property of a stranger
+    except (Exception, SystemExit):  # noqa: BLE001 - a property is foreign code
         return None
     return ["chosen", chosen[:_LONGEST_MESSAGE]] if type(chosen) is str else None
 

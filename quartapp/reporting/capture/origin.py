@@ -1,4 +1,4 @@
-"""What is running: found once a process, and the same on every report of it."""
+"""What is running: found once per process, and the same in all its reports."""
 
 import functools
 import os
@@ -28,7 +28,7 @@ def origin(environment: str, release: str) -> Origin:
 
 @functools.cache
 def described(root: Path) -> str:
-    """What git says of the version in a folder; "" where it is no checkout."""
+    """What `git describe` says of a folder; "" if it is no checkout."""
     if not (root / ".git").exists():
         return ""
     try:
@@ -44,7 +44,7 @@ def described(root: Path) -> str:
 
 
 def _text(name: bytes) -> str:
-    """A name of the system, which may be any bytes, as text that every database stores."""
+    """A name from the system, which may be any bytes, as text that every database stores."""
     return name.decode("utf-8", "replace").replace("\0", "")
 
 

@@ -1,6 +1,6 @@
-"""The mechanisms: every way in which an error shows itself, each leading to the recorder.
+"""The mechanisms: every way in which an error becomes known. Each leads to the recorder.
 
-| an error | comes in by |
+| an error | arrives by |
 |---|---|
 | is logged on the application's logger, at ERROR or above | `ErrorReportHandler` |
 | was handled by no error handler | `got_request_exception`, `got_websocket_exception` |
@@ -75,7 +75,7 @@ class Mechanisms:
             sys.excepthook, threading.excepthook = self._on_uncaught, self._on_thread_exception
 
     def remove_from_process(self) -> None:
-        """Give the process and the loop back as they were."""
+        """Restore the hooks of the process and of the loop."""
         if self._loop is not None:
             self._loop.set_exception_handler(None)
             self._loop = None
@@ -131,7 +131,7 @@ class Mechanisms:
             state.logged = exception_of(record) or state.logged
 
     def _on_loop_exception(self, _loop: object, context: dict[str, Any]) -> None:
-        # Without arguments, so that it names its group; asyncio's messages say little that varies.
+        # Without arguments, so that the message names the group; asyncio's messages hardly vary.
         self._app.logger.error(
             str(context.get("message", "An error in the event loop")),
             exc_info=context.get("exception"),
@@ -160,8 +160,8 @@ class Mechanisms:
 class ErrorReportHandler(logging.Handler):
     """The handler on the application's logger, for ERROR and above.
 
-    Does not block: its queue is the journal, on disk when `emit` returns. Leaves out what
-    reporting itself logs, so that no error can report its own reporting.
+    When `emit` returns, the record is in the journal. Ignores what the parts that report log
+    themselves, so a failure to report cannot cause another report.
     """
 
     def __init__(self, mechanisms: Mechanisms) -> None:
@@ -177,7 +177,7 @@ class ErrorReportHandler(logging.Handler):
 
 
 def _attach(logger: logging.Logger, new: ErrorReportHandler) -> None:
-    """One application in a process at a time: the newest takes the place of the one before."""
+    """One application in a process at a time: the newest replaces the one before."""
     for handler in logger.handlers[:]:
         if isinstance(handler, ErrorReportHandler):
             logger.removeHandler(handler)

@@ -1,4 +1,4 @@
-"""The outermost mechanism: whatever leaves the application as a 5xx, or escapes from it."""
+"""The outermost mechanism: responses with a 5xx, and exceptions that leave the application."""
 
 import logging
 import time
@@ -28,8 +28,8 @@ _logger = logging.getLogger(__name__)
 class ErrorReportingMiddleware:
     """ASGI middleware that gives each request its state and lets no 5xx pass unrecorded.
 
-    Changes nothing: messages and exceptions go on as they came, after they were recorded.
-    Cancellation is no error.
+    Messages and exceptions pass through unchanged, after they were recorded. Cancellation is no
+    error. What an earlier mechanism of the request has recorded is not recorded again.
     """
 
     def __init__(self, asgi_app: Any, app: Quart, record: Record) -> None:
@@ -64,7 +64,7 @@ class ErrorReportingMiddleware:
         finally:
             current_state.reset(token)
             # The state holds the request, which holds `send`, and the error, whose mark holds the
-            # state: such circles would keep all frames until the garbage collector comes.
+            # state: such cycles would keep all frames alive until the next garbage collection.
             watched = state.logged = state.reading = None
 
     def _unrecorded_response(self, scope: Any, state: RequestState, status: int) -> None:
@@ -112,5 +112,5 @@ def _phrase(status: int) -> str:
 
 
 def _log_record(message: str, *, path: str) -> logging.LogRecord:
-    """A log record for what no code logged; grouped by message and place."""
+    """A log record of a response that nothing was logged about; grouped by message and place."""
     return logging.LogRecord("quartapp", logging.ERROR, path, 0, message, (), None, path)

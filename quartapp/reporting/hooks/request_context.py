@@ -1,6 +1,6 @@
 """The request in which an error happened, and who made it.
 
-Reads only what is in memory already: no body is awaited, no session asked.
+Only what is in memory is read: no body is awaited, and no database is asked.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ UserId = Callable[[], str]
 
 
 def current_request() -> BaseRequestWebsocket | None:
-    """The request or websocket under way, also where its context was left already."""
+    """The request or websocket under way, even if its context has ended."""
     if has_request_context():
         return request._get_current_object()  # type: ignore[attr-defined, no-any-return]  # a proxy
     if has_websocket_context():
@@ -29,7 +29,7 @@ def current_request() -> BaseRequestWebsocket | None:
 
 
 def request_context(mechanism: str, user_id: UserId) -> Context:
-    """What is known here and now. A part that cannot be had is left out."""
+    """What is known of the request under way, and by which mechanism. What cannot be read is ""."""
     found = current_request()
     if found is None:
         return Context(mechanism=mechanism, user_id=_try(user_id), reference=_try(error_reference))
@@ -38,7 +38,7 @@ def request_context(mechanism: str, user_id: UserId) -> Context:
 
 
 def context_of_request(found: BaseRequestWebsocket, mechanism: str) -> Context:
-    """A request as its report shall show it, still with everything that scrubbing takes out."""
+    """What is known of a request, not scrubbed yet."""
     form, json = _parsed(found)
     return Context(
         mechanism=mechanism,
@@ -55,7 +55,7 @@ def context_of_request(found: BaseRequestWebsocket, mechanism: str) -> Context:
 
 
 def request_secrets() -> Context:
-    """Of the request under way only what tells the secrets that came with it: for the log."""
+    """What may hold secrets of the request under way: for the log, which shows nothing of it."""
     found = current_request()
     if found is None:
         return Context()
@@ -70,7 +70,7 @@ def request_secrets() -> Context:
 
 
 def context_of_asgi(asgi: Any, mechanism: str) -> Context:
-    """A request that Quart has not seen, or not yet."""
+    """What is known of a request for which Quart has made no object, or not yet."""
     query = asgi.get("query_string", b"").decode("latin-1")
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in asgi["headers"]]
     return Context(
@@ -83,7 +83,7 @@ def context_of_asgi(asgi: Any, mechanism: str) -> Context:
 
 
 def _parsed(found: BaseRequestWebsocket) -> tuple[Mapping[str, object] | None, object]:
-    """Form and JSON, if the view has read them; nobody else may."""
+    """Form and JSON, if the view has read them: reading them here would take the body from it."""
     if not isinstance(found, Request):
         return None, None
     form: Any = found._form.to_dict(flat=False) if found._form is not None else None

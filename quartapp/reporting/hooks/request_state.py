@@ -27,8 +27,8 @@ class RequestState:
     """One request or websocket, as reporting sees it.
 
     `recorded`: something was recorded in it, so a 5xx at its end needs no record. `expected`: the
-    name of an exception from the rule that every 5xx is recorded (see `expect`). `logged`: the
-    exception that the log has seen last. `reference`: see `error_reference`. `group`: the
+    name under which a 5xx is counted instead of recorded (see `expect`). `logged`: the exception
+    that was logged last. `reference`: see `error_reference`. `group`: the
     fingerprint of the first error that was recorded in it. `reading`: of the exception that was
     recorded last, for the line that logs it.
     """
@@ -78,7 +78,7 @@ def error_reference() -> str:
 def mark(error: BaseException) -> None:
     """Remember that an exception is recorded, and in which request."""
     state = current_state.get()
-    # Past a `__setattr__` of the application: frozen dataclasses can be exceptions.
+    # Not `setattr`: an exception can be a frozen dataclass.
     BaseException.__setattr__(error, _MARK, (state, time.monotonic()))
 
 
@@ -99,7 +99,7 @@ def is_marked(error: BaseException) -> bool:
 
 
 def _new_reference() -> str:
-    # one draw for all: each is a system call, at which another thread may take the interpreter
+    # one number for all characters: each is a system call, during which another thread may run
     number = secrets.randbelow(len(_ALPHABET) ** _LENGTH)
     found = ""
     for _ in range(_LENGTH):

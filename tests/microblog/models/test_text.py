@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from quartapp.database.types import is_storable
 from quartapp.microblog.models.text import (
     NOT_UTF8,
-    one_line,
+    normalized,
     paragraphs,
     text_fault,
     username_fault,
@@ -25,7 +25,7 @@ def test_what_has_no_fault_can_be_stored(text: str) -> None:
 
 @given(ANY_TEXT)
 def test_cleaning_twice_changes_nothing(text: str) -> None:
-    assert one_line(one_line(text)) == one_line(text)
+    assert normalized(normalized(text)) == normalized(text)
     assert paragraphs(paragraphs(text)) == paragraphs(text)
 
 
@@ -56,7 +56,7 @@ def test_names_that_deceive_or_have_no_address_are_none(name: str) -> None:
 
 
 def test_names_that_look_the_same_are_the_same() -> None:
-    assert one_line("  Zoe\u0308 \t Smith\n") == "Zo\u00eb Smith"
+    assert normalized("  Zoe\u0308 \t Smith\n") == "Zo\u00eb Smith"
 
 
 def test_paragraphs_keep_one_empty_line() -> None:
