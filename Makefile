@@ -9,11 +9,14 @@ TWIN   := benchmarks/flask_twin/.venv
 # What a target may need of the environment: what a server needs, and the tools for development too.
 SERVER := $(VENV)/.installed
 TOOLS  := $(SERVER) $(VENV)/.tools
+# One more than there are cores, as many tests wait; `loadfile` because files share their servers.
+JOBS   ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+PYTEST  = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev install install-server test parts bench bench-growth parity fuzz faults check format lint types imports deps lock seed clean
+.PHONY: help run dev install install-server test quick parts bench bench-growth parity fuzz faults check format lint types imports deps lock seed clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,8 +50,11 @@ $(VENV)/.libraries: requirements.lock
 	@$(PIP) --require-hashes -r requirements.lock
 	@touch $@
 
-test: $(TOOLS)  ## Set up and run the tests
-	$(BIN)/python -m pytest
+test: $(TOOLS)  ## Set up and run the tests (JOBS=1: one at a time)
+	$(PYTEST)
+
+quick: $(TOOLS)  ## Run the tests that take no minute: no services, no slow ones
+	$(PYTEST) -q -m "not (system or slow or postgresql or browser)" --durations 10 --durations-min 1
 
 parts: $(TOOLS)  ## Run the tests of the parts in a copy without the microblog
 	$(BIN)/python -m tests.setup.parts
@@ -68,7 +74,12 @@ faults: $(TOOLS)  ## Prove at length that no error is lost (10 to 15 minutes; MI
 	$(BIN)/python -m tests.system.faults.full_disk
 	$(BIN)/python -m tests.system.faults.slow_mail 2
 
-check: format lint types imports deps test  ## Everything that must pass before a commit
+check: $(TOOLS)  ## Everything that must pass before a commit, and how long each step took
+	@times=; for step in format lint types imports deps test; do \
+	    begun=$$(date +%s); \
+	    $(MAKE) --no-print-directory $$step || exit; \
+	    times="$$times  $$step $$(($$(date +%s) - begun)) s"; \
+	done; echo "All passed:$$times"
 
 format: $(TOOLS)  ## Check the formatting (.venv/bin/ruff format repairs it)
 	$(BIN)/ruff format --check .

@@ -7,6 +7,7 @@ The parts and their tests need no microblog: without it, its plugin is left out.
 import os
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,8 +37,31 @@ HTML_VALIDATE = os.environ.get("QUARTAPP_TEST_HTML_VALIDATE") or shutil.which("h
 REQUIRED = os.environ.get("QUARTAPP_TEST_REQUIRE", "").split(",")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what lacks its service, and say why; where the service is required, let it fail."""
+SYSTEM = [Path(__file__).parent / name for name in ("system", "benchmarks")]
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses by the markers
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in SYSTEM):
+            item.add_marker(pytest.mark.system)
+    skip_what_lacks_its_service(items)
+    if hasattr(config, "workerinput"):  # pytest-xdist
+        start_long_files_first(items)
+
+
+def start_long_files_first(items: list[pytest.Item]) -> None:
+    """Or one process would still work on the longest file when the others have finished."""
+    lengths = Counter(item.path for item in items if is_long(item))
+    items.sort(key=lambda item: -lengths[item.path])
+
+
+def is_long(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("system", "slow"))
+
+
+def skip_what_lacks_its_service(items: list[pytest.Item]) -> None:
+    """And say why; where the service is required, let it fail."""
     services = {
         "postgresql": (POSTGRESQL, "set QUARTAPP_TEST_POSTGRESQL to a server's address"),
         "browser": (CHROMIUM, "install Chromium or set QUARTAPP_TEST_CHROMIUM to its path"),

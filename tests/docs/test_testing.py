@@ -5,12 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from quartapp import testing
 from quartapp.microblog import testing as microblog_testing
 
 TEXT = (Path(__file__).parents[2] / "docs" / "test.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_the_suites_in_the_document_pass(tmp_path: Path) -> None:
     conftest, *suites = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     settings = re.search(r"```toml\n(.*?)```", TEXT, re.DOTALL)

@@ -58,6 +58,7 @@ async def port_of(process: psutil.Process) -> int:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("debug", [True, False])
 async def test_serves_with_the_debugger_in_debug_mode_alone(tmp_path: Path, debug: bool) -> None:
     program = tmp_path / "program.py"

@@ -231,6 +231,7 @@ SERVED = """
 """
 
 
+@pytest.mark.slow
 def test_no_line_is_doubled_by_what_the_root_logger_has(tmp_path: Path) -> None:
     result = served(tmp_path)
     assert result.returncode == 0, result.stderr
@@ -241,6 +242,7 @@ def test_no_line_is_doubled_by_what_the_root_logger_has(tmp_path: Path) -> None:
     assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO: Shop startup \[in /", log)
 
 
+@pytest.mark.slow
 def test_logs_to_standard_output_instead_of_the_file(tmp_path: Path) -> None:
     result = served(tmp_path, LOG_TO_STDOUT=True)
     assert result.stdout.count("to be seen once") == 1
@@ -248,12 +250,14 @@ def test_logs_to_standard_output_instead_of_the_file(tmp_path: Path) -> None:
     assert not (tmp_path / "logs" / "shop.log").exists()
 
 
+@pytest.mark.slow
 def test_writes_no_file_under_debug(tmp_path: Path) -> None:
     result = served(tmp_path, DEBUG=True)
     assert result.stderr.count("to be seen once") == 1
     assert not (tmp_path / "logs" / "shop.log").exists()
 
 
+@pytest.mark.slow
 def test_several_workers_start_once(tmp_path: Path) -> None:
     for _ in range(2):
         with LiveServer({}, ("-m", "tests.shop.serve", str(tmp_path), "2"), cwd=ROOT) as server:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each starts processes
+
 ROOT = Path(__file__).parents[2]
 DEBUGGERS = ("quartapp.debugger", "quartapp.debugger.server.command", "werkzeug.debug")
 

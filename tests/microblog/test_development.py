@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 from unittest.mock import ANY
 
+import pytest
+
 from tests.debugger.development import development
+
+pytestmark = pytest.mark.slow  # each starts processes
 
 ROOT = Path(__file__).parents[2]
 HTML = {"accept": "text/html"}

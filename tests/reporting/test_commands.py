@@ -278,6 +278,7 @@ def written_by(command: list[str], **environment: str) -> bytes:
     return result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("list",), ("show", "1")], ids=" ".join)
 def test_a_terminal_sees_no_controls_and_only_what_it_knows(
     shop: Shop, arguments: tuple[str, ...]
@@ -306,6 +307,7 @@ SAYING = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", SAYING, ids=" ".join)
 def test_a_full_disk_behind_the_output_is_one_sentence(
     shop: Shop, arguments: tuple[str, ...]
@@ -316,6 +318,7 @@ def test_a_full_disk_behind_the_output_is_one_sentence(
     assert code == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [("list",), ("test",), ("doctor",), ("--help",)], ids=" ".join
 )

@@ -71,6 +71,7 @@ async def test_working_with_another_one_lets_it_go(
     assert [witness() is not None for witness in witnesses] == [False, False, True]
 
 
+@pytest.mark.slow
 async def test_a_thousand_failures_leave_no_memory(site: Site) -> None:
     site.app.logger.disabled = True  # pytest keeps every record, with its exception
 

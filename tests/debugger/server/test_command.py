@@ -11,6 +11,8 @@ import pytest
 
 from tests.debugger.development import APPLICATION, command, development
 
+pytestmark = pytest.mark.slow  # each starts a development server
+
 HTML = {"accept": "text/html"}
 SYNTAX_ERROR = "def broken(:\n"
 

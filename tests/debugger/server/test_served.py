@@ -10,6 +10,8 @@ from websockets.sync.client import connect
 
 from tests.debugger.development import Development, development
 
+pytestmark = pytest.mark.slow  # a development server, and a thousand failures
+
 APPLICATION = """\
 import asyncio
 from pathlib import Path

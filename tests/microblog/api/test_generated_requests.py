@@ -30,6 +30,7 @@ def database_url(each_database_url: str) -> str:
     return each_database_url
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_generated_requests_find_no_fault(live_server: StartServer, tmp_path: Path) -> None:
     with live_server() as server:

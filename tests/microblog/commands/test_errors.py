@@ -69,6 +69,7 @@ def test_a_test_without_recipients_names_the_setting(monkeypatch: pytest.MonkeyP
     assert "ADMINS" in result.stderr + str(result.exception)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("list",), ("show", "1")], ids=" ".join)
 def test_a_terminal_sees_no_controls_and_only_what_it_knows(
     environment: dict[str, str], arguments: tuple[str, ...]
@@ -78,6 +79,7 @@ def test_a_terminal_sees_no_controls_and_only_what_it_knows(
     assert b"Gr\xfc\xdfe \\U0001f40d [2Jgnp.exe" in written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("list",), ("test",), ("--help",)], ids=" ".join)
 def test_a_full_disk_behind_the_output_is_one_sentence(
     environment: dict[str, str], arguments: tuple[str, ...]
@@ -88,6 +90,7 @@ def test_a_full_disk_behind_the_output_is_one_sentence(
     assert code == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("list", "--json"), ("--help",)], ids=" ".join)
 def test_a_reader_that_has_seen_enough_hears_nothing(arguments: tuple[str, ...]) -> None:
     code, said = ended_with(quart(*arguments), "| true")
@@ -95,6 +98,7 @@ def test_a_reader_that_has_seen_enough_hears_nothing(arguments: tuple[str, ...])
     assert code == 1
 
 
+@pytest.mark.slow
 def test_the_json_is_all_there_is_on_standard_output(environment: dict[str, str]) -> None:
     written = written_by(quart("list", "--json"), LOG_TO_STDOUT="true")
     assert json.loads(written) == []
