@@ -11,6 +11,7 @@ from quartapp.flasklike import App
 from quartapp.logfile.record import Cleaner
 from quartapp.microblog import api, domain_errors, identity, web
 from quartapp.microblog.config import Settings, load_settings
+from quartapp.microblog.web.validation import MAX_FORM_PARTS
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 
@@ -89,5 +90,6 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "MAX_CONTENT_LENGTH": MAX_CONTENT_LENGTH,
+        "MAX_FORM_PARTS": MAX_FORM_PARTS,
         "TEMPLATES_AUTO_RELOAD": settings.debug,
     }

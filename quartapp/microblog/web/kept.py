@@ -20,7 +20,7 @@ from quartapp.microblog.exceptions import LoginRequiredError
 from quartapp.microblog.identity import visitor
 from quartapp.microblog.web.forms import EditProfileForm, LoginForm, PostForm, RegistrationForm
 from quartapp.microblog.web.protection import is_foreign
-from quartapp.microblog.web.validation import EmptyForm, Form, read_form, show
+from quartapp.microblog.web.validation import MAX_FORM_PARTS, EmptyForm, Form, read_form, show
 
 # The forms by their endpoint, with the labels of their buttons.
 _FORMS: Mapping[str, tuple[type[Form], str]] = {
@@ -107,6 +107,8 @@ def unpack(text: str | None) -> Kept | None:
     """The form that the login page kept; None if there is none, or if the text is invalid."""
     try:
         endpoint, fields = json.loads(text or "")
+        if len(fields) > MAX_FORM_PARTS:
+            return None
         sent = MultiDict([(str(name), str(value)) for name, value in fields])
     except (ValueError, TypeError, RecursionError):
         return None

@@ -29,6 +29,9 @@ from quartapp.microblog.models.text import NOT_UTF8, text_fault
 TOKEN_LIFE = timedelta(hours=12)
 """How long a page may stay open before its forms are rejected."""
 
+MAX_FORM_PARTS = 100
+"""The most fields of a form, as in Flask's setting, which is about multipart forms alone."""
+
 _TOKEN_LENGTH = 100
 """In characters; a CSRF token has 56."""
 
@@ -174,12 +177,20 @@ def csrf_token() -> str:
 
 
 async def read_form() -> MultiDict[str, str]:
-    """The form in the request. Raises 400 or 415 for a body that is not a form."""
+    """The form in the request.
+
+    Raises 400 or 415 for a body that is not a form, 413 for more than MAX_FORM_PARTS fields.
+    """
     if request.mimetype not in _FORM_TYPES:
         abort(415, "This address takes forms only.")
-    # The parser leaves bytes that are not UTF-8 percent-encoded, as Flask's does; we reject them.
-    if request.mimetype == _URLENCODED and not _is_utf8(cast(bytes, await request.get_data())):
-        abort(400, NOT_UTF8)
+    if request.mimetype == _URLENCODED:
+        body = cast(bytes, await request.get_data())
+        # The parser counts the parts of a multipart form only.
+        if body.count(b"&") >= MAX_FORM_PARTS:
+            abort(413)
+        # It leaves bytes that are not UTF-8 percent-encoded, as Flask's does; we reject them.
+        if not _is_utf8(body):
+            abort(400, NOT_UTF8)
     form = await request.form
     if not form:
         abort(400, "This form could not be read: it holds nothing, or is damaged.")

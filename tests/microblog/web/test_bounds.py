@@ -1,6 +1,9 @@
 """What strangers send is bounded before it is processed: the cost grows with the size at most."""
 
+import json
 import unicodedata
+from collections.abc import Callable
+from typing import NoReturn
 
 import pytest
 
@@ -10,7 +13,7 @@ from quartapp.reporting import Report
 from quartapp.testing import Client
 from tests.costs import TOLERATED, growth, marks
 from tests.microblog.web.conftest import Submit, text_of, token_of
-from tests.microblog.web.test_bad_input import FIELDS, FORMS
+from tests.microblog.web.test_bad_input import FIELDS, FORM, FORMS
 
 
 def multipart(fields: dict[str, str]) -> dict[str, object]:
@@ -76,6 +79,68 @@ async def test_a_token_longer_than_tokens_are_is_refused(client: Client, token: 
     await token_of(client, "/login")
     fields = FORMS["/login"] | {"csrf_token": token + "a" * 400_000}
     assert (await client.post("/login", form=fields)).status_code == 400
+
+
+def urlencoded(body: str) -> dict[str, object]:
+    return {"data": body, "headers": {"Content-Type": FORM}}
+
+
+def many(number: int) -> dict[str, str]:
+    return {f"field{count}": "" for count in range(number)}
+
+
+@pytest.mark.parametrize("path", FORMS)
+async def test_a_form_of_too_many_fields_is_too_large(
+    app: App, log_in: LogIn, captured_reports: list[Report], path: str
+) -> None:
+    client = app.test_client() if path in {"/login", "/register"} else await log_in("susan")
+    most = app.config["MAX_FORM_PARTS"]
+    for fields, status in ((most, 400), (most + 1, 413)):  # 400: it has no token
+        names = "&".join(many(fields))
+        assert (await client.post(path, **urlencoded(names))).status_code == status
+        assert (await client.post(path, **multipart(many(fields)))).status_code == status
+    assert (await client.post(path, **urlencoded("a&" * 500_000))).status_code == 413
+    assert captured_reports == []
+
+
+async def test_fields_that_are_too_many_are_not_parsed(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("parsed")
+
+    monkeypatch.setattr("quartapp.flasklike.wrappers.formparser.parse_qsl", never)
+    assert (await client.post("/login", **urlencoded("a&" * 500_000))).status_code == 413
+
+
+async def test_a_kept_form_of_too_many_fields_is_none(log_in: LogIn) -> None:
+    susan = await log_in("susan")
+    for fields, status in ((99, 200), (101, 302)):
+        kept = json.dumps(["posts.index", [["post", "kept"]] * fields])
+        assert (await susan.post("/login", form={"kept": kept})).status_code == status
+
+
+BODIES: dict[str, Callable[[int], dict[str, object]]] = {
+    "fields": lambda size: urlencoded("a&" * size),
+    "escapes": lambda size: urlencoded("username=" + "%41" * size),
+    "no escapes": lambda size: urlencoded("username=" + "%" * size),
+    "parts": lambda size: multipart(many(size // 50)),
+    "line ends": lambda size: multipart({"username": "\r\n" * size}),
+    "half boundaries": lambda size: multipart({"username": "\r\n--" * size}),
+    "white space": lambda size: multipart({"username": " \n" * size}),
+    "at signs": lambda size: multipart({"email": "@" * size}),
+    "kept": lambda size: urlencoded("kept=" + "[" * size),
+    "kept fields": lambda size: urlencoded('kept=["posts.index",[' + '["post",""],' * size + "]]"),
+}
+
+
+@pytest.mark.parametrize("path", ["/login", "/register"])
+@pytest.mark.parametrize("kind", BODIES)
+async def test_forms_cost_no_more_than_their_size(client: Client, kind: str, path: str) -> None:
+    async def post(size: int) -> None:
+        assert 400 <= (await client.post(path, **BODIES[kind](size))).status_code < 500
+
+    assert await growth(post, 20_000) < TOLERATED
 
 
 @pytest.mark.parametrize("referer", ["http://[::1", "//[", "http://a]b/", "\xff"])
