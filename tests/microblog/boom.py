@@ -1,7 +1,6 @@
 """The application with routes that fail in known ways, which production does not have."""
 
 import asyncio
-import os
 
 from quart import abort, current_app, request
 from sqlalchemy import text
@@ -18,10 +17,7 @@ def create(settings: Settings | None = None) -> App:
     app.add_url_rule("/boom", view_func=boom, methods=["GET", "POST"])
     app.add_url_rule("/failed-flush", view_func=failed_flush)
     app.add_url_rule("/straße/<name>", view_func=greet)
-    app.add_url_rule("/slow", view_func=slow)
     app.add_url_rule("/hold", view_func=hold)
-    app.add_url_rule("/scheme", view_func=scheme)
-    app.add_url_rule("/pid", view_func=pid)
     app.add_url_rule("/fail-posts/<way>", view_func=choose_failure)
     app.before_request(fail_before_posting)
     app.after_request(fail_after_posting)
@@ -54,25 +50,6 @@ async def hold() -> str:
     await request_session().execute(text("SELECT 1"))
     await asyncio.sleep(float(request.args["seconds"]))
     return "held"
-
-
-async def pid() -> str:
-    """Which process answers."""
-    return str(os.getpid())
-
-
-async def slow() -> str:
-    current_app.logger.warning("The slow view begins")
-    await asyncio.sleep(float(request.args["seconds"]))
-    return "slept"
-
-
-async def scheme() -> str:
-    return request.scheme
-
-
-async def failing_name(name: str) -> str:
-    raise RuntimeError(f"canary in {name}")
 
 
 async def choose_failure(way: str) -> str:

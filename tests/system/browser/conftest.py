@@ -26,7 +26,7 @@ OpenPage: TypeAlias = Callable[..., Awaitable[Page]]
 
 @pytest.fixture
 def server(live_server: StartServer) -> Iterator[LiveServer]:
-    with live_server(SERVE, "boom") as running:
+    with live_server(SERVE) as running:
         yield running
 
 

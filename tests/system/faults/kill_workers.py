@@ -98,7 +98,7 @@ def run(rounds: int, folder: Path, workers: int = 2) -> Sums:
     }
     sums = Sums()
     for number in range(1, rounds + 1):
-        with LiveServer(environment, [SERVE, "boom"]) as server:
+        with LiveServer(environment, [SERVE]) as server:
             seconds = random.uniform(0.2, 1.2)
             asyncio.run(load(server.url, seconds, server.process.pid, sums))
         print(f"round {number} of {rounds}: attempted {sums.attempted} received {sums.received}")

@@ -40,7 +40,7 @@ def test_an_error_over_http_arrives_by_starttls_and_login(
         "RELEASE": "Größe-1.0",
         "SSL_CERT_FILE": str(mailbox.trusted),  # whom OpenSSL trusts
     }
-    with live_server(SERVE, "boom", **settings) as server:
+    with live_server(SERVE, **settings) as server:
         page = httpx.get(f"{server.url}/straße/Zoë?für=alle", timeout=60)
         assert page.status_code == 500
         mailbox.wait_for(1)

@@ -1,20 +1,14 @@
 """What a start does, and does not do, before the first answer."""
 
 import asyncio
-import gc
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypercorn.config import Config
 
 from quartapp.microblog import serve as microblog_serve
-from quartapp.microblog.app import create_app
 from quartapp.serving import server
-from quartapp.sockets import bind
 
 # None of them is needed before somebody registers, reads the API's document, or has a PostgreSQL.
 UNNEEDED = {
@@ -54,31 +48,6 @@ def test_an_application_is_made_without_what_it_does_not_need(
     modules = set(done.stdout.split())
     assert {"quart", "sqlalchemy.dialects.sqlite"} <= modules
     assert not UNNEEDED & modules
-
-
-def test_the_collector_works_from_the_first_request_on(
-    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = []
-
-    async def serve(
-        _app: Any, _config: Config, shutdown_trigger: Callable[[], Coroutine[Any, Any, None]]
-    ) -> None:
-        waiting = asyncio.ensure_future(shutdown_trigger())
-        await asyncio.sleep(0)
-        seen.append((gc.isenabled(), gc.get_freeze_count() > 10_000))
-        waiting.cancel()
-
-    monkeypatch.setattr(server, "serve", serve)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    gc.disable()  # as run.py does
-    try:
-        server.serve_here(server.Service(create_app), bind("127.0.0.1", 0))
-    finally:
-        gc.unfreeze()
-        gc.enable()
-    assert seen == [(True, True)]
 
 
 @pytest.mark.parametrize(

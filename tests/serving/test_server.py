@@ -1,0 +1,121 @@
+"""The server as a process that serves a small application: start, stop, exit codes, workers."""
+
+import os
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from quartapp.serving import server
+from quartapp.serving.settings import ServingSettings
+from quartapp.testing import LiveServer
+from quartapp.testing.server import ServerFailedError
+from tests.serving.site import works
+
+ROOT = Path(__file__).parents[2]
+
+get = partial(httpx.get, timeout=60, trust_env=False)
+
+
+def serve(factory: str = "works", **settings: object) -> LiveServer:
+    values = (f"{name}={value}" for name, value in settings.items())
+    return LiveServer({}, ("-m", "tests.serving.site", factory, *values), cwd=ROOT)
+
+
+def answer_of(server: LiveServer, **headers: str) -> dict[str, Any]:
+    found: dict[str, Any] = get(server.url, headers=headers).json()
+    return found
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_serves_and_stops_cleanly(workers: int, sign: signal.Signals) -> None:
+    with serve(workers=workers) as server:
+        assert (answer_of(server)["pid"] == server.process.pid) is (workers == 1)
+        assert server.stop(sign) == 0
+        assert "Traceback" not in server.output
+
+
+def test_a_signal_at_the_very_start_stops_it_cleanly() -> None:
+    with serve() as server:  # returns at the line "Running on"
+        assert server.stop() == 0
+
+
+def test_a_request_under_way_is_finished_before_the_stop() -> None:
+    with serve() as server, ThreadPoolExecutor() as pool:
+        answer = pool.submit(get, f"{server.url}/slow")
+        server.wait_for("The slow view begins")
+        assert server.stop() == 0
+        assert answer.result().text == "slept"
+
+
+def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert server.run(works, ServingSettings(port=port)) == 1
+    advice = "stop the other server, or set PORT to a free one"
+    assert capsys.readouterr().err == f"quartapp: port {port} is in use: {advice}\n"
+
+
+def test_an_address_of_another_machine_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert server.run(works, ServingSettings(host="203.0.113.9", port=0)) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("quartapp: cannot listen on 203.0.113.9:0: ")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_failing_start_is_not_a_success(workers: int) -> None:
+    with pytest.raises(ServerFailedError) as caught, serve("fails", workers=workers):
+        pass
+    assert "ended with 1" in str(caught.value)
+    assert "cannot start" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("hops", "scheme", "client"), [(0, "http", "127.0.0.1"), (1, "https", "203.0.113.9")]
+)
+def test_forwarded_headers_count_only_when_told(hops: int, scheme: str, client: str) -> None:
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
+    with serve(proxy_hops=hops) as server:
+        answer = answer_of(server, **headers)
+        assert (answer["scheme"], answer["client"]) == (scheme, client)
+
+
+def test_the_collector_works_from_the_first_request_on() -> None:
+    with serve() as server:
+        answer = answer_of(server)
+        assert answer["collects"]
+        assert answer["frozen"] > 10_000
+
+
+@pytest.mark.parametrize(("factory", "loop"), [("works", "asyncio."), ("loops", "uvloop")])
+def test_uvloop_is_used_where_it_is_asked_for(factory: str, loop: str) -> None:
+    with serve(factory) as server:
+        assert answer_of(server)["loop"].startswith(loop)
+
+
+def test_a_worker_that_dies_is_replaced() -> None:
+    with serve(workers=2) as server:
+        # The worker that answers has told the master that it has started; a line about it in the
+        # log comes before that.
+        os.kill(answer_of(server)["pid"], signal.SIGKILL)
+        server.wait_for("is replaced")
+        server.wait_for("Running on", 3)
+        assert answer_of(server)
+        assert server.stop() == 0
+
+
+def test_workers_do_not_outlive_their_master() -> None:
+    with serve(workers=2) as server:
+        workers = psutil.Process(server.process.pid).children(recursive=True)
+        server.process.kill()
+        gone, alive = psutil.wait_procs(workers, timeout=60)
+        assert gone
+        assert not alive
