@@ -20,6 +20,7 @@ from quartapp.microblog.exceptions import (
     SelfFollowError,
     TokenRequiredError,
 )
+from quartapp.microblog.identity import fits_into_next
 
 _STATUS: dict[type[QuartappError], int] = {
     NotFoundError: 404,
@@ -95,8 +96,9 @@ async def handle_login_required(error: LoginRequiredError) -> Response | Werkzeu
 
 
 def _way_back() -> str | None:
-    """The requested address, unless it only accepts a button's POST."""
+    """The requested address, unless it only accepts a button's POST, or is too long."""
     if request.url_rule is None or "GET" not in (request.url_rule.methods or ()):
         return None
     query = request.query_string.decode("ascii", "replace")
-    return request.root_path + request.path + (f"?{query}" if query else "")
+    address = request.root_path + request.path + (f"?{query}" if query else "")
+    return address if fits_into_next(address) else None

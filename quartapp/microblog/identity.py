@@ -10,6 +10,7 @@ import logging
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
+from urllib.parse import quote
 
 from quart import (
     Quart,
@@ -34,6 +35,8 @@ LAST_SEEN_EVERY = timedelta(minutes=1)
 """How precise `last_seen` is: writing it at every request would cost too much."""
 
 REMEMBER_FOR = timedelta(days=365)
+
+_LONGEST_NEXT = 2_000
 
 # Blueprints whose responses are the same for everybody, or that authenticate the caller themselves.
 _IMPERSONAL = frozenset({"api", "avatars", "health"})
@@ -210,6 +213,14 @@ def rename_cookie(username: str) -> None:
     if claim is not None and claim.username == username:
         return  # it would be the same cookie
     log_in(person.id, username, person.login_epoch, remember=claim is not None and claim.remember)
+
+
+def fits_into_next(address: str) -> bool:
+    """Whether an address is short enough to return to it after a login.
+
+    It is percent-encoded in the head of an answer, of which a proxy takes 4 KB (nginx).
+    """
+    return len(quote(address)) <= _LONGEST_NEXT
 
 
 def log_out() -> None:

@@ -167,6 +167,7 @@ async def test_a_refused_form_comes_back_without_its_passwords(full: App) -> Non
         (FORM | {"Origin": "http://evil.example"}, "post=sponsored"),
         (FORM, "post=%FFsponsored"),
         (FORM, "post=" + "sponsored" * 10_000),
+        (FORM, "sponsored&" * 101),
         ({"Content-Type": "application/json"}, '"sponsored"'),
     ],
 )

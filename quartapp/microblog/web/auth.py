@@ -5,7 +5,14 @@ from quart import ResponseReturnValue, request, session
 from quartapp.database import request_session
 from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
 from quartapp.microblog.exceptions import ConflictError
-from quartapp.microblog.identity import hash_password, is_password_right, log_in, log_out, visitor
+from quartapp.microblog.identity import (
+    fits_into_next,
+    hash_password,
+    is_password_right,
+    log_in,
+    log_out,
+    visitor,
+)
 from quartapp.microblog.models.user import add_user, find_credentials
 from quartapp.microblog.web.forms import LoginForm, RegistrationForm
 from quartapp.microblog.web.kept import unpack
@@ -83,11 +90,12 @@ async def _register(form: RegistrationForm) -> None:
 
 
 def safe_destination(target: str | None) -> str | None:
-    """The target if it is a path of this site, otherwise None.
+    """The target if it is a path of this site and not too long, otherwise None.
 
     Browsers parse `//host` and `/\\host` as another host, after removing tabs and line ends (WHATWG
     URL, "basic URL parser").
     """
     if not target or not target.startswith("/") or target.startswith("//"):
         return None
-    return target if "\\" not in target and target.isprintable() else None
+    good = "\\" not in target and target.isprintable() and fits_into_next(target)
+    return target if good else None

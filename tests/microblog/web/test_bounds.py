@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 from quartapp.flasklike import App
-from quartapp.microblog.testing import LogIn
+from quartapp.microblog.testing import PASSWORD, AddPerson, LogIn
 from quartapp.reporting import Report
 from quartapp.testing import Client
 from tests.costs import TOLERATED, growth, marks
@@ -141,6 +141,19 @@ async def test_forms_cost_no_more_than_their_size(client: Client, kind: str, pat
         assert 400 <= (await client.post(path, **BODIES[kind](size))).status_code < 500
 
     assert await growth(post, 20_000) < TOLERATED
+
+
+async def test_the_way_back_of_a_login_fits_into_the_head_of_an_answer(
+    client: Client, add_person: AddPerson, submit: Submit
+) -> None:
+    await add_person("susan")
+    for long in ("page=" + "1" * 5_000, "page=" + "%C3%BC" * 500):
+        answer = await client.get(f"/edit_profile?{long}")
+        assert (answer.status_code, answer.location) == (302, "/login")
+        path = "/login?next=/explore?" + long
+        answer = await submit(client, path, username="susan", password=PASSWORD)
+        assert (answer.status_code, answer.location) == (302, "/")
+        await submit(client, "/logout")
 
 
 @pytest.mark.parametrize("referer", ["http://[::1", "//[", "http://a]b/", "\xff"])
