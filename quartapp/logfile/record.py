@@ -9,7 +9,7 @@ from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of, qualified
 from quartapp.redact.messages import MESSAGE, message_of_record
 from quartapp.redact.places import Places
-from quartapp.redact.reading import Reading, attach, attached
+from quartapp.redact.reading import ExceptionReading, attach, attached
 from quartapp.redact.scrub import Scrubber, cut
 from quartapp.redact.traceback import ExceptionInfo, Folded, Frame, folded
 
@@ -77,7 +77,7 @@ class Cleaner:
         if reading is not None:
             [message] = self._scrubber.clean(texts, secrets=reading.collector.secrets)
         else:
-            reading = Reading(error, self._places, details=False)
+            reading = ExceptionReading(error, self._places, details=False)
             reading.collector.context(self._request_secrets())
             reading.collector.record(record)
             [message] = reading.scrub(self._scrubber, texts)

@@ -54,7 +54,7 @@ class _Read(NamedTuple):
     left_out: int
 
 
-class Reading:
+class ExceptionReading:
     """An exception and those behind it, by a bounded walk; without an exception nothing.
 
     With `details` it has up to 20 locals of each of the application's calls and the lines around;
@@ -149,18 +149,18 @@ def _finished(read: _Read, texts: list[str], source: list[str]) -> ExceptionInfo
     )
 
 
-def attach(record: logging.LogRecord, reading: Reading | None) -> None:
+def attach(record: logging.LogRecord, reading: ExceptionReading | None) -> None:
     """Leave with a log record what was read of its exception, for the handlers after this one."""
     setattr(record, _ATTRIBUTE, reading)
 
 
-def attached(record: logging.LogRecord, error: BaseException) -> Reading | None:
+def attached(record: logging.LogRecord, error: BaseException) -> ExceptionReading | None:
     """What a handler before this one has read and scrubbed of the record's exception.
 
     None if the exception went on since. None, too, if the record has arguments with names: what
     they hold may be secrets that the reading did not know.
     """
-    reading: Reading | None = getattr(record, _ATTRIBUTE, None)
+    reading: ExceptionReading | None = getattr(record, _ATTRIBUTE, None)
     if reading is None or type(record.args) is dict or not reading.is_of(error):
         return None
     return reading

@@ -18,7 +18,7 @@ from quartapp.redact.collect import SecretCollector
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of
 from quartapp.redact.places import Places
-from quartapp.redact.reading import Reading
+from quartapp.redact.reading import ExceptionReading
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.capture.builder import capture
 from quartapp.reporting.capture.fingerprint import fingerprint
@@ -47,7 +47,7 @@ class Recorded(NamedTuple):
     the log line is made of the same reading."""
 
     fingerprint: str
-    reading: Reading | None
+    reading: ExceptionReading | None
 
 
 class Recorder:
@@ -88,7 +88,7 @@ class Recorder:
         depth = getattr(self._nested, "depth", 0)
         self._nested.depth = depth + 1
         group = UNKNOWN
-        reading: Reading | None = None
+        reading: ExceptionReading | None = None
         try:
             if depth >= _NESTING:
                 raise RecursionError("an error while recording an error while recording an error")
@@ -105,7 +105,7 @@ class Recorder:
 
     def _entry(
         self, subject: Subject, group: str, request_context: RequestContext, *, brief: bool
-    ) -> tuple[Entry, Reading | None]:
+    ) -> tuple[Entry, ExceptionReading | None]:
         now = self._clock()
         number = self._count(group, now)
         if number > FULL_REPORTS or (number > 1 and (brief or self.journal.is_crowded)):

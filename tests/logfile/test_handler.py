@@ -48,7 +48,7 @@ def test_rotates_like_the_standard_library(tmp_path: Path) -> None:
 
 
 class HesitantFile(RotatingFile):
-    """Leaves the others time between the look at the size and what follows from it."""
+    """Gives others time between reading the size and rotating."""
 
     def _is_full(self, more: int) -> bool:
         found = super()._is_full(more)
@@ -89,7 +89,7 @@ def test_lines_written_together_rotate_as_one_by_one(
     assert contents[0] == contents[1]
 
 
-def test_a_file_that_was_moved_away_is_made_anew(tmp_path: Path) -> None:
+def test_a_file_that_was_moved_away_is_created_again(tmp_path: Path) -> None:
     path = tmp_path / "app.log"
     file = RotatingFile(path, max_bytes=0, backups=0)
     file.write(b"one\n")
@@ -124,7 +124,7 @@ def test_lines_that_come_together_are_written_together(monkeypatch: pytest.Monke
 
 
 class SlowDisk:
-    """Takes no line before its gate is open."""
+    """Writes no line before its gate is open."""
 
     def __init__(self) -> None:
         self.written: list[str] = []
@@ -194,7 +194,7 @@ def test_a_slow_disk_costs_lines_but_no_time_and_they_are_counted(disk: SlowDisk
     assert len(disk.written) == 1 + 1000 + 1 + 1
 
 
-def test_a_full_disk_is_complained_of_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_is_reported_once(capsys: pytest.CaptureFixture[str]) -> None:
     def full(_lines: list[str]) -> None:
         raise OSError(28, "No space left on device")
 

@@ -11,7 +11,7 @@ from quartapp.logfile import record as record_module
 from quartapp.logfile.record import Cleaner
 from quartapp.redact.context import Context
 from quartapp.redact.places import Places
-from quartapp.redact.reading import Reading, attach
+from quartapp.redact.reading import ExceptionReading, attach
 from quartapp.redact.scrub import Scrubber
 from quartapp.redact.secret_names import HIDDEN
 
@@ -86,9 +86,7 @@ def test_tracebacks_look_like_pythons(logger: logging.Logger, stream: io.StringI
     assert lines[-1] == f"RuntimeError: no {HIDDEN} here"
 
 
-def test_what_a_driver_adds_of_the_data_is_left_out(
-    logger: logging.Logger, stream: io.StringIO
-) -> None:
+def test_data_that_a_driver_adds_is_left_out(logger: logging.Logger, stream: io.StringIO) -> None:
     text = "duplicate key\nDETAIL:  Key (email)=(susan@example.com) exists.\nHINT:  susan\nend"
     try:
         raise ValueError(text)
@@ -119,7 +117,7 @@ def test_other_handlers_see_the_record_as_it_was() -> None:
     assert (record.msg, record.args, record.exc_info, record.exc_text) == ("a %s", (1,), info, None)
 
 
-def test_what_fails_while_a_line_is_made_is_said_in_its_place() -> None:
+def test_a_failure_to_make_a_line_is_logged_in_its_place() -> None:
     def request_secrets() -> Context:
         raise LookupError("of secrets")
 
@@ -141,8 +139,8 @@ def caught() -> ValueError:
         return error
 
 
-def reading_of(error: BaseException) -> Reading:
-    reading = Reading(error, Places(Path(__file__).parent), details=True)
+def reading_of(error: BaseException) -> ExceptionReading:
+    reading = ExceptionReading(error, Places(Path(__file__).parent), details=True)
     reading.collector.context(Context(form={"password": "letmein!"}))
     reading.scrub(Scrubber(), [])
     return reading
@@ -157,11 +155,11 @@ def test_a_line_after_a_report_is_made_of_what_the_report_read(
     assert "letmein" not in wanted
     record = record_of(error, "for letmein!")
     attach(record, reading_of(error))
-    monkeypatch.setattr(record_module, "Reading", None)
+    monkeypatch.setattr(record_module, "ExceptionReading", None)
     assert formatter.format(record) == wanted
 
 
-def test_an_exception_that_went_on_is_read_again(formatter: Cleaning) -> None:
+def test_an_exception_that_was_raised_again_is_read_again(formatter: Cleaning) -> None:
     error = caught()
     reading = reading_of(error)
 
@@ -172,8 +170,9 @@ def test_an_exception_that_went_on_is_read_again(formatter: Cleaning) -> None:
         further()
     record = record_of(error, "")
     attach(record, reading)
-    assert "in test_an_exception_that_went_on_is_read_again.<locals>.further" in formatter.format(
-        record
+    assert (
+        "in test_an_exception_that_was_raised_again_is_read_again.<locals>.further"
+        in formatter.format(record)
     )
 
 
@@ -181,7 +180,7 @@ def test_arguments_with_names_may_be_secrets_that_the_report_did_not_know(
     formatter: Cleaning,
 ) -> None:
     error = caught()
-    reading = Reading(error, Places(Path(__file__).parent), details=True)
+    reading = ExceptionReading(error, Places(Path(__file__).parent), details=True)
     reading.scrub(Scrubber(), [])
     record = record_of(error, {"password": "letmein!"})
     attach(record, reading)

@@ -31,7 +31,7 @@ def test_the_parts_of_this_package_are_libraries(places: Places) -> None:
     assert places.of(chain.__file__) == place("quartapp/redact/chain.py", in_app=False)
 
 
-def test_an_application_beside_the_parts_is_named_by_its_import_path(tmp_path: Path) -> None:
+def test_an_application_next_to_the_parts_is_named_by_its_import_path(tmp_path: Path) -> None:
     root = tmp_path / "house" / "shop"
     root.mkdir(parents=True)
     for folder in (root, root.parent):
@@ -74,7 +74,7 @@ def test_a_script_elsewhere_is_named_from_the_import_path(
     assert places.of(str(tmp_path / "elsewhere" / "x.py")) == place("x.py", in_app=True)
 
 
-def test_remembers_no_more_than_it_has_to(places: Places) -> None:
+def test_the_number_of_remembered_files_is_bounded(places: Places) -> None:
     for number in range(5000):
         places.of(f"<generated {number}>")
     assert len(places._places) <= 4096
@@ -102,7 +102,7 @@ def test_generated_code_without_line_numbers_is_on_line_0(places: Places, file: 
     assert places.call(raised_by(code)).line == 0
 
 
-def test_code_that_takes_the_place_of_other_code_is_not_taken_for_it(places: Places) -> None:
+def test_code_at_the_address_of_other_code_is_not_mistaken_for_it(places: Places) -> None:
     for number in range(200):  # each at the address of the one before, which is gone
         code = compile("\n" * number + "1 / 0", f"/app/{number}.py", "exec")
         call = places.call(raised_by(code))
@@ -110,7 +110,7 @@ def test_code_that_takes_the_place_of_other_code_is_not_taken_for_it(places: Pla
         del code, call
 
 
-def test_code_without_a_file_is_told_by_the_module_it_runs_in(places: Places) -> None:
+def test_code_without_a_file_is_named_by_the_module_it_runs_in(places: Places) -> None:
     code = compile("1 / 0", "<generated>", "exec")
     for module in ("a", "b"):
         assert places.call(raised_by(code, module)) == Frame("<generated>", module, "<module>", 1)

@@ -1,4 +1,4 @@
-"""What is taken out of texts, what is left in, and that no text takes long."""
+"""What is hidden in texts, what is not, and that no text takes long."""
 
 import time
 from base64 import b64encode
@@ -88,7 +88,7 @@ def test_leaves_what_does_not(text: str) -> None:
 
 @settings(deadline=None)
 @given(st.text(max_size=200))
-def test_is_total_and_gives_what_can_be_stored(text: str) -> None:
+def test_any_text_is_scrubbed_to_one_that_can_be_stored(text: str) -> None:
     clean = Scrubber(known=["geheim-ü"]).text(text)
     clean.encode()
     assert "\0" not in clean
@@ -97,8 +97,8 @@ def test_is_total_and_gives_what_can_be_stored(text: str) -> None:
 
 @settings(deadline=None)
 @given(st.text(min_size=4, max_size=80), st.text(max_size=20), st.text(max_size=20))
-def test_a_known_secret_is_found_in_every_writing(secret: str, before: str, after: str) -> None:
-    """Whole secrets, that is; characters that no text can carry are shown as escapes anyway."""
+def test_a_known_secret_is_found_in_every_form(secret: str, before: str, after: str) -> None:
+    """Only secrets of characters that a text can hold; others are shown as escapes anyway."""
     written = [
         secret,
         repr(secret),
@@ -114,7 +114,7 @@ def test_a_known_secret_is_found_in_every_writing(secret: str, before: str, afte
         assert form not in clean[1] or form in HIDDEN or "\0" in form or not _storable(form)
 
 
-def test_a_secret_is_looked_for_in_a_long_text_too() -> None:
+def test_a_secret_is_found_in_a_long_text_too() -> None:
     written = b64encode(b"x:the-password-of-all").decode()
     line = "word " * 1000 + written
     (clean,) = Scrubber().clean([line], secrets=["the-password-of-all"])
@@ -135,15 +135,15 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
-def test_no_text_takes_the_square_of_its_length(piece: str) -> None:
+def test_no_text_takes_quadratic_time(piece: str) -> None:
     text = (piece * 40_000)[:40_000]
     start = time.thread_time()
     Scrubber().text(text)
-    # a tenth of a second at most; what starts again at each place takes a minute
+    # a tenth of a second at most; a pattern that starts again at each place takes a minute
     assert time.thread_time() - start < 2
 
 
-def test_no_secret_takes_the_power_of_its_length() -> None:
+def test_no_secret_takes_exponential_time() -> None:
     secret = "aaa!" * 15 + "aab!"
     text = "aaa!?" * 4000
     start = time.thread_time()
@@ -190,7 +190,9 @@ def test_a_secret_is_looked_for_as_thoroughly_as_one_that_is_always_known(secret
         ("password = form.password.data", "password = form.password.data"),
     ],
 )
-def test_hides_what_a_line_of_source_gives_to_a_secret(line: str, expected: str) -> None:
+def test_hides_the_literal_that_a_line_of_source_assigns_to_a_secret(
+    line: str, expected: str
+) -> None:
     assert Scrubber().clean_with_source([], [line]) == ([], [expected])
 
 
@@ -221,7 +223,7 @@ def test_prose_about_secrets_is_left(text: str) -> None:
         "(b'",
     ],
 )
-def test_what_a_client_repeats_takes_no_long_time(piece: str) -> None:
+def test_what_a_client_repeats_takes_linear_time(piece: str) -> None:
     began = time.perf_counter()
     Scrubber().text(piece * (40_000 // len(piece)))
     assert time.perf_counter() - began < 0.5

@@ -1,4 +1,4 @@
-"""A secret planted in every place from which one was seen to leak.
+"""A secret is planted in every place from which one was seen to leak.
 
 Each planting fails in its own way with `CANARY` somewhere in its data, and gives what a mechanism
 would pass on: the exception or log record, and the context.
@@ -37,7 +37,7 @@ def leaks(text: str) -> bool:
         return True
     if CORE in text or data.hex() in text.lower():
         return True
-    # whatever stood before it, in two of three alignments all but its edges stay the same
+    # whatever comes before it, one of three alignments has all but its first and last characters
     inner = (b64encode(bytes(offset) + data).decode()[2 + offset : -4] for offset in range(3))
     return any(len(part) >= 6 and part in text for part in inner)
 
@@ -459,7 +459,7 @@ def an_option_of_a_command() -> None:
 
 @planting
 def source() -> None:
-    # a module of its own, as this one's source has the word in other places
+    # another module, as the source of this one has the word in other places
     code = f'def connect():\n    password = "{CORE}"[:0]\n    return password.missing\nconnect()\n'
     path = Path(FOLDER.name) / "generated.py"
     path.write_text(code)
@@ -467,7 +467,7 @@ def source() -> None:
 
 
 def known_secrets() -> list[str]:
-    """What the settings give to the scrubber."""
+    """The secrets of the settings, which the scrubber knows."""
     return [f"of the settings {CORE}"]
 
 

@@ -204,7 +204,7 @@ async def test_requests_of_any_bytes_are_reported(app: App, captured_reports: li
     assert await eventually_counted(app, 4) == 4
 
 
-def test_a_release_that_git_calls_by_bytes_does_not_keep_us_from_starting(tmp_path: Path) -> None:
+def test_a_release_whose_name_is_no_text_does_not_prevent_the_start(tmp_path: Path) -> None:
     def git(*arguments: str | bytes) -> None:
         author = ("-c", "user.name=x", "-c", "user.email=x@example.com")
         subprocess.run(["git", "-C", tmp_path, *author, *arguments], check=True)

@@ -32,7 +32,7 @@ async def test_a_task_that_loses_a_cancellation_is_cancelled_again(
     assert lost == 2
 
 
-async def test_what_a_task_raised_at_its_end_is_nobodys_concern() -> None:
+async def test_what_a_task_raises_at_its_end_is_not_raised_again() -> None:
     async def work() -> None:
         try:
             await asyncio.sleep(60)
@@ -45,7 +45,7 @@ async def test_what_a_task_raised_at_its_end_is_nobodys_concern() -> None:
     assert task.done()
 
 
-async def test_no_fault_ends_the_counting() -> None:
+async def test_no_failure_ends_the_counting() -> None:
     rounds = 0
 
     async def work() -> None:

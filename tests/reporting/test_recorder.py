@@ -79,7 +79,7 @@ def test_a_clock_that_is_set_back_begins_a_new_minute(recorder: Recorder, clock:
     assert isinstance(entries(recorder)[-1], Report)
 
 
-def test_describes_only_what_is_written_in_full(recorder: Recorder) -> None:
+def test_asks_for_the_context_only_of_what_is_written_in_full(recorder: Recorder) -> None:
     asked: list[Context] = []
 
     def request_context() -> Context:
@@ -112,7 +112,7 @@ def test_only_counts_when_the_journal_is_crowded(
     assert [type(entry) for entry in entries(recorder)] == [Brief, Tick, Tick]
 
 
-def test_owes_what_the_disk_does_not_take_and_pays_when_it_does(
+def test_owes_what_the_disk_does_not_take_and_writes_it_when_it_does(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append = Journal.append
@@ -136,7 +136,7 @@ def test_owes_a_bounded_number_of_groups(
     assert recorder._owed[UNKNOWN] == 500
 
 
-def test_a_bug_of_its_own_costs_the_details_but_not_the_count(
+def test_a_bug_of_the_recorder_costs_the_details_but_not_the_count(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> Report:
@@ -161,7 +161,7 @@ def test_an_error_while_recording_is_recorded_briefly_and_without_end(
     assert [type(entry) for entry in entries(recorder)] == [Brief, Brief, Report]
 
 
-def test_an_error_that_records_itself_comes_to_an_end(recorder: Recorder) -> None:
+def test_an_error_that_records_itself_ends(recorder: Recorder) -> None:
     class EndlessError(Exception):
         @property
         def __fingerprint__(self) -> str:
@@ -172,7 +172,7 @@ def test_an_error_that_records_itself_comes_to_an_end(recorder: Recorder) -> Non
     assert total(recorder) == 4
 
 
-def test_listeners_hear_of_reports_that_are_in_the_journal_and_may_fail(
+def test_listeners_get_reports_that_are_in_the_journal_and_may_fail(
     recorder: Recorder,
 ) -> None:
     heard: list[int] = []
@@ -197,7 +197,7 @@ def test_log_records_of_one_statement_are_one_group(recorder: Recorder) -> None:
     assert [getattr(entry, "message", "") for entry in entries(recorder)] == ["no one", "no two"]
 
 
-def test_a_child_owes_nothing_of_its_parents(
+def test_a_forked_child_does_not_write_what_its_parent_owes(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append = Journal.append

@@ -10,7 +10,7 @@ from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of, qualified
 from quartapp.redact.messages import MESSAGE, message_of_record
 from quartapp.redact.places import Places
-from quartapp.redact.reading import VALUE, Reading
+from quartapp.redact.reading import VALUE, ExceptionReading
 from quartapp.redact.scrub import Scrubber, cut, window
 from quartapp.redact.traceback import ExceptionInfo, Frame, dotted
 from quartapp.redact.values import ITEMS, named
@@ -37,7 +37,7 @@ class Captured(NamedTuple):
     """A report, and what was read of its exception, for the log line: None if that failed."""
 
     report: Report
-    reading: Reading | None
+    reading: ExceptionReading | None
 
 
 def capture(
@@ -68,7 +68,7 @@ def capture(
         known |= {"level": subject.levelname, "logger": subject.name}
     error = exception_of(subject)
     try:
-        reading = Reading(error, places, details=True)
+        reading = ExceptionReading(error, places, details=True)
         return Captured(_report(subject, context, reading, places, scrubber, known), reading)
     except Exception as failure:  # noqa: BLE001 - a short report is better than none
         what = qualified(type(error)) if error else known["logger"]
@@ -79,7 +79,7 @@ def capture(
 def _report(
     subject: BaseException | logging.LogRecord,
     context: Context,
-    reading: Reading,
+    reading: ExceptionReading,
     places: Places,
     scrubber: Scrubber,
     known: dict[str, Any],

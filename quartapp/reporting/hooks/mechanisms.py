@@ -32,7 +32,7 @@ from quart.signals import (
 
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of
-from quartapp.redact.reading import Reading, attach
+from quartapp.redact.reading import ExceptionReading, attach
 from quartapp.reporting.hooks.middleware import ErrorReportingMiddleware
 from quartapp.reporting.hooks.request_context import UserId, request_context
 from quartapp.reporting.hooks.request_state import current_state, is_marked, mark
@@ -83,7 +83,7 @@ class Mechanisms:
             sys.excepthook, threading.excepthook = self._hooks
             self._hooks = None
 
-    def record(self, subject: Subject, context: Callable[[], Context]) -> Reading | None:
+    def record(self, subject: Subject, context: Callable[[], Context]) -> ExceptionReading | None:
         """Record an error unless it is marked as recorded, and mark it. Never raises.
 
         Returns what was read of the error that this request recorded last.
@@ -100,7 +100,7 @@ class Mechanisms:
             state.reading = reading
         return reading
 
-    def _record_here(self, subject: Subject, mechanism: str) -> Reading | None:
+    def _record_here(self, subject: Subject, mechanism: str) -> ExceptionReading | None:
         """Record an error with the request under way, if there is one."""
         return self.record(subject, partial(request_context, mechanism, self._user_id))
 

@@ -13,7 +13,7 @@ from typing import cast
 from quart import g, has_app_context
 from quart.wrappers.base import BaseRequestWebsocket
 
-from quartapp.redact.reading import Reading
+from quartapp.redact.reading import ExceptionReading
 
 _MARK = "__quartapp_recorded__"
 _LIFETIME_OUTSIDE = 60.0
@@ -39,7 +39,7 @@ class RequestState:
     logged: BaseException | None = None
     reference: str = ""
     group: str = ""
-    reading: Reading | None = None
+    reading: ExceptionReading | None = None
 
 
 current_state: ContextVar[RequestState | None] = ContextVar(

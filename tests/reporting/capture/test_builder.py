@@ -1,4 +1,4 @@
-"""Reports of real errors, and of locals that would rather not be read."""
+"""Reports of real errors, and of errors with hostile locals."""
 
 import logging
 import sys
@@ -55,7 +55,7 @@ def innermost(report: Report) -> Frame:
     return next(frame for frame in reversed(report.exceptions[0].frames) if frame.in_app)
 
 
-def test_tells_what_where_and_whose() -> None:
+def test_a_report_says_what_failed_where_and_for_whom() -> None:
     def view() -> None:
         name = "susan"
         raise KeyError(name)
@@ -73,7 +73,7 @@ def test_tells_what_where_and_whose() -> None:
         extra={"task": "main"},
     )
     assert report.title == "KeyError in " + report.culprit
-    assert report.culprit.endswith("test_tells_what_where_and_whose.view")
+    assert report.culprit.endswith("test_a_report_says_what_failed_where_and_for_whom.view")
     assert (report.time, report.user_id, report.reference, report.mechanism) == (
         *(1000.0, "7", "ABCD-1234"),
         "signal",
@@ -98,7 +98,7 @@ def test_headers_are_read_as_they_were_meant() -> None:
     assert report.request.headers == (("User-Agent", sent), ("Origin", "ü\\ud800"))
 
 
-def test_of_an_object_under_the_name_of_a_secret_the_class_is_told() -> None:
+def test_of_an_object_under_the_name_of_a_secret_the_class_is_shown() -> None:
     def view() -> None:
         session, token, secrets, key = Person(id=7), Colour.RED, {"a": 1}, 1234
         raise ValueError([session, token, secrets, key])
@@ -116,7 +116,7 @@ def test_library_frames_carry_neither_source_nor_locals() -> None:
     assert not any(frame.source or frame.variables for frame in frames if not frame.in_app)
 
 
-def test_tells_the_chain_from_the_exception_that_escaped() -> None:
+def test_the_chain_begins_with_the_exception_that_escaped() -> None:
     def fail() -> None:
         try:
             raise KeyError("a")
@@ -129,13 +129,13 @@ def test_tells_the_chain_from_the_exception_that_escaped() -> None:
     assert (second.type, second.relation, second.notes) == ("KeyError", "cause", ("on the way",))
 
 
-def test_a_chain_that_bites_its_tail_ends() -> None:
+def test_a_cyclic_chain_ends() -> None:
     first, second = ValueError("a"), KeyError("b")
     first.__cause__, second.__cause__ = second, first
     assert len(report_of(first).exceptions) == 2
 
 
-def test_tells_some_members_of_a_group() -> None:
+def test_some_members_of_a_group_are_shown() -> None:
     group = ExceptionGroup("tasks", [ValueError(str(number)) for number in range(50)])
     found = report_of(group).exceptions
     assert [info.relation for info in found] == ["", *["member"] * 4]
@@ -187,7 +187,7 @@ def test_formats_records_as_logging_does(
 
 
 class Hostile:
-    """Whatever is asked of it, it counts, and does something bad."""
+    """Notes whatever code of it is run, which then does something bad."""
 
     asked: list[str] = []
 
@@ -259,7 +259,7 @@ class Colour(Enum):
     RED = "red"
 
 
-def test_asks_nothing_of_a_hostile_local() -> None:
+def test_runs_no_code_of_a_hostile_local() -> None:
     def view() -> None:
         hostile = Hostile()
         inside = [hostile, {"key": hostile, hostile: 1}, (hostile,), {hostile}]
@@ -284,7 +284,7 @@ def test_asks_nothing_of_a_hostile_local() -> None:
     assert "letmein" not in report.to_json()
 
 
-def test_asks_nothing_of_a_hostile_log_argument() -> None:
+def test_runs_no_code_of_a_hostile_log_argument() -> None:
     Hostile.asked.clear()
     record = logging.LogRecord("app", 40, __file__, 1, "lost %s %r", (Hostile(), Hostile()), None)
     assert report_of(record).message == f"lost <{__name__}.Hostile> <{__name__}.Hostile>"
@@ -292,7 +292,7 @@ def test_asks_nothing_of_a_hostile_log_argument() -> None:
 
 
 @pytest.mark.parametrize("reaction", [SystemExit, RecursionError, ValueError])
-def test_an_exception_whose_text_raises_is_still_told(reaction: type[BaseException]) -> None:
+def test_an_exception_whose_text_raises_is_still_shown(reaction: type[BaseException]) -> None:
     class Silent(Exception):
         def __str__(self) -> str:
             raise reaction
@@ -324,7 +324,7 @@ def test_size_costs_nothing() -> None:
     assert len(report.to_json().encode()) <= MAX_BYTES
 
 
-def test_python_says_what_its_own_types_are() -> None:
+def test_values_of_pythons_own_types_are_shown() -> None:
     def view() -> None:
         a, b, c, d = None, 1.5, Path("/tmp/ü"), Colour.RED
         e, f, g = (1,), frozenset({2}), view
@@ -426,7 +426,7 @@ def down(depth: int) -> None:
     down(depth - 1)
 
 
-def test_bounds_the_frames_from_their_middle() -> None:
+def test_too_many_frames_are_left_out_of_the_middle() -> None:
     (info,) = report_of(caught(lambda: down(200))).exceptions
     assert len(info.frames) == 60
     assert info.left_out == 200 + 3 - 60
@@ -479,7 +479,7 @@ def test_text_is_unicode_that_every_database_takes() -> None:
     assert report.exceptions[0].message == "Grüße\\x00 \\ud800 \U0001f40d"
 
 
-def test_a_failure_of_its_own_leaves_a_small_report(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_capture_that_fails_leaves_a_small_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading_module, "message_of", lambda error: 1 / 0)
     report = report_of(ValueError(), mechanism="signal", reference="ABCD")
     assert report.title == "ValueError, whose capture raised ZeroDivisionError"

@@ -39,7 +39,7 @@ def test_is_the_same_on_every_machine() -> None:
     assert fingerprint(error, PLACES) == "fe58e96639d97cbea60738dd310e31a1-1"
 
 
-def test_neither_message_nor_line_tells_errors_apart() -> None:
+def test_neither_message_nor_line_distinguishes_errors() -> None:
     def here(name: str) -> object:
         if name == "a":
             return missing("a")
@@ -48,7 +48,7 @@ def test_neither_message_nor_line_tells_errors_apart() -> None:
     assert of(lambda: here("a")) == of(lambda: here("b"))
 
 
-def test_type_and_way_tell_errors_apart() -> None:
+def test_type_and_functions_distinguish_errors() -> None:
     def other(name: str) -> object:
         return missing(name)
 
@@ -107,7 +107,7 @@ def test_an_exception_may_choose() -> None:
     assert of(fail(1)) == of(fail(2)), "only a str can choose"
 
 
-def test_a_hostile_exception_is_still_told() -> None:
+def test_a_hostile_exception_still_has_a_fingerprint() -> None:
     class Hostile(Exception):
         @property
         def __fingerprint__(self) -> str:
@@ -160,7 +160,7 @@ def test_records_of_other_statements_are_not() -> None:
     assert len({fingerprint(each, PLACES) for each in records}) == 4
 
 
-def test_a_record_with_an_exception_is_told_by_the_exception() -> None:
+def test_a_record_with_an_exception_has_the_fingerprint_of_the_exception() -> None:
     error = caught(lambda: missing("a"))
     with_error = record("failed")
     with_error.exc_info = (type(error), error, error.__traceback__)

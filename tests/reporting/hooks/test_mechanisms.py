@@ -1,4 +1,4 @@
-"""Every way in which an error shows itself leads to one record, no more and no less."""
+"""Every mechanism by which an error arrives makes exactly one record of it."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from quart.typing import TestClientProtocol as Client
 
 from quartapp.flasklike import App
 from quartapp.logfile.handler import ThreadedHandler
-from quartapp.redact.reading import Reading
+from quartapp.redact.reading import ExceptionReading
 from quartapp.reporting import expect
 from quartapp.reporting.hooks.mechanisms import ErrorReportHandler
 from quartapp.reporting.hooks.middleware import ErrorReportingMiddleware
@@ -158,13 +158,13 @@ async def test_an_exception_is_read_once_for_its_report_and_its_log_line(
     app: App, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[object] = []
-    init = Reading.__init__
+    init = ExceptionReading.__init__
 
-    def counted(reading: Reading, *arguments: Any, **options: Any) -> None:
+    def counted(reading: ExceptionReading, *arguments: Any, **options: Any) -> None:
         made.append(reading)
         init(reading, *arguments, **options)
 
-    monkeypatch.setattr(Reading, "__init__", counted)
+    monkeypatch.setattr(ExceptionReading, "__init__", counted)
     logger = logging.getLogger(app.name)
     # Other tests of this process may have left a NullHandler.
     kinds = [type(h) for h in logger.handlers if not isinstance(h, logging.NullHandler)]
@@ -242,7 +242,7 @@ async def test_a_failing_after_request_function(app: App, client: Client, record
     assert only(records).title.startswith("KeyError")
 
 
-async def test_a_body_that_breaks_off(app: App, client: Client, records: Records) -> None:
+async def test_a_body_that_fails_half_way(app: App, client: Client, records: Records) -> None:
     @route(app)
     async def fail(kind: str) -> Response:
         async def body() -> AsyncIterator[bytes]:
@@ -457,7 +457,9 @@ async def ask(app: App, path: str) -> None:
     await app(asgi, receive, send)  # type: ignore[arg-type]  # looser than ASGI's own types
 
 
-async def test_a_full_house_of_errors_still_names_them(app: App, records: Records) -> None:
+async def test_errors_beyond_the_limit_of_groups_are_still_named(
+    app: App, records: Records
+) -> None:
     logger = logging.getLogger("quartapp")
     for number in range(1001):
         error = ValueError()
@@ -469,7 +471,7 @@ async def test_a_full_house_of_errors_still_names_them(app: App, records: Record
     assert len(last.encode()) <= 300
 
 
-async def test_what_the_loop_says_without_an_exception_names_its_group(
+async def test_a_message_of_the_loop_without_an_exception_names_its_group(
     app: App, records: Records
 ) -> None:
     loop = asyncio.get_running_loop()
