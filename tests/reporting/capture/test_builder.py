@@ -348,7 +348,7 @@ def test_values_of_pythons_own_types_are_shown() -> None:
         "secret": "''",
     }
     assert {name: found[name] for name in expected} == expected
-    assert found["g"].startswith("<function test_python_says")
+    assert found["g"].startswith("<function test_values_of")
 
 
 class Base(DeclarativeBase):
