@@ -10,7 +10,6 @@ from typing import TypeVar
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from quartapp.database import Database
 from quartapp.database.dialect import database_now
 from quartapp.database.errors import explain, is_of_database
 from quartapp.mail.strings import one_line, plain
@@ -18,6 +17,7 @@ from quartapp.reporting import queries
 from quartapp.reporting.checks.doctor import examine
 from quartapp.reporting.checks.selftest import follow
 from quartapp.reporting.exceptions import GroupNotFoundError
+from quartapp.reporting.journal.losses import Losses, read_losses
 from quartapp.reporting.output import Commands, say
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.tables import TITLE_LENGTH, ErrorGroup
@@ -57,11 +57,15 @@ def _number(_context: click.Context, _parameter: click.Parameter, value: float) 
 def list_errors(as_json: bool) -> None:
     """List the errors, the last one first."""
 
-    async def work(database: Database) -> list[dict[str, object]]:
-        async with database.session(write=False) as session:
-            return [_summary(g) for g in await queries.list_groups(session, limit=_EVERYTHING)]
+    async def work(pipeline: Pipeline) -> tuple[list[dict[str, object]], Losses]:
+        losses = await asyncio.to_thread(read_losses, pipeline.journal.folder)
+        async with pipeline.database.session(write=False) as session:
+            groups = await queries.list_groups(session, limit=_EVERYTHING)
+        return [_summary(group) for group in groups], losses
 
-    groups = _with_database(work)
+    groups, losses = _with_database(work)
+    if losses.reports:
+        click.echo(f"On this machine, {losses}.", err=True)
     if as_json:
         say(json.dumps(groups))
         return
@@ -76,8 +80,8 @@ def list_errors(as_json: bool) -> None:
 def show(group_id: int, as_json: bool) -> None:
     """Show one error with its last report."""
 
-    async def work(database: Database) -> dict[str, object]:
-        async with database.session(write=False) as session:
+    async def work(pipeline: Pipeline) -> dict[str, object]:
+        async with pipeline.database.session(write=False) as session:
             group = await queries.find_group(session, group_id)
             samples = await queries.list_samples(session, group_id)
             return _summary(group) | {"samples": [json.loads(one.report) for one in samples]}
@@ -98,8 +102,8 @@ def show(group_id: int, as_json: bool) -> None:
 def resolve(group_id: int) -> None:
     """Call an error mended; should it come back, you are told."""
 
-    async def work(database: Database) -> None:
-        async with database.session() as session:
+    async def work(pipeline: Pipeline) -> None:
+        async with pipeline.database.session() as session:
             await queries.find_group(session, group_id)
             await queries.resolve(session, group_id, await database_now(session))
 
@@ -116,8 +120,8 @@ def resolve(group_id: int) -> None:
 def mute(group_id: int, hours: float | None, times: int | None) -> None:
     """Hear no more of an error."""
 
-    async def work(database: Database) -> None:
-        async with database.session() as session:
+    async def work(pipeline: Pipeline) -> None:
+        async with pipeline.database.session() as session:
             await queries.find_group(session, group_id)
             now = await database_now(session)
             until = now + hours * 3600 if hours is not None else float("inf")
@@ -132,8 +136,8 @@ def mute(group_id: int, hours: float | None, times: int | None) -> None:
 def prune(days: int) -> None:
     """Forget errors that did not occur for so many days."""
 
-    async def work(database: Database) -> int:
-        async with database.session() as session:
+    async def work(pipeline: Pipeline) -> int:
+        async with pipeline.database.session() as session:
             now = datetime.fromtimestamp(await database_now(session), UTC)
             return await queries.prune(session, now - timedelta(days=days))
 
@@ -151,7 +155,7 @@ def test() -> None:
 
     try:
         _with_pipeline(work)
-    except (ConfigurationError, click.ClickException):
+    except (ConfigurationError, click.ClickException, click.exceptions.Exit):
         raise
     except Exception as error:
         raise click.ClickException(f"here it stopped: {_sentence(error)}") from error
@@ -193,16 +197,16 @@ def _summary(group: ErrorGroup) -> dict[str, object]:
     }
 
 
-def _with_group(work: Callable[[Database], Awaitable[T]]) -> T:
+def _with_group(work: Callable[[Pipeline], Awaitable[T]]) -> T:
     try:
         return _with_database(work)
     except GroupNotFoundError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _with_database(work: Callable[[Database], Awaitable[T]]) -> T:
+def _with_database(work: Callable[[Pipeline], Awaitable[T]]) -> T:
     try:
-        return _with_pipeline(lambda pipeline: work(pipeline.database))
+        return _with_pipeline(work)
     except (SQLAlchemyError, OSError) as error:
         raise click.ClickException(explain(error)) from error
 

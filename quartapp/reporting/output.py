@@ -10,23 +10,10 @@ from typing import Any
 import click
 
 
-class UnwrittenError(click.ClickException):
-    """Standard output takes no more; one sentence, or silence where its reader has left."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__(f"Standard output cannot be written: {error.strerror or error}.")
-        self.is_silent = isinstance(error, BrokenPipeError)
-
-    def show(self, file: Any = None) -> None:
-        """Say it, unless `head` or a pager has simply seen enough."""
-        if not self.is_silent:
-            super().show(file)
-
-
 class Commands(click.Group):
-    """A group whose commands `say` their results, and end in a sentence where they cannot.
+    """A group whose commands `say` their results, and end with one sentence where they cannot.
 
-    For the help that click itself writes too.
+    So does the help, which click writes itself.
     """
 
     def make_context(
@@ -46,7 +33,10 @@ class Commands(click.Group):
 
 
 def say(text: str) -> None:
-    """Write a line to standard output, at once. Raises UnwrittenError."""
+    """Write a line to standard output, at once.
+
+    Raises ClickException if it cannot be written, and Exit if its reader, `head` say, has left.
+    """
     with _in_a_sentence():
         click.echo(text)
 
@@ -56,12 +46,15 @@ def _in_a_sentence() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        _give_up()
-        raise UnwrittenError(error) from error
+        _discard()
+        if isinstance(error, BrokenPipeError):
+            raise click.exceptions.Exit(1) from error
+        text = f"Standard output cannot be written: {error.strerror or error}."
+        raise click.ClickException(text) from error
 
 
-def _give_up() -> None:
-    """Let what is buffered go nowhere: Python would try once more at its end, and complain."""
+def _discard() -> None:
+    """Discard what is buffered: Python would try to write it again at its end, and complain."""
     with contextlib.suppress(OSError, ValueError):  # a standard output that is no file
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

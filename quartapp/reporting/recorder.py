@@ -23,6 +23,7 @@ from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.capture.builder import capture
 from quartapp.reporting.capture.fingerprint import fingerprint
 from quartapp.reporting.journal.entries import Brief, Entry, Tick
+from quartapp.reporting.journal.losses import add_losses
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.report import Origin, Report
 
@@ -54,8 +55,9 @@ class Recorder:
     """Writes errors to the journal of this process. `record` may be called from any thread.
 
     `lost_reports` is the number of occurrences that the journal did not take: their details are
-    lost; their counts are owed, and written by `write_owed`. `listeners` are called with each full
-    report when it is in the journal.
+    lost; their counts are owed, and written by `write_owed`, which also notes the losses beside the
+    journal (see `journal.losses`). `listeners` are called with each full report when it is in the
+    journal.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Recorder:
         self._clock = clock
         self._windows: dict[str, tuple[float, int]] = {}
         self._owed: dict[str, int] = {}
+        self._noted = (0, 0)
         self._nested = threading.local()
         self._lock = threading.RLock()
         _renew_lock_after_fork(self)
@@ -182,14 +185,23 @@ class Recorder:
             self._owed[group] = self._owed.get(group, 0) + 1
 
     def write_owed(self) -> None:
-        """Write the counts that the journal refused before, as many as it takes now."""
+        """Write the counts that the journal refused before, as many as it takes now, and note
+        what was lost."""
         self.journal.write_waiting()
         with self._lock:
             while self._owed:
                 group, count = self._owed.popitem()
                 if not self.journal.append(Tick(group, int(self._clock()), count).encode()):
                     self._owed[group] = self._owed.get(group, 0) + count
-                    return
+                    break
+            self._note_losses()
+
+    def _note_losses(self) -> None:
+        (lost, counted), before = (self.lost_reports, self.lost_reports - self.owed), self._noted
+        if (lost, counted) != before and add_losses(
+            self.journal.folder, lost - before[0], counted - before[1], self._clock()
+        ):
+            self._noted = lost, counted
 
     @property
     def owed(self) -> int:
@@ -200,6 +212,7 @@ class Recorder:
         # Another thread of the parent may have held it. The parent writes what it owes itself.
         self._lock = threading.RLock()
         self._owed = {}
+        self._noted = self.lost_reports, self.lost_reports
 
 
 def _renew_lock_after_fork(recorder: Recorder) -> None:

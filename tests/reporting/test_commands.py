@@ -19,6 +19,7 @@ from quartapp.database import Database
 from quartapp.reporting.alerts import policy
 from quartapp.reporting.checks import selftest
 from quartapp.reporting.commands import error_commands
+from quartapp.reporting.journal.losses import add_losses
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.tables import ErrorGroup, metadata
 from quartapp.settings import ConfigurationError
@@ -134,6 +135,19 @@ def test_the_doctor_finds_what_is_broken(shop: Shop, tmp_path: Path) -> None:
     assert result.exit_code == 1
     bad = [line.split(":")[0] for line in result.stdout.splitlines() if line.startswith("BAD")]
     assert bad == ["BAD journal", "BAD database", "BAD outbox", "BAD mail server"]
+
+
+def test_says_which_errors_were_lost(shop: Shop, tmp_path: Path) -> None:
+    journal = tmp_path / "instance" / "journal"
+    journal.mkdir(parents=True)
+    assert add_losses(journal, 1234, 1200, 1_900_000_000.0)
+    lost = "the details of 1,234 errors were lost, the last at 2030-03-17 17:46:40 UTC"
+    assert f"{lost}; 34 of them are not counted" in shop.run("doctor").stdout
+    listed = shop.run("list", "--json")
+    assert json.loads(listed.stdout) == []
+    assert listed.stderr == f"On this machine, {lost}; 34 of them are not counted.\n"
+    assert add_losses(journal, 0, 34, 1_900_000_001.0)
+    assert f"{lost}\n" in shop.run("doctor").stdout
 
 
 def test_the_doctor_finds_a_segment_that_nobody_can_read(shop: Shop, tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from quartapp.redact.scrub import Scrubber
 from quartapp.reporting import recorder as recorder_module
 from quartapp.reporting.journal import writer as journal_module
 from quartapp.reporting.journal.entries import Brief, Entry, Tick, decode
+from quartapp.reporting.journal.losses import Losses, add_losses, read_losses
 from quartapp.reporting.journal.segments import list_segments, open_segment
+from quartapp.reporting.journal.shared import shared_numbers
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.recorder import UNKNOWN, Recorder
 from quartapp.reporting.report import Origin, Report
@@ -126,6 +128,54 @@ def test_owes_what_the_disk_does_not_take_and_writes_it_when_it_does(
     assert total(recorder) == 4
 
 
+def test_other_processes_can_read_what_was_lost(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = recorder.journal.folder
+    recorder.journal.prepare()
+    recorder.write_owed()
+    assert read_losses(folder) == Losses()
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", lambda _self, _payload: False)
+        recorder.record(error())
+        recorder.record(error())
+        recorder.write_owed()
+        assert read_losses(folder) == Losses(2, 0, recorder._clock())
+        recorder.write_owed()
+    assert add_losses(folder, 10, 0, 1.0)  # another process
+    recorder.write_owed()
+    assert read_losses(folder) == Losses(12, 2, 1.0)
+    assert str(read_losses(folder)) == (
+        "the details of 12 errors were lost, the last at 1970-01-01 00:00:01 UTC;"
+        " 10 of them are not counted"
+    )
+
+
+def test_losses_wait_while_another_process_notes_its_own(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = recorder.journal.folder
+    recorder.record(error())
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", lambda _self, _payload: False)
+        recorder.record(error())
+    with shared_numbers(folder / "losses"):
+        recorder.write_owed()
+    assert read_losses(folder) == Losses()
+    recorder.write_owed()
+    assert (read_losses(folder).reports, read_losses(folder).counted) == (1, 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"[1, 2", b"[1, 2]", b"null", b'{"a": 1}', b"\xff" * 900])
+def test_a_damaged_file_of_losses_begins_again(recorder: Recorder, content: bytes) -> None:
+    folder = recorder.journal.folder
+    folder.mkdir(exist_ok=True)
+    (folder / "losses").write_bytes(content)
+    assert read_losses(folder) == Losses()
+    assert add_losses(folder, 1, 0, 5.0)
+    assert read_losses(folder) == Losses(1, 0, 5.0)
+
+
 def test_owes_a_bounded_number_of_groups(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +250,7 @@ def test_log_records_of_one_statement_are_one_group(recorder: Recorder) -> None:
 def test_a_forked_child_does_not_write_what_its_parent_owes(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    recorder.journal.prepare()
     append = Journal.append
     monkeypatch.setattr(Journal, "append", lambda _self, _payload: False)
     recorder.record(error())
@@ -211,6 +262,8 @@ def test_a_forked_child_does_not_write_what_its_parent_owes(
     os.waitpid(pid, 0)
     recorder.write_owed()
     assert total(recorder) == 1
+    losses = read_losses(recorder.journal.folder)
+    assert (losses.reports, losses.counted) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from quartapp.database.dialect import database_now
 from quartapp.database.errors import explain, is_of_database
 from quartapp.mail.outbox import DEAD, WAITING
 from quartapp.mail.smtp import check
+from quartapp.reporting.journal.losses import read_losses
 from quartapp.reporting.journal.segments import Segment, disk_usage, list_segments, open_segment
 from quartapp.reporting.journal.writer import MAX_BYTES
 from quartapp.reporting.pipeline import Pipeline
@@ -66,11 +67,14 @@ async def _journal(pipeline: Pipeline) -> tuple[bool, str]:
         return segments, disk_usage(folder), [path for path in segments if not _is_readable(path)]
 
     segments, used, unreadable = await asyncio.to_thread(look)
+    losses = await asyncio.to_thread(read_losses, folder)
     text = f"{folder} can be written; {len(segments)} segments, {used / 1e6:.1f} MB"
     if unreadable:
         text += (
             f"; {len(unreadable)} cannot be read and are not counted, {unreadable[0].name} first"
         )
+    if losses.reports:
+        text += f"; {losses}"
     return used < MAX_BYTES and not unreadable, text
 
 

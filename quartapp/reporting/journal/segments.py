@@ -38,12 +38,12 @@ class Segment:
         """A new segment, owned and allocated. Raises OSError, and then leaves nothing behind."""
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _hand_over(folder, folder.parent)
+            hand_over(folder, folder.parent)
         name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(8)}"
         unborn = folder / (name + _UNBORN)
         handle = os.open(unborn, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            _hand_over(handle, folder)
+            hand_over(handle, folder)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _allocate(handle, size)
             # Only a file that is owned already may carry the name that adopters look for.
@@ -76,7 +76,7 @@ class Segment:
             os.close(handle)
 
 
-def _hand_over(made: int | Path, folder: Path) -> None:
+def hand_over(made: int | Path, folder: Path) -> None:
     """Give to the owner of its folder what root has made, by a command beside the server: the
     server could neither read nor remove it."""
     if os.geteuid() == 0:

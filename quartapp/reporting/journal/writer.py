@@ -14,6 +14,7 @@ from collections import deque
 from pathlib import Path
 from weakref import WeakSet
 
+from quartapp.reporting.journal.losses import add_losses
 from quartapp.reporting.journal.segments import Segment, disk_usage, pack
 
 SEGMENT_BYTES = 1024 * 1024
@@ -68,11 +69,15 @@ class Journal:
         self._looked_at = float("-inf")
 
     def prepare(self) -> None:
-        """Allocate the first segments ahead of the first error. A fault is logged, not raised."""
+        """Allocate the first segments ahead of the first error, and the file of losses.
+
+        A fault is logged, not raised.
+        """
         with self._lock:
             try:
                 self._segment = self._segment or self._make()
                 self._spare = self._spare or self._make()
+                add_losses(self.folder, 0, 0, 0.0)
             except OSError as error:
                 _logger.error("The journal cannot be written: %s", error)
 

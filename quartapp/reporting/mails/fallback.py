@@ -7,19 +7,16 @@ database counts all of it as if nothing had been.
 
 import asyncio
 import contextlib
-import fcntl
-import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
 
 from quartapp.mail.smtp import Mail, Server, deliver
 from quartapp.mail.strings import moment
 from quartapp.reporting.alerts.policy import Alert, Kind
 from quartapp.reporting.counting.aggregate import Aggregate, aggregate
 from quartapp.reporting.journal.segments import list_segments, open_segment
+from quartapp.reporting.journal.shared import shared_numbers
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.mails.message import Letterhead, build_digest, build_message
 from quartapp.reporting.mails.summary import GroupSummary
@@ -72,10 +69,8 @@ class FallbackMailer:
         """The database is back: the next outage begins anew, an hour after this one at full."""
         if self._stage:
             self._stage = 0
-            with contextlib.suppress(OSError, ValueError, TypeError), self._path.open("r+") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                _, at = json.loads(file.read())
-                _rewrite(file, 0, at)
+            with contextlib.suppress(OSError), shared_numbers(self._path) as numbers:
+                numbers[:1] = [0]
 
     def _take(self, stage: int) -> bool:
         """Whether this stage of this outage is to be told, and no other process of this machine
@@ -83,19 +78,14 @@ class FallbackMailer:
         now = self._clock()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError:
-            return True
-        with os.fdopen(handle, "r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            try:
-                told, at = json.loads(file.read() or "[0, 0]")
-                pause = _STALE if told >= stage else _PAUSE if stage == 1 else 0.0
+            with shared_numbers(self._path) as numbers:
+                sent, at = numbers if len(numbers) == 2 else (0.0, 0.0)
+                pause = _STALE if sent >= stage else _PAUSE if stage == 1 else 0.0
                 if 0 <= now - at < pause:
                     return False
-            except (ValueError, TypeError):
-                pass  # torn by a crash: better a mail too many
-            _rewrite(file, stage, now)
+                numbers[:] = [stage, now]
+        except OSError:
+            pass  # better a mail too many
         return True
 
     def _build(self, stage: int, since: float, offsets: dict[str, int]) -> list[Mail]:
@@ -127,12 +117,6 @@ class FallbackMailer:
                 return reading.read(offset).payloads if reading is not None else []
         except OSError:  # of which the consumer has complained
             return []
-
-
-def _rewrite(file: TextIO, stage: int, at: float) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(json.dumps([stage, at]))
 
 
 def _alert(one: Aggregate, stage: int) -> Alert:

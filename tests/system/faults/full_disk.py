@@ -2,7 +2,8 @@
 that may only be read. Needs the right to mount a tmpfs.
 
 Recording never raises. What is allocated can be written when somebody else has filled the disk,
-what did not fit is counted in `lost_reports`, and once there is room again the counts are exact.
+what did not fit is counted in `lost_reports` and in a file beside the journal, and once there is
+room again the counts are exact.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits
 from quartapp.reporting.counting.consumer import Consumer
+from quartapp.reporting.journal.losses import read_losses
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.report import Origin
@@ -79,11 +81,16 @@ async def run(folder: Path, disk: Path) -> bool:
     lost = recorder.lost_reports
     print(f"full: {lost} of 60000 do not fit")
     held &= 10_000 < lost < 50_000
+    ballast = fill(disk / "ballast")
+    recorder.write_owed()  # as a server does every second
+    held &= read_losses(journal.folder).reports == lost
+    ballast.unlink()
     while await consumer.consume():
         pass
     await asyncio.sleep(RETRY)
     record(recorder, 1)
     held &= recorder.owed == 0 and recorder.lost_reports == lost
+    held &= read_losses(journal.folder).counted == lost
     journal.close()
     tell("mount", "-o", "remount,ro", str(disk))
     record(recorder, 1000)
