@@ -4,6 +4,7 @@ import json
 import unicodedata
 from collections.abc import Callable
 from typing import NoReturn
+from urllib.parse import quote
 
 import pytest
 
@@ -67,6 +68,20 @@ async def test_a_text_that_is_too_long_is_shown_again_with_its_length(
     answer = await submit(client, "/login", username=marks(24_000), password="cat")
     assert answer.status_code == 422
     assert "Please use at most 64 characters; these are 24001." in await text_of(answer)
+
+
+async def test_a_password_that_is_too_long_is_not_hashed(
+    client: Client, submit: Submit, add_person: AddPerson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> NoReturn:
+        raise AssertionError("hashed")
+
+    await add_person("susan")
+    monkeypatch.setattr("quartapp.microblog.web.auth.is_password_right", never)
+    monkeypatch.setattr("quartapp.microblog.web.auth.hash_password", never)
+    long = {"password": "p" * 257, "password2": "p" * 257}
+    for path in ("/login", "/register"):
+        assert (await submit(client, path, **FORMS[path] | long)).status_code == 422
 
 
 async def test_white_space_around_a_text_is_not_counted(client: Client, submit: Submit) -> None:
@@ -154,6 +169,48 @@ async def test_the_way_back_of_a_login_fits_into_the_head_of_an_answer(
         answer = await submit(client, path, username="susan", password=PASSWORD)
         assert (answer.status_code, answer.location) == (302, "/")
         await submit(client, "/logout")
+
+
+NUMBERS = ["/avatar/{}.svg", "/post/{}", "/post/{}/delete", "/explore?page={}", "/?before={}"]
+
+
+@pytest.mark.parametrize("path", NUMBERS)
+async def test_a_number_of_any_length_is_not_found(
+    log_in: LogIn, captured_reports: list[Report], path: str
+) -> None:
+    susan = await log_in("susan")
+    for digits in ("9" * 7_000, "0" * 7_000, "9" * 20):
+        assert (await susan.get(path.format(digits))).status_code == 404
+    assert captured_reports == []
+
+
+NAMES = [
+    "/user/{}",
+    "/user/{}/followers",
+    "/static/{}",
+    "/{}",
+    "/explore?page={}",
+    "/login?next=/{}",
+]
+
+
+@pytest.mark.parametrize("path", NAMES)
+async def test_a_name_in_an_address_costs_no_more_than_its_size(client: Client, path: str) -> None:
+    async def get(size: int) -> None:
+        answer = await client.get(path.format(quote(marks(size))))
+        assert answer.status_code in {200, 404}
+
+    assert await growth(get, 300) < TOLERATED
+
+
+@pytest.mark.parametrize("cookie", ["session", "QUART_AUTH"])
+async def test_a_cookie_costs_no_more_than_its_size(client: Client, cookie: str) -> None:
+    async def get(size: int) -> None:
+        for value in ("." * size, "e" * size, "." + "a" * size + ".a.a"):
+            headers = {"Cookie": f"{cookie}={value}"}
+            assert (await client.get("/login", headers=headers)).status_code == 200
+
+    assert await growth(get, 7_000) < TOLERATED
 
 
 @pytest.mark.parametrize("referer", ["http://[::1", "//[", "http://a]b/", "\xff"])
