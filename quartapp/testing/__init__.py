@@ -7,7 +7,7 @@ application with `quartapp.database`, `captured_reports` one with `quartapp.repo
 | fixture | what a test gets |
 |---|---|
 | `database_url` | an empty SQLite file; override it to test on another engine |
-| `client` | a client of `app` with its own cookies; it raises what `app` does not handle |
+| `client` | `app.test_client()`, which has its own cookies |
 | `session` | a database session to prepare and inspect rows; rolled back and closed at the end |
 | `mail_server` | a real SMTP server: `mail_server.mails`, `.replies`, `.delay` (see `MailServer`) |
 | `captured_reports` | the error reports that were recorded, as a list that grows |

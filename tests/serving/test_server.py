@@ -33,6 +33,7 @@ def answer_of(server: LiveServer, **headers: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_serves_and_stops_cleanly(workers: int, sign: signal.Signals) -> None:
@@ -42,11 +43,13 @@ def test_serves_and_stops_cleanly(workers: int, sign: signal.Signals) -> None:
         assert "Traceback" not in server.output
 
 
+@pytest.mark.slow
 def test_a_signal_at_the_very_start_stops_it_cleanly() -> None:
     with serve() as server:  # returns at the line "Running on"
         assert server.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_request_under_way_is_finished_before_the_stop() -> None:
     with serve() as server, ThreadPoolExecutor() as pool:
         answer = pool.submit(get, f"{server.url}/slow")
@@ -70,6 +73,7 @@ def test_an_address_of_another_machine_is_one_sentence(capsys: pytest.CaptureFix
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_failing_start_is_not_a_success(workers: int) -> None:
     with pytest.raises(ServerFailedError) as caught, serve("fails", workers=workers):
@@ -78,6 +82,7 @@ def test_a_failing_start_is_not_a_success(workers: int) -> None:
     assert "cannot start" in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hops", "scheme", "client"), [(0, "http", "127.0.0.1"), (1, "https", "203.0.113.9")]
 )
@@ -88,6 +93,7 @@ def test_forwarded_headers_count_only_when_told(hops: int, scheme: str, client: 
         assert (answer["scheme"], answer["client"]) == (scheme, client)
 
 
+@pytest.mark.slow
 def test_the_collector_works_from_the_first_request_on() -> None:
     with serve() as server:
         answer = answer_of(server)
@@ -95,12 +101,14 @@ def test_the_collector_works_from_the_first_request_on() -> None:
         assert answer["frozen"] > 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("factory", "loop"), [("works", "asyncio."), ("loops", "uvloop")])
 def test_uvloop_is_used_where_it_is_asked_for(factory: str, loop: str) -> None:
     with serve(factory) as server:
         assert answer_of(server)["loop"].startswith(loop)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_replaced() -> None:
     with serve(workers=2) as server:
         # The worker that answers has told the master that it has started; a line about it in the
@@ -112,6 +120,7 @@ def test_a_worker_that_dies_is_replaced() -> None:
         assert server.stop() == 0
 
 
+@pytest.mark.slow
 def test_workers_do_not_outlive_their_master() -> None:
     with serve(workers=2) as server:
         workers = psutil.Process(server.process.pid).children(recursive=True)

@@ -41,6 +41,7 @@ def run(python: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_every_module_of_every_part_imports(python: Path) -> None:
     imported = set(run(python, "-c", IMPORT_ALL).split())
     assert {f"quartapp.{part}" for part in PARTS} <= imported
@@ -53,11 +54,13 @@ def test_every_module_of_every_part_imports(python: Path) -> None:
     assert not any(name.startswith("quartapp.microblog") for name in imported)
 
 
+@pytest.mark.slow
 def test_every_fixture_of_every_test_is_found(python: Path) -> None:
     plan = run(python, "-m", "pytest", "--setup-plan", "-q", "tests")
     assert plan.count(".py::") > 1400
 
 
+@pytest.mark.slow
 def test_the_quick_tests_pass(python: Path) -> None:
     tests = (f"tests/{name}" for name in QUICK)
     said = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
