@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 N      ?= 20000
 EXAMPLES ?= 100
 MINUTES ?= 1
+UPSTREAM_PYTHON ?= python3.13
 TWIN   := benchmarks/flask_twin/.venv
 # What a target may need of the environment: what a server needs, and the tools for development too.
 SERVER := $(VENV)/.installed
@@ -16,7 +17,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev install install-server test quick parts bench bench-growth parity fuzz faults check format lint types imports deps lock seed clean
+.PHONY: help run dev install install-server test quick parts upstream bench bench-growth parity fuzz faults check format lint types imports deps lock seed clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +59,10 @@ quick: $(TOOLS)  ## Run the tests that take no minute: no services, no slow ones
 
 parts: $(TOOLS)  ## Run the tests of the parts in a copy without the microblog
 	$(BIN)/python -m tests.setup.parts
+
+upstream: $(TOOLS)  ## Try the newest releases of the libraries (UPSTREAM_PYTHON=python3.13)
+	@command -v $(UPSTREAM_PYTHON) >/dev/null 2>&1 || { echo "There is no '$(UPSTREAM_PYTHON)' here: install it, or name one with 'make upstream UPSTREAM_PYTHON=/path/to/python3.13'." >&2; exit 1; }
+	@$(BIN)/python -m tests.system.upstream $(UPSTREAM_PYTHON)
 
 parity: $(TOOLS)  ## Compare many generated applications with Flask (N=20000, SEED=random)
 	$(BIN)/python -m tests.system.parity --count $(N) $(if $(SEED),--seed $(SEED))
