@@ -22,7 +22,7 @@ from quartapp.redact.reading import ExceptionReading
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.capture.builder import capture
 from quartapp.reporting.capture.fingerprint import fingerprint
-from quartapp.reporting.journal.entries import Brief, Entry, Tick
+from quartapp.reporting.journal.entries import UNKNOWN, Brief, Entry, Tick
 from quartapp.reporting.journal.losses import add_losses
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.report import Origin, Report
@@ -30,10 +30,6 @@ from quartapp.reporting.report import Origin, Report
 FULL_REPORTS = 5
 WINDOW = 60.0
 LIVE_FINGERPRINTS = 1000
-
-UNKNOWN = "0" * 32 + "-0"
-"""The group of errors whose own group is not known: too many groups are owed, because the disk is
-full, or the recorder itself failed."""
 
 _NESTING = 3
 

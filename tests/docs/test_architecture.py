@@ -10,7 +10,10 @@ TEXT = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
-@pytest.mark.parametrize(("place", "container"), [(1, "quartapp"), (3, "quartapp.microblog")])
+@pytest.mark.parametrize(
+    ("place", "container"),
+    [(1, "quartapp"), (3, "quartapp.microblog"), (5, "quartapp.reporting")],
+)
 def test_the_layers_are_those_of_the_contract(place: int, container: str) -> None:
     drawn = TEXT.partition("## Who may import whom")[2].split("```")[place].split("\n")
     [layers] = [

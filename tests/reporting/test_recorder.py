@@ -11,12 +11,12 @@ from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting import recorder as recorder_module
 from quartapp.reporting.journal import writer as journal_module
-from quartapp.reporting.journal.entries import Brief, Entry, Tick, decode
+from quartapp.reporting.journal.entries import UNKNOWN, Brief, Entry, Tick, decode
 from quartapp.reporting.journal.losses import Losses, add_losses, read_losses
 from quartapp.reporting.journal.segments import list_segments, open_segment
 from quartapp.reporting.journal.shared import shared_numbers
 from quartapp.reporting.journal.writer import Journal
-from quartapp.reporting.recorder import UNKNOWN, Recorder
+from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.report import Origin, Report
 
 

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from quartapp.reporting.journal.entries import Brief, Entry, decode
-from quartapp.reporting.recorder import UNKNOWN
+from quartapp.reporting.journal.entries import UNKNOWN, Brief, Entry, decode
 from quartapp.reporting.report import Report
 
 LAST_SAMPLES = 10

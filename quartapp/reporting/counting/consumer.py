@@ -23,9 +23,9 @@ from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.counting import store
 from quartapp.reporting.counting.aggregate import Aggregate, aggregate
 from quartapp.reporting.counting.store import Piece
+from quartapp.reporting.journal.entries import UNKNOWN
 from quartapp.reporting.journal.segments import Content, Reading, list_segments, open_segment, sweep
 from quartapp.reporting.journal.writer import Journal
-from quartapp.reporting.recorder import UNKNOWN
 
 OTHERS_EVERY = 30.0
 """Seconds after which a consumer also looks at what living processes have not counted."""

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 
 from quartapp.reporting.report import Report
 
+UNKNOWN = "0" * 32 + "-0"
+"""The group of errors whose own group is not known: too many groups are owed, because the disk is
+full, or the recorder itself failed."""
+
 _TEXT_BYTES = 100
 
 

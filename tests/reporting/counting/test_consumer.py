@@ -20,10 +20,9 @@ from quartapp.reporting.counting import consumer as consumer_module
 from quartapp.reporting.counting import store
 from quartapp.reporting.counting.aggregate import Aggregate
 from quartapp.reporting.counting.consumer import Consumer
-from quartapp.reporting.journal.entries import Brief, Tick
+from quartapp.reporting.journal.entries import UNKNOWN, Brief, Tick
 from quartapp.reporting.journal.segments import Reading, list_segments
 from quartapp.reporting.journal.writer import Journal
-from quartapp.reporting.recorder import UNKNOWN
 from quartapp.reporting.report import Origin, Report
 from quartapp.reporting.tables import ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample, ErrorSegment
 
