@@ -37,9 +37,8 @@ class PartSettings(BaseModel):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """The settings that an `app.config` holds. Raises ConfigurationError."""
-        names = {name: name.upper() for name in cls.model_fields}
         try:
-            return cls(**{name: config[key] for name, key in names.items() if key in config})
+            return cls(**{key.lower(): value for key, value in config.items() if key.isupper()})
         except ValidationError as error:
             raise ConfigurationError.of(error) from None
 

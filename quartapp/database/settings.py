@@ -12,6 +12,7 @@ class DatabaseSettings(PartSettings):
     database_url: str = ""
     """An address of SQLite or PostgreSQL; the value has its async driver."""
     database_pool_size: int = Field(default=10, ge=1, le=1000)
+    """Connections of a process at most."""
 
     @field_validator("database_url")
     @classmethod

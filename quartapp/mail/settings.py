@@ -12,12 +12,14 @@ class MailSettings(PartSettings):
     """Without `mail_server` no mail is sent."""
 
     mail_server: str | None = None
+    """The name or address of the SMTP server."""
     mail_port: int = Field(default=25, ge=1, le=65535)
     mail_use_tls: bool = False
     """STARTTLS: the connection is refused where the server does not offer it."""
     mail_use_ssl: bool = False
     """TLS from the first byte, usually on port 465."""
     mail_username: str | None = None
+    """The account; without one nobody logs in."""
     mail_password: SecretStr | None = None
     mail_from: str | None = None
     """The sender; the default is `mail_username` where that is an address."""

@@ -13,21 +13,25 @@ class ReportingSettings(MailSettings):
     """What is reported, and who is notified by mail."""
 
     environment: str = "production"
+    """Where the application runs, as reports and the subjects of mails name it."""
     release: str = ""
     """The version of the application that runs; the default is what git describes."""
 
     admins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), validation_alias=AliasChoices("admins", "mail_admins")
     )
-    """Addresses of the operators; one text with commas between them will do."""
+    """Mail addresses of the operators, as a sequence or in one text with commas between them."""
     mail_subject_prefix: str = ""
+    """The beginning of each subject; the default names application and environment."""
     inbox_url: str = ""
+    """The public address of the inbox; without it mails have no links."""
 
     errors_every_occurrence: bool = False
     """Mail each occurrence, within the hourly budget of mails."""
     errors_fsync: bool = False
     """Write the journal through to the disk ten times a second."""
     sentry_dsn: SecretStr | None = None
+    """Where reports are sent too; needs the extra "sentry"."""
 
     @field_validator("admins", mode="before")
     @classmethod

@@ -9,6 +9,7 @@ class ServingSettings(PartSettings):
     """Where to listen, and with how many processes."""
 
     host: str = "127.0.0.1"
+    """The address to listen on."""
     port: int = Field(default=5000, ge=0, le=65535)
     """0 lets the kernel choose one."""
     workers: int = Field(default=1, ge=1, le=1024)
