@@ -115,6 +115,7 @@ def test_a_websocket_that_fails_has_a_link_and_its_context(server: Development) 
         with pytest.raises(ConnectionClosedError):
             socket.recv()
     server.wait_for(r"LookupError: again\?")
+    server.wait_for(r"LookupError in .*failures/\S{12}")
     link = [line for line in server.lines if "LookupError in" in line][-1].rsplit(" ", 1)[1]
     page = server.client.get(link, headers=HTML).text
     number = int(page.rsplit('data-frame="', 1)[1].split('"')[0])

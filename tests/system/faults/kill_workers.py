@@ -47,11 +47,13 @@ async def client(host: str, port: int, sums: Sums) -> None:
     """Ask for errors until the connection breaks; an answer counts when its status line is here."""
     while True:
         reader, writer = await asyncio.open_connection(host, port)
-        sums.attempted += 1
-        writer.write(b"GET /boom HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        answer = await reader.read()
-        sums.received += answer.startswith(b"HTTP/1.1 500")
-        writer.close()
+        try:
+            sums.attempted += 1
+            writer.write(b"GET /boom HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            answer = await reader.read()
+            sums.received += answer.startswith(b"HTTP/1.1 500")
+        finally:
+            writer.close()
 
 
 async def load(url: str, seconds: float, kill: int, sums: Sums) -> None:
