@@ -56,6 +56,7 @@ class HesitantFile(RotatingFile):
         return found
 
 
+@pytest.mark.slow
 def test_processes_that_rotate_together_lose_no_line(tmp_path: Path) -> None:
     path = tmp_path / "app.log"
     children = []

@@ -244,6 +244,7 @@ async def test_a_lease_counts_for_a_mailer_that_read_the_clock_before(database: 
         assert await Welcomes().lease(session, now) == []
 
 
+@pytest.mark.slow
 async def test_a_slow_server_does_not_stop_the_loop(
     database: Database, mailer: Mailer, mail_server: MailServer
 ) -> None:

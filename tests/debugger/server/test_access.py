@@ -69,6 +69,7 @@ async def test_a_right_pin_forgets_the_wrong_ones(
         assert (await site.command("/unlock", {"pin": "123456789"})).status == 200
 
 
+@pytest.mark.slow
 async def test_a_wrong_pin_is_slow_and_the_server_is_not(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

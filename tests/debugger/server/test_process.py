@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.debugger.development import APPLICATION, development
 
@@ -31,6 +32,7 @@ def test_ctrl_c_while_the_application_is_imported_shows_no_traceback(folder: Pat
         assert "Traceback" not in server.terminal
 
 
+@pytest.mark.slow
 def test_a_killed_reloader_leaves_no_server(folder: Path) -> None:
     with development(folder) as server:
         server.wait_for_text("/", "first")

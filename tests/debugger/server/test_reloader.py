@@ -80,6 +80,7 @@ HTML = {"accept": "text/html"}
 SYNTAX_ERROR = "def broken(:\n"
 
 
+@pytest.mark.slow
 def test_edits_errors_and_corrected_files_each_have_their_answer(folder: Path) -> None:
     with development(folder) as server:
         assert server.client.get("/").text == "first"
@@ -124,6 +125,7 @@ def test_a_first_start_that_fails_is_answered_and_recovers(
         server.wait_for_text("/", "first")
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_comes_back(folder: Path) -> None:
     dying = APPLICATION + "\n@app.get('/die')\nasync def die():\n    import os\n    os._exit(7)\n"
     (folder / "shop.py").write_text(dying)
@@ -137,6 +139,7 @@ def test_a_server_that_dies_comes_back(folder: Path) -> None:
         server.wait_for_text("/", "first")
 
 
+@pytest.mark.slow
 def test_no_request_is_refused_while_the_server_restarts(folder: Path) -> None:
     with development(folder) as server:
         server.wait_for_text("/", "first")
@@ -159,6 +162,7 @@ def test_ctrl_c_in_the_middle_of_a_restart_ends_both(folder: Path) -> None:
         assert "Traceback" not in server.terminal
 
 
+@pytest.mark.slow
 def test_a_change_of_the_environments_file_is_seen(folder: Path) -> None:
     (folder / ".env").write_text("GREETING=first")
     read = "import os\nfrom dotenv import dotenv_values\n\nVALUES = dotenv_values() | os.environ\n"
