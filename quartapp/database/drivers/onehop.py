@@ -11,17 +11,20 @@ nothing to roll back. One such hop costs more than most statements (docs/decisio
   connection comes after it;
 - transactions that begin IMMEDIATE queue, first come first served, without polling SQLite;
 - a statement whose task is cancelled is interrupted. SQLAlchemy then closes the connection, as with
-  every driver, which releases everything that the connection held.
+  every driver, which releases everything that the connection held. A connection whose task is
+  cancelled while it opens is closed too.
 
-`stream()` keeps the stock cursor. This module uses private names: `Connection._tx`, `_running` and
-`_connection` of aiosqlite, which SQLAlchemy's own dialect uses too, and the interface of that
-dialect's cursor. tests/database/drivers/test_onehop.py fails when they change.
+`stream()` keeps the stock cursor. This module uses private names: `Connection._tx`, `_running`,
+`_connection`, `_connector`, `_connect` and `_thread` of aiosqlite, some of which SQLAlchemy's own
+dialect uses too, and the interface of that dialect's cursor. tests/database/drivers/test_onehop.py
+fails when they change.
 """
 
 import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 from aiosqlite import Connection as Driver
@@ -259,6 +262,34 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
             self.dbapi.write_lock.release()
 
 
+class _Driver(Driver):
+    """A connection whose file is closed although the task that opened it was cancelled.
+
+    aiosqlite keeps what its thread has opened after the waiting task received it. When that task
+    was cancelled meanwhile, nobody has it and nobody closes it. Here the thread keeps it, and
+    `stop()`, which the thread works off next, closes it.
+    """
+
+    async def _connect(self) -> "_Driver":
+        future = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((future, self._open))
+        try:
+            await future
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _open(self) -> None:
+        self._connection = self._connector()
+
+
+def _connect(database: str, **options: Any) -> _Driver:
+    driver = _Driver(partial(sqlite3.connect, database, **options), iter_chunk_size=64)
+    driver._thread.daemon = True
+    return driver
+
+
 class OneHopDBAPI(AsyncAdapt_aiosqlite_dbapi):
     """The driver's module as SQLAlchemy sees it. Each engine has one."""
 
@@ -267,7 +298,8 @@ class OneHopDBAPI(AsyncAdapt_aiosqlite_dbapi):
         self.write_lock = WriteLock()
 
     def connect(self, *arg: Any, **kw: Any) -> OneHopConnection:
-        return OneHopConnection(self, super().connect(*arg, **kw)._connection)
+        connection = super().connect(*arg, async_creator_fn=_connect, **kw)
+        return OneHopConnection(self, connection._connection)
 
 
 class _Writes(ConnectionCharacteristic):

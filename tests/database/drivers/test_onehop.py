@@ -354,6 +354,43 @@ async def test_what_was_cancelled_is_not_written(database: Database) -> None:
         assert set(await session.scalars(select(Customer.note))) == {""}
 
 
+async def test_a_connection_that_was_cancelled_while_it_opened_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, cancelled = threading.Event(), threading.Event()
+    opened: list[sqlite3.Connection] = []
+    connect: Any = sqlite3.connect
+
+    def slow_connect(*args: Any, **options: Any) -> sqlite3.Connection:
+        opening.set()
+        cancelled.wait(30)
+        opened.append(connect(*args, **options | {"check_same_thread": False}))
+        return opened[0]
+
+    monkeypatch.setattr(sqlite3, "connect", slow_connect)
+    database = Database(f"sqlite:///{tmp_path / 'opening.db'}")
+    ping = asyncio.create_task(database.ping())
+    await asyncio.to_thread(opening.wait, 30)
+    ping.cancel()
+    await asyncio.wait([ping])
+    cancelled.set()
+    await database.dispose()
+    assert await eventually_closed(opened)
+
+
+async def eventually_closed(opened: list[sqlite3.Connection]) -> bool:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            opened[0].execute("SELECT 1")
+        except sqlite3.ProgrammingError:
+            return True
+        except IndexError:
+            pass
+        await asyncio.sleep(0.01)
+    return False
+
+
 async def test_every_thread_ends_with_the_engine(tmp_path: Path) -> None:
     before = set(threading.enumerate())  # of which some may be about to end
     database = Database(f"sqlite:///{tmp_path / 'threads.db'}")
