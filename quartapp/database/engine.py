@@ -16,9 +16,8 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from quartapp.database.drivers import postgresql, sqlite
+from quartapp.database.drivers import onehop, postgresql, sqlite
 from quartapp.database.drivers.fifo_pool import FifoQueuePool
-from quartapp.database.drivers.onehop import DRIVER, WRITES
 from quartapp.database.url import async_url
 
 POOL_TIMEOUT = 5.0
@@ -35,10 +34,18 @@ class Database:
 
     Accepts the addresses that the setting DATABASE_URL accepts; raises ValueError for others. The
     owner calls `dispose()` after the last session was closed.
+
+    A statement that takes longer than `statement_timeout` seconds is stopped, and raises
+    StatementTimeoutError; None means no limit. On PostgreSQL a silent line is noticed by it too.
     """
 
     def __init__(
-        self, url: str, *, pool_size: int = 10, pool_timeout: float = POOL_TIMEOUT
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        pool_timeout: float = POOL_TIMEOUT,
+        statement_timeout: float | None = None,
     ) -> None:
         self.url = sqlite.shared_memory(async_url(url))
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
@@ -53,11 +60,13 @@ class Database:
         # Parameters contain what people typed, so they are kept out of all messages and logs.
         self._pool_size = pool_size
         self.engine: AsyncEngine = create_async_engine(
-            self.url.set(drivername=DRIVER) if self.is_sqlite else self.url,
+            self.url.set(drivername=onehop.DRIVER if self.is_sqlite else postgresql.DRIVER),
             hide_parameters=True,
             **options,
         )
-        self._writing_engine = self.engine.execution_options(**{WRITES: True})
+        dbapi: Any = self.engine.dialect.dbapi
+        dbapi.statement_timeout = statement_timeout
+        self._writing_engine = self.engine.execution_options(**{onehop.WRITES: True})
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self._writers = async_sessionmaker(self._writing_engine, expire_on_commit=False)
         if self.is_sqlite:

@@ -1,8 +1,25 @@
-"""Database errors as one sentence, for a person who runs a command."""
+"""Errors of this part, and database errors as one sentence for a person who runs a command.
+
+sqlalchemy.exc.TimeoutError      no connection became free in time
+├── DatabaseLockedError          another process kept SQLite locked
+└── StatementTimeoutError        a statement took longer than its limit, or got no answer
+
+The two are `OperationalError`s as well, as they would be without this part.
+"""
 
 import re
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
+
+
+class DatabaseLockedError(OperationalError, DatabaseTimeoutError):
+    """SQLite stayed locked for longer than a writer waits."""
+
+
+class StatementTimeoutError(OperationalError, DatabaseTimeoutError):
+    """A statement was stopped because it took longer than its limit, or got no answer at all."""
+
 
 _NO_TABLE = re.compile(r'no such table|relation ".*" does not exist')
 

@@ -9,7 +9,7 @@ from quart import (
     has_request_context,
     has_websocket_context,
 )
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -35,7 +35,7 @@ def init_app(app: Quart, plain: PlainPage | None = None) -> None:
     app.extensions["errors"] = plain or PlainPage()
     app.register_error_handler(HTTPException, handle_http)
     app.register_error_handler(InternalServerError, handle_internal)
-    app.register_error_handler(PoolTimeoutError, handle_pool_timeout)
+    app.register_error_handler(DatabaseTimeoutError, handle_database_timeout)
     # Not app.logger: at its first use Quart adds a handler, and every line would appear twice.
     logging.getLogger(app.name).addFilter(note_reference)
 
@@ -67,14 +67,19 @@ async def handle_internal(error: InternalServerError) -> Response:
     The session is rolled back before the page is rendered. If that fails too (the database is
     unreachable), the failure is logged, and so recorded, and the page is shown all the same.
     """
+    await _roll_back()
+    return await respond(describe(500, NOTIFIED if notifies_operator() else None))
+
+
+async def handle_database_timeout(error: DatabaseTimeoutError) -> Response:
+    """Answer 503 when no connection became free, or a statement was not answered, in time."""
+    current_app.logger.error("The database did not answer in time", exc_info=error)
+    await _roll_back()
+    return await respond(describe(503, headers=(("Retry-After", RETRY_AFTER),)))
+
+
+async def _roll_back() -> None:
     try:
         await rollback_request_session()
     except Exception:  # noqa: BLE001 whatever fails here, the page is shown all the same
         current_app.logger.exception("The rollback after an error failed")
-    return await respond(describe(500, NOTIFIED if notifies_operator() else None))
-
-
-async def handle_pool_timeout(error: PoolTimeoutError) -> Response:
-    """Answer 503 when no database connection became free in time."""
-    current_app.logger.error("No database connection became free in time", exc_info=error)
-    return await respond(describe(503, headers=(("Retry-After", RETRY_AFTER),)))

@@ -47,7 +47,11 @@ def create_app(settings: Settings | None = None) -> App:
     settings = settings or load_settings()
     app = Microblog("quartapp", root_path=str(_FOLDER), instance_path=str(settings.instance_path))
     app.config.from_mapping(configuration(settings))
-    database = db.Database(settings.database_url, pool_size=settings.database_pool_size)
+    database = db.Database(
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        statement_timeout=settings.database_timeout or None,
+    )
     places = Places(_FOLDER, name="quartapp")
     scrubber = Scrubber(known=reporting.secrets_of(app.config, database))
     db.init_app(app, database)

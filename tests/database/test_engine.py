@@ -1,6 +1,7 @@
 """The engine: what is set on each connection, and what never shows."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import cast
 
@@ -10,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import QueuePool
 
 from quartapp.database import Database
+from quartapp.database.errors import StatementTimeoutError
 from tests.shop.app import Base, Customer
 
 
@@ -101,4 +103,26 @@ async def test_warming_up_survives_a_database_that_is_away(
     database = Database("postgresql://nobody@127.0.0.1:1/nothing")
     await database.warm_up()
     assert "did not answer at the start" in caplog.text
+    await database.dispose()
+
+
+@pytest.mark.parametrize("write", [False, True])
+async def test_a_statement_that_takes_too_long_is_stopped(
+    each_database_url: str, write: bool
+) -> None:
+    database = Database(each_database_url, pool_size=1, statement_timeout=0.1)
+    slow = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000000)"
+        " SELECT count(*) FROM n"
+        if database.is_sqlite
+        else "SELECT pg_sleep(60)"
+    )
+    began = time.monotonic()
+    async with database.session(write=write) as session:
+        with pytest.raises(StatementTimeoutError):
+            await session.execute(text(slow))
+        await session.rollback()
+        assert (await session.execute(text("SELECT 1"))).scalar() == 1
+    assert time.monotonic() - began < 20
+    assert cast(QueuePool, database.engine.sync_engine.pool).checkedout() == 0
     await database.dispose()

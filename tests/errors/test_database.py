@@ -1,12 +1,17 @@
 """Errors in which the database has a part: the answer comes all the same, on both engines."""
 
 import logging
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import request_session
+from quartapp.database import Database, request_session
+from quartapp.database.errors import StatementTimeoutError
 from quartapp.flasklike import App
 from quartapp.testing import Client
 from tests.shop.app import INSIDE, Customer
@@ -59,7 +64,41 @@ async def test_an_exhausted_pool_is_503_with_retry_after(
             response = await client.get("/hold?seconds=0")
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
     assert (await client.get("/hold?seconds=0")).status_code == 200
-    assert "No database connection became free in time" in caplog.text
+    assert "The database did not answer in time" in caplog.text
+
+
+async def test_a_statement_that_takes_too_long_is_503_with_retry_after(
+    app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def lock() -> str:
+        raise StatementTimeoutError("SELECT canary", None, OSError("canary"))
+
+    app.add_url_rule("/late", view_func=lock)
+    response = await client.get("/late")
+    page = await response.get_data(as_text=True)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert not [word for word in INSIDE if word in page]
+    assert len(records_of(app, caplog)) == 1
+
+
+async def test_a_database_that_others_keep_locked_is_503_with_retry_after(
+    app: App, client: Client, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    database: Database = app.extensions["database"]
+    if not database.is_sqlite:
+        pytest.skip("PostgreSQL locks rows")
+
+    async def write() -> str:
+        connection: Any = await (await request_session().connection()).get_raw_connection()
+        connection.driver_connection._conn.execute("PRAGMA busy_timeout = 20")
+        await request_session().execute(text("DELETE FROM customers"))
+        return "written"
+
+    app.add_url_rule("/write", view_func=write, methods=["POST"])
+    with closing(sqlite3.connect(str(database.url.database), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        response = await client.post("/write")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
 
 
 async def test_the_database_gone_leaves_a_page_and_one_record(

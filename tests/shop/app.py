@@ -60,7 +60,11 @@ def create_app(folder: Path, database_url: str, *, name: str = "shop", **config:
     """The application, with its state and its log below `folder`; `config` is for the parts."""
     app = App(name, root_path=str(_FOLDER), instance_path=str(folder / "instance"))
     app.config.from_mapping({"LOG_DIR": folder / "logs"} | config)
-    database = Database(database_url, pool_size=config.get("DATABASE_POOL_SIZE", 10))
+    database = Database(
+        database_url,
+        pool_size=config.get("DATABASE_POOL_SIZE", 10),
+        statement_timeout=config.get("DATABASE_TIMEOUT"),
+    )
     places = Places(_FOLDER, name=name)
     scrubber = Scrubber(known=reporting.secrets_of(app.config, database))
     db.init_app(app, database)

@@ -10,8 +10,9 @@ nothing to roll back. One such hop costs more than most statements (docs/decisio
   only read is sent without waiting: the connection's thread works in order, so the next user of the
   connection comes after it;
 - transactions that begin IMMEDIATE queue, first come first served, without polling SQLite;
-- a statement whose task is cancelled is interrupted. SQLAlchemy then closes the connection, as with
-  every driver, which releases everything that the connection held. A connection whose task is
+- a statement that takes longer than the engine's limit is interrupted;
+- a statement whose task is cancelled is interrupted too. SQLAlchemy then closes the connection, as
+  with every driver, which releases everything that the connection held. A connection whose task is
   cancelled while it opens is closed too.
 
 `stream()` keeps the stock cursor. This module uses private names: `Connection._tx`, `_running`,
@@ -41,6 +42,7 @@ from sqlalchemy.engine.characteristics import ConnectionCharacteristic
 from sqlalchemy.util.concurrency import await_
 
 from quartapp.database.drivers.write_lock import WriteLock
+from quartapp.database.errors import DatabaseLockedError, StatementTimeoutError
 
 DRIVER = "sqlite+onehop"
 """The name of the dialect in a database's address."""
@@ -132,7 +134,7 @@ class StreamCursor(AsyncAdapt_aiosqlite_ss_cursor):
 class OneHopConnection(AsyncAdapt_aiosqlite_connection):
     """A connection that knows whether its transaction was begun, and whether it may write now."""
 
-    __slots__ = ("_begin", "_has_turn", "_is_ending", "autocommits", "writes")
+    __slots__ = ("_begin", "_has_turn", "_is_ending", "_is_late", "autocommits", "writes")
 
     _cursor_cls = OneHopCursor
     _ss_cursor_cls = StreamCursor
@@ -145,6 +147,7 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
         self._begin: str | None = None
         self._has_turn = False
         self._is_ending = False
+        self._is_late = False
         self.autocommits = False
         self.writes = False
 
@@ -175,6 +178,7 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
         except Exception as error:  # noqa: BLE001 SQLAlchemy's own rule decides what it becomes
             if self._begin is not None:
                 self._end_turn()
+            self._raise_as_ours(error, operation)
             self._handle_exception(error)
 
     def rollback(self) -> None:
@@ -198,6 +202,7 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
             try:
                 self._hop(sqlite3.Connection.commit)
             except Exception as error:  # noqa: BLE001 see run
+                self._raise_as_ours(error, "COMMIT")
                 self._handle_exception(error)
         self._end_turn()
 
@@ -225,7 +230,8 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
         return not raw.in_transaction
 
     def _hop(self, work: Callable[[sqlite3.Connection], T], *, stop: bool = False) -> T:
-        """Run work in the connection's thread; with `stop`, a cancellation interrupts it."""
+        """Run work in the connection's thread; with `stop`, a cancellation or the limit for a
+        statement interrupts it."""
         raw = self._connection._conn
         if not self._connection._running:
             raise ValueError("Connection closed")
@@ -235,12 +241,30 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
             return None if future.cancelled() else work(raw)
 
         self._connection._tx.put_nowait((future, unless_cancelled))
+        limit, timer = self.dbapi.statement_timeout, None
+        if stop and limit is not None:
+            self._is_late = False
+            timer = future.get_loop().call_later(limit, self._stop_late, raw)
         try:
             return await_(future)
         except asyncio.CancelledError:
             if stop:
                 raw.interrupt()
             raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _stop_late(self, raw: sqlite3.Connection) -> None:
+        self._is_late = True
+        raw.interrupt()
+
+    def _raise_as_ours(self, error: Exception, operation: Any) -> None:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without SQLite's extension
+        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            raise DatabaseLockedError(operation, None, error) from error
+        if code == sqlite3.SQLITE_INTERRUPT and self._is_late:
+            raise StatementTimeoutError(operation, None, error) from error
 
     def _run(
         self, raw: sqlite3.Connection, method: str, operation: Any, parameters: Any
@@ -296,6 +320,7 @@ class OneHopDBAPI(AsyncAdapt_aiosqlite_dbapi):
     def __init__(self, aiosqlite: Any, sqlite: Any) -> None:
         super().__init__(aiosqlite, sqlite)
         self.write_lock = WriteLock()
+        self.statement_timeout: float | None = None
 
     def connect(self, *arg: Any, **kw: Any) -> OneHopConnection:
         connection = super().connect(*arg, async_creator_fn=_connect, **kw)

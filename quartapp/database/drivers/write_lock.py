@@ -8,6 +8,8 @@ import asyncio
 import sqlite3
 import threading
 
+from quartapp.database.errors import DatabaseLockedError
+
 PATIENCE = 5.0
 """Seconds that a writer waits for its turn. SQLite's busy timeout limits the wait for other
 processes."""
@@ -29,13 +31,14 @@ class WriteLock:
     async def acquire(self) -> None:
         """Wait for the turn; the caller calls `release` after it.
 
-        Raises sqlite3.OperationalError with SQLite's message after PATIENCE seconds.
+        Raises DatabaseLockedError, with SQLite's message, after PATIENCE seconds.
         """
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._lock.acquire()
         except TimeoutError:
-            raise sqlite3.OperationalError("database is locked") from None
+            locked = sqlite3.OperationalError("database is locked")
+            raise DatabaseLockedError(None, None, locked) from None
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
 
     def release(self) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from quartapp.database import Database
 from quartapp.database.drivers import write_lock as turns
+from quartapp.database.errors import DatabaseLockedError
 from tests.shop.app import Base, Customer
 
 SLOW = text(
@@ -252,7 +253,7 @@ async def test_a_lock_of_another_program_is_waited_for_and_then_an_error(
         connection = await session.connection()
         adapted: Any = (await connection.get_raw_connection()).dbapi_connection
         adapted.driver_connection._conn.execute("PRAGMA busy_timeout = 20")
-        with pytest.raises(OperationalError, match="database is locked"):
+        with pytest.raises(DatabaseLockedError, match="database is locked"):
             await session.execute(update(Customer).values(note="x"))
         assert not adapted.dbapi.write_lock.locked
         await session.rollback()
@@ -285,7 +286,7 @@ async def test_a_wait_for_a_turn_is_bounded(
     monkeypatch.setattr(turns, "PATIENCE", 0.05)
     async with database.begin() as first, database.session() as second:
         await first.execute(update(Customer).values(note="1"))
-        with pytest.raises(OperationalError, match="database is locked"):
+        with pytest.raises(DatabaseLockedError, match="database is locked"):
             await second.execute(update(Customer).values(note="2"))
     async with database.begin() as third:
         await third.execute(update(Customer).values(note="3"))

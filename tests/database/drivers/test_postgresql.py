@@ -1,6 +1,7 @@
 """Connections that PostgreSQL, or the network, has ended."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from quartapp.database import Database
-from quartapp.database.drivers import postgresql
+from quartapp.database.drivers import limited, postgresql
+from quartapp.database.errors import StatementTimeoutError
 from quartapp.database.url import async_url
 
 pytestmark = pytest.mark.postgresql
@@ -53,14 +55,26 @@ class SilentProxy:
     def __init__(self, host: str, port: int) -> None:
         self.target = (host, port)
         self.generation = 0
+        self.calls: set[asyncio.Task[None] | None] = set()
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         generation = self.generation
+        self.calls.add(asyncio.current_task())
         there_reader, there_writer = await asyncio.open_connection(*self.target)
-        await asyncio.gather(
-            self.pass_on(generation, reader, there_writer),
-            self.pass_on(generation, there_reader, writer),
-        )
+        try:
+            await asyncio.gather(
+                self.pass_on(generation, reader, there_writer),
+                self.pass_on(generation, there_reader, writer),
+            )
+        finally:
+            writer.transport.abort()
+            there_writer.transport.abort()
+
+    async def end(self) -> None:
+        calls = [call for call in self.calls if call is not None]
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
 
     async def pass_on(
         self, generation: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -84,6 +98,7 @@ async def silent_proxy(url: str) -> AsyncIterator[tuple[SilentProxy, str]]:
         port = server.sockets[0].getsockname()[1]
         through = async_url(url).set(host="127.0.0.1", port=port)
         yield proxy, through.render_as_string(hide_password=False)
+        await proxy.end()
 
 
 async def test_a_connection_that_was_lost_in_silence_is_replaced(
@@ -98,4 +113,52 @@ async def test_a_connection_that_was_lost_in_silence_is_replaced(
         async with asyncio.timeout(60):
             assert await ask(database) != before
         assert time.monotonic() - began >= 0.2
+        await database.dispose()
+
+
+async def test_a_line_that_falls_silent_within_a_statement_is_ended(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limited, "MARGIN", 0.1)
+    async with silent_proxy(postgresql_url) as (proxy, url):
+        database = Database(url, pool_size=1, statement_timeout=0.2)
+        async with database.session() as session:
+            before = await session.scalar(text("SELECT pg_backend_pid()"))
+            proxy.generation += 1
+            async with asyncio.timeout(60):
+                with pytest.raises(StatementTimeoutError):
+                    await session.execute(text("SELECT 1"))
+        async with asyncio.timeout(60):
+            assert await ask(database) != before
+        await database.dispose()
+
+
+@pytest.mark.parametrize("ending", ["commit", "rollback"])
+async def test_a_line_that_falls_silent_before_the_end_of_a_transaction_is_ended(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(limited, "MARGIN", 0.1)
+    async with silent_proxy(postgresql_url) as (proxy, url):
+        database = Database(url, pool_size=1, statement_timeout=0.2)
+        async with database.session() as session:
+            before = await session.scalar(text("SELECT pg_backend_pid()"))
+            proxy.generation += 1
+            async with asyncio.timeout(60):
+                with pytest.raises(StatementTimeoutError):
+                    await getattr(session, ending)()
+        async with asyncio.timeout(60):
+            assert await ask(database) != before
+        await database.dispose()
+
+
+async def test_a_server_that_accepts_and_never_answers_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limited, "CONNECT_TIMEOUT", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # the kernel accepts
+        port = server.getsockname()[1]
+        database = Database(f"postgresql://nobody@127.0.0.1:{port}/nothing?ssl=disable")
+        async with asyncio.timeout(60):
+            with pytest.raises(StatementTimeoutError):
+                await database.ping()
         await database.dispose()

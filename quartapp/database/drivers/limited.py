@@ -1,0 +1,73 @@
+"""SQLAlchemy's dialect for asyncpg, with a time limit for every answer of the server.
+
+The server ends a statement that takes too long (`statement_timeout`), which leaves the connection
+usable. It cannot do so when the line to it is silent: then the connection is ended here, a moment
+later. Without a limit a lost line holds a connection until its client leaves.
+"""
+
+from typing import Any, NoReturn
+
+from sqlalchemy.dialects.postgresql.asyncpg import (
+    AsyncAdapt_asyncpg_connection,
+    AsyncAdapt_asyncpg_dbapi,
+    PGDialect_asyncpg,
+)
+from sqlalchemy.util.concurrency import await_
+
+from quartapp.database.errors import StatementTimeoutError
+
+MARGIN = 1.0
+"""Seconds by which the server's limit is ahead."""
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds in which a connection has to be opened."""
+
+_LATE = "canceling statement due to statement timeout"
+_OPTIONS = ("prepared_statement_cache_size", "prepared_statement_name_func")
+
+
+class LimitedConnection(AsyncAdapt_asyncpg_connection):
+    """A connection that is ended when the server does not answer."""
+
+    __slots__ = ()
+
+    def _handle_exception(self, error: Exception) -> NoReturn:
+        if isinstance(error, TimeoutError):  # asyncpg's, after its `command_timeout`
+            self._terminate_force_close()
+            raise StatementTimeoutError(None, None, error) from error
+        if str(error) == _LATE:
+            raise StatementTimeoutError(None, None, error) from error
+        super()._handle_exception(error)
+
+
+class LimitedDBAPI(AsyncAdapt_asyncpg_dbapi):
+    """The driver's module as SQLAlchemy sees it. Each engine has one."""
+
+    def __init__(self, asyncpg: Any) -> None:
+        super().__init__(asyncpg)  # type: ignore[no-untyped-call]  # SQLAlchemy's
+        self.statement_timeout: float | None = None
+
+    def connect(self, *arg: Any, **kw: Any) -> LimitedConnection:
+        options = {name: kw.pop(name) for name in _OPTIONS if name in kw}
+        if self.statement_timeout is not None:
+            milliseconds = str(int(self.statement_timeout * 1000))
+            kw.setdefault("server_settings", {"statement_timeout": milliseconds})
+            kw.setdefault("command_timeout", self.statement_timeout + MARGIN)
+        kw.setdefault("timeout", CONNECT_TIMEOUT)
+        try:
+            opening = LimitedConnection.create(self, self.asyncpg.connect(*arg, **kw), **options)
+            connection: LimitedConnection = await_(opening)
+        except TimeoutError as error:
+            raise StatementTimeoutError(None, None, error) from error
+        return connection
+
+
+class LimitedDialect(PGDialect_asyncpg):
+    """SQLAlchemy's dialect for asyncpg, with the connection above."""
+
+    driver = "limited"
+    supports_statement_cache = True
+
+    @classmethod
+    def import_dbapi(cls) -> Any:
+        return LimitedDBAPI(__import__("asyncpg"))
