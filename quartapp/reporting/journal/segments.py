@@ -214,8 +214,8 @@ def _lock(handle: int) -> bool:
 
 def sweep(folder: Path) -> None:
     """Remove the files of processes that ended while they made a segment."""
-    with contextlib.suppress(FileNotFoundError):
-        for entry in os.scandir(folder):
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
             if entry.name.endswith(_UNBORN):
                 with contextlib.suppress(FileNotFoundError):
                     if time.time() - entry.stat().st_mtime > _UNBORN_LIFETIME:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from quartapp.microblog.testing import StartServer
@@ -19,9 +20,18 @@ TIMEOUT = 30_000
 EXPECTED = ("Failed to load resource", "Autofocus processing was blocked")
 
 expect.set_options(timeout=TIMEOUT)
-SERVE = str(Path(__file__).parents[2] / "microblog" / "serve.py")
+FOLDER = Path(__file__).parent
+SERVE = str(FOLDER.parents[1] / "microblog" / "serve.py")
 
 OpenPage: TypeAlias = Callable[..., Awaitable[Page]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of this folder share a browser, and therefore its event loop."""
+    shared = pytest.mark.asyncio(loop_scope="session")
+    for item in items:
+        if item.path.is_relative_to(FOLDER) and pytest_asyncio.is_async_test(item):
+            item.add_marker(shared, append=False)
 
 
 @pytest.fixture
@@ -30,7 +40,7 @@ def server(live_server: StartServer) -> Iterator[LiveServer]:
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
@@ -38,7 +48,7 @@ async def browser() -> AsyncIterator[Browser]:
         await chromium.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def open_page(browser: Browser, server: LiveServer) -> AsyncIterator[OpenPage]:
     """`await open_page(color_scheme="dark")`: a person with a browser of their own.
 
