@@ -130,4 +130,4 @@ class LiveServer:
 
 def _plain_environment() -> dict[str, str]:
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "TZ")
-    return {name: os.environ[name] for name in kept if name in os.environ}  # noqa: TID251
+    return {name: os.environ[name] for name in kept if name in os.environ}  # noqa: TID251 inherited

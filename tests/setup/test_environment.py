@@ -1,0 +1,50 @@
+"""No part reads the environment, but for programs of a terminal and what processes inherit."""
+
+import ast
+from collections.abc import Iterator
+
+from tests.setup.parts import PARTS, ROOT
+
+READERS = {
+    # The program `dev`: PORT, CI and ENVIRONMENT, and what the application's process inherits.
+    "debugger/server/command.py": {"os.environ", "envvar"},
+    "debugger/server/process.py": {"os.environ", "dotenv.dotenv_values"},
+    # `App.run`, which like Flask's and Quart's reads QUART_DEBUG and .env.
+    "flasklike/development.py": {
+        "quart.cli.load_dotenv",
+        "quart.helpers.get_debug_flag",
+        "quart.helpers.get_load_dotenv",
+    },
+    # PATH, HOME and the like, for the servers that tests start.
+    "testing/server.py": {"os.environ"},
+}
+
+WAYS = {
+    *("os.environ", "os.environb", "os.getenv", "os.getenvb", "envvar"),
+    *("pydantic_settings.BaseSettings", "dotenv.dotenv_values", "dotenv.load_dotenv"),
+    *("quart.cli.load_dotenv", "quart.helpers.get_debug_flag", "quart.helpers.get_load_dotenv"),
+}
+
+
+def named_in(tree: ast.AST) -> Iterator[str]:
+    """Names that are imported or used with their module, and the arguments of calls."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module=str(module)):
+                yield from (f"{module}.{alias.name}" for alias in node.names)
+            case ast.Attribute(value=ast.Name(id=module)):
+                yield f"{module}.{node.attr}"
+            case ast.keyword(arg=str(name)):
+                yield name
+
+
+def test_the_parts_that_read_the_environment_are_those_that_may() -> None:
+    package = ROOT / "quartapp"
+    found: dict[str, set[str]] = {}
+    paths = [*package.glob("*.py")]
+    for part in PARTS:
+        paths += (package / part).rglob("*.py")
+    for path in paths:
+        if used := WAYS & set(named_in(ast.parse(path.read_text("utf-8")))):
+            found[path.relative_to(package).as_posix()] = used
+    assert found == READERS
