@@ -1,4 +1,4 @@
-"""Commands for those who look after errors: `quart --app quartapp errors ...`."""
+"""Commands for operators: `quart --app quartapp errors ...`."""
 
 import asyncio
 import json
@@ -100,7 +100,7 @@ def show(group_id: int, as_json: bool) -> None:
 @errors.command()
 @click.argument("group_id", type=_GROUP_ID)
 def resolve(group_id: int) -> None:
-    """Call an error mended; should it come back, you are told."""
+    """Mark an error as fixed. If it comes back, a mail says so."""
 
     async def work(pipeline: Pipeline) -> None:
         async with pipeline.database.session() as session:
@@ -114,11 +114,11 @@ def resolve(group_id: int) -> None:
 @errors.command()
 @click.argument("group_id", type=_GROUP_ID)
 @click.option(
-    "--hours", type=_HOURS, callback=_number, help="For so many hours; default: for ever."
+    "--hours", type=_HOURS, callback=_number, help="For so many hours; default: forever."
 )
 @click.option("--times", type=_TIMES, help="For so many more occurrences.")
 def mute(group_id: int, hours: float | None, times: int | None) -> None:
-    """Hear no more of an error."""
+    """Send no mail about an error."""
 
     async def work(pipeline: Pipeline) -> None:
         async with pipeline.database.session() as session:
@@ -134,7 +134,7 @@ def mute(group_id: int, hours: float | None, times: int | None) -> None:
 @errors.command()
 @click.option("--days", type=_DAYS, default=90, show_default=True)
 def prune(days: int) -> None:
-    """Forget errors that did not occur for so many days."""
+    """Delete errors that did not occur for so many days."""
 
     async def work(pipeline: Pipeline) -> int:
         async with pipeline.database.session() as session:
@@ -146,7 +146,7 @@ def prune(days: int) -> None:
 
 @errors.command()
 def test() -> None:
-    """Send an error through the whole way, and say where it is."""
+    """Record an error, count and mail it, and say where it is."""
 
     async def work(pipeline: Pipeline) -> None:
         async with aclosing(follow(pipeline)) as steps:
@@ -170,7 +170,7 @@ def _sentence(error: Exception) -> str:
 
 @errors.command()
 def doctor() -> None:
-    """Examine journal, disk, database, outbox and mail server; exit code 1 if one is not well."""
+    """Examine journal, disk, database, outbox and mail server; exit code 1 if one has a fault."""
 
     async def work(pipeline: Pipeline) -> bool:
         is_well = True

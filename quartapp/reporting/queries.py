@@ -1,4 +1,4 @@
-"""What operators ask about errors, and what they decide: for the commands and the inbox."""
+"""What operators ask about errors, and what they decide about them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from quartapp.reporting.tables import ErrorGroup, ErrorMinute, ErrorSample, Erro
 async def list_groups(
     session: AsyncSession, *, state: str = "", limit: int = 50, offset: int = 0
 ) -> Sequence[ErrorGroup]:
-    """Groups, the one that occurred last first; with `state`, only those in it."""
+    """Groups, the one that occurred last first; with `state`, only the groups in that state."""
     query = select(ErrorGroup).order_by(ErrorGroup.last_seen.desc(), ErrorGroup.id.desc())
     if state:
         query = query.where(_IN_STATE[state])
@@ -22,7 +22,7 @@ async def list_groups(
 
 
 async def find_group(session: AsyncSession, key: int | str) -> ErrorGroup:
-    """A group by its id, or by the beginning of its fingerprint. Raises GroupNotFoundError."""
+    """A group by its id, or by the first digits of its fingerprint. Raises GroupNotFoundError."""
     query = select(ErrorGroup).order_by(ErrorGroup.id.desc()).limit(1)
     if isinstance(key, int):
         query = query.where(ErrorGroup.id == key)
@@ -51,14 +51,14 @@ async def list_samples(session: AsyncSession, group_id: int) -> Sequence[ErrorSa
 
 
 async def resolve(session: AsyncSession, group_id: int, now: float) -> None:
-    """Call an error mended, and commit: its next occurrence is a regression."""
+    """Mark an error as fixed, and commit: its next occurrence is a regression."""
     await _triage(session, group_id, resolved_at=now, muted_until=None, muted_more=None)
 
 
 async def mute(
     session: AsyncSession, group_id: int, *, until: float = float("inf"), more: int | None = None
 ) -> None:
-    """Tell nobody of an error, and commit: until a time, and for `more` occurrences at most."""
+    """Send no mail about an error until a time, for at most `more` occurrences; and commit."""
     await _triage(session, group_id, resolved_at=None, muted_until=until, muted_more=more)
 
 
@@ -71,7 +71,7 @@ async def muted_groups(session: AsyncSession, now: float) -> frozenset[str]:
 
 
 async def reopen(session: AsyncSession, group_id: int) -> None:
-    """Neither resolved nor muted any more; and commit."""
+    """End a resolution or a mute, and commit."""
     await _triage(session, group_id, resolved_at=None, muted_until=None, muted_more=None)
 
 
@@ -81,9 +81,9 @@ async def _triage(session: AsyncSession, group_id: int, **values: float | int | 
 
 
 async def prune(session: AsyncSession, before: datetime) -> int:
-    """Forget groups that last occurred before a moment, with all that belongs to them, and commit.
+    """Delete groups that last occurred before a time, with all that belongs to them; and commit.
 
-    Minutes before it go too, and so does what is remembered of segments whose file is long gone.
+    Counts of earlier minutes are deleted too, and rows of segments whose files are long gone.
     Returns the number of groups.
     """
     seconds = before.timestamp()

@@ -1,7 +1,7 @@
-"""What the operators know of errors: groups, counted by the minute, with samples and mails.
+"""The tables of errors: groups, their counts per minute, samples and mails.
 
-Times that are compared with the alert policy's are seconds since the epoch (Float); the two that
-people read are moments.
+Times that are compared with those of the alert policy are seconds since the epoch (Float). Times
+that only people read are UTCDateTime.
 """
 
 from datetime import datetime
@@ -28,13 +28,13 @@ TITLE_LENGTH = 200
 
 
 class Base(DeclarativeBase):
-    """The base of these tables. Their metadata is their own: no other table is in it."""
+    """The base of these tables. No other table is in their metadata."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
 
 metadata = Base.metadata
-"""What Alembic compares with the database, beside the application's own."""
+"""What Alembic compares with the database, besides the metadata of the application."""
 
 
 class ErrorGroup(Base):
@@ -66,7 +66,7 @@ class ErrorGroup(Base):
 
 
 class ErrorSample(Base):
-    """A full report of one occurrence: of each group the first and the last ten."""
+    """A full report of one occurrence; of each group the first and the last ten are kept."""
 
     __tablename__ = "error_samples"
 
@@ -125,8 +125,8 @@ class ErrorAlert(OutboxRow, Base):
 class ErrorSegment(Base):
     """How far a segment of the journal is counted. A row outlives its file: see `prune`.
 
-    `finished`: counted to its end, which nobody writes any more. The row of a segment that is still
-    written is kept for ever, however long ago its last error was.
+    `finished`: it is counted to its end, and no process writes it any more. The row of a segment
+    that is still written is never deleted, however long ago its last error was.
     """
 
     __tablename__ = "error_segments"

@@ -1,6 +1,6 @@
-"""How many mails there may be about all errors together; pure, with the clock passed in.
+"""How many mails are sent about all errors together; pure, with the clock passed in.
 
-What is beyond it waits, and comes in a digest.
+Mails beyond the budget wait and are sent in a digest.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from quartapp.reporting.alerts.policy import Limits, is_due
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Of the mails that are due: `send` these many of the oldest on their own; if `digest`, the
-    rest in one mail; ask again at `wake_at`."""
+    """Of the mails that are due, send the oldest `send` on their own and, if `digest`, the rest in
+    one mail. Ask again at `wake_at`."""
 
     send: int
     digest: bool
@@ -26,17 +26,17 @@ def spend(
     digests: Sequence[float],
     limits: Limits,
 ) -> Plan:
-    """Keep to the budget of mails, over all groups.
+    """What may be sent now of the mails of all groups.
 
-    `sent` are the times of the single mails of the last hour, `waiting` the times since when mails
-    are due, oldest first, `digests` the times of the digests of the last hour.
+    `sent` and `digests` are the times of the single mails and of the digests of the last hour,
+    `waiting` the times since when mails are due, oldest first.
     """
     counted = [moment for moment in sent if not is_due(now, moment, limits.budget_window)]
     send = min(max(limits.budget - len(counted), 0), len(waiting))
     if send == len(waiting):
         return Plan(send, digest=False)
     since = max(digests, default=waiting[send])
-    if is_due(now, since, limits.digest_every):  # the last one was long ago: gather anew
+    if is_due(now, since, limits.digest_every):  # the last one was long ago: begin to wait again
         since = waiting[send]
     if is_due(now, since, limits.digest_every):
         return Plan(send, digest=True)

@@ -1,6 +1,6 @@
-"""Asking the policy about groups, and putting down the alerts that it wants.
+"""Asking the policy about groups, and inserting the alerts that it wants.
 
-Every function works inside of its caller's transaction, as in `store`.
+Every function works inside the caller's transaction.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _LONGEST_WAIT = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What counting needs to know beside the sums. Without `mails`, no alert is put down."""
+    """What counting needs to know besides the sums. Without `mails`, no alert is inserted."""
 
     host: str
     limits: Limits
@@ -41,12 +41,12 @@ async def is_any_awake(session: AsyncSession, now: float) -> bool:
 
 
 def _is_awake(now: float) -> ColumnElement[bool]:
-    """It is time, or the time is later than any wait is long: then the clock was set back."""
+    """It is time, or the time is later than any wait can end: then the clock was set back."""
     return (ErrorGroup.wake_at <= now) | (ErrorGroup.wake_at > now + _LONGEST_WAIT)
 
 
 async def wake(session: AsyncSession, rules: Rules, now: float) -> int:
-    """Ask the policy again for the groups for which it wanted to be asked; how many they were."""
+    """Ask the policy about the groups for which it wanted to be asked again; returns how many."""
     query = (
         select(ErrorGroup)
         .where(_is_awake(now))
@@ -66,7 +66,7 @@ async def evaluate(
     rules: Rules,
     now: float,
 ) -> None:
-    """Ask the policy for each of these groups, to whose ids `batches` has what was just counted."""
+    """Ask the policy about each group; `batches` has what was just counted, by group id."""
     if not groups:
         return
     recent = await _recent(session, [group.id for group in groups], now)
@@ -126,7 +126,7 @@ def _state(text: str | None) -> AlertState:
     try:
         return AlertState.from_json(text)
     except (ValueError, TypeError):
-        # Better to tell of an error once more than to stop counting it.
+        # Better an error that is mailed twice than one that is no longer counted.
         return AlertState()
 
 

@@ -1,13 +1,13 @@
-"""Who is told of an error, and when: pure rules over numbers, with the clock passed in.
+"""When operators get a mail about a group of errors: pure rules, with the clock passed in.
 
-What all errors together may cost in mails is the `budget`'s to say.
+`budget` limits the mails about all groups together. docs/report.md draws the states of a group.
 
-Times are seconds since the epoch, by the clock of the database, so that machines agree. Should that
-clock be set back, a wait that would begin in the future counts as over.
+Times are seconds since the epoch by the clock of the database, so that machines agree. If that
+clock is set back, a wait that would begin in the future counts as over.
 
-A group lives in episodes (a new one with each regression) and in bursts (occurrences with less than
-`Limits.quiet_period` between them). A mail says all that is known by then, so that nothing that
-came before it is told again.
+A group has episodes (a new one with each regression) and bursts (occurrences with less than
+`Limits.quiet_period` between them). A mail says everything that is known when it is made, so no
+later mail says it again.
 """
 
 import json
@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 
 _CLOSING = 10
-"""A burst shorter than this is over with the mail about its beginning."""
+"""A burst of fewer occurrences is over without a mail that says so."""
 
 
 class Kind(StrEnum):
@@ -34,8 +34,8 @@ class Kind(StrEnum):
 class Alert:
     """One mail about one group. (group, kind, ordinal, episode) is unique among all machines.
 
-    `count` occurrences `since` then are what it is about: of the burst for OVER, of the last five
-    minutes for RATE, else of the episode.
+    It is about `count` occurrences `since` then: those of the burst for OVER, of the last five
+    minutes for RATE, otherwise of the episode.
     """
 
     kind: Kind
@@ -49,9 +49,8 @@ class Alert:
 class Triage:
     """What the operators decided about a group.
 
-    `muted_until` ends by the clock; `muted_more` is the number of occurrences still kept silent
-    (0: the next one is told; None: no such limit). Of both, the first to end counts.
-    `muted_until=inf` alone is for ever.
+    A mute ends at `muted_until`, or after `muted_more` further occurrences (0: the next one is
+    mailed; None: no such limit), whichever is first. `muted_until=inf` alone is forever.
     """
 
     resolved_at: float | None = None
@@ -62,7 +61,7 @@ class Triage:
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What is counted of a group: `batch` of the `total` are new since the last decision, and
-    `recent` fell into the last five minutes; `first` and `last` are times of occurrences."""
+    `recent` are of the last five minutes; `first` and `last` are times of occurrences."""
 
     now: float
     batch: int
@@ -74,7 +73,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class AlertState:
-    """What the policy remembers of a group between two decisions; store it with the group."""
+    """What the policy remembers of a group between two decisions; stored with the group.
+
+    `waiting`: a mail of this kind is sent when the initial delay is over. `told` is the magnitude
+    (see `_magnitude`) of the count that the last mail reported, at `told_at`.
+    """
 
     episode: int = 0
     episode_since: float = 0.0
@@ -97,9 +100,9 @@ class AlertState:
 
     @classmethod
     def from_json(cls, text: str | None) -> "AlertState":
-        """Read it back; of nothing, the state of a group never seen. Unknown fields are ignored.
+        """Read it back; None gives the state of a new group. Unknown fields are ignored.
 
-        Raises ValueError if it is not JSON.
+        Raises ValueError if it is not JSON, or of other types.
         """
         raw = json.loads(text) if text else {}
         known = {field.name: raw[field.name] for field in fields(cls) if field.name in raw}
@@ -135,15 +138,16 @@ class Decision:
 
 
 def decide(state: AlertState, triage: Triage, counts: Counts, limits: Limits) -> Decision:
-    """What to tell of a group, after counting a batch (or at `wake_at`, with a batch of 0).
+    """What to mail about a group after counting a batch (or at `wake_at`, with a batch of 0).
 
-    - A new group, one that comes back after it was resolved, and one whose mute ended are told
-      `initial_delay` seconds later, with all that came meanwhile.
-    - Then at 10, 100, 1000 ... occurrences in the episode, and when `high_rate` of them fall into
-      five minutes (again only after there were fewer than `low_rate`), at most once in `cooldown`
-      seconds.
-    - After `quiet_period` seconds without one, the exact total of a burst of ten or more.
-    - With `every_occurrence`, all that was counted, at once, instead of the second rule.
+    - A new group, one that comes back after it was resolved, and one whose mute ended are mailed
+      `initial_delay` seconds later, with everything that was counted until then.
+    - Then a mail is sent at 10, 100, 1000 ... occurrences in the episode, and when `high_rate` of
+      them fall into five minutes (again only after there were fewer than `low_rate`), at most once
+      in `cooldown` seconds.
+    - After `quiet_period` seconds without an occurrence, a mail says the exact total of a burst of
+      ten or more.
+    - With `every_occurrence`, everything counted is mailed at once, instead of the second rule.
     """
     if _is_silenced(triage, counts):
         return _silent(state, triage, counts)
@@ -156,7 +160,7 @@ def decide(state: AlertState, triage: Triage, counts: Counts, limits: Limits) ->
 
 def _is_silenced(triage: Triage, counts: Counts) -> bool:
     if triage.resolved_at is not None:
-        # what is counted late may have happened before
+        # an occurrence that is counted late may be from before
         return counts.batch == 0 or counts.last <= triage.resolved_at
     if not _is_muted(triage):
         return False
@@ -171,17 +175,17 @@ def _is_muted(triage: Triage) -> bool:
 
 
 def _silent(state: AlertState, triage: Triage, counts: Counts) -> Decision:
-    """Nothing is told, now or later, of what happens in silence."""
+    """Nothing of this batch is mailed, now or later."""
     if triage.muted_more is not None:
         triage = replace(triage, muted_more=triage.muted_more - counts.batch)
     state = replace(state, burst=0)
-    if state.episode == 0:  # muted or resolved before anything was told
+    if state.episode == 0:  # muted or resolved before the first mail
         state = replace(state, episode=1, episode_since=counts.first)
     return Decision(_told(state, counts), triage)
 
 
 def _episode(state: AlertState, triage: Triage, counts: Counts) -> tuple[AlertState, Triage]:
-    """Begin to wait with a mail, if the group is new, back, or no longer mute."""
+    """Begin the initial delay of a mail, if the group is new, is back, or is no longer muted."""
     if triage.resolved_at is not None:
         waiting = Kind.REGRESSION
     elif _is_muted(triage):
@@ -271,7 +275,7 @@ def _may_tell(state: AlertState, counts: Counts, limits: Limits) -> bool:
 
 
 def is_due(now: float, since: float, span: float) -> bool:
-    """Whether a span is over; also one that would begin in the future."""
+    """Whether a span is over. One that would begin in the future is: the clock was set back."""
     return not 0 <= now - since < span
 
 

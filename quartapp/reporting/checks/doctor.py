@@ -1,4 +1,4 @@
-"""Is reporting well? One finding for each part that can fail."""
+"""Whether reporting works: one finding for each part that can fail."""
 
 import asyncio
 import shutil
@@ -26,7 +26,7 @@ _IN_DATABASE = ("database", "outbox")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one part; `is_well` False means that somebody has to do something."""
+    """The state of one part. If `is_well` is False, an operator has to do something."""
 
     part: str
     is_well: bool
@@ -34,7 +34,7 @@ class Finding:
 
 
 async def examine(pipeline: Pipeline) -> AsyncGenerator[Finding]:
-    """Look at every part, one after the other; what fails is a finding, never an exception."""
+    """Examine one part after the other. What fails is a finding, never an exception."""
     parts: tuple[tuple[str, Callable[[Pipeline], Awaitable[tuple[bool, str]]]], ...] = (
         ("journal", _journal),
         ("disk", _disk),
@@ -45,7 +45,7 @@ async def examine(pipeline: Pipeline) -> AsyncGenerator[Finding]:
     for part, look in parts:
         try:
             is_well, text = await look(pipeline)
-        except Exception as error:  # noqa: BLE001 - what fails here is what the doctor is asked for
+        except Exception as error:  # noqa: BLE001 - a failure is the finding
             is_well, text = False, _say(part, error)
         yield Finding(part, is_well, text)
 
@@ -90,7 +90,7 @@ def _is_readable(path: Path) -> bool:
 
 async def _disk(pipeline: Pipeline) -> tuple[bool, str]:
     def look() -> int:
-        folder = pipeline.journal.folder  # which the first error makes
+        folder = pipeline.journal.folder  # the first error makes it
         return shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.is_dir())).free
 
     free = await asyncio.to_thread(look)

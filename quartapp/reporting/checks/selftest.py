@@ -1,4 +1,4 @@
-"""An error made on purpose, followed from where it is raised to the operators' mail server."""
+"""An error made on purpose, and followed to the mail server."""
 
 import asyncio
 import secrets
@@ -17,14 +17,14 @@ _SECONDS = 30.0
 
 
 class SelfTestError(Exception):
-    """Made by `errors test`; nothing is wrong."""
+    """Raised by `errors test`; nothing is wrong."""
 
 
 async def follow(pipeline: Pipeline) -> AsyncGenerator[str]:
-    """Record an error and take it through every part; a sentence for each step that was made.
+    """Record an error and take it through every part; yields a sentence for each step.
 
-    Raises what the database raises, and RuntimeError for a journal that cannot be written or a mail
-    that was not taken.
+    Raises the database's errors, and RuntimeError if the journal cannot be written or the mail was
+    not taken.
     """
     fingerprint = _record(pipeline)
     if pipeline.recorder.owed:
@@ -33,7 +33,7 @@ async def follow(pipeline: Pipeline) -> AsyncGenerator[str]:
     await pipeline.flush()
     async with pipeline.database.begin() as session:
         group_id = (await find_group(session, fingerprint)).id
-        # The policy gathers what happens at the same time; nothing else will happen here.
+        # Nothing else will happen in this group, so the initial delay is skipped.
         now = await database_now(session)
         later = now + pipeline.consumer.rules.limits.initial_delay
         await evaluation.wake(session, pipeline.consumer.rules, later)
@@ -53,7 +53,7 @@ async def follow(pipeline: Pipeline) -> AsyncGenerator[str]:
 def _record(pipeline: Pipeline) -> str:
     try:
         error = SelfTestError("This is a test of the error reports.")
-        # A group of its own: of one that is known already no mail would be sent.
+        # Always a new group: about a known one no mail would be sent.
         error.__fingerprint__ = f"selftest {secrets.token_hex(8)}"  # type: ignore[attr-defined]  # documented
         raise error
     except SelfTestError as raised:
@@ -77,7 +77,7 @@ async def _mailed(pipeline: Pipeline, group_id: int) -> str:
                     return f"taken by {server.host}:{server.port} for the operators{note}"
                 if alert.tries:
                     raise RuntimeError(f"the mail server did not take it: {alert.error}")
-                # A server that runs beside this command may be sending it.
+                # A server that runs at the same time may be sending it.
                 await asyncio.sleep(0.2)
     except TimeoutError as error:
         raise RuntimeError(

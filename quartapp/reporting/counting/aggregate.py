@@ -1,4 +1,4 @@
-"""What a piece of the journal amounts to, added up by group; pure, and done in a thread."""
+"""The lines of a piece of the journal, added up by group; pure, and done in a thread."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from quartapp.reporting.journal.entries import UNKNOWN, Brief, Entry, decode
 from quartapp.reporting.report import Report
 
 LAST_SAMPLES = 10
-"""The samples that are kept of a group, beside the first."""
+"""How many samples of a group are kept besides the first."""
 
 UNNAMED = "An error without details"
 
@@ -44,8 +44,8 @@ class Aggregate:
 def aggregate(payloads: Iterable[bytes], now: float) -> list[Aggregate]:
     """The sums of all lines, ordered by fingerprint.
 
-    A whole line that is no entry (of another version, for instance) is one occurrence of
-    `UNKNOWN` at `now`: nothing that was recorded goes uncounted.
+    A valid line that is no entry (of another version, for instance) is one occurrence of `UNKNOWN`
+    at `now`, so that everything recorded is counted.
     """
     groups: dict[str, Aggregate] = {}
     for payload in payloads:
@@ -54,7 +54,7 @@ def aggregate(payloads: Iterable[bytes], now: float) -> list[Aggregate]:
         if group is None:
             group = groups[entry.fingerprint] = Aggregate(entry.fingerprint)
         group.add(entry)
-    # The same order everywhere, so that two consumers cannot wait for each other in a circle.
+    # Always in the same order, so that two consumers cannot deadlock in the database.
     return [groups[fingerprint] for fingerprint in sorted(groups)]
 
 

@@ -1,8 +1,9 @@
 """The consumer: from the journal into the database, each occurrence exactly once.
 
-Every process has one, and any of them may count any segment: the offset in the database decides
-(see `store`). A consumer takes its own segment and the orphans; what belongs to a living process it
-leaves to that one, unless it has lain there for a while. It has no state that must not be lost.
+Every process has a consumer, and any of them may count any segment: the offset in the database
+decides (see `store`). A consumer counts its own segment and the orphans. A segment of another
+living process is left to that process, unless it was not counted for a while. A consumer has no
+state that must survive it.
 """
 
 import asyncio
@@ -28,11 +29,11 @@ from quartapp.reporting.journal.segments import Content, Reading, list_segments,
 from quartapp.reporting.journal.writer import Journal
 
 OTHERS_EVERY = 30.0
-"""Seconds after which a consumer also looks at what living processes have not counted."""
+"""Seconds after which a consumer also looks at the segments of other living processes."""
 
 _TRIES = 3
 
-# The database is away, busy, or not migrated yet: nothing is wrong with what is to be counted.
+# The database is unreachable, busy, or not migrated yet: nothing is wrong with the journal.
 _AWAY = (
     InterfaceError,
     OperationalError,
@@ -47,7 +48,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a look into a segment gave."""
+    """What is new in a segment."""
 
     reading: Reading
     piece: Piece
@@ -55,7 +56,7 @@ class _Found:
 
 
 class Consumer:
-    """Counts what stands in the folder of a journal. One `consume` at a time."""
+    """Counts what is in the folder of a journal. Only one `consume` at a time."""
 
     def __init__(self, journal: Journal, database: Database, rules: Rules) -> None:
         self._journal = journal
@@ -65,14 +66,14 @@ class Consumer:
         self._failures: dict[tuple[str, int], int] = {}
         self._unreadable: set[Path] = set()
         self.offsets: dict[str, int] = {}
-        """How far each segment was counted when the database last answered."""
+        """How far each segment was counted when the database answered last."""
 
     async def consume(self, seconds: float = float("inf")) -> int:
-        """Count all that can be counted now; the number of occurrences.
+        """Count everything that can be counted now; returns the number of occurrences.
 
-        After so many seconds no further segment is begun: what is left is for the next call.
-        Raises what the database raises; what was not counted stays in the journal. A segment that
-        fails for a reason of its own keeps none of the others waiting.
+        After `seconds` no further segment is begun; the rest is left to the next call. Raises the
+        database's errors; what was not counted stays in the journal. If one segment cannot be
+        counted, the others are, and then its error is raised.
         """
         until = time.monotonic() + seconds
         failure: Exception | None = None
@@ -98,7 +99,7 @@ class Consumer:
         return counted
 
     async def wake(self) -> None:
-        """Ask the alert policy about the groups that wait for a moment rather than an error."""
+        """Ask the alert policy about the groups that wait for a time and not for an occurrence."""
         async with self._database.session(write=False) as reader:
             if not await evaluation.is_any_awake(reader, await database_now(reader)):
                 return
@@ -117,7 +118,7 @@ class Consumer:
         return True
 
     async def _consume_segment(self, path: Path, offset: int, others: bool) -> int:
-        with ExitStack() as held:  # an orphan stays ours until its end is in the database
+        with ExitStack() as held:  # an orphan stays locked until it is counted
             try:
                 found = await asyncio.to_thread(self._look, held, path, offset, others)
             except OSError as error:
@@ -132,7 +133,7 @@ class Consumer:
             if found.reading.final:
                 try:
                     await asyncio.to_thread(found.reading.remove)
-                except OSError as error:  # it stays, counted to its end
+                except OSError as error:  # the file stays, and is counted
                     self._complain_once(path, error)
             return sum(aggregate.count for aggregate in found.aggregates)
 
@@ -142,7 +143,7 @@ class Consumer:
             _logger.error("A segment of the journal cannot be read or removed: %s", error)
 
     def _look(self, held: ExitStack, path: Path, offset: int, others: bool) -> _Found | None:
-        """Read and add up what is new in a segment; None where there is nothing to do."""
+        """Read and add up what is new in a segment; None if there is nothing to do."""
         reading = held.enter_context(open_segment(path))
         if reading is None:
             return None
@@ -156,7 +157,7 @@ class Consumer:
         return _Found(reading, piece, aggregate(content.payloads, time.time()))
 
     async def _count(self, piece: Piece, aggregates: list[Aggregate]) -> bool:
-        """Count a piece in one transaction; False if somebody else did."""
+        """Count a piece in one transaction; False if another process has done so."""
         place = (piece.segment, piece.start)
         try:
             async with self._database.begin() as session:
@@ -179,7 +180,7 @@ class Consumer:
     async def _count_apart(
         self, session: AsyncSession, aggregates: list[Aggregate], now: float
     ) -> None:
-        """Something in this piece cannot be stored: find it, and count it without its details."""
+        """Count group by group, because one cannot be stored: that one without its details."""
         for one in aggregates:
             for attempt in (one, _without_details(one), _without_name(one)):
                 try:
@@ -187,7 +188,7 @@ class Consumer:
                         await store.count(session, [attempt], self.rules, now)
                 except _AWAY:
                     raise
-                except Exception as error:  # noqa: BLE001 - the next attempt is poorer
+                except Exception as error:  # noqa: BLE001 - the next attempt says less
                     _logger.error(
                         "A report of group %s cannot be stored: %s",
                         one.fingerprint,

@@ -1,8 +1,8 @@
-"""Counting in the database. Every function works inside of its caller's transaction.
+"""Counting in the database. Every function works inside the caller's transaction.
 
-The sums, what follows from them, and the offset up to which the segment is counted are
-committed together: whoever is killed in the middle has counted nothing, and of two who count the
-same piece the second finds the offset moved.
+The sums, the alerts that follow from them and the offset up to which the segment is counted are
+committed together. A process that is killed in the middle has counted nothing, and of two that
+count the same piece the second finds that the offset has moved.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ from quartapp.reporting.tables import (
     ErrorSegment,
 )
 
-# Of the table, and made once: to make an UPDATE of a model holds the event loop for 2 ms.
+# Of the table, and made once: an UPDATE of a model blocks the event loop for 2 ms.
 _SEGMENTS = cast(Table, ErrorSegment.__table__)
 _MOVE = (
     update(_SEGMENTS)
@@ -46,9 +46,9 @@ _MOVE = (
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Part of a segment: from where to where, and how many pieces of data in it were no lines.
+    """Part of a segment, from `start` to `end`, in which `corrupt` pieces were no valid lines.
 
-    `final`: it reaches to the end of a segment whose owner is gone.
+    `final`: it reaches the end of a segment whose owner is gone.
     """
 
     segment: str
@@ -59,7 +59,7 @@ class Piece:
 
 
 async def offsets(session: AsyncSession, names: Sequence[str]) -> dict[str, int]:
-    """How far each segment is counted; those of which nothing is known are left out."""
+    """How far each segment is counted; segments that are not known are left out."""
     found: dict[str, int] = {}
     for some in chunks(names):
         rows = await session.execute(
@@ -70,9 +70,9 @@ async def offsets(session: AsyncSession, names: Sequence[str]) -> dict[str, int]
 
 
 async def advance(session: AsyncSession, piece: Piece, host: str, now: float) -> bool:
-    """Move a segment's offset over a piece; False if somebody else has done so.
+    """Move a segment's offset over a piece; False if another process has done so.
 
-    Until this transaction ends, another one that advances the same waits here.
+    Until this transaction ends, others that advance the same segment wait here.
     """
     row = {"name": piece.segment, "host": host[:64], "position": 0, "corrupt": 0, "updated_at": now}
     known = insert(_SEGMENTS, is_sqlite(session)).on_conflict_do_nothing()
@@ -86,7 +86,7 @@ async def advance(session: AsyncSession, piece: Piece, host: str, now: float) ->
 async def count(
     session: AsyncSession, aggregates: Sequence[Aggregate], rules: Rules, now: float
 ) -> None:
-    """Add sums to their groups, keep samples, and put down the alerts that follow."""
+    """Add sums to their groups, keep samples, and insert the alerts that follow."""
     for some in chunks(aggregates):
         groups = await _add_to_groups(session, some)
         await _add_to_minutes(session, some, groups, rules.host)
@@ -108,8 +108,8 @@ async def _add_to_groups(
 
 @cache
 def _add_group(for_sqlite: bool) -> Any:
-    """Its rows come as parameters: with the rows in it, it would be put together anew each time,
-    which holds the event loop for 2 ms."""
+    """An INSERT whose rows are parameters: one that contains its rows would be compiled each time,
+    which blocks the event loop for 2 ms."""
     adding = insert(ErrorGroup, for_sqlite)
     new, old = adding.excluded, ErrorGroup
     named = (old.title == UNNAMED) & (new.title != UNNAMED)

@@ -1,8 +1,8 @@
-"""What stands in a line of the journal: a full report, a brief one, or a tick.
+"""What a line of the journal holds: a full report, a brief one, or a tick.
 
-The first occurrences of an error in a minute are full reports. Every further one is a tick, of
-some 60 bytes, so that a storm is counted exactly in little room; where there are too many
-different errors to give each a full report, a brief one still says what it was and where.
+The first occurrences of an error in a minute are full reports. Each further one is a tick of some
+60 bytes, so that a storm is counted exactly in little space. If too many different errors are live
+to give each a full report, a brief one says what it was and where.
 """
 
 import json
@@ -19,14 +19,14 @@ _TEXT_BYTES = 100
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """So many more of a known error. `time` is in whole seconds since the epoch."""
+    """`count` more of a known error. `time` is in whole seconds since the epoch."""
 
     fingerprint: str
     time: int
     count: int = 1
 
     def encode(self) -> bytes:
-        # By hand: a storm writes this 20,000 times a second.
+        # Written by hand: a storm does this 20,000 times per second.
         return f'["{self.fingerprint}",{self.time},{self.count}]'.encode()
 
 
@@ -50,7 +50,7 @@ Entry = Report | Brief | Tick
 
 
 def _cut(text: str) -> str:
-    # Of a backslash or a quote JSON makes two bytes, of a control character six.
+    # JSON writes a backslash or a quote in two bytes, a control character in six.
     text = text.replace("\\", "/").replace('"', "'")
     short = text.encode("utf-8", "replace")[:_TEXT_BYTES].decode("utf-8", "ignore")
     return "".join(character if character.isprintable() else " " for character in short)
@@ -63,7 +63,7 @@ def decode(payload: bytes) -> Entry:
     try:
         fingerprint, time, count, *what = json.loads(payload)
         if type(fingerprint) is not str or type(time) is not int or type(count) is not int:
-            raise ValueError("an entry of other types")
+            raise ValueError("its values are of other types")
         if not what:
             return Tick(fingerprint, time, count)
         title, culprit = what

@@ -1,9 +1,9 @@
 """The files of the journal: how one is made, owned, read and removed.
 
-A segment is a file of fixed size, allocated whole when it is made, so that writing to it cannot
-meet a full disk. It holds lines `crc32 payload LF` and, behind them, zeros. Its owner keeps an
-exclusive flock on it; the kernel drops that lock with the process, however it ended, and whoever
-takes it then finishes the segment.
+A segment is a file of fixed size, allocated completely when it is made, so that a write to it
+cannot fail because the disk is full. It holds lines `crc32 payload LF`, followed by zeros. Its
+owner keeps an exclusive flock on it. The kernel releases the lock when that process ends, however
+it ends, and the process that takes the lock then finishes the segment.
 """
 
 import contextlib
@@ -21,11 +21,10 @@ _UNBORN = ".new"
 _UNBORN_LIFETIME = 60.0
 
 _ZERO = 0
-_NEWLINE = 10
 
 
 class Segment:
-    """A segment that this process writes. One at a time may call `write`."""
+    """A segment that this process writes. Only one thread at a time may call `write`."""
 
     def __init__(self, path: Path, handle: int, size: int) -> None:
         self.path = path
@@ -35,7 +34,7 @@ class Segment:
 
     @classmethod
     def make(cls, folder: Path, size: int) -> "Segment":
-        """A new segment, owned and allocated. Raises OSError, and then leaves nothing behind."""
+        """A new segment, owned and allocated. Raises OSError, and then leaves no file behind."""
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             hand_over(folder, folder.parent)
@@ -46,7 +45,7 @@ class Segment:
             hand_over(handle, folder)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _allocate(handle, size)
-            # Only a file that is owned already may carry the name that adopters look for.
+            # Only a file with an owner may have the name for which other processes look.
             path = unborn.rename(folder / (name + SUFFIX))
         except BaseException:
             os.close(handle)
@@ -58,7 +57,7 @@ class Segment:
         return self.end + len(line) <= self._size
 
     def write(self, line: bytes) -> None:
-        """Append a whole line. Raises OSError; the segment is then to be given up."""
+        """Append a whole line. Raises OSError; then the segment must not be used any more."""
         start = self.end
         self.end = start + len(line)
         written = 0
@@ -70,15 +69,15 @@ class Segment:
         return os.dup(self._handle)
 
     def close(self) -> None:
-        """Give the segment up: from now on it is an orphan, which any consumer finishes."""
+        """Release the segment. It is then an orphan, which any consumer finishes."""
         handle, self._handle = self._handle, -1
         if handle >= 0:
             os.close(handle)
 
 
 def hand_over(made: int | Path, folder: Path) -> None:
-    """Give to the owner of its folder what root has made, by a command beside the server: the
-    server could neither read nor remove it."""
+    """Give a file that root made to the owner of its folder: a command run by root would otherwise
+    leave files that the server can neither read nor remove."""
     if os.geteuid() == 0:
         owner = folder.stat()
         os.chown(made, owner.st_uid, owner.st_gid)
@@ -98,8 +97,8 @@ def pack(payload: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What was read: whole payloads, where the next reading begins, and how many pieces of data
-    were no lines."""
+    """What was read: whole payloads, the offset of the next reading, and how many pieces of data
+    were no valid lines."""
 
     payloads: list[bytes]
     end: int
@@ -109,9 +108,9 @@ class Content:
 def parse(data: bytes, *, final: bool) -> Content:
     """Read the lines at the beginning of `data`.
 
-    What is no line is counted and skipped to the next LF. Unless `final`, reading stops at the
-    first zero or unfinished line, because the owner may be writing there; with it, nothing will
-    come any more, and zeros (pages lost with the power) are passed over.
+    Data that is no valid line is counted and skipped up to the next LF. Unless `final`, reading
+    stops at the first zero or unfinished line, because the owner may be writing there. With
+    `final`, nothing more will be written, and zeros (pages lost in a power failure) are skipped.
     """
     payloads: list[bytes] = []
     offset = corrupt = 0
@@ -151,7 +150,7 @@ def _unpack(line: bytes) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A segment held open for reading. `final` when its owner is gone and we hold its lock."""
+    """A segment open for reading. `final`: its owner is gone, and this process holds its lock."""
 
     path: Path
     handle: int
@@ -163,7 +162,7 @@ class Reading:
         return self.path.stem
 
     def read(self, offset: int) -> Content:
-        """What stands behind `offset`; `end` counts from the beginning of the segment."""
+        """The lines from `offset` on; `end` counts from the beginning of the segment."""
         size = os.fstat(self.handle).st_size
         content = parse(os.pread(self.handle, max(0, size - offset), offset), final=self.final)
         return Content(content.payloads, offset + content.end, content.corrupt)
@@ -172,14 +171,14 @@ class Reading:
         return os.pread(self.handle, 1, offset) not in {b"", b"\0"}
 
     def remove(self) -> None:
-        """Delete the file, of which everything is in the database."""
+        """Delete the file, when everything in it is in the database."""
         if not self.final:
             raise ValueError("the owner of this segment still writes to it")
         self.path.unlink(missing_ok=True)
 
 
 def list_segments(folder: Path) -> list[Path]:
-    """All segments, oldest first; none where there is no such folder. Raises OSError otherwise."""
+    """All segments, oldest first; an empty list if there is no such folder. Raises OSError."""
     try:
         names = [name for name in os.listdir(folder) if name.endswith(SUFFIX)]
     except FileNotFoundError:
@@ -189,7 +188,7 @@ def list_segments(folder: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def open_segment(path: Path) -> Iterator[Reading | None]:
-    """A segment for reading, adopted if its owner is gone; None if it has been removed."""
+    """A segment for reading, locked if its owner is gone; None if it was removed."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -197,7 +196,7 @@ def open_segment(path: Path) -> Iterator[Reading | None]:
         return
     try:
         final = _lock(handle)
-        # Between the opening and the lock another adopter may have finished it.
+        # Between opening and locking another process may have finished it.
         gone = os.fstat(handle).st_nlink == 0
         yield None if gone else Reading(path, handle, final)
     finally:
@@ -213,7 +212,7 @@ def _lock(handle: int) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the files of processes that ended while they made a segment."""
+    """Remove the files of processes that ended while they were making a segment."""
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith(_UNBORN):
@@ -223,9 +222,9 @@ def sweep(folder: Path) -> None:
 
 
 def disk_usage(folder: Path) -> int:
-    """Bytes taken by all segments. Raises OSError where the folder cannot be read."""
+    """Bytes taken by all segments. Raises OSError if the folder cannot be read."""
     total = 0
     for path in list_segments(folder):
-        with contextlib.suppress(OSError):  # gone meanwhile, or not one of ours
+        with contextlib.suppress(OSError):  # removed meanwhile, or not one of ours
             total += path.stat().st_size
     return total

@@ -1,8 +1,8 @@
 """The journal: what was appended to it survives any end of the process.
 
-`append` copies one line into the kernel's page cache with pwrite, and that is all: no buffer of
-our own, no thread, no shutdown hook. A process that is killed in the next instant has lost
-nothing; only the power can fail before the kernel has written the page (see `sync`).
+`append` copies one line into the kernel's page cache with pwrite: there is no buffer, thread or
+shutdown hook. A process that is killed right afterwards has lost nothing. Only a power failure can
+lose a page that the kernel has not written yet (see `sync`).
 """
 
 import errno
@@ -19,10 +19,10 @@ from quartapp.reporting.journal.segments import Segment, disk_usage, pack
 
 SEGMENT_BYTES = 1024 * 1024
 MAX_BYTES = 64 * 1024 * 1024
-"""All segments of a folder together: then nothing more is allocated until some are counted."""
+"""What all segments of a folder may take; then none is allocated until some are counted."""
 
 REPORTS_BYTES = 48 * 1024 * 1024
-"""From here on the room is kept for counting: see `Journal.is_crowded`."""
+"""What full reports may take; the rest is kept for counts (see `Journal.is_crowded`)."""
 
 _LOOK_AGAIN = 1.0
 _WAITING = 100
@@ -33,8 +33,8 @@ _logger = logging.getLogger(__name__)
 class Journal:
     """The journal of one process, in a folder that it shares with the others of its machine.
 
-    Thread-safe; safe to be called from a destructor that the garbage collector runs inside of
-    `append`; usable at once in a forked child, which gets a segment of its own. Never raises.
+    Thread-safe, also if a destructor that the garbage collector runs inside `append` calls it. A
+    forked child may use it at once, and gets its own segment. Never raises.
     """
 
     def __init__(
@@ -82,14 +82,14 @@ class Journal:
                 _logger.error("The journal cannot be written: %s", error)
 
     def append(self, payload: bytes) -> bool:
-        """Write one payload (no LF, no NUL); False if the disk would not take it.
+        """Write one payload (no LF, no NUL); False if the disk did not take it.
 
-        On return the payload is the kernel's, and safe from the end of this process.
+        On return the kernel has the payload, whatever happens to this process.
         """
         line = pack(payload)
         with self._lock:
             if self._is_writing:
-                # A destructor came back here in the middle of a write of its own thread.
+                # A destructor called this in the middle of a write of its own thread.
                 if len(self._waiting) >= _WAITING or len(line) > self._segment_bytes:
                     return False
                 self._waiting.append(line)
@@ -103,7 +103,7 @@ class Journal:
                 self._is_writing = False
 
     def write_waiting(self) -> None:
-        """Write what a destructor appended in the middle of a write that the disk refused."""
+        """Write what a destructor appended during a write that failed."""
         with self._lock:
             if self._waiting and not self._is_writing:
                 self._is_writing = True
@@ -132,19 +132,19 @@ class Journal:
         return True
 
     def _advance(self) -> Segment:
-        """Go on in the spare segment, and allocate the next spare."""
+        """Continue in the spare segment, and allocate the next spare."""
         fresh, self._spare = self._spare or self._make(), None
         self._retire()
         self._segment = fresh
         try:
             self._spare = self._make()
         except OSError as error:
-            # Met a segment early, while there is room to go on for a while.
+            # Found out one segment early: there is still room for a while.
             _logger.warning("The journal cannot allocate its next segment: %s", error)
         return fresh
 
     def _make(self) -> Segment:
-        # A process may always take its first segment: many workers must not starve each other.
+        # A process may always allocate its first segment: workers must not starve each other.
         if self._has_begun and self.used() >= self._max_bytes:
             raise OSError(errno.EDQUOT, f"all {self._max_bytes} bytes wait to be counted")
         self._looked_at = float("-inf")
@@ -163,12 +163,12 @@ class Journal:
         if not self._is_failing:
             _logger.error("The journal cannot be written: %s", error)
         self._is_failing = True
-        # Half a line may stand at its end; the reader of an orphan knows how to pass it.
+        # Half a line may be at its end, which the reader of an orphan skips.
         self._retire()
         self._retry_at = time.monotonic() + _LOOK_AGAIN
 
     def used(self) -> int:
-        """Bytes that the segments of all processes take, as of at most a second ago."""
+        """Bytes that the segments of all processes take, at most a second old."""
         now = time.monotonic()
         if now - self._looked_at >= _LOOK_AGAIN:
             try:
@@ -180,7 +180,7 @@ class Journal:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether so much waits to be counted that the rest is to be kept for counts."""
+        """Whether so much waits to be counted that the remaining room is kept for counts."""
         return self.used() >= self._reports_bytes
 
     @property
@@ -190,7 +190,7 @@ class Journal:
         return segment.path.stem if segment else None
 
     def sync(self) -> None:
-        """Have the disk itself hold what was appended; blocks, so call it off the loop.
+        """Write what was appended to the disk itself. Blocks, so call it in a thread.
 
         Raises OSError.
         """
@@ -206,7 +206,7 @@ class Journal:
                 os.close(handle)
 
     def close(self) -> None:
-        """Leave the segments to the next consumer. `append` may be called again and reopens."""
+        """Leave the segments to the next consumer. A later `append` opens a new one."""
         with self._lock:
             self._retire()
             if self._spare is not None:
@@ -215,8 +215,8 @@ class Journal:
             self._retry_at = 0.0
 
     def _after_fork(self) -> None:
-        # The lock belongs to the open file, which the parent shares: closing our copy of the
-        # handle leaves it to the parent, keeping it would let a child own what is not its own.
+        # The lock belongs to the open file, which the parent shares. Closed here, it stays with the
+        # parent; kept, it would stay locked by the child when the parent has ended.
         segments, handles = (self._segment, self._spare), self._unsynced
         self._begin()
         for segment in segments:

@@ -1,8 +1,8 @@
-"""Mails straight from the journal, while the database is away.
+"""Mails directly from the journal, while the database is unreachable.
 
-An outage of the database is when most errors happen and none can be counted. After one minute,
-after ten and after an hour one process of each machine tells what its journal holds; later the
-database counts all of it as if nothing had been.
+During an outage of the database most errors happen, and none can be counted. After one minute, ten
+minutes and one hour one process of each machine mails what its journal holds. When the database is
+back, all of it is counted as usual.
 """
 
 import asyncio
@@ -22,18 +22,18 @@ from quartapp.reporting.mails.message import Letterhead, build_digest, build_mes
 from quartapp.reporting.mails.summary import GroupSummary
 
 AFTER = (60.0, 600.0, 3600.0)
-"""Seconds without a database at which a mail is due."""
+"""Seconds without a database after which a mail is due."""
 
-_PAUSE = 3600.0
-"""After an outage that was told, a new one is first told after ten minutes: a database that comes
-and goes makes no mail each time."""
+_COOLDOWN = 3600.0
+"""For so long after a mail the first stage is skipped: a database that comes and goes must not
+cause a mail each time."""
 
 _SINGLE = 5
 _STALE = 2 * 3600.0
 
 
 class FallbackMailer:
-    """One of these a process; they agree through a file beside the journal who mails."""
+    """One in each process; through a file beside the journal they agree on which of them mails."""
 
     def __init__(
         self,
@@ -50,10 +50,10 @@ class FallbackMailer:
         self._stage = 0
 
     async def send_due(self, away: float, offsets: dict[str, int]) -> int:
-        """Mail what the journal holds, if it is time to; how many mails were taken.
+        """Mail what the journal holds, if that is due; returns how many mails were taken.
 
-        `away` are the seconds since the database was there; what stands before `offsets` is
-        counted already.
+        `away`: seconds since the database answered last. What is before `offsets` in each segment
+        is counted already, and left out.
         """
         stage = sum(away >= limit for limit in AFTER)
         if stage <= self._stage:
@@ -66,31 +66,30 @@ class FallbackMailer:
         return sum(outcome.is_sent for outcome in outcomes)
 
     def reset(self) -> None:
-        """The database is back: the next outage begins anew, an hour after this one at full."""
+        """Call this when the database is back: the stages of the next outage begin again."""
         if self._stage:
             self._stage = 0
             with contextlib.suppress(OSError), shared_numbers(self._path) as numbers:
                 numbers[:1] = [0]
 
     def _take(self, stage: int) -> bool:
-        """Whether this stage of this outage is to be told, and no other process of this machine
-        has done so."""
+        """Whether to mail this stage: no other process of this machine has done so."""
         now = self._clock()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with shared_numbers(self._path) as numbers:
                 sent, at = numbers if len(numbers) == 2 else (0.0, 0.0)
-                pause = _STALE if sent >= stage else _PAUSE if stage == 1 else 0.0
-                if 0 <= now - at < pause:
+                cooldown = _STALE if sent >= stage else _COOLDOWN if stage == 1 else 0.0
+                if 0 <= now - at < cooldown:
                     return False
                 numbers[:] = [stage, now]
         except OSError:
-            pass  # better a mail too many
+            pass  # better one mail too many
         return True
 
     def _build(self, stage: int, since: float, offsets: dict[str, int]) -> list[Mail]:
         aggregates = sorted(self._read(offsets), key=lambda one: -one.count)
-        note = {"database": f"unreachable since {moment(since)}; told straight from the journal"}
+        note = {"database": f"unreachable since {moment(since)}; mailed directly from the journal"}
         pairs = [(_alert(one, stage), _group(one, note)) for one in aggregates]
         letterhead, now = self._letterhead, self._clock()
         messages = [
@@ -107,7 +106,7 @@ class FallbackMailer:
         return aggregate(self._payloads(offsets), self._clock())
 
     def _payloads(self, offsets: dict[str, int]) -> Iterator[bytes]:
-        """What is not counted, with one segment at a time in memory: a full journal is 64 MB."""
+        """What is not counted, one segment in memory at a time: a full journal is 64 MB."""
         for path in list_segments(self._journal.folder):
             yield from self._payloads_of(path, offsets.get(path.stem, 0))
 
@@ -115,12 +114,12 @@ class FallbackMailer:
         try:
             with open_segment(path) as reading:
                 return reading.read(offset).payloads if reading is not None else []
-        except OSError:  # of which the consumer has complained
+        except OSError:  # which the consumer has logged
             return []
 
 
 def _alert(one: Aggregate, stage: int) -> Alert:
-    # Episode 0 exists in no database: these Message-IDs meet no other.
+    # No database has an episode 0: these Message-IDs are equal to no others.
     return Alert(Kind.NEW, stage, 0, one.count, one.first)
 
 

@@ -9,7 +9,7 @@ from quartapp.reporting.alerts.policy import Alert, Kind
 from quartapp.reporting.report import Report
 
 _BARS = "▁▂▃▄▅▆▇█"
-_MINUTES = 30  # more would not fit on the line of a telephone
+_MINUTES = 30  # more do not fit on the line of a telephone
 
 _RELATIONS = {
     "cause": "caused by",
@@ -22,8 +22,8 @@ _RELATIONS = {
 class GroupSummary:
     """A group of errors as it is when the mail is built.
 
-    `id` is None while the database is away; `per_minute` are the counts of the last hour, oldest
-    first; `extra` are further lines of the summary.
+    `id` is None while the database is unreachable; `per_minute` are the counts of the last hour,
+    oldest first; `extra` are further lines of the summary.
     """
 
     fingerprint: str
@@ -39,7 +39,7 @@ class GroupSummary:
 
     @property
     def short(self) -> str:
-        """The four digits by which people name the group."""
+        """The four digits by which people call the group."""
         return self.fingerprint[:4]
 
 
@@ -59,14 +59,14 @@ def reason(alert: Alert, group: GroupSummary) -> str:
 
 
 def label(alert: Alert) -> str:
-    """The word or two by which a subject begins."""
+    """The first word or two of the subject."""
     if alert.kind is Kind.ESCALATION:
         return f"{10**alert.ordinal:,}+"
     return {Kind.OCCURRENCE: "ERROR", Kind.RATE: "FREQUENT"}.get(alert.kind, alert.kind.upper())
 
 
 def facts(group: GroupSummary, report: Report | None) -> list[tuple[str, str]]:
-    """How often, since when, which release, whose request; nothing that is not known."""
+    """How often, since when, which release, whose request; only what is known."""
     found = [
         ("Count", f"{times(group.count)}{_recently(group)}"),
         ("First seen", moment(group.first_seen)),
@@ -126,7 +126,7 @@ def _where(group: GroupSummary, report: Report) -> str:
 
 
 def _recently(group: GroupSummary) -> str:
-    """A bar for each of the last minutes, from the first with an occurrence."""
+    """One bar for each of the last minutes, from the first with an occurrence."""
     counts = group.per_minute[-_MINUTES:]
     first = next((position for position, count in enumerate(counts) if count > 0), len(counts))
     counts = counts[first:]

@@ -1,8 +1,8 @@
-"""Reports to Sentry as well, where SENTRY_DSN is set: the same scrubbed structure, nothing else.
+"""Reports to Sentry as well, if SENTRY_DSN is set: the same scrubbed reports, and nothing else.
 
-None of Sentry's integrations is on, as they would read frames and requests again, unscrubbed. Its
-transport is what is used: a bounded queue, a thread, compression, and patience with rate limits.
-Like the journal it gets the first five of an error in a minute as full reports.
+None of Sentry's integrations is used: they would read frames and requests again, unscrubbed. Only
+its transport is used, which has a bounded queue, a thread, compression and waits for rate limits.
+Sentry gets what the journal gets as full reports: the first five of an error in a minute.
 """
 
 import importlib
@@ -22,14 +22,14 @@ _logger = logging.getLogger(__name__)
 
 
 class Sentry:
-    """Sends reports; a listener of the recorder. Calling it never waits, and raises nothing.
+    """A listener of the recorder that sends reports. Calling it never waits and never raises.
 
-    Raises ConfigurationError if the extra is not installed, or the DSN is none.
+    Making one raises ConfigurationError if the extra is not installed.
     """
 
     def __init__(self, dsn: str) -> None:
         try:
-            # an extra that not everybody has, and that takes a tenth of a second to import
+            # an optional extra, which takes a tenth of a second to import
             self._sdk = importlib.import_module("sentry_sdk")
             self._envelope = importlib.import_module("sentry_sdk.envelope").Envelope
         except ImportError as error:
@@ -47,7 +47,7 @@ class Sentry:
         self._transport = client.transport
 
     def __call__(self, report: Report) -> None:
-        """Queue a report; where a hundred wait already it is left out, as the journal has it."""
+        """Queue a report. If a hundred wait already it is left out; the journal has it."""
         try:
             envelope = self._envelope(headers={"event_id": report.id})
             envelope.add_event(event_of(report))
@@ -56,7 +56,7 @@ class Sentry:
             _logger.warning("A report was not sent to Sentry: %s", type(error).__name__)
 
     def close(self) -> None:
-        """Send what waits, two seconds at the most; blocks, so call it in a thread."""
+        """Send what waits, for at most two seconds. Blocks: call it in a thread."""
         self._transport.flush(timeout=_FLUSH_SECONDS)
         self._transport.kill()
 
@@ -64,7 +64,7 @@ class Sentry:
 def event_of(report: Report) -> dict[str, Any]:
     """A report as an event of Sentry (https://develop.sentry.dev/sdk/data-model/event-payloads/).
 
-    Ours is the only grouping: the fingerprint goes along.
+    Sentry groups by our fingerprint.
     """
     origin = report.origin
     event = {
@@ -85,7 +85,7 @@ def event_of(report: Report) -> dict[str, Any]:
         "modules": dict(origin.versions),
         "logentry": {"formatted": report.message} if report.message else {},
         "request": _request(report),
-        # Sentry wants the oldest first
+        # Sentry expects the oldest first
         "exception": {"values": [_exception(info) for info in reversed(report.exceptions)]},
     }
     if not report.exceptions:
