@@ -113,9 +113,7 @@ def resolve(group_id: int) -> None:
 
 @errors.command()
 @click.argument("group_id", type=_GROUP_ID)
-@click.option(
-    "--hours", type=_HOURS, callback=_number, help="For so many hours; default: forever."
-)
+@click.option("--hours", type=_HOURS, callback=_number, help="For so many hours; default: forever.")
 @click.option("--times", type=_TIMES, help="For so many more occurrences.")
 def mute(group_id: int, hours: float | None, times: int | None) -> None:
     """Send no mail about an error."""

@@ -1,4 +1,4 @@
-"""No part reads the environment, but for programs of a terminal and what processes inherit."""
+"""No part reads the environment, except commands of a terminal and what starts processes."""
 
 import ast
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from tests.setup.parts import PARTS, ROOT
 
 READERS = {
-    # The program `dev`: PORT, CI and ENVIRONMENT, and what the application's process inherits.
+    # The `dev` command: PORT, CI and ENVIRONMENT, and what the application's process inherits.
     "debugger/server/command.py": {"os.environ", "envvar"},
     "debugger/server/process.py": {"os.environ", "dotenv.dotenv_values"},
-    # `App.run`, which like Flask's and Quart's reads QUART_DEBUG and .env.
+    # `App.run`, which reads QUART_DEBUG and .env, as in Flask and Quart.
     "flasklike/development.py": {
         "quart.cli.load_dotenv",
         "quart.helpers.get_debug_flag",
@@ -38,7 +38,7 @@ def named_in(tree: ast.AST) -> Iterator[str]:
                 yield name
 
 
-def test_the_parts_that_read_the_environment_are_those_that_may() -> None:
+def test_only_the_listed_modules_read_the_environment() -> None:
     package = ROOT / "quartapp"
     found: dict[str, set[str]] = {}
     paths = [*package.glob("*.py")]

@@ -98,7 +98,7 @@ def environment_without_file() -> dict[str, str]:
     The application's settings read the file themselves, and a variable would hide a later change
     of the file.
     """
-    variables = os.environ.items()  # noqa: TID251 to hand on, and to refuse production
+    variables = os.environ.items()  # noqa: TID251 handed on, and production refused
     return dict(variables - dotenv_values(".env").items())
 
 

@@ -102,7 +102,7 @@ class AlertState:
     def from_json(cls, text: str | None) -> "AlertState":
         """Read it back; None gives the state of a new group. Unknown fields are ignored.
 
-        Raises ValueError if it is not JSON, or of other types.
+        Raises ValueError or TypeError if the text is no stored state.
         """
         raw = json.loads(text) if text else {}
         known = {field.name: raw[field.name] for field in fields(cls) if field.name in raw}
