@@ -79,16 +79,16 @@ def main() -> int:
         with prepared("sqlite") as (url, _):
             for part in served:
                 if _is_time_left(part, started, options.budget):
-                    failed += not _succeeds(partial(SERVED[part], url, notes), notes)
+                    failed += not succeeds(partial(SERVED[part], url, notes), notes)
     if "posts" in options.parts:
         for count in growth_data.POSTS:
             if _is_time_left(f"{count} posts", started, options.budget):
-                failed += not _succeeds(partial(growth_data.posts, count, notes), notes)
+                failed += not succeeds(partial(growth_data.posts, count, notes), notes)
     print(f"\n{time.monotonic() - started:.0f} seconds; written to {GROWTH}")
     return 1 if failed else 0
 
 
-def _succeeds(part: Callable[[], None], notes: Notes) -> bool:
+def succeeds(part: Callable[[], None], notes: Notes) -> bool:
     """Measure a part. If it fails, say so; the other parts are measured all the same."""
     try:
         part()

@@ -27,8 +27,8 @@ from aiosmtplib import (
 from quartapp.mail.strings import ascii_address, one_line
 
 COMMAND_SECONDS = 10.0
-_MAIL_SECONDS = 60.0
-_BATCH_SECONDS = 50.0
+MAIL_SECONDS = 60.0
+BATCH_SECONDS = 50.0
 """Then no further mail is begun, so that a batch ends within the lease of its mails."""
 
 # Whatever a server, a network or a certificate does; our own bugs must not be hidden by it.
@@ -83,7 +83,7 @@ class Outcome:
 
 async def deliver(mails: Sequence[Mail], server: Server) -> list[Outcome]:
     """Hand in mails over one connection; an outcome for each, in their order. Never raises."""
-    until = time.monotonic() + _BATCH_SECONDS
+    until = time.monotonic() + BATCH_SECONDS
     try:
         client = await _connect(server)
     except _FAILURES as error:
@@ -119,7 +119,7 @@ async def _connect(server: Server) -> SMTP:
         context = await asyncio.to_thread(make)
     client = SMTP(
         hostname=server.host,
-        local_hostname=await asyncio.to_thread(_own_name),
+        local_hostname=await asyncio.to_thread(own_name),
         port=server.port,
         username=server.username or None,
         password=server.password or None,
@@ -130,7 +130,7 @@ async def _connect(server: Server) -> SMTP:
         tls_context=context,
     )
     try:
-        async with asyncio.timeout(_MAIL_SECONDS):
+        async with asyncio.timeout(MAIL_SECONDS):
             await client.connect()
             if client.is_ehlo_or_helo_needed:
                 await _greet(client)
@@ -141,7 +141,7 @@ async def _connect(server: Server) -> SMTP:
 
 
 @functools.cache
-def _own_name() -> str:
+def own_name() -> str:
     """The name with which this machine greets; the name of a host may be no valid greeting."""
     address = ascii_address(f"host@{socket.getfqdn()}")
     return address.rpartition("@")[2] if address else "localhost"
@@ -169,7 +169,7 @@ async def _send(client: SMTP, mail: Mail) -> Outcome:
     try:
         if not recipients:
             raise SMTPNotSupported(f"the server has no SMTPUTF8, which {unreachable[0]} needs")
-        async with asyncio.timeout(_MAIL_SECONDS):
+        async with asyncio.timeout(MAIL_SECONDS):
             refused, _ = await client.sendmail(
                 mail.sender, recipients, mail.content, mail_options=["SMTPUTF8"] if utf8 else []
             )

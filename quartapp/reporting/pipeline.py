@@ -34,7 +34,8 @@ database count as unreachable."""
 
 _FLUSH_SECONDS = 5.0
 _SYNC_EVERY = 0.1
-_CANCEL_AGAIN = 0.5
+CANCEL_AGAIN = 0.5
+"""Seconds after which a task that was cancelled and goes on is cancelled again."""
 
 _logger = logging.getLogger(__name__)
 
@@ -78,11 +79,11 @@ class Pipeline:
         """Install the mechanisms of the process, allocate the journal, begin to count and mail."""
         self.mechanisms.install_in_process()
         await asyncio.to_thread(self.journal.prepare)
-        work = [self._every(EVERY, self._count)]
+        work = [repeat(EVERY, self.count)]
         if self.mailer is not None:
-            work.append(self._every(EVERY, self._mail))
+            work.append(repeat(EVERY, self._mail))
         if self._fsync:
-            work.append(self._every(_SYNC_EVERY, self._sync))
+            work.append(repeat(_SYNC_EVERY, self._sync))
         self._tasks = [asyncio.create_task(one, name="reporting") for one in work]
 
     async def stop(self) -> None:
@@ -91,7 +92,7 @@ class Pipeline:
         self._tasks = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH_SECONDS):
-                await self._count()
+                await self.count()
         self.mechanisms.remove_from_process()
 
     async def flush(self, seconds: float = float("inf")) -> int:
@@ -102,16 +103,11 @@ class Pipeline:
         self.recorder.write_owed()
         return await self.consumer.consume(seconds)
 
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001 - this task must not end before the server
-                _logger.error("A task of reporting failed: %s", _brief(error))
-            # Not in step with the other workers and machines.
-            await asyncio.sleep(seconds * random.uniform(0.8, 1.2))
+    async def count(self) -> None:
+        """Count once what was recorded, as the task that `start` adds does every EVERY seconds.
 
-    async def _count(self) -> None:
+        A failure is logged and raises nothing. After a minute of failures the fallback mails.
+        """
         try:
             async with asyncio.timeout(_ROUND_SECONDS):
                 await self.flush(_ENOUGH_SECONDS)
@@ -162,6 +158,19 @@ class Pipeline:
             _logger.error("The journal cannot be synced: %s", error)
 
 
+async def repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Do the work every so many seconds, until cancelled; its failures are logged.
+
+    The pauses vary by a fifth, so that workers and machines do not work at the same moment.
+    """
+    while True:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - this task must not end before the server
+            _logger.error("A task of reporting failed: %s", _brief(error))
+        await asyncio.sleep(seconds * random.uniform(0.8, 1.2))
+
+
 async def end(task: asyncio.Task[None]) -> None:
     """Cancel a task until it has ended. Does not raise what it raised.
 
@@ -170,7 +179,7 @@ async def end(task: asyncio.Task[None]) -> None:
     """
     while not task.done():
         task.cancel()
-        await asyncio.wait([task], timeout=_CANCEL_AGAIN)
+        await asyncio.wait([task], timeout=CANCEL_AGAIN)
     if not task.cancelled():
         task.exception()  # asyncio logs exceptions that nobody has retrieved
 

@@ -32,8 +32,8 @@ def test_a_part_that_fails_is_said_and_hides_no_other(results: Path) -> None:
     def fail() -> None:
         raise RuntimeError("it did not start:\nlong output")
 
-    assert not growth._succeeds(fail, notes)
-    assert growth._succeeds(lambda: None, notes)
+    assert not growth.succeeds(fail, notes)
+    assert growth.succeeds(lambda: None, notes)
     assert "| measured |\n\nFailed: it did not start:" in results.read_text()
 
 

@@ -49,8 +49,8 @@ async def test_a_slow_batch_ends_before_another_mailer_takes_it_over(
     mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the connection, the batch, its last mail, and as much again to build and to record
-    assert smtp._BATCH_SECONDS + 4 * smtp._MAIL_SECONDS < outbox.LEASE
-    monkeypatch.setattr(smtp, "_BATCH_SECONDS", 0.1)
+    assert smtp.BATCH_SECONDS + 4 * smtp.MAIL_SECONDS < outbox.LEASE
+    monkeypatch.setattr(smtp, "BATCH_SECONDS", 0.1)
     mail_server.delay = 0.05
     outcomes = await deliver([MAIL] * 4, server_of(mail_server))
     assert [outcome.is_sent for outcome in outcomes] == [True, False, False, False]

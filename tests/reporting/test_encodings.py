@@ -148,7 +148,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     name = os.fsdecode("münchen".encode("latin-1"))
     monkeypatch.setattr(socket, "gethostname", lambda: name)
     monkeypatch.setattr(socket, "getfqdn", lambda _name="": name)
-    transport._own_name.cache_clear()
+    transport.own_name.cache_clear()
 
 
 @pytest.mark.usefixtures("nowhere")
@@ -175,9 +175,9 @@ def test_greets_mail_servers_in_ascii(
     name: str, greeting: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "getfqdn", lambda: name)
-    transport._own_name.cache_clear()
-    assert transport._own_name() == greeting
-    transport._own_name.cache_clear()
+    transport.own_name.cache_clear()
+    assert transport.own_name() == greeting
+    transport.own_name.cache_clear()
 
 
 @pytest.fixture

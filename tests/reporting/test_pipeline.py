@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from quartapp.reporting import pipeline
-from quartapp.reporting.pipeline import Pipeline, end
+from quartapp.reporting.pipeline import end, repeat
 
 
 async def test_a_task_that_loses_a_cancellation_is_cancelled_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pipeline, "_CANCEL_AGAIN", 0.01)
+    monkeypatch.setattr(pipeline, "CANCEL_AGAIN", 0.01)
     lost = 0
 
     async def work() -> None:
@@ -53,7 +53,7 @@ async def test_no_failure_ends_the_counting() -> None:
         rounds += 1
         raise OSError("the disk became read-only")
 
-    task = asyncio.create_task(Pipeline._every(None, 0.001, work))  # type: ignore[arg-type]  # unused
+    task = asyncio.create_task(repeat(0.001, work))
     await asyncio.sleep(0.05)
     assert not task.done()
     await end(task)

@@ -110,9 +110,9 @@ async def test_the_pipeline_tells_when_counting_fails(
         consumer=Broken(),  # type: ignore[arg-type]
         fallback=FallbackMailer(journal, server, LETTERHEAD),
     )
-    await pipeline._count()
+    await pipeline.count()
     assert mail_server.mails == []
     assert pipeline._away_since is not None
     pipeline._away_since -= 61
-    await pipeline._count()
+    await pipeline.count()
     assert len(mail_server.mails) == 6
