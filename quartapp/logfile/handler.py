@@ -1,7 +1,7 @@
 """The application's log: the rotating file of the tutorial and the terminal, written in a thread.
 
 Lines go through a bounded queue to the thread, which writes several at a time. If lines come faster
-than the disk takes them, some are left out and counted in the log.
+than the disk can write them, some are left out and counted in the log.
 """
 
 import atexit

@@ -37,9 +37,9 @@ class Mailer:
         self._database = database
 
     async def send_due(self) -> int:
-        """Send what is due now over one connection; the number of mails that the server took.
+        """Send what is due now over one connection; returns how many mails the server accepted.
 
-        Raises the database's errors. What the mail server does wrong is recorded in the outbox.
+        Raises the database's errors. Faults of the mail server are recorded in the outbox.
         """
         async with self._database.session(write=False) as reader:
             now = await database_now(reader)
@@ -80,6 +80,6 @@ def _by_row(
     leased: Sequence[OutgoingMail], outcomes: Sequence[Outcome]
 ) -> Iterator[tuple[int, Outcome]]:
     for mail, outcome in zip(leased, outcomes, strict=True):
-        if len(mail.ids) > 1:  # a rejected mail about several rows says nothing against each
+        if len(mail.ids) > 1:  # which of the rows made the server reject it is unknown
             outcome = replace(outcome, rejected=False)
         yield from ((row_id, outcome) for row_id in mail.ids)

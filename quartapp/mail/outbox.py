@@ -1,4 +1,4 @@
-"""The outbox: a table in which mails wait until a mail server has taken them.
+"""The outbox: a table in which mails wait until a mail server has accepted them.
 
 A table is an outbox if its class inherits `OutboxRow`. Every function works inside the caller's
 transaction. A mail is leased to one mailer at a time. If that mailer is killed, its lease runs out,
@@ -21,25 +21,25 @@ from quartapp.mail.smtp import Mail, Outcome
 WAITING = "waiting"
 SENT = "sent"
 DEAD = "aside"
-"""The mail server rejected this mail again and again: a person has to look at it. The word is the
-one that databases already hold."""
+"""The mail server rejected this mail repeatedly: a person has to look at it. Existing databases
+hold this value."""
 
 LEASE = 300.0
-"""Seconds for which a mail belongs to one mailer; longer than a batch can take."""
+"""Seconds for which a mail is leased to one mailer; longer than a batch can take."""
 
 _AT_ONCE = 1000
 _ERROR = 500
-_LOCK = 0x71756172  # the number of outboxes among PostgreSQL's advisory locks
+_LOCK = 0x71756172  # the key of PostgreSQL's advisory lock
 _BACKOFF = (60.0, 120.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0)
 _REJECTIONS = 3
 
 
 class OutboxRow:
-    """The columns of an outbox; a class of a table inherits them beside its declarative base.
+    """The columns of an outbox; the class of a table inherits them besides its declarative base.
 
-    `state` is WAITING, SENT, DEAD, or a word of the table's own for what will not be sent. Times
-    are seconds since the epoch by the clock of the database. `error` is why the last try failed; of
-    a mail that was sent, which recipients were refused.
+    `state` is WAITING, SENT, DEAD, or another word that the table uses for what will not be sent.
+    Times are seconds since the epoch by the clock of the database. `error` is why the last try
+    failed, or which recipients of a sent mail were refused.
     """
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -62,7 +62,7 @@ Row = TypeVar("Row", bound=OutboxRow)
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMail:
-    """A leased mail. `ids` are the rows that it answers; `build` is called in a thread.
+    """A leased mail. `ids` are the rows that it covers; `build` is called in a thread.
 
     `build` must give the same Message-ID for the same rows, so that readers of mails can recognise
     a second copy, and must not need the database.
@@ -73,7 +73,7 @@ class OutgoingMail:
 
 
 async def is_any_due(session: AsyncSession, table: type[OutboxRow], now: float) -> bool:
-    """A cheap look, without a lock."""
+    """Whether a mail may be due: a cheap query, without a lock."""
     query = select(table.id).where(table.state == WAITING, _is_due(table, now))
     return await session.scalar(query.limit(1)) is not None
 
@@ -96,7 +96,7 @@ def lease(rows: Sequence[OutboxRow], now: float) -> None:
 
 
 def _is_due(table: type[OutboxRow], now: float) -> ColumnElement[bool]:
-    """Due now, or later than any wait is long: then the clock was set back."""
+    """Due now, or later than the longest wait allows: then the clock was set back."""
     return (table.due_at <= now) | (table.due_at > now + 2 * _BACKOFF[-1])
 
 
@@ -113,10 +113,10 @@ async def record_outcomes(
     outcomes: Sequence[tuple[int, Outcome]],
     now: float,
 ) -> None:
-    """Record what became of leased rows, by their ids, and end the leases.
+    """Record the outcomes of leased rows, by their ids, and end the leases.
 
-    What failed is due again later, and is never dropped; only a mail that the server has rejected
-    by itself after three tries is DEAD.
+    What failed is due again later, and is never dropped. Only a mail that the server rejected as
+    such is DEAD after three tries.
     """
     for row_id, outcome in outcomes:
         row = await session.get(table, row_id)

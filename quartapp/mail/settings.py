@@ -15,14 +15,14 @@ class MailSettings(PartSettings):
     """The name or address of the SMTP server."""
     mail_port: int = Field(default=25, ge=1, le=65535)
     mail_use_tls: bool = False
-    """STARTTLS: the connection is refused where the server does not offer it."""
+    """STARTTLS: nothing is sent if the server does not offer it."""
     mail_use_ssl: bool = False
     """TLS from the first byte, usually on port 465."""
     mail_username: str | None = None
-    """The account; without one nobody logs in."""
+    """The account; without one there is no login."""
     mail_password: SecretStr | None = None
     mail_from: str | None = None
-    """The sender; the default is `mail_username` where that is an address."""
+    """The sender; the default is `mail_username` if that is an address."""
 
     @model_validator(mode="after")
     def _one_kind_of_tls(self) -> Self:
@@ -33,7 +33,7 @@ class MailSettings(PartSettings):
         return self
 
     def server(self) -> Server | None:
-        """The server to send by, or None."""
+        """The server that mails are sent to; None if there is none."""
         if not self.mail_server:
             return None
         return Server(
@@ -46,7 +46,7 @@ class MailSettings(PartSettings):
         )
 
     def sender(self) -> str:
-        """The sender's address. Many providers take mails only from the one that is logged in."""
+        """The sender's address. Many providers accept only that of the account that logs in."""
         if self.mail_from:
             return self.mail_from
         username = self.mail_username or ""

@@ -1,6 +1,6 @@
-"""One conversation with the mail server, and what became of each mail in it.
+"""One session with the mail server, and the outcome of each mail in it.
 
-Whatever a server does wrong becomes an `Outcome`, within seconds and without blocking the loop:
+Every fault of a server becomes an `Outcome`, within seconds and without blocking the loop:
 certificates are read in a thread, and every command and the batch as a whole have time limits.
 """
 
@@ -29,9 +29,9 @@ from quartapp.mail.strings import ascii_address, one_line
 COMMAND_SECONDS = 10.0
 MAIL_SECONDS = 60.0
 BATCH_SECONDS = 50.0
-"""Then no further mail is begun, so that a batch ends within the lease of its mails."""
+"""After this time no further mail is begun, so that a batch ends within the lease of its mails."""
 
-# Whatever a server, a network or a certificate does; our own bugs must not be hidden by it.
+# Faults of servers, networks and certificates, but not bugs of ours, which must not be hidden.
 _FAILURES = (SMTPException, OSError, TimeoutError, ValueError)
 
 
@@ -64,10 +64,10 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a mail: sent if there is no `error`.
+    """The outcome of a mail, which was sent if there is no `error`.
 
-    `rejected`: the server will never take this mail, whatever it says to others. `tried` is False
-    if the mail's turn did not come. A mail that was sent can have a `note`: some of its recipients
+    `rejected`: the server will never accept this mail, but may accept others. `tried` is False if
+    the mail's turn did not come. A mail that was sent can have a `note`: some of its recipients
     were refused.
     """
 
@@ -82,7 +82,7 @@ class Outcome:
 
 
 async def deliver(mails: Sequence[Mail], server: Server) -> list[Outcome]:
-    """Hand in mails over one connection; an outcome for each, in their order. Never raises."""
+    """Send mails over one connection; an outcome for each, in their order. Never raises."""
     until = time.monotonic() + BATCH_SECONDS
     try:
         client = await _connect(server)
@@ -101,7 +101,7 @@ async def deliver(mails: Sequence[Mail], server: Server) -> list[Outcome]:
 
 
 async def check(server: Server) -> str:
-    """Connect and log in as for a mail, and quit; what is wrong, or ""."""
+    """Connect and log in as for a mail, and quit; returns what is wrong, or ""."""
     try:
         client = await _connect(server)
     except _FAILURES as error:
@@ -125,7 +125,8 @@ async def _connect(server: Server) -> SMTP:
         password=server.password or None,
         timeout=COMMAND_SECONDS,
         use_tls=server.tls,
-        # None means: if the server offers it. Then anyone in between could read the password.
+        # None would mean: only if the server offers it. An attacker in between could remove the
+        # offer and read the password.
         start_tls=server.starttls,
         tls_context=context,
     )
@@ -142,7 +143,7 @@ async def _connect(server: Server) -> SMTP:
 
 @functools.cache
 def own_name() -> str:
-    """The name with which this machine greets; the name of a host may be no valid greeting."""
+    """The name with which this machine greets; the name of a host may be invalid in a greeting."""
     address = ascii_address(f"host@{socket.getfqdn()}")
     return address.rpartition("@")[2] if address else "localhost"
 
@@ -177,8 +178,8 @@ async def _send(client: SMTP, mail: Mail) -> Outcome:
         client.close()
         return Outcome(_text(error))
     except _FAILURES as error:
-        # Only the answer to the message itself is about this mail and not about everything. A
-        # connection that drops in the middle may be the mail's doing or the network's.
+        # Only the answer to the message itself is about this mail and not about all of them. A
+        # connection that drops in the middle may be the fault of the mail or of the network.
         return Outcome(
             _text(error), rejected=isinstance(error, SMTPDataError) and error.code >= 500
         )
@@ -187,7 +188,7 @@ async def _send(client: SMTP, mail: Mail) -> Outcome:
 
 
 def _reachable(client: SMTP, recipients: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The recipients in the form that the server takes, and those for whom there is none."""
+    """The recipients in a form that the server accepts, and those that have no such form."""
     utf8 = client.supports_extension("smtputf8")
     reachable: list[str] = []
     unreachable: list[str] = []

@@ -1,4 +1,4 @@
-"""The exceptions behind an exception, and the calls behind each: bounded walks."""
+"""The exceptions that led to an exception, and the calls of each: bounded walks."""
 
 from collections.abc import Iterator
 from types import TracebackType

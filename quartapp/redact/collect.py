@@ -25,8 +25,8 @@ _SECRETS = 50
 _VALUES = 2000
 """Values that are read of all containers together: a body of JSON can hold any number."""
 _LONGEST = 1001
-"""Characters that are kept of a secret: one more than the scrubber searches for as a whole; of a
-longer one it searches for the beginning."""
+"""Characters that are kept of a secret: one more than the scrubber searches for as a whole. It
+searches for the beginning of a longer one."""
 
 # where WTForms' fields and pydantic's SecretStr keep what they hold
 _HELD = ("data", "raw_data", "_secret_value", "value")
@@ -43,7 +43,8 @@ class SecretCollector:
         self._left = _VALUES
 
     def named(self, name: str, value: object) -> None:
-        """Read a value and what it contains: every string in it, if the name is one of a secret."""
+        """Read a value and what it contains. Every string in it is a secret if the name is one of a
+        secret."""
         if type(value) not in _EMPTY:
             self._look(value, is_secret_name(name), _DEPTH)
         elif type(value) is int and is_secret_number(name):
@@ -133,8 +134,8 @@ def _items(values: Mapping[str, object]) -> Iterable[tuple[object, object]]:
 
 
 def _inside(value: Any, secret: bool) -> Iterator[tuple[str, object]]:
-    """The items of a container, with their names if they have any; of other objects the attributes
-    with the name of a secret."""
+    """The items of a container, with their names if they have any, or the attributes of another
+    object that have the name of a secret."""
     cls = type(value)
     if issubclass(cls, dict):
         for key, item in islice(dict.items(value), _ITEMS):

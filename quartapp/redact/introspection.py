@@ -1,4 +1,4 @@
-"""Reading objects, classes and log records without running any code of theirs."""
+"""Reading objects, classes and log records without running any of their code."""
 
 import logging
 import types
@@ -55,7 +55,7 @@ def as_name(key: object) -> str:
     cls = type(key)
     if cls is str:
         return cast(str, key)
-    if issubclass(cls, str):  # of an enum, of SQLAlchemy's names
+    if issubclass(cls, str):  # a member of an enum, a name of SQLAlchemy
         return str.__getitem__(cast(str, key), slice(_LONGEST_NAME))
     if issubclass(cls, bytes):
         return bytes.__getitem__(cast(bytes, key), slice(_LONGEST_NAME)).decode("latin-1")

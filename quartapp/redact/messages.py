@@ -21,7 +21,8 @@ _attributes_of = BaseException.__dict__["__dict__"].__get__
 def message_of(error: BaseException) -> str:
     """The text of an exception, bounded but not yet scrubbed.
 
-    A statement error keeps its SQL and loses its parameters; a validation error loses the input.
+    The parameters of a statement error are left out, its SQL is not; so is the input of a
+    validation error.
     The exception's own `__str__` is called, as it exists to be shown; no other code is.
     """
     try:

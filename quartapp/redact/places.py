@@ -15,7 +15,7 @@ _PARTS = os.path.abspath(Path(__file__).parents[1])
 
 class Place(NamedTuple):
     """A source file. `name` is relative to the application or the library, so that it is the same
-    on every machine; `identity` stays the same where the application's package is moved too."""
+    on every machine; `identity` also stays the same if the application's package is moved."""
 
     name: str
     in_app: bool
@@ -23,7 +23,7 @@ class Place(NamedTuple):
 
 
 class Places:
-    """Files by their names, remembered; safe to use from several threads.
+    """Files by their names, cached; safe to use from several threads.
 
     Code below `root`, the folder of the application's package, is the application's, unless it is
     in a site-packages or dist-packages there. So is all other code that is neither in those, nor in
@@ -44,7 +44,7 @@ class Places:
         self._calls: dict[tuple[int, int], tuple[CodeType, Frame]] = {}
 
     def inner(self, module: str) -> str:
-        """A module's name without the package that all the application is in."""
+        """A module's name without the package that holds the whole application."""
         if module.startswith(f"{self._package}."):
             return module.removeprefix(f"{self._package}.")
         return module.partition(".")[2] or module
@@ -59,7 +59,7 @@ class Places:
         return place
 
     def call(self, call: TracebackType) -> Frame:
-        """A call's file, function and line, and no more; of code without a file its module too."""
+        """A call's file, function and line only; for code without a file also its module."""
         frame = call.tb_frame
         code = frame.f_code
         key = (id(code), call.tb_lasti)
@@ -104,7 +104,7 @@ def module_of(frame: FrameType) -> str:
 
 
 def _folder_above(package: Path) -> Path:
-    """Where the outermost package lies in which this folder is one."""
+    """The folder that holds the outermost package around this one."""
     folder = package.parent
     while (folder / "__init__.py").is_file():
         folder = folder.parent
@@ -130,7 +130,7 @@ def _packages(path: str) -> str:
 
 
 def _importable(path: str) -> str:
-    """The path from the nearest entry of the import path; else only the file's name."""
+    """The path relative to the nearest entry of the import path; otherwise only the file's name."""
     folders = [os.path.abspath(entry) for entry in sys.path]
     above = [folder for folder in folders if _below(path, folder)]
     return os.path.relpath(path, max(above, key=len)) if above else os.path.basename(path)

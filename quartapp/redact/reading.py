@@ -1,7 +1,7 @@
-"""An exception, read once: its report and its log line are made of the same reading.
+"""An exception, read once: its report and its log line are made from the same reading.
 
 Everything is read first and scrubbed together, so a secret that is found in the last call is also
-taken out of the message of the first exception.
+removed from the message of the first exception.
 """
 
 import logging
@@ -55,11 +55,11 @@ class _Read(NamedTuple):
 
 
 class ExceptionReading:
-    """An exception and those behind it, by a bounded walk; without an exception nothing.
+    """An exception and those that led to it, by a bounded walk; empty without an exception.
 
-    With `details` it has up to 20 locals of each of the application's calls and the lines around;
-    without only the line itself. `collector` holds the secrets that were seen; a caller that knows
-    of more adds them before it calls `scrub`, after which `exceptions` are complete.
+    With `details` it has up to 20 locals of each of the application's calls and the lines around
+    the call, otherwise only the line itself. `collector` holds the secrets that were found. A
+    caller that knows more adds them before it calls `scrub`, after which `exceptions` is complete.
 
     Calls no `__repr__`, attribute or iterator of the application's objects.
     """
@@ -86,7 +86,7 @@ class ExceptionReading:
         return clean[read:]
 
     def is_of(self, error: BaseException) -> bool:
-        """Whether it is of this exception, and of the calls that it went through until now."""
+        """Whether it is a reading of this exception, with all calls that it has left until now."""
         return self._error is error and self._traceback is error.__traceback__
 
     def _read(self, error: BaseException, relation: str) -> _Read:
@@ -95,7 +95,7 @@ class ExceptionReading:
         walked, left_out = shortened(calls(error.__traceback__))
         frames = [self._places.call(call) for call in walked]
         own = [position for position, frame in enumerate(frames) if frame.in_app]
-        # from the innermost, so that it is the outermost for whose locals there is no room
+        # from the innermost: if there is no room for all locals, the outermost calls have none
         read = [self._read_call(at, walked[at], frames[at].line) for at in reversed(own)]
         return _Read(qualified(type(error)), relation, texts, frames, read, left_out)
 
@@ -110,7 +110,7 @@ class ExceptionReading:
         return _Call(position, module_of(frame), first, source, names, self._put(values))
 
     def _read_locals(self, frame: FrameType) -> tuple[list[str], list[str]]:
-        """Names and values to show; the others are only read for secrets."""
+        """Names and values to show; further locals are only searched for secrets."""
         names: list[str] = []
         values: list[str] = []
         for name, value in locals_of(frame):
@@ -150,15 +150,15 @@ def _finished(read: _Read, texts: list[str], source: list[str]) -> ExceptionInfo
 
 
 def attach(record: logging.LogRecord, reading: ExceptionReading | None) -> None:
-    """Leave with a log record what was read of its exception, for the handlers after this one."""
+    """Attach the reading of its exception to a log record, for the handlers after this one."""
     setattr(record, _ATTRIBUTE, reading)
 
 
 def attached(record: logging.LogRecord, error: BaseException) -> ExceptionReading | None:
-    """What a handler before this one has read and scrubbed of the record's exception.
+    """The scrubbed reading that an earlier handler made of the record's exception.
 
-    None if the exception went on since. None, too, if the record has arguments with names: what
-    they hold may be secrets that the reading did not know.
+    None if the exception has left further calls since. None, too, if the record has arguments with
+    names: they may hold secrets that the reading did not know.
     """
     reading: ExceptionReading | None = getattr(record, _ATTRIBUTE, None)
     if reading is None or type(record.args) is dict or not reading.is_of(error):

@@ -18,7 +18,7 @@ from quartapp.redact.secret_names import BARE_WORDS, HIDDEN
 from quartapp.redact.secret_patterns import SECRET_PATTERNS, SecretPattern
 
 LONG = "\x01{}\x02"
-"""Marks a text that holds more than it will show, for the scrubber to cut."""
+"""Marks a text that is longer than what is shown of it: the scrubber cuts it."""
 
 BYTES = "surrogateescape"
 """How bytes become the text of a secret and back again: a key need not be UTF-8."""
@@ -42,8 +42,8 @@ _REST = "[^\\s\"'\x00\x01\x02]*"
 class Scrubber:
     """Removes secrets from texts.
 
-    `known` values are hidden wherever they stand, raw, escaped, quoted or in base64, and so is what
-    matches a pattern of secrets (`only` these), or follows a secret's name (`password=...`).
+    `known` values are hidden wherever they are, raw, escaped, quoted or in base64. So is what
+    matches one of the patterns `only`, or follows a secret's name (`password=...`).
     """
 
     def __init__(
@@ -114,8 +114,8 @@ class Form(NamedTuple):
 def forms(secret: str) -> set[Form]:
     """The forms in which a secret can appear in texts, including itself.
 
-    Of a long one also its beginning, which a cut may have left. None for what is too short to
-    distinguish it from other text, or is only the name of a secret.
+    A long secret also has its beginning, which may remain of a text that was cut. There are none if
+    it is too short to be distinguished from other text, or only the name of a secret.
     """
     if len(secret) < _SHORTEST or secret.lower() in BARE_WORDS:
         return set()
@@ -128,8 +128,8 @@ def forms(secret: str) -> set[Form]:
 
 
 def _may_stand_in(joined: str, secret: str, longest_word: int) -> bool:
-    """False if none of the forms of a secret can be found, which is nearly always so. It costs a
-    tenth of making them.
+    """False if none of the forms of a secret can be in the text, as is nearly always the case. It
+    costs a tenth of making the forms.
 
     Escaping and quoting keep runs of letters and digits, so the longest run of `pass word!23`,
     which is `pass` or `word`, is in each of these forms. The other forms encode bytes, and begin
@@ -153,7 +153,8 @@ def _longest_word(joined: str) -> int:
 
 
 def _in_any_writing(secret: str) -> Form | None:
-    r"""Its runs of letters and digits, and in the gaps between them whatever they were turned into.
+    r"""A pattern of the secret's runs of letters and digits, with anything in the gaps between
+    them.
 
     For texts that were escaped more than once: JSON within JSON has `abc\\\"def` for `abc"def`. The
     pattern is `abc`, then up to 16 characters for each one in the gap, then `def`. A secret with
@@ -230,7 +231,7 @@ def _joined(texts: Sequence[str]) -> str:
 
 
 def _without(joined: str, secrets: Iterable[Form]) -> str:
-    # the longest first: else hiding a shorter one inside of it would leave the rest of it
+    # the longest first: hiding a shorter secret inside a longer one would leave the rest of it
     found = [form for form in secrets if form.text in joined]
     for text, pattern in sorted(found, key=_length, reverse=True):
         joined = re.sub(pattern, HIDDEN, joined) if pattern else joined.replace(text, HIDDEN)

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 
 HIDDEN = "[hidden]"
-"""Stands where a secret was."""
+"""Replaces a secret."""
 
 _LONGEST = 200
 _WORDS = re.compile(
@@ -49,7 +49,8 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_secret_number(name: str) -> bool:
-    """Whether a number under this name is a secret, too: under `key` or `session` it is a row's."""
+    """Whether a number under this name is a secret; under `key` or `session` it is the id of a
+    row."""
     return bool(_NUMBERS.search(name[:_LONGEST]))
 
 

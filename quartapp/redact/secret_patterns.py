@@ -1,7 +1,7 @@
-"""What looks like a secret, whatever its name.
+"""Recognising secrets by what they look like, whatever their name.
 
-Each pattern consumes everything that it has looked at, secret or not: one that gives up and starts
-again in the middle takes quadratic time on a text that a client can choose.
+Each pattern consumes everything that it has looked at, secret or not. One that gives up and starts
+again in the middle would take quadratic time on a text that a client can choose.
 """
 
 import re
@@ -141,10 +141,10 @@ _PLAIN = frozenset(("none", "null", "true", "false", "''", '""'))
 
 
 def assignments(joined: str, *, in_repr: bool = False) -> str:
-    """`password=...`, `"token": "..."`: what follows a secret's name in any text.
+    """Hide what follows a secret's name in a text, as in `password=...` and `"token": "..."`.
 
-    In the repr of an object all such values are hidden, also short ones and the second of a pair
-    (`('token', 'x')`). Other texts may be prose: `the password: none`.
+    In the repr of an object all such values are hidden, including short ones and the second of a
+    pair (`('token', 'x')`). Other texts may be prose: `the password: none`.
     """
     lower = joined.replace("İ", "I").lower()  # the one letter that gets longer in lower case
     looked_at, done, parts = 0, 0, []

@@ -1,4 +1,4 @@
-"""The lines of source around a line, remembered as they were when first read."""
+"""The lines of source around a line, cached as they were when first read."""
 
 import os
 import stat

@@ -30,7 +30,7 @@ class ExceptionInfo:
 
     `relation` says how it belongs to the exception before it: "" for the first, "cause" (raise ...
     from), "context" (raised while handling it) or "member" (of a group). `frames` run from the
-    outermost call to the one that raised; `left_out` were too many, from their middle.
+    outermost call to the one that raised; `left_out` of them, from the middle, were too many.
     """
 
     type: str
@@ -43,14 +43,14 @@ class ExceptionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """Consecutive calls inside libraries, of which only the packages are named."""
+    """Consecutive calls inside libraries, shown only by the names of their packages."""
 
     count: int
     packages: tuple[str, ...]
 
 
 def dotted(frame: Frame) -> str:
-    """The module of a call, made of its file if need be."""
+    """The module of a call, derived from its file if necessary."""
     return frame.module or frame.file.removesuffix(".py").removesuffix("/__init__").replace(
         "/", "."
     )
@@ -71,6 +71,6 @@ def folded(frames: tuple[Frame, ...]) -> Iterator[Frame | Folded]:
         start = position + 1
 
 
-@lru_cache(maxsize=1024)  # the way through the libraries is nearly always the same
+@lru_cache(maxsize=1024)  # the path through the libraries is nearly always the same
 def _package(name: str) -> str:
     return name.partition("/")[0].removesuffix(".py").partition(".")[0]

@@ -1,6 +1,7 @@
-"""Values as text, without running code of theirs: no `__repr__`, `__str__`, iterator or attribute.
+"""Values as text, without running their code: no `__repr__`, `__str__`, iterator or attribute.
 
-The cost does not depend on the size of a value."""
+The cost does not depend on the size of a value.
+"""
 
 import datetime
 import decimal
@@ -27,10 +28,10 @@ _HARMLESS_TYPES = tuple(map(type, _HARMLESS))
 
 
 def shown(value: object, depth: int = _DEPTH) -> str:
-    """The value as text; what is not made of Python's own types is `<module.Class>`.
+    """The value as text; objects of other than Python's own types are `<module.Class>`.
 
-    Long strings hold more than they will show, between marks (`LONG`): `Scrubber.clean` cuts them
-    after it has hidden the secrets, of which one at the cut would be halved otherwise.
+    A long string is longer than what will be shown, and between marks (`LONG`): `Scrubber.clean`
+    cuts it after hiding the secrets, as otherwise half a secret could remain at the cut.
     """
     cls = type(value)
     show = _BY_TYPE.get(cls)
@@ -50,7 +51,7 @@ def shown(value: object, depth: int = _DEPTH) -> str:
 def is_secret(name: str, value: object) -> bool:
     """Whether the name says that its value is a secret.
 
-    None, True, "" and 0 are shown under any name: that a token is None explains many an error.
+    None, True, "" and 0 are shown under any name: that a token is None explains many errors.
     """
     return is_secret_name(name) and not (type(value) in _HARMLESS_TYPES and value in _HARMLESS)
 
@@ -79,7 +80,7 @@ def _shown_bytes(value: bytes | bytearray) -> str:
 
 
 def _shown_int(value: int) -> str:
-    # the text of a huge number takes time by the square of its length
+    # converting a huge number takes quadratic time
     return int.__repr__(value) if value.bit_length() <= 640 else f"<int, {value.bit_length()} bits>"
 
 
@@ -101,7 +102,7 @@ def _shown_function(value: Any) -> str:
 def _shown_object(value: object, cls: type) -> str:
     if issubclass(cls, type):
         return f"<class {qualified(value)}>"  # type: ignore[arg-type]  # a metaclass makes classes
-    # of a row, which one it is: its id is read if it is there, never loaded
+    # the id tells which row it is; it is read if it is loaded, and never loaded for this
     identity = attributes_of(value).get("id")
     if type(identity) is str and is_secret_name(cls.__name__):
         return f"<{qualified(cls)}>"

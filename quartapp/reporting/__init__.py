@@ -1,9 +1,9 @@
 """From an exception to a person: what the operator sees of an error.
 
-The rooms, in the order in which an error meets them: `hooks` (how errors show themselves),
+The folders, in the order in which an error passes them: `hooks` (where errors are caught),
 `capture` (the report), `journal` (on disk), `counting` (into the database), `alerts` (who is
 notified), `mails`, `sinks` (Sentry), `checks` (for `errors doctor` and `errors test`). Not here:
-what the client sees (`errors/`), the pages on which operators read (`inbox/`).
+what the client sees (`errors/`), and the operators' pages (`inbox/`).
 
 docs/report.md says in which module a line of code belongs.
 """

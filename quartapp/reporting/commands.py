@@ -33,11 +33,11 @@ _DAYS = click.IntRange(min=1, max=36_500)
 
 @click.group(cls=Commands)
 def errors() -> None:
-    """Look after errors: list, show, resolve, mute, test, doctor, prune."""
+    """Manage errors: list, show, resolve, mute, test, doctor, prune."""
 
 
 def error_commands(open_pipeline: Callable[[], Pipeline]) -> click.Group:
-    """The group `errors` for the application whose pipeline `open_pipeline` makes.
+    """The group `errors`, for the application whose pipeline `open_pipeline` makes.
 
     `open_pipeline` may raise ConfigurationError, and OSError for the folder of an SQLite file.
     """
@@ -139,7 +139,7 @@ def prune(days: int) -> None:
             now = datetime.fromtimestamp(await database_now(session), UTC)
             return await queries.prune(session, now - timedelta(days=days))
 
-    say(f"{_with_database(work)} errors were forgotten.")
+    say(f"{_with_database(work)} errors were deleted.")
 
 
 @errors.command()
@@ -156,7 +156,7 @@ def test() -> None:
     except (ConfigurationError, click.ClickException, click.exceptions.Exit):
         raise
     except Exception as error:
-        raise click.ClickException(f"here it stopped: {_sentence(error)}") from error
+        raise click.ClickException(f"it stopped here: {_sentence(error)}") from error
 
 
 def _sentence(error: Exception) -> str:

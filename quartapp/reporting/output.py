@@ -1,4 +1,4 @@
-"""What commands say on standard output, which may be a full disk or a pipe that nobody reads."""
+"""Writing to standard output, which may be a full disk or a pipe whose reader is gone."""
 
 import contextlib
 import io
@@ -11,7 +11,7 @@ import click
 
 
 class Commands(click.Group):
-    """A group whose commands `say` their results, and end with one sentence where they cannot.
+    """A group whose commands `say` their results, and end with one sentence if they cannot.
 
     So does the help, which click writes itself.
     """
@@ -35,7 +35,7 @@ class Commands(click.Group):
 def say(text: str) -> None:
     """Write a line to standard output, at once.
 
-    Raises ClickException if it cannot be written, and Exit if its reader, `head` say, has left.
+    Raises ClickException if it cannot be written, and Exit if its reader (`head`, say) has ended.
     """
     with _in_a_sentence():
         click.echo(text)
@@ -54,7 +54,7 @@ def _in_a_sentence() -> Iterator[None]:
 
 
 def _discard() -> None:
-    """Discard what is buffered: Python would try to write it again at its end, and complain."""
+    """Discard the buffer: Python would try to write it again on exit, and print an error."""
     with contextlib.suppress(OSError, ValueError):  # a standard output that is no file
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -63,7 +63,7 @@ async def mute(
 
 
 async def muted_groups(session: AsyncSession, now: float) -> frozenset[str]:
-    """The fingerprints of the groups of which nobody is notified at a time."""
+    """The fingerprints of the groups that are muted at a time."""
     silent = (ErrorGroup.muted_until > now) | (
         ErrorGroup.muted_until.is_(None) & ErrorGroup.muted_more.is_not(None)
     )

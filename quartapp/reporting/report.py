@@ -1,4 +1,4 @@
-"""The values that travel: what is known of one error, and its form as JSON.
+"""What is known of one error, and its form as JSON.
 
 Everything in a `Report` is scrubbed, valid Unicode without NUL (PostgreSQL stores neither NUL nor
 lone surrogates), and bounded; a `Context` is raw and never leaves the process.
@@ -48,7 +48,7 @@ class Report:
 
     `exceptions` begin with the one that escaped; empty for a log record without an exception.
     `culprit` is the place to look at first, as module and function; `time` is in seconds since the
-    epoch; `reference` is what the client was told; `format` is that of the JSON.
+    epoch; `reference` is what the client was shown; `format` is that of the JSON.
     """
 
     id: str
@@ -70,14 +70,14 @@ class Report:
 
     @property
     def short(self) -> str:
-        """The first four digits of the fingerprint, for people to name the group by."""
+        """The first four digits of the fingerprint, by which people call the group."""
         return self.fingerprint[:4]
 
     def encode(self) -> bytes:
         """The report as JSON on one line: UTF-8, complete, and at most `MAX_BYTES` long.
 
-        What is too much is dropped in the order in which it is missed least: locals, outermost
-        frames first, then source, library frames, the rest of the chain; at last texts are cut.
+        The least useful is dropped first: locals (those of the outermost frames first), then
+        source, library frames and the rest of the chain. At last texts are cut.
         """
         data = _dump(self)
         if len(data) <= MAX_BYTES:

@@ -1,4 +1,4 @@
-"""The settings of reporting, under the names of the tutorial where it has them."""
+"""The settings of reporting, with the tutorial's names for those that it has."""
 
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -13,14 +13,14 @@ class ReportingSettings(MailSettings):
     """What is reported, and who is notified by mail."""
 
     environment: str = "production"
-    """Where the application runs, as reports and the subjects of mails name it."""
+    """The name of the environment in reports and the subjects of mails."""
     release: str = ""
-    """The version of the application that runs; the default is what git describes."""
+    """The version of the application that runs; the default is the output of `git describe`."""
 
     admins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), validation_alias=AliasChoices("admins", "mail_admins")
     )
-    """Mail addresses of the operators, as a sequence or in one text with commas between them."""
+    """Mail addresses of the operators, as a sequence or as one text, separated by commas."""
     mail_subject_prefix: str = ""
     """The beginning of each subject; the default names application and environment."""
     inbox_url: str = ""
@@ -29,9 +29,9 @@ class ReportingSettings(MailSettings):
     errors_every_occurrence: bool = False
     """Mail each occurrence, within the hourly budget of mails."""
     errors_fsync: bool = False
-    """Write the journal through to the disk ten times a second."""
+    """Write the journal to the disk itself (fdatasync) ten times a second."""
     sentry_dsn: SecretStr | None = None
-    """Where reports are sent too; needs the extra "sentry"."""
+    """The Sentry project to which reports are also sent; needs the extra "sentry"."""
 
     @field_validator("admins", mode="before")
     @classmethod

@@ -118,7 +118,7 @@ async def test_a_test_whose_mail_waits_for_the_budget_says_so(
     monkeypatch.setattr(policy.Limits, "__init__", partialmethod(policy.Limits.__init__, budget=0))
     result = await asyncio.to_thread(mailing_shop.run, "test")
     assert result.exit_code == 1
-    assert "here it stopped: the mail still waits in the outbox" in result.stderr
+    assert "it stopped here: the mail still waits in the outbox" in result.stderr
 
 
 def test_the_doctor_finds_a_fresh_site_well(shop: Shop) -> None:
@@ -169,7 +169,7 @@ def test_show_resolve_mute_and_prune(shop: Shop) -> None:
     assert shop.run("resolve", "1").exit_code == 0
     assert shop.groups()[0]["state"] == "resolved"
     assert "SelfTestError" in shop.run("list").stdout
-    assert "0 errors were forgotten" in shop.run("prune", "--days", "1").stdout
+    assert "0 errors were deleted" in shop.run("prune", "--days", "1").stdout
     missing = shop.run("show", "99")
     assert missing.exit_code == 1
     assert "There is no such error." in missing.stderr
@@ -252,7 +252,7 @@ def test_a_test_stops_at_a_journal_that_cannot_be_written(shop: Shop, tmp_path: 
     (tmp_path / "instance").write_text("a file, not a folder")
     result = shop.run("test")
     assert result.exit_code == 1
-    assert "here it stopped: the journal cannot be written" in result.stderr
+    assert "it stopped here: the journal cannot be written" in result.stderr
     assert "recorded" not in result.stdout
 
 

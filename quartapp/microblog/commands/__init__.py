@@ -41,5 +41,5 @@ seed_command = LaterCommand(
 errors_command = LaterCommand(
     "errors",
     "quartapp.microblog.commands.errors:errors",
-    "Look after errors: list, show, resolve, test ...",
+    "Manage errors: list, show, resolve, test ...",
 )

@@ -35,13 +35,13 @@ class Rules:
 
 
 async def is_any_awake(session: AsyncSession, now: float) -> bool:
-    """A cheap look, without a lock."""
+    """Whether a group may have to be evaluated: a cheap query, without a lock."""
     query = select(ErrorGroup.id).where(_is_awake(now)).limit(1)
     return await session.scalar(query) is not None
 
 
 def _is_awake(now: float) -> ColumnElement[bool]:
-    """It is time, or the time is later than any wait can end: then the clock was set back."""
+    """The time has come, or is later than any wait can end: then the clock was set back."""
     return (ErrorGroup.wake_at <= now) | (ErrorGroup.wake_at > now + _LONGEST_WAIT)
 
 

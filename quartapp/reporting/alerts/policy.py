@@ -275,7 +275,7 @@ def _may_tell(state: AlertState, counts: Counts, limits: Limits) -> bool:
 
 
 def is_due(now: float, since: float, span: float) -> bool:
-    """Whether a span is over. One that would begin in the future is: the clock was set back."""
+    """Whether a span is over. So is one that would begin in the future: the clock was set back."""
     return not 0 <= now - since < span
 
 

@@ -34,7 +34,7 @@ _HEADERS = {
 
 
 class Captured(NamedTuple):
-    """A report, and what was read of its exception, for the log line: None if that failed."""
+    """A report, and the reading of its exception for the log line (None if that failed)."""
 
     report: Report
     reading: ExceptionReading | None
@@ -50,7 +50,7 @@ def capture(
     scrubber: Scrubber,
     fingerprint: str | None = None,
 ) -> Captured:
-    """The scrubbed and bounded report of one error; some 0.2 ms.
+    """The scrubbed and bounded report of one error, made in about 0.2 ms.
 
     A log record with `exc_info` gives the report of its exception, with the record's message,
     logger and level. Calls no `__repr__`, attribute or iterator of the application's objects.
@@ -84,7 +84,7 @@ def _report(
     scrubber: Scrubber,
     known: dict[str, Any],
 ) -> Report:
-    """The report of what was read; `known` are its fields that need no scrubbing."""
+    """The report of a reading; `known` are the fields that need no scrubbing."""
     record = subject if isinstance(subject, logging.LogRecord) else None
     headers = [(name, value) for name, value in context.headers if name.lower() in _HEADERS][:ITEMS]
     extra = list(islice(context.extra.items(), ITEMS))
@@ -143,8 +143,8 @@ def _with_short_notes(info: ExceptionInfo) -> ExceptionInfo:
 def _culprit(
     exceptions: tuple[ExceptionInfo, ...], record: logging.LogRecord | None, places: Places
 ) -> str:
-    """Where to look first: the innermost of the application's functions, else the last one; of a
-    log record without an exception, where it was logged."""
+    """Where to look first: the application's innermost function, otherwise the innermost of all;
+    for a log record without an exception, where it was logged."""
     if not exceptions:
         assert record is not None
         file = Frame(places.of(record.pathname).name, "", "", 0)

@@ -11,8 +11,8 @@ from quartapp.redact.places import Places
 
 VERSION = 1
 
-# What a module was called when the first groups were named after it: a group in a database keeps
-# its errors though the module moved.
+# The name that a module had when the first groups were named after it. With it, later errors still
+# belong to the group in the database, although the module has moved.
 _FORMER_NAMES = {
     "quartapp.database.drivers.fifo_pool": "quartapp.database.fairness",
     "quartapp.database.drivers.onehop": "quartapp.database.onehop",
@@ -66,7 +66,7 @@ def _of_chain(error: BaseException, places: Places) -> Iterator[str]:
 
 
 def _path(exception: BaseException, places: Places) -> Iterator[str]:
-    """The application's functions, each once: a recursion is the same at any depth."""
+    """The application's functions, each once, so that the depth of a recursion does not matter."""
     functions: dict[str, None] = {}
     walked = calls(exception.__traceback__)
     for call in walked:

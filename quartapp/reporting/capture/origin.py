@@ -1,4 +1,4 @@
-"""What is running: found once per process, and the same in all its reports."""
+"""What is running: determined once per process, and the same in all its reports."""
 
 import functools
 import os

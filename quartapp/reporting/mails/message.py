@@ -1,4 +1,4 @@
-"""The mails, as text and HTML; pure, and to be built off the loop."""
+"""The mails, as text and HTML; pure. They are built in a thread."""
 
 import re
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ _DIGEST = 100
 
 
 class _OneLine(EmailPolicy):
-    """Headers in ASCII are not folded: the standard library would begin a line after `Subject:`
-    and `Message-ID:`, which is allowed (RFC 5322, 2.2.3), and which not all readers understand."""
+    """Headers in ASCII are not folded: the standard library would break the line after `Subject:`
+    and `Message-ID:`. RFC 5322, 2.2.3 allows that, but not all mail programs understand it."""
 
     def fold_binary(self, name: str, value: Any) -> bytes:
         line = f"{name}: {value}"
@@ -116,7 +116,7 @@ def _addressed(letterhead: Letterhead, now: float) -> EmailMessage:
     message = EmailMessage(policy=_POLICY)
     message["From"] = _sender(letterhead)
     known = [Address(addr_spec=to) for to in map(ascii_address, letterhead.recipients) if to]
-    # who can only be reached by SMTPUTF8 stands on the envelope, where the mailer knows of it
+    # an address that needs SMTPUTF8 is only in the envelope, which the mailer handles
     message["To"] = known or Recipients("undisclosed-recipients")
     message["Date"] = format_datetime(_date(now))
     message["List-Id"] = f"<errors.{_token(letterhead.app)}.{_domain(letterhead)}>"

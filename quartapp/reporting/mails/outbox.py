@@ -19,12 +19,13 @@ from quartapp.reporting.tables import MERGED, ErrorAlert, ErrorGroup, ErrorMinut
 
 _HISTORY_MINUTES = 60
 
-# The first mail about an error says all that came since; of the other kinds the newest does.
+# Of the alerts of a group these are kept, as they say that the error is new or back; otherwise the
+# newest is.
 _FIRST_KINDS = {Kind.NEW.value, Kind.REGRESSION.value, Kind.UNMUTED.value}
 
 
 class AlertOutbox:
-    """What a mailer sends of the alerts, as far as the budget of mails goes."""
+    """The alerts that a mailer sends, within the budget of mails."""
 
     table: type[OutboxRow] = ErrorAlert
 

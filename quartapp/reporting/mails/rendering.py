@@ -31,6 +31,6 @@ _environment.globals.update(
 def render(name: str, **values: object) -> str:
     """A template with these values, as lines without invisible characters.
 
-    Lines are as long as they are; the transfer encoding folds them.
+    Lines are not wrapped: the transfer encoding folds them.
     """
     return plain(_environment.get_template(name).render(values))

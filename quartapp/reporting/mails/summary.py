@@ -9,7 +9,7 @@ from quartapp.reporting.alerts.policy import Alert, Kind
 from quartapp.reporting.report import Report
 
 _BARS = "▁▂▃▄▅▆▇█"
-_MINUTES = 30  # more do not fit on the line of a telephone
+_MINUTES = 30  # more do not fit on the line of a phone
 
 _RELATIONS = {
     "cause": "caused by",
