@@ -15,8 +15,8 @@ from quartapp.logfile.settings import LogSettings
 def init_app(app: Quart, *, name: str, clean: Clean) -> None:
     """Log as the tutorial does, from now on; to `LOG_DIR/<name>.log` while the application serves.
 
-    Reads `app.config` (see `LogSettings`), DEBUG and TESTING. `clean` makes
-    the copy of a record that is written: see `quartapp.logfile.record`. Raises ConfigurationError.
+    Reads `app.config` (see `LogSettings`), DEBUG and TESTING. `clean` makes the copy of a record
+    that is written: see `quartapp.logfile.record`. Raises ConfigurationError.
     """
     log = Log(app, LogSettings.from_config(app.config), name, clean)
     log.begin()

@@ -32,7 +32,7 @@ from quartapp.sockets import is_loopback
 SECRET_KEY_COMMAND = "python -c 'import secrets; print(secrets.token_hex())'"
 
 # Keys that are printed in this project's files, in the tutorial or in the documentation of Flask
-# and Quart: anybody who has read those could forge a session.
+# and Quart: anybody who has read these could forge a session.
 _PUBLISHED_KEYS = (
     "you-will-never-guess",
     "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
@@ -99,7 +99,7 @@ class Settings(
         if len(value) < 32 or len(set(value)) < 10 or value in _PUBLISHED_KEYS:
             raise ValueError(
                 "is weak: expected at least 32 characters, 10 of them different, and nothing "
-                f"that stands in a document; make one with: {SECRET_KEY_COMMAND}"
+                f"that is printed in a document; make one with: {SECRET_KEY_COMMAND}"
             )
         return value
 
@@ -191,7 +191,7 @@ def load_settings(kind: type[Settings] = Settings, **values: Any) -> Settings:
         raise ConfigurationError.of(error) from None
     except UnicodeDecodeError as error:
         raise ConfigurationError(
-            f".env: expected UTF-8, found a byte that is none at position {error.start}"
+            f".env: expected UTF-8, found an invalid byte at position {error.start}"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""What the client sees of the errors of the domain: the only place where they become HTTP."""
+"""The responses to the errors of the domain: the only place where they become HTTP."""
 
 from quart import Quart, Response, current_app, flash, jsonify, request
 from werkzeug.exceptions import InternalServerError
@@ -88,7 +88,7 @@ async def handle_api_usage(error: InvalidAPIUsage) -> tuple[Response, int]:
 
 
 async def handle_login_required(error: LoginRequiredError) -> Response | WerkzeugResponse:
-    """Answer programs with a 401; redirect people to the login page, and back afterwards."""
+    """Answer programs with a 401; redirect people to the login page, which leads back here."""
     if wants_json():
         return await handle_domain(error)
     await flash(error.message)

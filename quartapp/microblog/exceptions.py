@@ -37,7 +37,7 @@ class NotFoundError(QuartappError, LookupError):
     """The object does not exist."""
 
     code = "not-found"
-    message = "There is no such thing here."
+    message = "It does not exist."
 
 
 class ConflictError(QuartappError, ValueError):
@@ -95,7 +95,9 @@ class InvalidCredentialsError(QuartappError, PermissionError):
     """No username and password, or wrong ones; the error does not say which of them is wrong."""
 
     code = "invalid-credentials"
-    message = "Send your username and password with HTTP's Basic scheme; these are not right."
+    message = (
+        "Send your username and password with HTTP's Basic scheme; these are wrong or missing."
+    )
 
 
 class Fault(NamedTuple):
@@ -109,7 +111,7 @@ class InvalidInputError(QuartappError, ValueError):
     """Values that were understood but are not accepted; `faults` has the reason for each."""
 
     code = "invalid-input"
-    message = "Some of the values cannot be taken."
+    message = "Some of the values are not accepted."
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__()

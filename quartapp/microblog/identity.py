@@ -73,7 +73,7 @@ class Visitor(AuthUser):
 
     @property
     def name(self) -> str | None:
-        """The name to greet with: the database's, else the cookie's, or None."""
+        """The name to greet with: that in the database, otherwise that in the cookie, or None."""
         if self.person is not None:
             return self.person.username
         claim = self.claim()
@@ -200,7 +200,7 @@ def viewer_id() -> int | None:
 
 
 def log_in(user_id: int, username: str, login_epoch: int, *, remember: bool = False) -> None:
-    """Give the client a login cookie; with `remember` it outlives the browser's session."""
+    """Set a login cookie; with `remember` it outlives the browser's session."""
     auth_id = f"{user_id}.{login_epoch}.{remember:d}.{username}"
     action = Action.WRITE_PERMANENT if remember else Action.WRITE
     _auth().login_user(Visitor(auth_id, action))
@@ -218,7 +218,7 @@ def rename_cookie(username: str) -> None:
 def fits_into_next(address: str) -> bool:
     """Whether an address is short enough to return to it after a login.
 
-    It is percent-encoded in the head of an answer, of which a proxy takes 4 KB (nginx).
+    It is percent-encoded in the head of the response, which may have 4 KB behind a proxy (nginx).
     """
     return len(quote(address)) <= _LONGEST_NEXT
 

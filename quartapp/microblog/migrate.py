@@ -15,7 +15,7 @@ def migrate(database_url: str) -> None:
 
     ini = Path(__file__).parents[2] / "alembic.ini"
     if not ini.exists():
-        raise ConfigurationError(f"there are no migrations beside the package: {ini} is missing")
+        raise ConfigurationError(f"there are no migrations next to the package: {ini} is missing")
     config = Config(ini)
     config.attributes["database_url"] = database_url
     command.upgrade(config, "head")

@@ -13,7 +13,7 @@ from quartapp.debugger.page.text import bounded, clean
 
 MAX_SECTIONS = 40
 MAX_FRAMES = 80
-"""In one section. A recursion of a thousand frames would make a page too long for a browser."""
+"""Per section. A recursion of a thousand frames would make a page too long for a browser."""
 
 MAX_MESSAGE = 10_000
 MAX_PLAIN = 200_000

@@ -18,8 +18,9 @@ LIMIT = 2000
 class Variables:
     """The variables of a frame.
 
-    A variable whose name is secret is hidden, and its text wherever else it stands. So are values
-    under secret names inside other values (`{'password': ...}`, `User(token=...)`).
+    The value of a variable with a secret's name is hidden, here and wherever else its text is
+    found. So are values under such names inside other values (`{'password': ...}`,
+    `User(token=...)`).
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:

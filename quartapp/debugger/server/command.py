@@ -106,7 +106,7 @@ def _default_app() -> str:
     if Path("app.py").exists() or Path("app/__init__.py").exists():
         return "app"
     raise click.UsageError(
-        "Which application? There is no app.py in this folder: name one with "
+        "There is no app.py in this folder: name an application with "
         "'quart --app MODULE dev' or 'quart --app MODULE:NAME dev', or set QUART_APP."
     )
 

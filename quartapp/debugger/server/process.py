@@ -34,8 +34,8 @@ STOP_TIMEOUT = 5.0
 
 _PACKAGE = Path(__file__).parents[2]
 _FOLDED = (f"debugger{os.sep}", f"flasklike{os.sep}")
-"""Folders of this package whose frames are folded, as those of libraries: they are between the
-server and a view, and not what is being debugged."""
+"""Folders of this package whose frames are folded like those of libraries: they are between the
+server and a view, and are not what is being debugged."""
 
 say = partial(click.echo, err=True)
 """Write a line to the terminal. Standard output is the application's."""
@@ -178,7 +178,9 @@ def _import_debugger() -> None:
     sys.modules["quartapp"] = package
     for name in ("hosting", "http_server", "sessions"):  # and all that these import
         import_module(f"quartapp.debugger.server.{name}")
-    with suppress(Exception):  # an error of redact, which the application will meet and show
+    with suppress(
+        Exception
+    ):  # an error in redact: loading the application raises and shows it again
         import_module("quartapp.debugger.page.variables")
     del sys.modules["quartapp"]
 

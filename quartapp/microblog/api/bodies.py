@@ -17,7 +17,7 @@ TAKES_BODY = "_api_body"
 """The attribute of a view that holds the model of its body, for the OpenAPI document."""
 
 MOST_KEYS = 100
-"""Of a body. No body has more than a few; each unknown one would be a fault."""
+"""Keys of a body. Valid bodies have only a few; each unknown key would be a fault."""
 
 MOST_FAULTS = 20
 """How many faults an answer names."""
@@ -62,7 +62,7 @@ def takes(
 async def read(model: type[M]) -> M:
     """The request's body as a model; see `takes`."""
     if not request.is_json:
-        abort(415, "Send JSON, and say so: 'Content-Type: application/json'.")
+        abort(415, "Send JSON, with the header 'Content-Type: application/json'.")
     try:
         # Not request.get_json(): a deeply nested body would end json.loads in a RecursionError.
         body = from_json(await request.get_data())

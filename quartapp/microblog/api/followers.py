@@ -40,7 +40,7 @@ async def list_following(user_id: int) -> Response:
 @token_required
 @answers(204, errors=(404, 409))
 async def follow_user(user_id: int) -> Response:
-    """Follow a person. Twice is the same as once."""
+    """Follow a person. Following twice is not an error."""
     if user_id == caller_id():
         raise SelfFollowError
     await find_profile(request_session(), user_id)
@@ -52,7 +52,7 @@ async def follow_user(user_id: int) -> Response:
 @token_required
 @answers(204, errors=(404,))
 async def unfollow_user(user_id: int) -> Response:
-    """Follow a person no longer, if one did."""
+    """Stop following a person. It is not an error if the caller did not."""
     await find_profile(request_session(), user_id)
     await unfollow(request_session(), caller_id(), user_id)
     return no_content()

@@ -1,4 +1,4 @@
-"""Posts: everybody's, one person's, one's own."""
+"""Views of posts: everybody's, a person's, and the caller's own."""
 
 from quartapp.database import request_session
 from quartapp.flasklike import Response, url_for
@@ -62,7 +62,7 @@ async def get_post(post_id: int) -> Response:
 @token_required
 @answers(204, errors=(403, 404))
 async def delete_own_post(post_id: int) -> Response:
-    """Take back a post of one's own."""
+    """Delete one of the caller's own posts."""
     await delete_post(request_session(), post_id, caller_id())
     return no_content()
 

@@ -1,4 +1,4 @@
-"""What goes in and out. Only what stands here ever leaves; `email` goes to its owner alone."""
+"""The bodies of requests and responses. Only these fields are sent; `email` only to its owner."""
 
 from typing import Any, Generic, TypeVar
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 ABSENT: Any = None
-"""The default of a field that may be left out; null is never taken nor sent."""
+"""The default of a field that may be left out; null is neither accepted nor sent."""
 
 
 def _leave_out_absent(schema: dict[str, Any]) -> None:
@@ -20,19 +20,19 @@ def _leave_out_absent(schema: dict[str, Any]) -> None:
 
 
 class Input(BaseModel):
-    """A body. An unknown field is refused: it is a misspelt one."""
+    """The body of a request. An unknown field is rejected, as it is probably misspelt."""
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_leave_out_absent)
 
 
 class Output(BaseModel):
-    """An answer."""
+    """The body of a response."""
 
     model_config = ConfigDict(json_schema_extra=_leave_out_absent)
 
 
 class NewUser(Input):
-    """Somebody who registers."""
+    """A person who registers."""
 
     username: Username
     email: Email
@@ -40,7 +40,7 @@ class NewUser(Input):
 
 
 class UserChange(Input):
-    """What to change; what is left out stays as it is."""
+    """The fields to change; the others stay as they are."""
 
     username: Username = ABSENT
     email: Email = ABSENT
@@ -71,7 +71,7 @@ class UserLinks(Output):
 
 
 class User(Output):
-    """A person as others see them; with the email address where it is their own token."""
+    """A person as others see them; with the email address only for the person themselves."""
 
     id: int
     username: str
@@ -104,7 +104,7 @@ class Post(Output):
 
 
 class PageMeta(Output):
-    """How many items were asked for, and how many there are on this page."""
+    """How many items were requested, and how many are on this page."""
 
     per_page: int
     count: int
@@ -135,7 +135,7 @@ class PostList(Listing[Post]):
 
 
 class FieldError(Output):
-    """What is wrong with one field; `field` is empty where the whole body is meant."""
+    """What is wrong with one field; `field` is empty if the whole body is meant."""
 
     field: str
     message: str

@@ -13,7 +13,7 @@ from quartapp.microblog.models.token import issue_token, revoke_token
 @blueprint.post("/tokens")
 @answers(201, Token, errors=(401,), password=True)
 async def create_token() -> Response:
-    """Issue a token to whoever sends their username and password (HTTP's Basic scheme)."""
+    """Issue a token for a username and password (HTTP's Basic scheme)."""
     issued = await issue_token(request_session(), await check_password())
     return reply(Token(token=issued.token, expires_at=issued.expires_at), 201)
 
@@ -22,6 +22,6 @@ async def create_token() -> Response:
 @token_required
 @answers(204)
 async def revoke() -> Response:
-    """Revoke the token that is sent."""
+    """Revoke the token that the request carries."""
     await revoke_token(request_session(), presented_token())
     return no_content()

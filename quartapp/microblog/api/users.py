@@ -1,4 +1,4 @@
-"""People: registering, looking, changing oneself."""
+"""Views of people: registering, reading, changing one's own data."""
 
 from quart import ResponseReturnValue, jsonify, request
 
@@ -60,7 +60,7 @@ async def register(data: NewUser) -> Response:
 @token_required
 @answers(200, User, errors=(404,))
 async def get_user(user_id: int) -> Response:
-    """Show a person; oneself with the email address."""
+    """Show a person; the caller also sees their own email address."""
     if user_id == caller_id():
         return await _reply_own(user_id, 200)
     return reply(show_user(await find_profile(request_session(), user_id)))
@@ -71,7 +71,7 @@ async def get_user(user_id: int) -> Response:
 @takes(UserChange)
 @answers(200, User, errors=(403, 404, 409))
 async def update_own_user(user_id: int, data: UserChange) -> Response:
-    """Change one's own name, email address or text; nobody else's."""
+    """Change the caller's own name, email address or text."""
     if user_id != caller_id():
         await find_profile(request_session(), user_id)
         raise ForbiddenError

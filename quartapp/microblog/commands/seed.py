@@ -68,8 +68,16 @@ _CHUNK = 1000
 @click.command("seed")
 @click.option("--people", default=100, show_default=True, type=click.IntRange(1, 100_000))
 @click.option("--posts", default=2000, show_default=True, type=click.IntRange(0, 10_000_000))
-@click.option("--seed", "number", default=1, show_default=True, help="Another seed, another life.")
-@click.option("--password", default="cat", show_default=True, help="The password of everyone made.")
+@click.option(
+    "--seed",
+    "number",
+    default=1,
+    show_default=True,
+    help="Another seed makes other people and texts.",
+)
+@click.option(
+    "--password", default="cat", show_default=True, help="The password of everyone added."
+)
 def seed(people: int, posts: int, number: int, password: str) -> None:
     """Fill the database with people who follow each other, and posts.
 

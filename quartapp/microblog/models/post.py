@@ -36,7 +36,7 @@ class Post(Base):
     __tablename__ = "posts"
     __table_args__ = (
         Index("ix_posts_user_id_id", "user_id", "id"),
-        # Posts without a digest are all different: both databases say so of NULL.
+        # Posts without a digest are all different: NULL is unique in both databases.
         Index("ix_posts_user_id_form_digest", "user_id", "form_digest", unique=True),
     )
 
@@ -44,7 +44,7 @@ class Post(Base):
     body: Mapped[str] = mapped_column(String(BODY_LENGTH))
     timestamp: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
-    # Of form key and text; None for a post that came from no form.
+    # Of form key and text; None for a post that did not come from a form.
     form_digest: Mapped[str | None] = mapped_column(String(32))
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Signs of life for load balancers and supervisors, as JSON."""
+"""Health checks for load balancers and supervisors, as JSON."""
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -17,7 +17,7 @@ async def health() -> dict[str, str]:
 
 @blueprint.get("/ready")
 async def ready() -> tuple[dict[str, str], int]:
-    """The database answers too; 503 while it does not, which is not reported as an error."""
+    """The database answers too; otherwise 503, which is not reported as an error."""
     try:
         await current_database().ping()
     except (SQLAlchemyError, OSError):

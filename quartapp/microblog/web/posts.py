@@ -25,7 +25,7 @@ blueprint = Blueprint("posts", __name__)
 @blueprint.route("/index", methods=["GET", "POST"])
 @blueprint.route("/", methods=["GET", "POST"])
 async def index() -> ResponseReturnValue:
-    """The posts of a person and of those they follow; for a stranger, what this place is.
+    """The posts of a person and of those they follow; without a login, an introduction.
 
     A form that is sent twice posts once.
     """
@@ -61,7 +61,7 @@ async def _public(template: str, title: str) -> str:
 
 @blueprint.get("/post/<int:post_id>")
 async def post(post_id: int) -> ResponseReturnValue:
-    """One post, at an address that stays."""
+    """One post, at its permanent address."""
     row = await find_post(request_session(), post_id)
     (shown,) = show_rows([row], viewer_id())
     return await render_template("post.html", title=f"Post by {row.username}", post=shown)
@@ -69,7 +69,7 @@ async def post(post_id: int) -> ResponseReturnValue:
 
 @blueprint.route("/post/<int:post_id>/delete", methods=["GET", "POST"])
 async def delete(post_id: int) -> ResponseReturnValue:
-    """Delete one's own post. A GET, which any page can cause, only asks."""
+    """Delete one's own post. A GET, which any page can cause, only asks for confirmation."""
     person = current_person()
     row = await find_post(request_session(), post_id)
     if row.user_id != person.id:

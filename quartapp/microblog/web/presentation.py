@@ -55,7 +55,7 @@ class PersonView(NamedTuple):
 
 
 class PeopleList(NamedTuple):
-    """A page of people; an address is None where there is nothing more that way."""
+    """A page of people; an address is None if there are no people in that direction."""
 
     people: list[PersonView]
     newer_url: str | None

@@ -1,4 +1,4 @@
-"""People: their pages, editing the own profile, following and unfollowing."""
+"""Views of people: their pages, editing one's own profile, following and unfollowing."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ async def _people(username: str, ask: Any, endpoint: str, heading: str) -> str:
 
 @blueprint.route("/edit_profile", methods=["GET", "POST"])
 async def edit_profile() -> ResponseReturnValue:
-    """Change the own name and text. A lost race for a name shows the error of a taken name."""
+    """Change one's own name and text. A lost race for a name shows the error of a taken name."""
     if lacks_login():
         return await ask_to_log_in()
     person = current_person()

@@ -36,7 +36,7 @@ _TOKEN_LENGTH = 100
 """In characters; a CSRF token has 56."""
 
 _UNCLEANED = 4
-"""How much longer than allowed a text may be before it is cleaned, for its white space."""
+"""How much longer than allowed a text may be before cleaning, which removes white space."""
 
 _URLENCODED = "application/x-www-form-urlencoded"
 _FORM_TYPES = frozenset({_URLENCODED, "multipart/form-data"})
@@ -182,7 +182,7 @@ async def read_form() -> MultiDict[str, str]:
     Raises 400 or 415 for a body that is not a form, 413 for more than MAX_FORM_PARTS fields.
     """
     if request.mimetype not in _FORM_TYPES:
-        abort(415, "This address takes forms only.")
+        abort(415, "This address accepts only forms.")
     if request.mimetype == _URLENCODED:
         body = cast(bytes, await request.get_data())
         # The parser counts the parts of a multipart form only.
@@ -193,7 +193,7 @@ async def read_form() -> MultiDict[str, str]:
             abort(400, NOT_UTF8)
     form = await request.form
     if not form:
-        abort(400, "This form could not be read: it holds nothing, or is damaged.")
+        abort(400, "This form could not be read: it is empty or damaged.")
     return form
 
 
