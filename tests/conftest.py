@@ -1,4 +1,4 @@
-"""Fixtures for this suite alone; what other suites can use is in quartapp.testing and
+"""Fixtures of this suite; those that other suites can use are in quartapp.testing and
 quartapp.microblog.testing.
 
 The parts and their tests need no microblog: without it, its plugin is left out.
@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def start_long_files_first(items: list[pytest.Item]) -> None:
-    """Or one process would still work on the longest file when the others have finished."""
+    """Otherwise one process would still run the longest file when the others have finished."""
     lengths = Counter(item.path for item in items if is_long(item))
     items.sort(key=lambda item: -lengths[item.path])
 
@@ -61,7 +61,7 @@ def is_long(item: pytest.Item) -> bool:
 
 
 def skip_what_lacks_its_service(items: list[pytest.Item]) -> None:
-    """And say why; where the service is required, let it fail."""
+    """Say why it is skipped. If the service is required, the test fails instead."""
     services = {
         "postgresql": (POSTGRESQL, "set QUARTAPP_TEST_POSTGRESQL to a server's address"),
         "browser": (CHROMIUM, "install Chromium or set QUARTAPP_TEST_CHROMIUM to its path"),
@@ -75,7 +75,7 @@ def skip_what_lacks_its_service(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 async def postgresql_url() -> AsyncIterator[str]:
-    """An empty PostgreSQL database of this test's own."""
+    """An empty PostgreSQL database for this test."""
     name = f"quartapp_{secrets.token_hex(6)}"
     admin = make_url(POSTGRESQL).set(drivername="postgresql+asyncpg")
     engine = create_async_engine(admin, isolation_level="AUTOCOMMIT")

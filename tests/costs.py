@@ -1,6 +1,6 @@
-"""How the cost of something grows with the size of what it is given.
+"""How the cost of a function grows with the size of its input.
 
-Only the time that this thread works is counted, so other processes do not matter.
+Only the CPU time of this thread is counted, so other processes have no influence.
 """
 
 import time
@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 FACTOR = 4
-"""What is linear takes at most this much longer, what is quadratic 16 times."""
+"""A linear function takes at most this much longer, a quadratic one 16 times."""
 
 TOLERATED = 8.0
 
 
 async def growth(run: Callable[[int], Awaitable[Any]], size: int) -> float:
-    """How much more of this thread a run costs for FACTOR times the size; the best of three."""
+    """The CPU time of a run for FACTOR times the size, divided by that of one; the best of
+    three."""
     return await _best(run, size * FACTOR) / await _best(run, size)
 
 

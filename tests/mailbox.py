@@ -1,5 +1,5 @@
-"""`python -m tests.mailbox CERTIFICATE KEY NAME PASSWORD [DELAY]`: an SMTP server in a process of
-its own, which takes mails only by STARTTLS and from who logs in, and prints each as a line of JSON.
+"""`python -m tests.mailbox CERTIFICATE KEY NAME PASSWORD [DELAY]`: an SMTP server in a separate
+process, which requires STARTTLS and a login, and prints each mail as a line of JSON.
 
 `Mailbox` is that process, for tests.
 """
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class Mailbox:
-    """Start and stop it by a `with` block; `mails` grows, `trusted` is the file of its certificate.
+    """Start and stop it by a `with` block. `mails` grows; `trusted` is the file of its certificate.
 
     Raises FileNotFoundError without the openssl program.
     """
@@ -58,7 +58,7 @@ class Mailbox:
         self._process.stdout.close()
 
     def wait_for(self, mails: int, seconds: float = 60.0) -> None:
-        """Raises TimeoutError if so many mails do not come."""
+        """Wait for so many mails. Raises TimeoutError."""
         deadline = time.monotonic() + seconds
         while len(self.mails) < mails:
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""An application that mails its operators, and mail servers that say but one thing."""
+"""An application that mails its operators, and mail servers that send only one reply."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,7 +26,8 @@ def mailing_app(folder: Path, database_url: str, port: int, **more: Any) -> App:
 
 @asynccontextmanager
 async def greeting(words: bytes) -> AsyncIterator[Server]:
-    """A mail server for one client, which says these words and then listens until that leaves."""
+    """A mail server for one client: it sends this reply, then reads until the client
+    disconnects."""
     ended = asyncio.Event()
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""What growth measures is kept section by section, and a failing part hides no other."""
+"""The growth benchmark saves each section by itself, so a failing part hides no other."""
 
 from pathlib import Path
 

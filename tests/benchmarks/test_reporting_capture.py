@@ -1,4 +1,4 @@
-"""The benchmark of a report's cost runs, and shows what ours is compared with."""
+"""The benchmark of a report's cost runs, and shows what our reports are compared with."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Results are merged by their keys, and say what was reached."""
+"""Results are merged by their keys, and say which aims were reached."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The engine: what is set on each connection, and what never shows."""
+"""The engine: what is set on each connection, and what is never shown."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The session of a request: lazy, one, closed whatever happens."""
+"""The session of a request: one, opened when it is needed, and always closed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ def database_url(each_database_url: str) -> str:
 
 @pytest.fixture
 async def app(database_url: str) -> AsyncIterator[App]:
-    """An application that has a database and nothing else: nobody else takes connections."""
+    """An application with only a database: nothing else takes connections."""
     application = App("database_only")
     database = Database(database_url)
     init_app(application, database)
@@ -110,7 +110,7 @@ async def test_the_close_outlives_a_cancellation(app: App, monkeypatch: pytest.M
 
 
 async def test_concurrent_increments_lose_no_update(app: App) -> None:
-    """Select, then write what was read plus one: what a transaction must not get wrong."""
+    """Select a number, then write it plus one: a lost update if transactions are not isolated."""
     database: Database = app.extensions["database"]
     async with database.begin() as session:
         session.add(Customer(id=1, name="susan", email="susan@example.com"))

@@ -1,4 +1,4 @@
-"""The development command as a developer runs it: a process, its terminal, and files to edit."""
+"""The development command as a developer runs it: a process, its terminal, and edited files."""
 
 import os
 import re
@@ -43,7 +43,7 @@ class Development:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.url = self.wait_for(r"Development server of \S+: (http://\S+)")
-        # Shorter than the server keeps a connection, so that none ends at the moment of its use.
+        # Shorter than the server keeps a connection, so that it closes none while we use it.
         kept = httpx.Limits(keepalive_expiry=1)
         self.client = httpx.Client(base_url=self.url, timeout=TIMEOUT, limits=kept, trust_env=False)
 
@@ -57,7 +57,7 @@ class Development:
         return "\n".join(self.lines)
 
     def wait_for(self, pattern: str) -> str:
-        """The first group of the pattern in what the terminal shows, or all of what it matched."""
+        """The first group of the pattern, found in the terminal's text, or the whole match."""
         deadline = time.monotonic() + TIMEOUT
         while not (match := re.search(pattern, self.terminal)):
             assert time.monotonic() < deadline, f"no {pattern!r} in:\n{self.terminal}"
@@ -66,10 +66,10 @@ class Development:
         return match[match.lastindex or 0]
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
-        """Ask as a browser does: once more where the end of a kept connection came first.
+        """Send a request as a browser does: again, if a kept connection was closed first.
 
-        A server may close a connection that it keeps at the moment of the next request
-        (RFC 9112, 9.3.1); one that refuses connections raises here.
+        A server may close a kept connection at the moment of the next request (RFC 9112, 9.3.1).
+        Raises if it refuses connections.
         """
         try:
             return self.client.get(path, headers=headers)
@@ -79,7 +79,8 @@ class Development:
     def wait_for_text(
         self, path: str, text: str, pause: float = 0.1, headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        """The answer once it holds this text; with a `pause` in seconds between two requests."""
+        """The answer as soon as it contains this text, with `pause` seconds between two
+        requests."""
         deadline = time.monotonic() + TIMEOUT
         while text not in (answer := self.get(path, headers)).text:
             assert time.monotonic() < deadline, answer.text
@@ -87,7 +88,7 @@ class Development:
         return answer
 
     def unlock(self, page: str) -> dict[str, str]:
-        """Give the PIN for this client; the headers that a page's commands need."""
+        """Send the PIN for this client; returns the headers that a page's commands need."""
         headers = {"x-debugger-secret": page.split('data-secret="')[1].split('"')[0]}
         pin = self.wait_for(r"Debugger PIN: (\S+)")
         answer = self.client.post("/__debugger__/unlock", json={"pin": pin}, headers=headers)
@@ -95,17 +96,17 @@ class Development:
         return headers
 
     def path_of(self, page: str) -> str:
-        """Where the commands of a page are sent."""
+        """The address to which the commands of a page are sent."""
         return "/__debugger__/failures/" + page.split('data-id="')[1].split('"')[0]
 
     def write(self, name: str, text: str) -> None:
         path = self.folder / name
         path.write_text(text)
-        # A clock of whole seconds and a text of the same length would hide the edit.
+        # With a clock of whole seconds, an edit that keeps the length would not be seen.
         os.utime(path, ns=(time.time_ns(), time.time_ns()))
 
     def stop(self) -> int:
-        """Press Ctrl+C, as a terminal does: for the whole group of processes."""
+        """Send SIGINT to the whole process group, as a terminal does for Ctrl+C."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGINT)
         self.client.close()

@@ -37,7 +37,7 @@ class Answer:
 
 @dataclass
 class Site:
-    """The application under its debugger, and a browser on the same machine that visits it."""
+    """The application with its debugger, and a browser on the same machine."""
 
     app: App
     debugger: Debugger
@@ -127,12 +127,12 @@ class Site:
         return int([f.number for f in frames if f.function.split(".")[-1] == function][-1])
 
     async def fail(self) -> str:
-        """Fail once; the path to which a command for this failure is sent."""
+        """Make the site fail once; returns the path to which commands for this failure are sent."""
         await self.request("GET", "/fail", headers=HTML)
         return f"/failures/{self.failure_id}/run"
 
     def body(self, code: str = "1 + 1") -> dict[str, object]:
-        """A command for the frame of the view that failed."""
+        """Send a command for the frame of the view that failed."""
         return {"frame": self.frame_of("fail"), "code": code}
 
     async def run(self, code: str, function: str = "fail", **extra: Any) -> Any:

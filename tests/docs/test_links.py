@@ -1,4 +1,4 @@
-"""Every link of the documents leads somewhere, and every name in them exists."""
+"""Every link in the documents has a target, and every name in them exists."""
 
 import importlib
 import re
@@ -48,7 +48,7 @@ def without_history(text: str) -> str:
 
 
 def is_importable(name: str) -> bool:
-    """Whether a dotted name is a module, or a name within one."""
+    """Whether a dotted name is a module or a name in a module."""
     module, _, last = name.rpartition(".")
     try:
         importlib.import_module(name)

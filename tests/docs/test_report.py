@@ -1,4 +1,4 @@
-"""The map of reporting names every module, and the pure ones as the contract does."""
+"""The map of reporting names every module, and calls those pure that the contract does."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""docs/security.md names tests and files that exist, and numbers that are in force."""
+"""docs/security.md names tests and files that exist, and the numbers that the code has."""
 
 import re
 from pathlib import Path

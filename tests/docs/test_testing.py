@@ -1,4 +1,4 @@
-"""The suites that docs/test.md shows pass, in a folder of their own."""
+"""The test suites in docs/test.md pass, in a separate folder."""
 
 import re
 import subprocess

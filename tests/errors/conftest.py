@@ -1,4 +1,4 @@
-"""A shop as it is served: under TESTING the exception would go to the test instead."""
+"""A shop as in production: with TESTING the exception would be raised in the test instead."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

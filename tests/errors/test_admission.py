@@ -1,4 +1,4 @@
-"""Admission: a limit, a queue, and a quick refusal beyond both."""
+"""Admission: a limit, a queue, and an immediate refusal beyond both."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from tests.shop.app import create_app, create_tables
 
 
 class Work:
-    """An application whose requests end when they are told to."""
+    """An application whose requests end when the test lets them."""
 
     def __init__(self) -> None:
         self.order: list[str] = []
@@ -113,7 +113,7 @@ async def test_a_failing_request_gives_its_place_back() -> None:
 
 @pytest.fixture
 async def full(tmp_path: Path, database_url: str) -> AsyncIterator[App]:
-    """An application whose only place is taken, and which has no queue."""
+    """An application without a queue, whose only place is taken."""
     app = create_app(tmp_path, database_url, REQUEST_LIMIT=1, REQUEST_QUEUE=0)
     entered, leave = asyncio.Event(), asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Bounds on the head of a request: a plain 4xx, and nothing is logged, recorded or mailed."""
+"""A request whose head is too large gets a plain 4xx; nothing is logged, recorded or mailed."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Errors in which the database has a part: the answer comes all the same, on both engines."""
+"""Errors that the database causes or suffers from are answered like others, on both engines."""
 
 import logging
 import sqlite3
@@ -58,7 +58,7 @@ async def test_an_exhausted_pool_is_503_with_retry_after(
 ) -> None:
     engine = app.extensions["database"].engine
     async with engine.connect(), engine.connect():
-        # Not before: the consumer of errors takes a connection now and then.
+        # Wait for it: the consumer of errors takes a connection now and then.
         with monkeypatch.context() as patch:
             patch.setattr(engine.sync_engine.pool, "_timeout", 0.1)
             response = await client.get("/hold?seconds=0")
@@ -109,12 +109,12 @@ async def test_the_database_gone_leaves_a_page_and_one_record(
     page = await response.get_data(as_text=True)
     assert response.status_code == 500
     assert "An unexpected error has occurred" in page
-    # The consumer may complain too: it has lost its database as well.
+    # The consumer may log an error too, because its database is gone as well.
     assert len(records_of(app, caplog)) == 1
 
 
 async def lose_the_database(app: App) -> None:
-    # Whatever holds a connection now would never close it.
+    # A task that holds a connection now would never close it.
     await app.extensions["reporting"].stop()
     database = app.extensions["database"]
     await database.dispose()

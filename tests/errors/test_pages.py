@@ -1,4 +1,4 @@
-"""What a client sees when things fail: the page, the JSON, and nothing of the inside."""
+"""What a client sees of an error: the page or the JSON, and no internals."""
 
 import json
 import logging

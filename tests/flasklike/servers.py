@@ -1,4 +1,4 @@
-"""Real servers in the test's own event loop, and a client that sees every byte."""
+"""Real servers in the test's event loop, and a client that sees every byte."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ import uvicorn
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-SERVER_LOG = "uvicorn.error"  # where uvicorn logs, and where Hypercorn is told to
+SERVER_LOG = "uvicorn.error"  # uvicorn's logger, which Hypercorn is configured to use too
 
 NAMES = ("hypercorn", "uvicorn")
 
@@ -23,7 +23,7 @@ class Answer:
     head: bytes
     body: bytes
     whole: bool
-    """Whether the body ended as its framing said it would."""
+    """Whether the body ended as its framing announced."""
 
     @property
     def status(self) -> int:
@@ -99,7 +99,7 @@ async def _read_chunks(reader: asyncio.StreamReader, answer: Answer) -> None:
 
 @asynccontextmanager
 async def running(app: Any, server: str) -> AsyncIterator[Running]:
-    """Serve *app*; at the end no task but the caller's may be left."""
+    """Serve *app*; fails if other tasks than the caller's are left at the end."""
     before = asyncio.all_tasks()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)

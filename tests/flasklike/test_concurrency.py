@@ -203,7 +203,7 @@ async def test_an_iterators_error_and_end_arrive() -> None:
 
 
 async def ask(app: App) -> tuple[int, int]:
-    """Send one request; the status, and how often the request's task was asked to end."""
+    """Send one request; returns the status, and how often its task was cancelled."""
     arrived = [{"type": "http.request", "body": b"", "more_body": False}]
     sent: list[dict[str, Any]] = []
     scope = {

@@ -27,7 +27,7 @@ UPDATE = f"python -m {upstream_sources.__name__} > tests/flasklike/{upstream_sou
 
 
 def changed() -> list[str]:
-    """The functions that are not what the table says, with their parameters."""
+    """The functions that differ from the table, with their parameters."""
     recorded, current = read_table(), current_table()
     names = recorded.keys() | current.keys()
     return sorted(name for name in names if recorded.get(name) != current.get(name))
@@ -116,7 +116,7 @@ def test_quart_does_not_merge_a_blueprints_websocket_teardown() -> None:
     blueprint = quart.Blueprint("inner", "inner")
     blueprint.teardown_websocket(lambda error: None)
     app.register_blueprint(blueprint)
-    assert "inner" not in app.teardown_websocket_funcs  # else ours would run twice
+    assert "inner" not in app.teardown_websocket_funcs  # otherwise ours would run twice
 
 
 def test_the_names_of_the_body() -> None:

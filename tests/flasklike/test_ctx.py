@@ -84,7 +84,7 @@ async def test_the_contexts_are_not_in_force_between_the_parts() -> None:
     async def step() -> Any:
         return await anext(stream, None), has_request_context(), has_app_context()
 
-    # each step in a task of its own, as asyncio.wait_for makes them
+    # each step in a new task, as in asyncio.wait_for
     steps = [await asyncio.create_task(step()) for _ in range(3)]
     assert steps == [("/x here", False, False), ("/x here", False, False), (None, False, False)]
     assert [each[0] for each in torn_down] == [None, None]

@@ -1,4 +1,4 @@
-"""`App.run`: served in a process of its own, or with Quart's server set aside."""
+"""`App.run`, in a separate process or with Quart's server replaced."""
 
 import asyncio
 import os
@@ -50,7 +50,7 @@ async def get(port: int) -> bytes:
 
 
 async def port_of(process: psutil.Process) -> int:
-    """The port on which a process listens, once it does; raises NoSuchProcess if it has ended."""
+    """Wait until a process listens; returns the port. Raises NoSuchProcess if it has ended."""
     while True:
         for connection in process.net_connections():
             if connection.status == psutil.CONN_LISTEN:

@@ -1,4 +1,4 @@
-"""The life of a request, in the order and with the errors of Flask."""
+"""The steps of a request, in Flask's order and with Flask's errors."""
 
 import asyncio
 import gc
@@ -248,7 +248,9 @@ async def test_setting_up_after_the_first_request_is_an_error() -> None:
 async def test_a_redirect_that_would_lose_a_form_says_so_in_debug_mode(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(RequestRedirect, "code", 302)  # Werkzeug's are 308, which loses nothing
+    monkeypatch.setattr(
+        RequestRedirect, "code", 302
+    )  # Werkzeug's are 308, which keep the method and the body
     app = make_app(DEBUG=True)
     app.add_url_rule("/form/", methods=["GET", "POST"], view_func=_answer(""), endpoint="form")
     assert (await app.test_client().get("/form")).status_code == 302

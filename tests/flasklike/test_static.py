@@ -1,4 +1,4 @@
-"""Files as answers: Flask sends each of them too, and both are compared."""
+"""Responses that are files: Flask sends each of them too, and both are compared."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ HTTP_DATE = "%a, %d %b %Y %H:%M:%S GMT"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A static folder, a file beside it, and what must not be sent."""
+    """A static folder, a file next to it, and files that must not be sent."""
     inside = tmp_path / "static"
     (inside / "sub").mkdir(parents=True)
     contents = {
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both answers expire in the same second."""
+    """Both responses expire in the same second."""
     now = time.time()
     for module in (werkzeug.utils, static):
         monkeypatch.setattr(module, "time", lambda: now)
@@ -189,7 +189,7 @@ async def test_each_file_is_answered_as_flask_answers_it(
 ) -> None:
     expected = by_flask(folder, path, method, {})
     app = make(App, folder)
-    # Twice: the second answer may come from memory.
+    # Twice: the second response may come from the cache.
     assert await by_us(app, path, method, {}) == expected
     assert await by_us(app, path, method, {}) == expected
 
@@ -280,7 +280,7 @@ async def test_without_a_folder_there_are_no_static_files() -> None:
 
 
 async def keep(app: Any, folder: Path) -> None:
-    """Make the application keep app.css in memory, for which it must not be new."""
+    """Make the application cache app.css, which it does only with an older file."""
     await by_us(app, "/static/app.css", "GET", {})
     assert app._static_cache.files, "the file is too young"
 
@@ -325,7 +325,7 @@ async def test_a_changed_file_is_seen_at_once(folder: Path, how: str) -> None:
 
 
 async def test_a_file_that_has_just_changed_is_not_kept(folder: Path, monkeypatch: Any) -> None:
-    """It may change again within the same tick of the file system's clock, and nothing shows it."""
+    """It could change again within the same tick of the file system's clock, unnoticed."""
     monkeypatch.setattr(static, "_TICK_NS", 2_000_000_000)
     app = make(App, folder)
     (folder / "app.css").write_bytes(b"one")
@@ -451,7 +451,7 @@ async def until_closed(path: Path) -> None:
 
 
 async def test_a_file_that_grows_is_sent_as_announced(folder: Path) -> None:
-    """A log is written to while it is sent: more than Content-Length would break the connection."""
+    """A log may grow while it is sent: more than Content-Length would break the connection."""
     file = folder / "large.bin"
     app = make(App, folder)
 

@@ -1,4 +1,4 @@
-"""Private names of other packages are in `quartapp.flasklike._upstream`, and nowhere else."""
+"""Private names of other packages are only in `quartapp.flasklike._upstream`."""
 
 import ast
 import inspect
@@ -36,7 +36,7 @@ def private_imports(tree: ast.AST) -> Iterator[str]:
 
 
 def defined(tree: ast.AST) -> set[str]:
-    """The names of functions and classes, and what is assigned to names and to `self`."""
+    """The names of functions and classes, and the names and attributes of `self` assigned to."""
     names = set()
     for node in ast.walk(tree):
         match node:

@@ -6,8 +6,8 @@ prints the table that test_contracts.py compares. A line has a hash, and a funct
 parameters. The hash covers what a function does, not its layout, comments and docstrings, and is
 the same on every version of Python.
 
-What is overridden is found by itself: every method that a class of flasklike has in common with a
-base class of these packages, and with the class of Flask whose behaviour it follows.
+What is overridden is found automatically: every method that a class of flasklike has in common with
+a base class of these packages, and with the class of Flask whose behaviour it follows.
 """
 
 import ast
@@ -59,7 +59,7 @@ FOLLOWED: dict[type, type] = {
 """Classes of flasklike, and those of Flask whose behaviour they follow."""
 
 ALSO: list[Any] = [
-    # called, with what they do taken for granted
+    # called, and relied on to do what they do
     ASGIHTTPConnection._send_push_promise,
     CodeGenerator._output_child_pre,
     FormDataParser.parse,
@@ -172,7 +172,7 @@ def _unwrapped(values: list[Any]) -> Iterator[Any]:
 
 
 def _shape(node: Any) -> str:
-    """The tree as text, without what only some versions of Python have: empty fields."""
+    """The tree as text, without empty fields, which only some versions of Python print."""
     if isinstance(node, list):
         return f"[{','.join(_shape(each) for each in node)}]"
     if not isinstance(node, ast.AST):

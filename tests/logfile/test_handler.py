@@ -1,4 +1,4 @@
-"""The log file: shared by processes, rotated without loss, written off the loop."""
+"""The log file: shared by processes, rotated without loss, written in a thread."""
 
 import logging
 import os
@@ -48,7 +48,7 @@ def test_rotates_like_the_standard_library(tmp_path: Path) -> None:
 
 
 class HesitantFile(RotatingFile):
-    """Gives others time between reading the size and rotating."""
+    """Waits between reading the size and rotating, so that other processes interfere."""
 
     def _is_full(self, more: int) -> bool:
         found = super()._is_full(more)
@@ -114,7 +114,7 @@ def test_writes_in_a_thread_and_in_utf_8(tmp_path: Path) -> None:
 
 
 def test_lines_that_come_together_are_written_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_PAUSE", 60)  # until flush; how long 20 lines take is not known
+    monkeypatch.setattr(logs, "_PAUSE", 60)  # until flush: how long 20 lines take is unknown
     writes: list[list[str]] = []
     handler = ThreadedHandler((PLAIN, writes.append))
     for number in range(20):
@@ -125,7 +125,7 @@ def test_lines_that_come_together_are_written_together(monkeypatch: pytest.Monke
 
 
 class SlowDisk:
-    """Writes no line before its gate is open."""
+    """Writes nothing before its gate is open."""
 
     def __init__(self) -> None:
         self.written: list[str] = []
@@ -138,7 +138,7 @@ class SlowDisk:
         self.written.extend(lines)
 
     def handler(self) -> ThreadedHandler:
-        """One whose thread waits for the disk with a first line, so that the queue is empty."""
+        """A handler whose thread is writing a first line and waits, so that the queue is empty."""
         made = ThreadedHandler((PLAIN, self.write))
         made.emit(record("first"))
         assert self._is_asked.wait(60)
@@ -154,7 +154,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
 def test_a_line_that_waits_keeps_nothing_of_the_error_alive(disk: SlowDisk) -> None:
 
     class Broken(Exception):
-        """One that can be watched."""
+        """An exception that weak references can point to."""
 
     handler = disk.handler()
     error = Broken()
@@ -207,7 +207,7 @@ def test_a_full_disk_is_reported_once(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def served(folder: Path, **config: object) -> subprocess.CompletedProcess[str]:
-    """What a program writes that serves a shop with these settings, which logs on two loggers."""
+    """Run a program that serves a shop with these settings and logs on two loggers."""
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SERVED.format(folder=str(folder), config=config))],
         cwd=ROOT,

@@ -24,7 +24,7 @@ def stream() -> io.StringIO:
 
 
 class Cleaning(logging.Formatter):
-    """Formats what a cleaner makes of a record."""
+    """Formats the copy that a cleaner makes of a record."""
 
     def __init__(self, fmt: str, *, context: Context | None = None) -> None:
         super().__init__(fmt)

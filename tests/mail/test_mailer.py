@@ -1,4 +1,4 @@
-"""An outbox of an invented application, on a real SMTP server that can be made to fail."""
+"""The outbox of an example application, with a real SMTP server that can be made to fail."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ class Base(DeclarativeBase):
 
 
 class Welcome(OutboxRow, Base):
-    """The library welcomes a new reader."""
+    """The mail by which a library welcomes a new reader."""
 
     __tablename__ = "welcomes"
 
@@ -263,7 +263,7 @@ async def test_a_slow_server_does_not_stop_the_loop(
     began = time.perf_counter()
     assert await mailer.send_due() == 3
     beating.cancel()
-    # The tutorial's handler would stop it for all of the 2.7 seconds.
+    # The tutorial's handler would block the loop for the whole 2.7 seconds.
     assert max(gaps) < (time.perf_counter() - began) / 2
 
 

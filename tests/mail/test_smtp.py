@@ -1,4 +1,4 @@
-"""One conversation with real SMTP servers, which do everything wrong in turn."""
+"""Sessions with real SMTP servers, with every kind of fault."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -48,7 +48,7 @@ async def test_a_refusal_is_kept_and_tried_again(
 async def test_a_slow_batch_ends_before_another_mailer_takes_it_over(
     mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # the connection, the batch, its last mail, and as much again to build and to record
+    # connecting, the batch, its last mail, and twice as much to build the mails and record outcomes
     assert smtp.BATCH_SECONDS + 4 * smtp.MAIL_SECONDS < outbox.LEASE
     monkeypatch.setattr(smtp, "BATCH_SECONDS", 0.1)
     mail_server.delay = 0.05
@@ -72,7 +72,7 @@ async def test_a_mute_server_costs_ten_seconds_and_no_more(
 async def test_never_logs_in_without_the_encryption_that_was_asked_for(
     mail_server: MailServer,
 ) -> None:
-    """The server offers no STARTTLS: somebody may have taken the offer out of its greeting."""
+    """The server offers no STARTTLS: an attacker may have removed the offer from its greeting."""
     server = server_of(mail_server, starttls=True, username="susan", password="canary")
     [outcome] = await deliver([MAIL], server)
     assert "STARTTLS" in outcome.error

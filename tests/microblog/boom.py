@@ -29,7 +29,7 @@ async def boom() -> str:
 
 
 async def failed_flush() -> str:
-    """The tutorial's bug: a duplicate that nobody catches."""
+    """The tutorial's bug: an IntegrityError that is not caught."""
     session = request_session()
     session.add(User(username="flushed", email="flushed@example.com", password_hash=""))
     await session.flush()
@@ -40,7 +40,7 @@ async def failed_flush() -> str:
 
 
 async def greet(name: str) -> str:
-    """Fail with everything that is not ASCII."""
+    """Fail with names and values that are not ASCII."""
     größe = f"Größe von {name}: \N{SNAKE}"
     raise ValueError(f"{größe}, \udc80 und \u202everkehrt")
 
@@ -53,7 +53,8 @@ async def hold() -> str:
 
 
 async def choose_failure(way: str) -> str:
-    """From now on every post fails in this way: "500", "503", "500 once it is live", or in none."""
+    """Make every later post fail in this way ("500", "503", "500 once it is live"), or not at
+    all."""
     current_app.config["POSTS_FAIL"] = way
     return way
 

@@ -43,7 +43,7 @@ async def test_a_secret_of_a_request_is_nowhere_on_the_disk(
         await request.form
         raise ValueError(" and ".join(told_by_the_view))
 
-    if place == "path before the view":  # so that no local of the view tells that it is a secret
+    if place == "path before the view":  # so that the name of no local says that it is a secret
 
         @app.before_request
         def refuse() -> None:

@@ -1,4 +1,4 @@
-"""The settings: where values come from, what is refused, and what the refusal says."""
+"""The settings: where values come from, which are rejected, and what the error says."""
 
 import re
 import stat
@@ -25,7 +25,7 @@ EXAMPLE = Path(__file__).parents[2] / ".env.example"
 
 @pytest.fixture(autouse=True)
 def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No variable of the machine, no .env of the developer."""
+    """Without the machine's environment variables and the developer's .env."""
     for name in [*Settings.model_fields, "mail_admins", "quart_debug", "flask_debug"]:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.chdir(tmp_path)

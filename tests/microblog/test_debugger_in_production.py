@@ -1,4 +1,4 @@
-"""Production has no debugger, and says where it is."""
+"""Production has no debugger, and says how to get it."""
 
 import os
 import re

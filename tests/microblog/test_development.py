@@ -40,7 +40,7 @@ def test_the_commands_own_package_may_be_broken_too(tmp_path: Path) -> None:
         command = {"frame": 1, "code": "[1] + [2]"}
         reply = server.client.post(f"{path}/run", json=command, headers=headers)
         assert reply.json()["value"] == "[1, 2]"
-        # What hides secrets is broken, so nothing is shown.
+        # The module that hides secrets is broken, so no values are shown.
         table = server.client.post(f"{path}/variables", json=command, headers=headers)
         assert table.json() == {"error": ANY}
         assert "SyntaxError" in table.json()["error"]

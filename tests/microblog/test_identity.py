@@ -1,4 +1,4 @@
-"""What hides which names there are."""
+"""Whether a username exists cannot be found out by the time of a login."""
 
 import pytest
 from werkzeug.security import generate_password_hash
@@ -9,7 +9,7 @@ from quartapp.microblog import identity
 async def test_a_login_of_nobody_is_checked_like_one_of_somebody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The hash that stands for nobody is written down, and Werkzeug may change how it hashes."""
+    """The hash for unknown names is a constant, and Werkzeug may change its method."""
     checked = []
 
     def check(password_hash: str, _password: str) -> bool:

@@ -1,4 +1,4 @@
-"""The migrations, on both engines: up, no drift, with rows kept, and down again."""
+"""The migrations, on both engines: up, without drift or loss of rows, and down again."""
 
 import asyncio
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_there_is_one_head(each_database_url: str, alembic: Config) -> None:
 def test_a_table_that_is_made_anew_keeps_what_points_to_it(
     each_database_url: str, alembic: Config, tmp_path: Path
 ) -> None:
-    """SQLite's batch mode drops a table, and a cascade would take its children along."""
+    """SQLite's batch mode drops a table, and a cascade would delete the rows that refer to it."""
     command.upgrade(alembic, "head")
     in_database(each_database_url, add_a_person_with_a_post)
     versions = tmp_path / "versions"

@@ -10,7 +10,7 @@ FOLDER = Path(quartapp.microblog.__file__).parent
 
 
 def test_groups_keep_the_names_that_files_had_before_they_moved(app: App) -> None:
-    """A group in a database of the version before is found again by the same error."""
+    """An error is counted in the group that an earlier version stored for it."""
     pipeline: Pipeline = app.extensions["reporting"]
     place = pipeline.recorder.places.of(str(FOLDER / "web" / "posts.py"))
     assert place.identity == "quartapp/web/posts.py"

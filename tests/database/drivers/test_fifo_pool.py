@@ -1,4 +1,4 @@
-"""Who gets a connection: whoever has waited longest."""
+"""The task that has waited longest gets the next connection."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ async def test_nobody_overtakes_who_waits(database: Database) -> None:
     waiting = [asyncio.create_task(use(database, name, order)) for name in ("first", "second")]
     await asyncio.sleep(0.05)
     await connection.close()
-    # A newcomer, who asks before those who were woken have come to their turn.
+    # A new task, which asks before the tasks that were woken run.
     await use(database, "newcomer", order)
     await asyncio.gather(*waiting)
     assert order == ["first", "second", "newcomer"]
@@ -75,7 +75,8 @@ async def test_a_wait_ends_in_time(each_database_url: str) -> None:
 
 
 async def test_the_pool_logs_beside_those_of_sqlalchemy(database: Database) -> None:
-    """On the application's logger a connection that fails to close would be a reported error."""
+    """On the application's logger the failure to close a connection would be reported as an
+    error."""
     assert str(database.engine.pool.logger).startswith("<Logger sqlalchemy.pool.")
-    await database.dispose()  # which makes another pool
+    await database.dispose()  # it makes another pool
     assert str(database.engine.pool.logger).startswith("<Logger sqlalchemy.pool.")

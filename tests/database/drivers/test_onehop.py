@@ -1,4 +1,4 @@
-"""The dialect for SQLite: what SQLAlchemy expects of one holds, and a statement is one hop."""
+"""The dialect for SQLite does what SQLAlchemy expects, and a statement is one hop to a thread."""
 
 import asyncio
 import gc
@@ -41,7 +41,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 class Hops:
-    """Counts what is sent to connections' threads, by what aiosqlite itself logs of it."""
+    """Counts the calls that are sent to connections' threads, from aiosqlite's own log."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         self.caplog = caplog
@@ -72,7 +72,7 @@ def checked_out(database: Database) -> int:
 
 
 def holder(tmp_path: Path) -> sqlite3.Connection:
-    """Another program's connection, which holds the write lock."""
+    """A connection of another program, which holds the write lock."""
     other = sqlite3.connect(tmp_path / "test.db", isolation_level=None, timeout=0)
     other.execute("BEGIN IMMEDIATE")
     return other
@@ -119,7 +119,7 @@ async def test_a_transaction_reads_one_state_of_the_database(database: Database)
 
 
 async def test_nothing_stays_open_after_a_read(database: Database) -> None:
-    """A transaction left open would keep the journal from ever being emptied."""
+    """With an open transaction the write-ahead log would never be emptied."""
     await names(database)
     await names(database)
     async with database.engine.connect() as connection:
@@ -269,7 +269,7 @@ async def test_writers_take_turns_in_the_order_of_their_coming(database: Databas
         async with database.begin() as session:
             connection = await (await session.connection()).get_raw_connection()
             raw: Any = connection.driver_connection
-            # Whoever meets SQLite's lock fails at once, instead of looking again and again.
+            # A connection that finds SQLite's lock taken fails at once, instead of trying again.
             raw._conn.execute("PRAGMA busy_timeout = 0")
             await session.execute(update(Customer).values(note=str(number)))
             await asyncio.sleep(0.005)
@@ -393,7 +393,7 @@ async def eventually_closed(opened: list[sqlite3.Connection]) -> bool:
 
 
 async def test_every_thread_ends_with_the_engine(tmp_path: Path) -> None:
-    before = set(threading.enumerate())  # of which some may be about to end
+    before = set(threading.enumerate())  # some of them may be about to end
     database = Database(f"sqlite:///{tmp_path / 'threads.db'}")
 
     async def ask() -> None:

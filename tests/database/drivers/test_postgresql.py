@@ -1,4 +1,4 @@
-"""Connections that PostgreSQL, or the network, has ended."""
+"""Connections that PostgreSQL or the network has closed."""
 
 import asyncio
 import socket
@@ -50,7 +50,7 @@ async def test_a_connection_is_asked_once_before_each_use_but_the_first(
 
 
 class SilentProxy:
-    """Passes everything on, until `is_silent`: then what arrives on old connections is dropped."""
+    """A proxy. While `is_silent`, it drops what arrives on old connections."""
 
     def __init__(self, host: str, port: int) -> None:
         self.target = (host, port)

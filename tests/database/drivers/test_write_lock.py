@@ -1,4 +1,4 @@
-"""One writer at a time, in the order of their coming."""
+"""One writer at a time, in the order in which they asked."""
 
 import asyncio
 import threading

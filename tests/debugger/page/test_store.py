@@ -1,4 +1,4 @@
-"""What is kept of failures, and for how long."""
+"""Which failures are kept, and for how long."""
 
 import asyncio
 import gc
@@ -79,7 +79,7 @@ async def test_hundreds_of_failures_leave_no_memory(site: Site) -> None:
         for _ in range(times):
             await site.request("GET", "/fail", headers=HTML)
         site.said.clear()
-        await asyncio.sleep(0)  # for the loop to drop the timers and callbacks that were cancelled
+        await asyncio.sleep(0)  # the loop drops cancelled timers and callbacks
         gc.collect()
         return len(gc.get_objects())
 

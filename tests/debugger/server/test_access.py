@@ -1,4 +1,4 @@
-"""Hosts, the PIN, and the cookie of a browser that knows it."""
+"""Trusted hosts, the PIN, and the cookie of an unlocked browser."""
 
 import asyncio
 import time

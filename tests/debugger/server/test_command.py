@@ -115,7 +115,7 @@ def test_a_taken_port_is_a_sentence(folder: Path) -> None:
 
 
 def test_the_command_imports_nothing_before_it_runs() -> None:
-    """`quart` loads it to find any command, also while a module of the application is broken."""
+    """`quart` loads it to find any command, even if a module of the application is broken."""
     code = (
         "import sys, quartapp.debugger.server.command;"
         "print(*(m for m in sys.modules if m.startswith('quartapp')))"

@@ -1,4 +1,4 @@
-"""What is shown of each kind of failure, to each kind of client."""
+"""What each kind of client sees of each kind of failure."""
 
 import asyncio
 import html
@@ -10,7 +10,7 @@ from tests.debugger.site import HTML, Site
 
 
 def visible(page: str) -> str:
-    """The text of a page, as it is read."""
+    """The text of a page as a reader sees it."""
     return html.unescape(re.sub(r"<[^>]+>", "", page))
 
 

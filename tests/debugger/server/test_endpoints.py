@@ -1,4 +1,4 @@
-"""Who may see what, and who may run code: each protection by itself."""
+"""Who may see a page, and who may run code: each protection by itself."""
 
 import builtins
 

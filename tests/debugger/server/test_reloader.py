@@ -1,4 +1,4 @@
-"""Which changes the reloader sees, and how each of them is answered."""
+"""Which changes the reloader sees, and what it does about each."""
 
 import os
 import sys
@@ -70,7 +70,7 @@ def test_installed_libraries_are_not_watched(
     folders = source_folders(sources)
 
     assert sources.resolve() in folders
-    assert (sources / "parts").resolve() not in folders  # it is below one that is watched
+    assert (sources / "parts").resolve() not in folders  # it is below a folder that is watched
     assert not any("site-packages" in str(path) for path in folders)
 
 
@@ -131,7 +131,7 @@ def test_a_server_that_dies_comes_back(folder: Path) -> None:
     (folder / "shop.py").write_text(dying)
     with development(folder) as server:
         server.wait_for_text("/", "first")
-        time.sleep(2.5)  # longer than a server must live to be started again at once
+        time.sleep(2.5)  # longer than MIN_LIFE: a server is then started again at once
         with pytest.raises(Exception, match=r"disconnected|reset"):
             server.client.get("/die")
 

@@ -1,4 +1,4 @@
-"""Failures of every kind on the real development server, and a thousand of them."""
+"""Failures of every kind on the real development server, and a thousand in a row."""
 
 from collections.abc import Iterator
 
@@ -140,7 +140,7 @@ def test_a_thousand_failures_with_a_pool_of_two(server: Development) -> None:
     (child,) = psutil.Process(server.process.pid).children()
 
     def fail(times: int) -> float:
-        """Seconds of the server's own work for each; the clock would measure the machine's."""
+        """CPU seconds of the server for each; wall-clock time would depend on other processes."""
         started = child.cpu_times()
         for _ in range(times):
             answer = server.client.get("/query", headers=HTML)

@@ -1,4 +1,4 @@
-"""What is used of Werkzeug, whose debugger may go or change (pallets/werkzeug#3244)."""
+"""What we use of Werkzeug's debugger, which may be removed or changed (pallets/werkzeug#3244)."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""What goes over the wire, on real servers."""
+"""What is sent over the network, on real servers."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from tests.flasklike.servers import read_answer, wait_for
 
 
 def make_app(**config: Any) -> tuple[App, list[Any]]:
-    """An application, and the list of what its teardown functions are given."""
+    """An application, and the list of the errors that its teardown functions get."""
     app = App("wire")
     app.config.update(config)
     torn_down: list[Any] = []
@@ -111,7 +111,7 @@ async def test_an_error_anywhere_is_answered_and_logged_once(
     async with serve(app) as server:
         answer = await server.get("/")
     assert answer.status == 500
-    # a failure while the failure is handled is the second record
+    # the second record is of the failure in the handler
     texts = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
     logged = {"after": 2, "session": 2, "handler": 2}.get(kind, 1)
     assert len(texts) == logged, texts
@@ -459,13 +459,14 @@ async def test_a_connection_is_kept_and_left_clean(serve: Serve) -> None:
 
 @pytest.mark.parametrize("kind", ["complete", "broken"])
 async def test_a_server_can_always_hand_over_an_unread_body(kind: str) -> None:
-    """Hypercorn waits, at the end, until a bounded queue takes the news of the end."""
+    """At the end of a response Hypercorn waits until it can put the disconnect into a bounded
+    queue."""
     app, _ = make_app()
     queue: asyncio.Queue[Any] = asyncio.Queue(maxsize=10)
 
     @app.post("/")
     async def index() -> Any:
-        while not queue.full():  # noqa: ASYNC110  # a queue tells no one
+        while not queue.full():  # noqa: ASYNC110  # a queue has no event for it
             await asyncio.sleep(0)
 
         async def parts() -> AsyncIterator[str]:
@@ -479,7 +480,7 @@ async def test_a_server_can_always_hand_over_an_unread_body(kind: str) -> None:
         for _ in range(100):
             await queue.put({"type": "http.request", "body": b"x" * 65536, "more_body": True})
             if queue.qsize() < 10:
-                await asyncio.sleep(0)  # as each read of a socket takes its turn
+                await asyncio.sleep(0)  # as after each read of a socket
 
     async def send(message: Any) -> None:
         if message["type"] == "http.response.body" and not message["more_body"]:
@@ -530,7 +531,7 @@ async def test_the_servers_task_is_not_left_cancelled_when_the_client_leaves() -
 async def test_only_a_request_that_waits_or_has_a_body_receives(
     method: str, headers: dict[str, str], received: bool
 ) -> None:
-    """The task that receives costs a tenth of a short request."""
+    """The task that receives takes a tenth of the time of a short request."""
     app, _ = make_app()
     sent: list[Any] = []
     asked = False

@@ -1,4 +1,4 @@
-"""Werkzeug's own parser is the judge, however the body is cut into messages."""
+"""Werkzeug's parser is the reference, however the body is cut into messages."""
 
 import asyncio
 import io

@@ -15,7 +15,7 @@ def make_app(**config: Any) -> App:
 
 
 async def post(app: App, read: Any, **kwargs: Any) -> Any:
-    """What *read* made of a request, or the status it failed with."""
+    """The result of *read* for a request, or the status of its error."""
     found: list[Any] = []
 
     @app.post("/")

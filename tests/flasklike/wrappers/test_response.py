@@ -1,4 +1,4 @@
-"""A view's return values: Flask makes each of them too, and both are compared."""
+"""Responses made from return values of views: Flask makes each too, and both are compared."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -40,7 +40,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who calls the API: `await susan("GET", "/api/posts")`."""
+    """A caller of the API: `await susan("GET", "/api/posts")`."""
 
     client: Client
     id: int = 0
@@ -87,7 +87,7 @@ async def susan(enter: Enter) -> Caller:
 
 @pytest.fixture
 def cheap_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twenty slow hashes on two cores are not what a race is about."""
+    """Without it, a race would mainly wait for twenty slow hashes on two cores."""
 
     def cheap(password: str) -> str:
         return generate_password_hash(password, method="pbkdf2:sha256:1")

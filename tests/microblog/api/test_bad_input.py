@@ -1,4 +1,4 @@
-"""What no program should send, and some do: a 4xx that says why, and nothing stored."""
+"""Invalid requests get a 4xx that says why, and nothing is stored."""
 
 import json
 import string
@@ -17,7 +17,7 @@ from tests.microblog.api.conftest import Answer, Caller
 JSON = {"Content-Type": "application/json"}
 GOOD = {"username": "david", "email": "david@example.com", "password": "dog"}
 
-# A character that NFC writes as two: a name of 64 of them would not fit its column.
+# A character that becomes two in NFC: a name of 64 of them would not fit into its column.
 GROWING = "\u0958"
 
 LONG_ADDRESS = f"{'d' * 60}@{'.'.join(['example'] * 8)}.org"
@@ -182,7 +182,7 @@ relaxed = settings(
 
 
 async def check(session: AsyncSession, caller: Caller, method: str, path: str, **more: Any) -> None:
-    """The request is answered with success, or with a problem and nothing stored."""
+    """The request succeeds, or is answered with a problem and nothing is stored."""
     before = await stored(session)
     answer: Answer = await caller(method, path, **more)
     if answer.status >= 400:

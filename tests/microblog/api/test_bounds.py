@@ -1,4 +1,5 @@
-"""What programs send is bounded before it is processed, and so is what the answer repeats."""
+"""The size of a request is checked before it is processed, and the response repeats little of
+it."""
 
 import base64
 import json

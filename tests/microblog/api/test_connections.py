@@ -1,4 +1,4 @@
-"""Nobody holds a connection, or SQLite's write lock, while something slow goes on."""
+"""No request holds a connection, or SQLite's write lock, while it does something slow."""
 
 import asyncio
 import base64
@@ -13,7 +13,7 @@ from tests.microblog.api.conftest import Caller
 
 
 def in_use(app: App) -> int:
-    """The number of connections that are out of the pool."""
+    """The number of connections that are taken from the pool."""
     database: Database = app.extensions["database"]
     pool = database.engine.pool
     assert isinstance(pool, QueuePool)
@@ -26,7 +26,7 @@ async def test_none_while_a_client_sends_its_body(app: App, susan: Caller) -> No
     async with slow as connection:
         await connection.send(b'{"body": ')
         async with asyncio.timeout(60):  # the consumer has one for a moment
-            while in_use(app):  # noqa: ASYNC110 a pool tells nobody when a connection is back
+            while in_use(app):  # noqa: ASYNC110 a pool has no event for a returned connection
                 await asyncio.sleep(0.02)
         assert (await susan("POST", "/api/posts", {"body": "fast"})).status == 201
         await connection.send(b'"slow"}')

@@ -1,4 +1,4 @@
-"""docs/api.md names every address and every code, and none that there is not."""
+"""docs/api.md names every address and every code, and no others."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from quartapp.microblog.api.document import document
 
 DOCS = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
 
-# What the API answers beside errors of the domain.
+# What the API answers besides errors of the domain.
 STATUSES = (400, 404, 405, 413, 415, 429, 500, 503)
 PAGES_ONLY = {exceptions.LoginRequiredError, exceptions.ConflictError}
 

@@ -1,4 +1,4 @@
-"""When the server is at fault: problem+json in production, with a reference and nothing inside."""
+"""Errors of the server: problem+json in production, with a reference and without internals."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ def database_url(each_database_url: str) -> str:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Production: TESTING would hand the exception to the test instead."""
+    """As in production: with TESTING the exception would be raised in the test instead."""
     production = {
         "environment": "production",
         "secret_key": secrets.token_hex(),
@@ -94,7 +94,7 @@ async def test_the_database_is_gone(
     app: App, susan: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
     database: Database = app.extensions["database"]
-    # Whoever holds a connection now would never close it.
+    # A task that holds a connection now would never close it.
     await app.extensions["reporting"].stop()
     await database.dispose()
 
@@ -114,7 +114,7 @@ async def test_every_connection_is_busy(
         database.engine.connect(),
         database.engine.connect(),
     ):
-        # Not before: the consumer of errors takes a connection now and then.
+        # Wait for it: the consumer of errors takes a connection now and then.
         with monkeypatch.context() as patch:
             patch.setattr(database.engine.sync_engine.pool, "_timeout", 0.2)
             answer = await susan("GET", "/api/posts")

@@ -1,8 +1,9 @@
-"""Requests that schemathesis makes of the OpenAPI document, on a real server and both engines.
+"""Requests that schemathesis generates from the OpenAPI document, on a real server and both
+engines.
 
-Every answer must be one that the document describes: never a 5xx, nothing accepted that the schema
-refuses, nothing refused that it accepts, no view that forgot to ask for the token. `make fuzz` asks
-for more examples, by chance instead of the same ones each time.
+Every response must be one that the document describes: no 5xx, no accepted request that the schema
+forbids, no rejected one that it allows, no view that does not require the token. `make fuzz` sends
+more requests, which are random instead of the same each time.
 """
 
 import os
@@ -54,7 +55,7 @@ def test_generated_requests_find_no_fault(live_server: StartServer, tmp_path: Pa
         generated = re.search(r"([\d,]+) generated", run.stdout)
         assert generated
         assert int(generated[1].replace(",", "")) > 20 * OPERATIONS
-        # No test revoked it, so what was asked with it reached the views.
+        # The token was not revoked, so the requests with it reached the views.
         headers = {"Authorization": f"Bearer {token}"}
         assert get(f"{server.url}/api/posts", headers=headers).status_code == 200
     assert " ERROR " not in server.output, server.output[-4000:]

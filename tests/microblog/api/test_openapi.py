@@ -1,4 +1,4 @@
-"""The OpenAPI document, and that making it changes nothing of the application."""
+"""The OpenAPI document; making it does not change the application."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -54,7 +54,7 @@ async def test_nothing_but_the_api_is_described(app: App) -> None:
 
 
 async def test_the_rest_of_the_application_keeps_its_json(app: App, nobody: Caller) -> None:
-    """quart-schema's extension would make dates ISO 8601 where Flask has HTTP dates."""
+    """With quart-schema's extension dates would be in ISO 8601, while Flask's are HTTP dates."""
 
     async def view() -> Any:
         return jsonify(when=datetime(2030, 1, 1, tzinfo=UTC))

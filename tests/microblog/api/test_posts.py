@@ -25,7 +25,7 @@ async def publish(caller: Caller, count: int) -> list[int]:
 
 
 async def walk(caller: Caller, path: str | None, way: str) -> list[Any]:
-    """The ids on every page from here on; each link stands in the Link header too."""
+    """The ids on every page from this one on; each link is in the Link header too."""
     pages = []
     while path:
         answer = await caller("GET", path)

@@ -1,4 +1,4 @@
-"""Tokens: issue, expiry, revocation, and what a 401 says."""
+"""Tokens: issue, expiry, revocation, and the text of a 401."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""People: registering, looking, changing oneself, and one name for twenty."""
+"""People: registering, reading, changing one's own data, and a race for a name."""
 
 import asyncio
 from typing import Any
@@ -94,7 +94,7 @@ async def test_one_of_twenty_gets_the_name(
     async def none_taken(*_args: object) -> bool:
         return False
 
-    # The courtesy question is asked before anybody has the name: the constraint alone judges.
+    # The check in advance finds the name free for everybody: only the constraint decides.
     monkeypatch.setattr("quartapp.microblog.api.users.is_username_taken", none_taken)
 
     async def register(number: int) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""`create-admin`: one person, or one clear sentence."""
+"""`create-admin` adds a person, or says in one sentence why not."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`seed`: the same life every time, on both engines."""
+"""`seed` makes the same people and posts every time, on both engines."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Error pages are what production shows: TESTING would hand the exception to the test instead."""
+"""Error pages as in production: with TESTING the exception would be raised in the test instead."""
 
 import secrets
 from collections.abc import AsyncIterator

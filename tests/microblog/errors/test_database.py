@@ -1,4 +1,4 @@
-"""Errors in which the database has a part: the page still greets the person who is logged in."""
+"""If the database fails, the error page still greets the person who is logged in."""
 
 import pytest
 from sqlalchemy import select
@@ -39,5 +39,5 @@ async def test_the_database_gone_leaves_a_page_that_greets(
     page = await response.get_data(as_text=True)
     assert response.status_code == 500
     assert "susan" in page
-    # The consumer may complain too: it has lost its database as well.
+    # The consumer may log an error too, because its database is gone as well.
     assert len(records_of(app, caplog)) == 1

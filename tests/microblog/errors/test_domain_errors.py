@@ -1,4 +1,4 @@
-"""Errors of the domain become HTTP, and those that have no status are recorded."""
+"""Errors of the domain become responses; those without a status are recorded."""
 
 import json
 from typing import NoReturn

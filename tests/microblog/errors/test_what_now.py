@@ -1,4 +1,4 @@
-"""The page of an error says what to do now, and claims nothing that is not true."""
+"""An error page says what to do now, and only what is true."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""How the databases find what lists show: by an index, without reading what is not shown."""
+"""The databases find the rows of a list by an index, and read no others."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -34,7 +34,7 @@ async def plan_of(app: App, ask: Ask, wanted: PageRequest) -> list[str]:
 
     async with database.session(write=False) as session:
         connection = await session.connection()
-        # Of this connection alone: the application's own tasks use the engine too.
+        # Only on this connection: the application's tasks use the engine too.
         event.listen(connection.sync_connection, "before_cursor_execute", note)
         await ask(session, wanted)
         [(statement, values)] = sent

@@ -1,4 +1,4 @@
-"""What a text must be before it is kept."""
+"""The rules for texts before they are stored."""
 
 import pytest
 from hypothesis import given

@@ -31,7 +31,7 @@ async def token_of(client: Client, path: str) -> str:
 def submit() -> Submit:
     """`await submit(client, "/login", username="susan")`: GET the page, POST its form.
 
-    `page` is where the form stands when it is not the address it is sent to.
+    `page` is the page of the form, if it is not the address to which the form is sent.
     """
 
     async def send(client: Client, path: str, page: str | None = None, **fields: Any) -> Response:

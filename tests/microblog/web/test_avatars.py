@@ -1,4 +1,4 @@
-"""Avatars, drawn here."""
+"""Avatars, which the application draws itself."""
 
 from xml.etree import ElementTree
 

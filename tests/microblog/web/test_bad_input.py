@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is a 4xx that says why, and nothing is stored."""
+"""Invalid forms are answered with a 4xx that says why, and nothing is stored."""
 
 import asyncio
 
@@ -29,7 +29,7 @@ FORMS = {
 }
 FIELDS = [(path, field) for path, fields in FORMS.items() for field in fields]
 
-# As they travel: percent-encoded bytes.
+# As they are sent: percent-encoded bytes.
 BAD_BYTES = {
     "NUL": ("a%00b", 422, CONTROL),
     "escape": ("a%1Bb", 422, CONTROL),
@@ -189,7 +189,7 @@ async def test_a_signed_cookie_of_another_kind_is_nobodys(
 
 
 async def _all_returned(app: App) -> None:
-    # Not at once: the consumer of errors takes a connection now and then.
+    # Wait for it: the consumer of errors takes a connection now and then.
     while app.extensions["database"].engine.pool.checkedout():  # noqa: ASYNC110 a pool has no event
         await asyncio.sleep(0.01)
 
@@ -197,7 +197,7 @@ async def _all_returned(app: App) -> None:
 async def test_a_slow_form_keeps_nobody_waiting(
     app: App, susan: Client, log_in: LogIn, submit: Submit
 ) -> None:
-    """Whoever sends a form slowly must hold neither a connection nor SQLite's write lock."""
+    """A request whose form arrives slowly holds neither a connection nor SQLite's write lock."""
     await susan.get("/")
     slow = susan.request(
         "/", method="POST", headers={"Content-Type": FORM, "Content-Length": "100"}

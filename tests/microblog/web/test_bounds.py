@@ -1,4 +1,4 @@
-"""What strangers send is bounded before it is processed: the cost grows with the size at most."""
+"""The size of a request is checked before it is processed, so its cost is at most linear."""
 
 import json
 import unicodedata

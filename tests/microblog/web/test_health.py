@@ -1,4 +1,4 @@
-"""Signs of life."""
+"""Health checks."""
 
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings

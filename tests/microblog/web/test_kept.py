@@ -1,4 +1,4 @@
-"""What was typed is never lost, and a form that is sent twice counts once."""
+"""What a person typed is never lost, and a form that is sent twice has its effect once."""
 
 import asyncio
 import re
@@ -56,7 +56,7 @@ async def test_a_text_waits_for_the_login_and_is_in_the_box_afterwards(
     assert '<form method="post" novalidate action="/">' in page
     assert "<bdi>susan</bdi></a>" in page
     assert await _count(session) == 0
-    # The page is reloaded: whoever is logged in already still sees the text.
+    # The page is reloaded: a person who is logged in by then still sees the text.
     answer = await client.post("/login", form=form)
     assert f"{SHOWN}</textarea>" in await text_of(answer)
 

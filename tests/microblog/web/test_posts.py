@@ -1,4 +1,4 @@
-"""Posts: writing, the timeline, walking through a long list."""
+"""Posts: writing, the timeline, paging through a long list."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What templates are given."""
+"""The view models of templates."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,7 @@ NOW = datetime(2030, 1, 10, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("ago", "text"),
     [
-        (timedelta(seconds=-5), "just now"),  # another machine's clock
+        (timedelta(seconds=-5), "just now"),  # as by the clock of another machine
         (timedelta(seconds=59), "just now"),
         (timedelta(seconds=60), "1 minute ago"),
         (timedelta(minutes=59, seconds=59), "59 minutes ago"),

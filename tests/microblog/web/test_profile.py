@@ -49,7 +49,7 @@ async def test_changes_are_kept_and_shown(log_in: LogIn, submit: Submit) -> None
     assert "Your changes have been saved." in page
     assert 'value="sue"' in page
     assert "Hi\nthere</textarea>" in page
-    # An address that no database is asked for greets with the cookie's name.
+    # A page without queries greets with the cookie's name.
     assert "<bdi>sue</bdi></a>" in await text_of(await client.get("/nowhere"))
 
 
@@ -72,7 +72,7 @@ async def test_keeping_ones_own_name_is_allowed(log_in: LogIn, submit: Submit) -
     client = await log_in("susan")
     answer = await submit(client, "/edit_profile", username="susan", about_me="New")
     assert answer.status_code == 302
-    # The same name makes the same login cookie, which is not signed and sent anew.
+    # With the same name the login cookie stays the same, so it is not sent again.
     assert [cookie.partition("=")[0] for cookie in answer.headers.getlist("Set-Cookie")] == [
         "session"
     ]
@@ -82,7 +82,8 @@ async def test_keeping_ones_own_name_is_allowed(log_in: LogIn, submit: Submit) -
 async def test_one_of_twenty_wins_a_race_for_a_name(
     log_in: LogIn, session: AsyncSession, monkeypatch: pytest.MonkeyPatch, warned: bool
 ) -> None:
-    """Also when the form asked too early for all of them, and only the constraint is left."""
+    """Also if the form's check finds the name free for all of them, and only the constraint
+    decides."""
     if not warned:
         monkeypatch.setattr("quartapp.microblog.web.forms.is_username_taken", _never)
     people = [await log_in(f"person{number}") for number in range(20)]

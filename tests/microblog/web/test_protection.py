@@ -1,4 +1,4 @@
-"""What protects people's browsers: headers, tokens, and where a request came from."""
+"""What protects people's browsers: headers, tokens, and checks of a request's origin."""
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession

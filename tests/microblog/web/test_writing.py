@@ -1,4 +1,4 @@
-"""What a request that may write keeps others from."""
+"""How long a request that may write blocks others."""
 
 import asyncio
 
@@ -16,4 +16,4 @@ async def test_asking_who_sends_a_form_waits_for_no_writer(app: App, log_in: Log
     async with asyncio.timeout(2), database.begin() as writer:
         await writer.execute(update(User).values(about_me="being written"))
         answer = await client.post("/edit_profile", form={"username": "susan"})
-    assert answer.status_code == 400  # the form has no token: nothing was to be written
+    assert answer.status_code == 400  # the form has no token, so nothing is written
