@@ -100,7 +100,7 @@ def test_settings_do_not_change_and_do_not_show_secrets() -> None:
 
 
 def test_every_part_can_do_without_any_setting() -> None:
-    """Each key of a part has a default; the classes are all there are."""
+    """Each key of a part has a default; the listed classes are complete."""
     named = {DatabaseSettings, AdmissionSettings, LogSettings, MailSettings, ReportingSettings}
     classes = part_settings()
     assert classes == named | {ServingSettings}

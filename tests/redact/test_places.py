@@ -103,7 +103,7 @@ def test_generated_code_without_line_numbers_is_on_line_0(places: Places, file: 
 
 
 def test_code_at_the_address_of_other_code_is_not_mistaken_for_it(places: Places) -> None:
-    for number in range(200):  # each at the address of the one before, which is gone
+    for number in range(200):  # each at the address of its predecessor, which was freed
         code = compile("\n" * number + "1 / 0", f"/app/{number}.py", "exec")
         call = places.call(raised_by(code))
         assert (call.file, call.line) == (f"{number}.py", number + 1)

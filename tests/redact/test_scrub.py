@@ -1,4 +1,4 @@
-"""What is hidden in texts, what is not, and that no text takes long."""
+"""What is hidden in texts and what is not; no text takes long."""
 
 import time
 from base64 import b64encode
@@ -98,7 +98,7 @@ def test_any_text_is_scrubbed_to_one_that_can_be_stored(text: str) -> None:
 @settings(deadline=None)
 @given(st.text(min_size=4, max_size=80), st.text(max_size=20), st.text(max_size=20))
 def test_a_known_secret_is_found_in_every_form(secret: str, before: str, after: str) -> None:
-    """Only secrets of characters that a text can hold; others are shown as escapes anyway."""
+    """Only secrets of printable characters; others are shown as escapes anyway."""
     written = [
         secret,
         repr(secret),
@@ -139,7 +139,7 @@ def test_no_text_takes_quadratic_time(piece: str) -> None:
     text = (piece * 40_000)[:40_000]
     start = time.thread_time()
     Scrubber().text(text)
-    # a tenth of a second at most; a pattern that starts again at each place takes a minute
+    # a tenth of a second at most; a pattern that starts again at each position takes a minute
     assert time.thread_time() - start < 2
 
 

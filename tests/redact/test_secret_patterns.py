@@ -1,4 +1,4 @@
-"""What follows a secret's name."""
+"""What follows a secret's name is hidden."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,7 @@
-"""A secret is planted in every place from which one was seen to leak.
+"""A secret is planted in every place from which secrets are known to leak.
 
-Each planting fails in its own way with `CANARY` somewhere in its data, and gives what a mechanism
-would pass on: the exception or log record, and the context.
+Each planting fails in another way, with `CANARY` somewhere in its data, and returns what a
+mechanism would pass on: the exception or log record, and the context.
 """
 
 import json
@@ -37,7 +37,7 @@ def leaks(text: str) -> bool:
         return True
     if CORE in text or data.hex() in text.lower():
         return True
-    # whatever comes before it, one of three alignments has all but its first and last characters
+    # in one of three alignments only its first and last characters depend on what is around it
     inner = (b64encode(bytes(offset) + data).decode()[2 + offset : -4] for offset in range(3))
     return any(len(part) >= 6 and part in text for part in inner)
 
@@ -62,7 +62,7 @@ class Registration(BaseModel):
 
 
 class Name(str):
-    """As a library has its own for the names of headers."""
+    """A subclass of str, as libraries have for the names of headers."""
 
     __slots__ = ()
 
@@ -76,7 +76,7 @@ class RefusedError(Exception):
     def __init__(self, password: str) -> None:
         super().__init__("refused")
         self.password = password
-        del password  # from the frame: the exception alone has it
+        del password  # from the frame: only the exception has it
 
     def __str__(self) -> str:
         return f"refused: {self.password}"
@@ -88,7 +88,7 @@ def planting(function: Callable[[], None]) -> Callable[[], None]:
     def planted() -> Planted:
         try:
             function()
-        except Exception as error:  # noqa: BLE001 - each fails in its own way
+        except Exception as error:  # noqa: BLE001 - each raises another exception
             return error, getattr(error, "context", Context())
         raise AssertionError(f"{function.__name__} did not fail")
 
@@ -97,7 +97,7 @@ def planting(function: Callable[[], None]) -> Callable[[], None]:
 
 
 class Broken(Exception):
-    """Brings along the context that a mechanism would have found."""
+    """An exception with the context that a mechanism would have found."""
 
     def __init__(self, message: str = "broken", **context: Any) -> None:
         super().__init__(message)
@@ -290,7 +290,7 @@ def the_input_of_a_validator() -> None:
     try:
         Registration(address=CANARY)
     except ValidationError as error:
-        # the frames of the validator have the value, under the name the application gave it
+        # the frames of the validator have the value, under the application's name for it
         error.__traceback__ = None
         raise error from None
 
@@ -459,7 +459,7 @@ def an_option_of_a_command() -> None:
 
 @planting
 def source() -> None:
-    # another module, as the source of this one has the word in other places
+    # another module, as the source of this one contains the word in other places
     code = f'def connect():\n    password = "{CORE}"[:0]\n    return password.missing\nconnect()\n'
     path = Path(FOLDER.name) / "generated.py"
     path.write_text(code)
@@ -467,7 +467,7 @@ def source() -> None:
 
 
 def known_secrets() -> list[str]:
-    """The secrets of the settings, which the scrubber knows."""
+    """The secrets in the settings, which the scrubber knows."""
     return [f"of the settings {CORE}"]
 
 

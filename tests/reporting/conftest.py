@@ -1,5 +1,5 @@
-"""A database without an application, for the parts that count and mail; and waiting for the one
-that an application's own rounds fill."""
+"""A database without an application, for the modules that count and mail, and functions that wait
+for an application's database to be filled."""
 
 import asyncio
 import time
@@ -30,7 +30,10 @@ async def session(database: Database) -> AsyncIterator[AsyncSession]:
 
 
 async def eventually_counted(app: App, wanted: int) -> int:
-    """What the database has counted: the application's own rounds count beside `flush`."""
+    """Flush until `wanted` errors are counted, 60 s at most; returns the number in the database.
+
+    The application's task counts at the same time as `flush`.
+    """
     database: Database = app.extensions["database"]
     deadline = time.monotonic() + 60
     while True:

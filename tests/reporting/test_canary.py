@@ -1,4 +1,4 @@
-"""A secret planted in many places is in nothing that is kept or sent; each rule is needed."""
+"""A secret planted in many places is in nothing that is stored or sent; each rule is needed."""
 
 import json
 import logging
@@ -34,7 +34,7 @@ PLACES = Places(Path(__file__).parent)
 
 
 def outputs(planted: Planted, scrubber: Scrubber) -> Iterator[str]:
-    """All that is made of an error: the report as JSON, the mail, the entry of the log file."""
+    """Everything that is made from an error: report as JSON, mail, entry of the log file."""
     subject, context = planted
     report, reading = capture(
         subject, context, now=0.0, places=PLACES, origin=Origin(), scrubber=scrubber
@@ -54,7 +54,7 @@ def outputs(planted: Planted, scrubber: Scrubber) -> Iterator[str]:
         subject = logging.LogRecord("app", 40, __file__, 1, "failed", None, info)
     clean = Cleaner(places=PLACES, scrubber=scrubber, request_secrets=lambda: context)
     yield logging.Formatter("%(message)s").format(clean(subject))
-    attach(subject, reading)  # as where the report is made before the line
+    attach(subject, reading)  # as when the report is made before the line
     yield logging.Formatter("%(message)s").format(clean(subject))
 
 

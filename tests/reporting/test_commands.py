@@ -264,7 +264,7 @@ def test_a_test_without_recipients_names_the_setting(shop: Shop) -> None:
 
 
 async def add_hostile_group(url: str) -> None:
-    """A group whose title has everything that a terminal should not see."""
+    """A group whose title has everything that must not be sent to a terminal."""
     database = Database(url)
     now = datetime.now(UTC)
     async with database.session() as session:
@@ -279,7 +279,7 @@ async def add_hostile_group(url: str) -> None:
 
 
 def written_by(command: list[str], **environment: str) -> bytes:
-    """What a command writes on standard output that ends well."""
+    """The standard output of a command that succeeds."""
     result = subprocess.run(
         command,
         cwd=ROOT,
@@ -303,7 +303,7 @@ def test_a_terminal_sees_no_controls_and_only_what_it_knows(
 
 
 def ended_with(command: list[str], output: str) -> tuple[int, bytes]:
-    """The exit code of a command whose output goes there, and what it said on standard error."""
+    """Run a command with this standard output; returns its exit code and its standard error."""
     result = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {shlex.join(command)} {output}"],
         cwd=ROOT,

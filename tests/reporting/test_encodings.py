@@ -1,4 +1,4 @@
-"""No report is lost to an encoding: what is not ASCII, not text, or not what it looks like."""
+"""No report is lost to an encoding: names and texts that are not ASCII, or no valid text."""
 
 import logging
 import os
@@ -46,7 +46,7 @@ def database_url(each_database_url: str) -> str:
 def raised(work: Callable[[], object]) -> Exception:
     try:
         work()
-    except Exception as error:  # noqa: BLE001 - whatever it raises is what we want
+    except Exception as error:  # noqa: BLE001 - any exception is right
         return error
     raise AssertionError("it did not raise")
 

@@ -51,7 +51,7 @@ async def register(name):
 
 
 def view(folder: Path, database: Database) -> Any:
-    """A view in a file of its own, as an application would have it."""
+    """A view in a separate file, as in an application."""
     path = folder / "microblog" / "web" / "people.py"
     path.parent.mkdir(parents=True)
     path.write_text(VIEW, "utf-8")
@@ -69,7 +69,7 @@ async def app(
     app = create_app(
         tmp_path,
         database_url,
-        name="microblog",  # as the picture has it
+        name="microblog",  # as in the picture
         MAIL_SERVER=server.host,
         MAIL_PORT=server.port,
         MAIL_USE_TLS=True,
@@ -88,7 +88,7 @@ async def app(
 
 
 def trust(app: App, certificate: Path) -> None:
-    """Take the test's certificate, and do not gather first."""
+    """Trust the test's certificate, and mail without the initial delay."""
     pipeline: Pipeline = app.extensions["reporting"]
     assert pipeline.mailer
     pipeline.mailer.server = replace(pipeline.mailer.server, ca_file=str(certificate))
@@ -98,7 +98,7 @@ def trust(app: App, certificate: Path) -> None:
 
 @pytest.fixture
 async def mail(app: App, server: MailServer) -> Received:
-    """The mail of a second registration under one name."""
+    """The mail about a second registration with the same name."""
     client = app.test_client()
     for status in (200, 500):
         response = await client.post(
@@ -108,7 +108,7 @@ async def mail(app: App, server: MailServer) -> Received:
         )
         assert response.status_code == status
     async with asyncio.timeout(60):
-        while not server.mails:  # noqa: ASYNC110  # a mail server tells nobody
+        while not server.mails:  # noqa: ASYNC110  # a mail server has no event for it
             await asyncio.sleep(0.05)
     return server.mails[0]
 

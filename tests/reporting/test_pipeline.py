@@ -1,4 +1,4 @@
-"""The end of the pipeline's tasks."""
+"""How the pipeline's tasks end."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The recorder: what is written, what is counted, and what happens when it cannot write."""
+"""The recorder: what is written, what is only counted, and what happens if it cannot write."""
 
 import logging
 import os

@@ -1,6 +1,6 @@
-"""To follow an error from the view to the journal, a reader opens a bounded number of files.
+"""A reader who follows an error from the view to the journal opens a bounded number of files.
 
-`pytest -s tests/reporting/test_way_of_an_error.py` prints them in the order of the way.
+`pytest -s tests/reporting/test_way_of_an_error.py` prints them in the order in which they run.
 """
 
 import sys
@@ -22,7 +22,7 @@ PACKAGE = Path(quartapp.__file__).parent
 
 
 class Way:
-    """The files of the package that run between `begin` and `end`, each time one is entered."""
+    """The files of the package that run between `begin` and `end`, one entry per change of file."""
 
     def __init__(self) -> None:
         self.files: list[str] = []

@@ -111,8 +111,7 @@ def test_uvloop_is_used_where_it_is_asked_for(factory: str, loop: str) -> None:
 @pytest.mark.slow
 def test_a_worker_that_dies_is_replaced() -> None:
     with serve(workers=2) as server:
-        # The worker that answers has told the master that it has started; a line about it in the
-        # log comes before that.
+        # A worker that answers has reported its start to the master; it logs a line before that.
         os.kill(answer_of(server)["pid"], signal.SIGKILL)
         server.wait_for("is replaced")
         server.wait_for("Running on", 3)

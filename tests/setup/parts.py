@@ -24,8 +24,8 @@ PARTS = sorted(
 def copy_parts(folder: Path) -> Path:
     """Copy the parts and their tests into an empty folder, with an environment in `.venv`.
 
-    Returns the environment's interpreter. It finds the libraries of this one, and no other
-    quartapp than the copy, in processes that tests start too.
+    Returns the environment's interpreter. It finds the libraries of the current environment, and as
+    quartapp only the copy, also in processes that tests start.
     """
     shutil.copy(ROOT / "pyproject.toml", folder)
     _copy("quartapp", folder, "microblog")
@@ -61,7 +61,7 @@ def _make_environment(folder: Path) -> Path:
 
 
 def _describe(distribution: Path) -> None:
-    """What installing the copy would write: its commands, without those of the microblog."""
+    """Write what installing the copy would write: its entry points, except the microblog's."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     commands = project["entry-points"]["quart.commands"]
     lines = [

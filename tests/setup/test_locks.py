@@ -1,4 +1,4 @@
-"""The lock files: what a server needs, and the same with the tools for development."""
+"""The lock files: what a server needs, and the same plus the tools for development."""
 
 import re
 import tomllib
@@ -15,7 +15,7 @@ SERVER_EXTRAS = ("postgresql", "uvloop", "sentry")
 
 
 def pins(lock: str) -> dict[str, Version]:
-    """What a lock file installs, by canonical name."""
+    """The packages that a lock file installs, by canonical name."""
     found = re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", (ROOT / lock).read_text("utf-8"), re.M)
     return {canonicalize_name(name): Version(version) for name, version in found}
 

@@ -1,4 +1,4 @@
-"""What a person meets who has only the checkout and make."""
+"""What make does for a person who has only the checkout."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The parts need no microblog: in a copy of the project without it they import, and pass."""
+"""The parts need no microblog: in a copy without it they can be imported, and their tests pass."""
 
 import re
 import subprocess
@@ -17,14 +17,14 @@ print(*names)
 """
 
 QUICK = ("redact", "mail", "reporting/alerts", "reporting/capture", "reporting/journal")
-"""Tests that take seconds all together; `make parts` runs those of all parts."""
+"""Tests that together take seconds; `make parts` runs the tests of all parts."""
 
 NAMED = re.compile(r"\b(?:quartapp|tests)\.microblog\b|\bfrom quartapp import create_app\b")
 
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of a copy, which is in the third folder above it."""
+    """The interpreter of a copy; the copy is the third folder above it."""
     return copy_parts(tmp_path_factory.mktemp("parts"))
 
 
@@ -69,6 +69,6 @@ def test_the_quick_tests_pass(python: Path) -> None:
 
 @pytest.mark.parametrize("folder", [*PARTS, "shop"])
 def test_the_tests_of_a_part_name_nothing_of_the_microblog(folder: str) -> None:
-    """Also in the programs that they start."""
+    """Also in the programs that the tests start."""
     for path in (ROOT / "tests" / folder).rglob("*.py"):
         assert not NAMED.search(path.read_text("utf-8")), path

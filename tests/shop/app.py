@@ -1,4 +1,4 @@
-"""A small application made of parts alone, for tests of the parts that need one."""
+"""A small application that uses only the parts, for tests of parts that need an application."""
 
 import asyncio
 from pathlib import Path
@@ -29,7 +29,7 @@ INSIDE = [
     "postgres",
     "customers",
 ]
-"""Words of which none may reach a client, whatever fails."""
+"""Words that must not reach a client, whatever fails."""
 
 
 class Base(DeclarativeBase):
@@ -37,7 +37,7 @@ class Base(DeclarativeBase):
 
 
 class Customer(Base):
-    """Has what a table can have wrong: a duplicate, a missing value, a lost update."""
+    """A table for errors: a duplicate, a missing value, a lost update."""
 
     __tablename__ = "customers"
 
@@ -57,7 +57,7 @@ friends = Table(
 
 
 def create_app(folder: Path, database_url: str, *, name: str = "shop", **config: Any) -> App:
-    """The application, with its state and its log below `folder`; `config` is for the parts."""
+    """The application, with its files and its log below `folder`; `config` is for the parts."""
     app = App(name, root_path=str(_FOLDER), instance_path=str(folder / "instance"))
     app.config.from_mapping({"LOG_DIR": folder / "logs"} | config)
     database = Database(
@@ -82,7 +82,7 @@ def create_app(folder: Path, database_url: str, *, name: str = "shop", **config:
 
 
 async def create_tables(app: App) -> None:
-    """Make the tables of the shop and of the parts in the application's empty database."""
+    """Create the tables of the shop and of the parts in the application's empty database."""
     database: Database = app.extensions["database"]
     async with database.engine.begin() as connection:
         for metadata in (Base.metadata, tables.metadata):
@@ -98,7 +98,7 @@ async def boom() -> str:
 
 
 async def failed_flush() -> str:
-    """Add a customer whom nobody else knows, and then one whose name may be taken."""
+    """Add a customer with a new name, and then one whose name may be taken."""
     session = request_session()
     session.add(Customer(name="flushed", email="flushed@example.com"))
     await session.flush()

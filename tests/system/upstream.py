@@ -1,9 +1,9 @@
-"""`python -m tests.system.upstream PYTHON`: what the newest releases of the libraries do to us.
+"""`python -m tests.system.upstream PYTHON`: whether we work with the newest releases of libraries.
 
 Makes two environments with that interpreter, in .venv-upstream: one with the newest releases that
 the ranges of pyproject.toml allow, one with the newest of all. Runs the tests of flasklike, of the
-comparison with Flask and of the debugger in each, and prints a table in Markdown. A library that
-cannot be installed or imported is a result, and no reason to stop.
+comparison with Flask and of the debugger in each, and prints a table in Markdown. It goes on if a
+library cannot be installed or imported: that is a result.
 """
 
 import json
@@ -26,7 +26,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one environment gave: the versions in it, the closing line of pytest, and failures."""
+    """The result of one environment: its versions, pytest's last line, and the failures."""
 
     versions: dict[str, str]
     result: str
@@ -96,7 +96,7 @@ def locked() -> dict[str, str]:
 
 
 def table(pins: dict[str, str], outcomes: dict[str, Outcome]) -> str:
-    """The result as Markdown: libraries whose versions differ, then what the tests said."""
+    """The result as Markdown: libraries whose versions differ, then the results of the tests."""
     names = sorted({_canonical(_bare(each)) for each in libraries()})
     lines = [
         f"As of {datetime.now(UTC):%Y-%m-%d}.",

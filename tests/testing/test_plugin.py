@@ -1,4 +1,4 @@
-"""What quartapp.testing offers, in the suite of another application."""
+"""quartapp.testing in the suite of another application."""
 
 import shutil
 import subprocess

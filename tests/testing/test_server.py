@@ -1,4 +1,4 @@
-"""A live server: its address, its output, its end, and what it is told of this environment."""
+"""A live server: its address, its output, its end, and the environment that it gets."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The alert policy, by a clock of its own: who is told, when, and how often."""
+"""The alert policy, with a simulated clock: when a mail is sent, and how often."""
 
 from itertools import pairwise, takewhile
 from math import inf
@@ -15,8 +15,8 @@ LIMITS = Limits()
 
 
 class Consumer:
-    """Counts the occurrences of one group and asks the policy, as the real one does: each second
-    in which something was counted, and when it is asked to wake."""
+    """Counts the occurrences of one group, and asks the policy as the real consumer does: each
+    second in which something was counted, and at `wake_at`."""
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         self.now = 1_000_000.0
@@ -53,7 +53,7 @@ class Consumer:
         recent = sum(count for _, count in late)
         first, last = self.counted[0][0], self.counted[-1][0]
         counts = Counts(self.now, batch, self.total, recent, first, last)
-        # what is remembered passes through its column
+        # the state is stored as in its column
         state = AlertState.from_json(self.state.to_json())
         decision = decide(state, self.triage, counts, self.limits)
         self.state, self.triage = decision.state, decision.triage
@@ -163,12 +163,12 @@ def test_each_burst_is_closed_once(consumer: Consumer) -> None:
 
 
 def test_a_rate_is_told_once_until_it_was_calm(consumer: Consumer) -> None:
-    consumer.storm(1000, 1)  # NEW, 10+, 100+ and 1000+ are behind
+    consumer.storm(1000, 1)  # NEW, 10+, 100+ and 1000+ were sent before
     consumer.wait(2 * HOUR)
     consumer.mails.clear()
     consumer.storm(290, 1)
     assert [kind for _, kind in consumer.told] == [Kind.RATE]
-    # it falls below the high rate, but not below the low one, and rises again: still the same storm
+    # the rate falls below the high rate, but not below the low one, and rises: still the same storm
     for minute in range(40):
         consumer.happen(5 if minute // 10 % 2 else 8)
         consumer.wait(MINUTE)
@@ -297,7 +297,7 @@ def test_a_clock_set_back_delays_nothing(consumer: Consumer) -> None:
 
 def test_a_consumer_that_was_away_closes_the_burst_it_finds(consumer: Consumer) -> None:
     consumer.storm(60, 5)
-    consumer.wake_at = None  # nobody woke it
+    consumer.wake_at = None  # it was not woken
     consumer.wait(3 * HOUR)
     consumer.happen(2)
     consumer.wait(HOUR)

@@ -187,7 +187,7 @@ def test_formats_records_as_logging_does(
 
 
 class Hostile:
-    """Notes whatever code of it is run, which then does something bad."""
+    """Records which of its code is run; that code exits or sleeps."""
 
     asked: list[str] = []
 
@@ -273,7 +273,7 @@ def test_runs_no_code_of_a_hostile_local() -> None:
     start = time.monotonic()
     error = caught(view)
     found = dict(innermost(report := report_of(error)).variables)
-    assert time.monotonic() - start < 30  # the repr of one takes a minute
+    assert time.monotonic() - start < 30  # its repr takes a minute
     assert Hostile.asked == []
     name = f"<{__name__}.Hostile>"
     assert found["hostile"] == name
@@ -312,7 +312,7 @@ def test_size_costs_nothing() -> None:
     error = caught(view)
     start = time.thread_time()
     report = report_of(error)
-    # microseconds if nothing is copied
+    # takes microseconds if nothing is copied
     assert time.thread_time() - start < 0.5
     found = dict(innermost(report).variables)
     assert found["text"] == "'" + "x" * 199 + "…"
@@ -382,7 +382,7 @@ async def test_reads_rows_without_loading_anything(engine: AsyncEngine) -> None:
     async with AsyncSession(engine) as session:
         person = Person(name="Süß")
         session.add(person)
-        await session.commit()  # every attribute is expired now
+        await session.commit()  # now every attribute is expired
 
         @event.listens_for(engine.sync_engine, "before_cursor_execute")
         def count(*arguments: object) -> None:

@@ -34,7 +34,7 @@ def test_is_a_digest_with_its_version() -> None:
 
 
 def test_is_the_same_on_every_machine() -> None:
-    # a change of this value makes new groups of all known errors: raise VERSION with it
+    # if this value changes, all known errors get new groups: increment VERSION as well
     error = ValueError("no traceback")
     assert fingerprint(error, PLACES) == "fe58e96639d97cbea60738dd310e31a1-1"
 
@@ -185,7 +185,7 @@ def test_a_module_that_moved_keeps_its_groups(module: str, former: str) -> None:
 
 
 def _raised_in(module: str) -> str:
-    """The fingerprint of an error that went through no file, in a module of this name."""
+    """The fingerprint of an error in code without a file, in a module of this name."""
     with pytest.raises(ZeroDivisionError) as raised:
         exec(compile("1 / 0", "<driver>", "exec"), {"__name__": module})
     return fingerprint(raised.value.with_traceback(raised.tb.tb_next), PLACES)

@@ -1,4 +1,4 @@
-"""From the journal into the tables: exact counts, whatever fails in between; on both databases."""
+"""From the journal into the tables: counts are exact whatever fails, on both engines."""
 
 import asyncio
 from contextlib import ExitStack
@@ -158,7 +158,9 @@ async def test_finishes_and_removes_what_others_left(
 ) -> None:
     other = Journal(journal.folder, segment_bytes=16384)
     write(other, *(Tick("a", int(NOW)) for _ in range(1000)))
-    assert await consumer.consume() < 1000  # the owner lives, and counts its last segment itself
+    assert (
+        await consumer.consume() < 1000
+    )  # the owner is running, and counts its last segment itself
     other.close()
     await consumer.consume()
     assert await counts(session) == {"a": 1000}
@@ -193,7 +195,7 @@ async def test_who_read_a_segment_before_it_was_removed_counts_nothing_of_it(
     with ExitStack() as held:
         path = list_segments(journal.folder)[0]
         found = late._look(held, path, 0, others=False)
-        held.close()  # it was stopped for a while, and its lock went to the other
+        held.close()  # it was stopped for a while, and the other process got its lock
         assert await consumer.consume() == 100
         assert list_segments(journal.folder) == []
         assert found
@@ -208,7 +210,7 @@ async def test_a_segment_that_comes_back_is_not_counted_again(
     journal.close()
     copies = {path: path.read_bytes() for path in list_segments(journal.folder)}
     assert await consumer.consume() == 100
-    for path, data in copies.items():  # out of a backup
+    for path, data in copies.items():  # from a backup
         path.write_bytes(data)
     assert await consumer.consume() == 0
     assert list_segments(journal.folder) == []
@@ -301,7 +303,7 @@ async def test_a_segment_that_cannot_be_read_keeps_no_other_waiting(
 ) -> None:
     journal.folder.mkdir()
     loop = journal.folder / "0.journal"
-    loop.symlink_to(loop)  # as unreadable as one that root has made, for root too
+    loop.symlink_to(loop)  # unreadable even for root, like a file of root's for others
     write(journal, Tick("a", int(NOW)))
     assert await consumer.consume() == 1
     await consumer.consume()
@@ -386,7 +388,7 @@ async def test_before_the_migration_the_journal_holds(
     for _ in range(5):
         with pytest.raises(consumer_module._AWAY):
             await consumer.consume()
-    assert consumer._failures == {}  # nothing is wrong with what is to be counted
+    assert consumer._failures == {}  # nothing is wrong with the journal
     async with database.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE elsewhere RENAME TO error_groups"))
     assert await consumer.consume() == 1

@@ -1,4 +1,4 @@
-"""Every mechanism by which an error arrives makes exactly one record of it."""
+"""An error is recorded exactly once, whichever mechanism catches it."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ Records = Callable[[], list[Entry]]
 
 @pytest.fixture
 def unstarted(tmp_path: Path, database_url: str) -> App:
-    """One whose errors stay in the journal, which is what we look at.
+    """An application whose errors stay in the journal, which the tests read.
 
     Its logger is the parent of those of the parts.
     """
@@ -325,7 +325,7 @@ async def test_a_start_that_fails(unstarted: App, tmp_path: Path) -> None:
     async def broken() -> None:
         raise KeyError("start")
 
-    with pytest.raises(Exception):  # noqa: B017 - what Quart makes of it is not the point
+    with pytest.raises(Exception):  # noqa: B017 - which exception Quart raises does not matter
         async with unstarted.test_app():
             pass
     await unstarted.extensions["reporting"].stop()
@@ -382,10 +382,10 @@ async def test_a_failed_request_leaves_nothing_to_the_garbage_collector(
     seen: list[weakref.ref[object]] = []
     logger = logging.getLogger(app.name)
     own = [handler for handler in logger.handlers if handler.__module__.startswith("quartapp.")]
-    monkeypatch.setattr(logger, "handlers", own)  # pytest's keep what they see
+    monkeypatch.setattr(logger, "handlers", own)  # pytest's handlers keep all records
 
     class Broken(Exception):
-        """One that can be watched, and that no local holds."""
+        """An exception that weak references can point to, and that no local refers to."""
 
         def __init__(self) -> None:
             seen.append(weakref.ref(self))
@@ -403,7 +403,7 @@ async def test_the_middleware_leaves_nothing_to_the_garbage_collector(without_gc
     seen: list[weakref.ref[object]] = []
 
     class Request:
-        """Has a way to push promises, as Quart's."""
+        """It has a method for push promises, as Quart's has."""
 
         def __init__(self, send: object) -> None:
             self.send = send
@@ -428,7 +428,7 @@ def without_gc() -> Iterator[None]:
 
 
 async def ask(app: App, path: str) -> None:
-    """A request by ASGI alone: the test client keeps what it has seen."""
+    """A request directly over ASGI, because the test client keeps references."""
     asgi: dict[str, object] = {
         "type": "http",
         "asgi": {"version": "3.0"},

@@ -1,4 +1,4 @@
-"""The journal: what it keeps when processes, disks and bytes fail."""
+"""The journal: what it keeps when processes and disks fail and bytes are damaged."""
 
 import errno
 import gc
@@ -37,7 +37,7 @@ def small(folder: Path, **options: Any) -> Journal:
 
 
 def in_child(work: object) -> int:
-    """Run `work` in a forked child that ends with SIGKILL, as a crash would; its pid."""
+    """Run `work` in a forked child that ends with SIGKILL, as in a crash; returns its pid."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -139,7 +139,7 @@ def test_a_child_that_outlives_its_parent_does_not_keep_the_segment(tmp_path: Pa
         if os.fork() == 0:
             os.close(end)
             os.write(tell_ready, b"x")
-            os.read(wait_end, 1)  # lives on until the test has looked
+            os.read(wait_end, 1)  # stays alive until the test has looked
             os._exit(0)
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -151,7 +151,7 @@ def test_a_child_that_outlives_its_parent_does_not_keep_the_segment(tmp_path: Pa
         os.close(handle)
 
 
-# Python 3.12 warns of forks beside threads, which is what this is about.
+# Python 3.12 warns of forking with threads, which is what is tested here.
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_fork_while_another_thread_writes_does_not_hang_the_child(tmp_path: Path) -> None:
     journal = small(tmp_path)
@@ -373,7 +373,7 @@ def test_every_flipped_bit_costs_the_lines_it_touches_and_no_other() -> None:
             lost = [payload for payload in LINES if payload not in content.payloads]
             assert set(content.payloads) <= set(LINES)
             assert LINES[touched] in lost
-            # A flipped LF joins two lines; anything else stays within its own.
+            # A flipped LF joins two lines; every other damage stays within its line.
             assert lost == LINES[touched : touched + len(lost)]
             assert len(lost) <= (2 if position + 1 in ends else 1)
             assert content.corrupt >= 1

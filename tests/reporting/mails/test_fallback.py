@@ -1,4 +1,4 @@
-"""Mails straight from the journal, while the database is away."""
+"""Mails directly from the journal, while the database is unreachable."""
 
 from pathlib import Path
 
@@ -64,7 +64,7 @@ async def test_a_database_that_comes_and_goes_makes_no_flood(
             fallback.reset()
         now += 120
     assert len(mail_server.mails) == 6
-    assert await processes[0].send_due(601, {}) == 6  # this one lasts
+    assert await processes[0].send_due(601, {}) == 6  # this outage lasts
     for fallback in processes:
         fallback.reset()
     now += 3601

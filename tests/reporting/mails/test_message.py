@@ -1,4 +1,4 @@
-"""The mails: what they say, and that nothing in a report can break them."""
+"""The mails: what they say; nothing in a report can break them."""
 
 import email
 import email.policy
@@ -60,7 +60,7 @@ def parts(message: EmailMessage) -> tuple[str, str]:
 
 
 def sent(message: EmailMessage) -> EmailMessage:
-    """The mail as it arrives; a second reading finds the same headers."""
+    """The mail as it arrives. It has the same headers if it is parsed again."""
     data = message.as_bytes()
     assert data.isascii()
     assert all(len(line) <= 998 for line in data.split(b"\r\n"))
@@ -71,7 +71,7 @@ def sent(message: EmailMessage) -> EmailMessage:
 
 
 class Words(HTMLParser):
-    """The visible text of a document; complains of what a mail must not have."""
+    """The visible text of a document. Fails for what a mail must not contain."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

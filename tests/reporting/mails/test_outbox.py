@@ -1,4 +1,4 @@
-"""From the outbox of alerts to the operators, on a real SMTP server that can be made to fail."""
+"""From the outbox of alerts to the operators, with a real SMTP server that can be made to fail."""
 
 import asyncio
 import re
@@ -56,7 +56,7 @@ Happen = Callable[..., Any]
 
 @pytest.fixture
 def happen(database: Database) -> Happen:
-    """Let groups of errors happen, and insert the alerts about them."""
+    """Insert groups of errors, and the alerts about them."""
 
     async def happen(*groups: str, count: int = 1) -> None:
         now = time.time()
@@ -138,7 +138,7 @@ async def test_waits_while_the_server_is_away_and_then_tells_it_in_one_mail(
     assert "SMTPConnectError" in row.error
     assert began + 50 < row.due_at < time.time() + 70
     await happen("aaaa", count=2004)
-    async with database.begin() as writer:  # meanwhile the policy had more to say
+    async with database.begin() as writer:  # meanwhile the policy has inserted more alerts
         values = {"kind": "escalation", "ordinal": 1, "episode": 1, "count": 10, "since": 1.0}
         writer.add(
             ErrorAlert(group_id=row.group_id, created_at=0.0, due_at=0.0, state=WAITING, **values)
@@ -169,7 +169,7 @@ async def test_a_poisoned_mail_is_dead_and_the_others_go_out(
         await mailer.send_due()
         await change(database, due_at=0.0)
     assert [row.state for row in await alerts(session)] == [DEAD, SENT]
-    assert DEAD == "aside"  # in databases of the versions before
+    assert DEAD == "aside"  # as in databases of earlier versions
     assert len(mail_server.mails) == 1
 
 

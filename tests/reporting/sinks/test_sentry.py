@@ -1,4 +1,4 @@
-"""What reaches Sentry, as a server of this test's own receives it."""
+"""What is sent to Sentry, received by a server in the test."""
 
 import gzip
 import importlib
@@ -54,7 +54,7 @@ REPORT = Report(
 
 
 class Server:
-    """Records envelopes, as Sentry would receive them."""
+    """Records envelopes in place of Sentry."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
@@ -87,7 +87,8 @@ class Server:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The events of all envelopes: a line of headers, then a line and a payload each."""
+        """The events of all envelopes. An envelope is a line of headers, then a line and a payload
+        each."""
         found = []
         for body in self.bodies:
             _, header, payload = body.split(b"\n", 2)

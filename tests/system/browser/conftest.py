@@ -1,4 +1,4 @@
-"""Chromium before a real server that has, beside production's pages, some that fail."""
+"""Chromium with a real server that has, besides production's pages, some that fail."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -13,10 +13,10 @@ from quartapp.testing import LiveServer
 from tests.conftest import CHROMIUM, CHROMIUM_OPTIONS
 
 TIMEOUT = 30_000
-"""Milliseconds that a busy machine may take for what a person would wait for."""
+"""Milliseconds that an action may take on a busy machine."""
 
-# An error page is an error to the browser; and who types before the browser has come to a field's
-# `autofocus` keeps the focus.
+# Chromium logs an error page as an error; and it logs when a field's `autofocus` has no effect
+# because the person is typing already.
 EXPECTED = ("Failed to load resource", "Autofocus processing was blocked")
 
 expect.set_options(timeout=TIMEOUT)
@@ -50,10 +50,10 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_page(browser: Browser, server: LiveServer) -> AsyncIterator[OpenPage]:
-    """`await open_page(color_scheme="dark")`: a person with a browser of their own.
+    """`await open_page(color_scheme="dark")`: a new person with a separate browser profile.
 
-    At the end no page may have complained: of a script, of the security policy, of anything but
-    what is EXPECTED.
+    The test fails if a page logged anything that is not EXPECTED, such as an error of a script or
+    of the security policy.
     """
     complaints: list[str] = []
     contexts: list[BrowserContext] = []
@@ -86,7 +86,7 @@ async def register(page: Page, username: str, password: str = "a good password")
     await page.get_by_label("Password").fill(password)
     await page.get_by_role("button", name="Sign In").click()
     await page.get_by_role("heading", name=f"Hi, {username}!").wait_for()
-    await page.wait_for_load_state()  # with its stylesheets: what stands there has its place
+    await page.wait_for_load_state()  # with its stylesheets, so that everything is in its place
 
 
 async def publish(page: Page, text: str) -> None:

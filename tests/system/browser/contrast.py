@@ -1,6 +1,6 @@
-"""Colours as the browser shows them: how a text and a ring stand out from what is around them.
+"""The contrast of texts and focus rings with what is around them, as the browser shows them.
 
-`CONTRAST` defines functions of JavaScript, to be put before an expression that uses them.
+`CONTRAST` defines functions in JavaScript, to be put before an expression that uses them.
 """
 
 CONTRAST = """
@@ -65,6 +65,6 @@ FAINT_BORDERS = f"""() => {{ {CONTRAST}
 }}"""
 
 FAINT_TEXT_OF = f"e => {{ {CONTRAST} return faintTexts(e); }}"
-"""For one element, such as the one that the pointer is on."""
+"""For one element, such as that under the pointer."""
 
 FAINT_FOCUS_OF = f"e => {{ {CONTRAST} return [...faintTexts(e), ...faintRing(e)]; }}"

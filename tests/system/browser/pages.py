@@ -1,4 +1,4 @@
-"""The pages that every page-wide check looks at, and how they come to have something on them."""
+"""The pages for the checks of whole pages, and their contents."""
 
 from playwright.async_api import Page
 
@@ -12,7 +12,7 @@ PERSONAL = [
 
 
 async def stranger_and_susan(open_page: OpenPage, **options: object) -> tuple[Page, Page]:
-    """Two browsers: a stranger's and susan's, who is followed by john and has written a post."""
+    """Two browsers: one without a login, and susan's, who is followed by john and has one post."""
     susan = await open_page(**options)
     await register(susan, "susan")
     await publish(susan, "Good morning")

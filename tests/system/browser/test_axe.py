@@ -1,4 +1,4 @@
-"""axe, by Deque, finds nothing to say against any page: at rest, under the pointer, in focus."""
+"""axe, by Deque, finds no fault in any page: at rest, under the pointer, in focus."""
 
 from importlib.resources import files
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""Odd names and posts: on a phone, zoomed, and where a system replaces colours."""
+"""Unusual names and posts: on a phone, zoomed, and with colours replaced by the system."""
 
 from typing import Any
 

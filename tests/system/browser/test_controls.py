@@ -1,4 +1,4 @@
-"""Buttons, links and boxes: their places and sizes, and their colours in each of their states."""
+"""Buttons, links and boxes: their places and sizes, and their colours in each state."""
 
 from typing import Any, Literal
 
@@ -82,7 +82,7 @@ async def test_every_control_is_seen_at_rest_under_the_pointer_and_in_focus(
 
 async def _faults_of(page: Page, path: str) -> list[Any]:
     await page.goto(path)
-    # The end of a transition is what people see, and not the moment of its beginning.
+    # Wait for the end of transitions, which is what people see.
     still = "for (const e of document.querySelectorAll('*')) e.style.transition = 'none'"
     await page.evaluate(still)
     faults: list[Any] = await page.evaluate(FAINT_BORDERS)

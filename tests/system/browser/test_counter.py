@@ -1,4 +1,4 @@
-"""Counting what is written, with scripts and without, and deleting it."""
+"""Counting the characters of a post, with scripts and without, and deleting it."""
 
 import pytest
 from playwright.async_api import expect
@@ -33,7 +33,7 @@ async def test_without_scripts_the_server_counts(open_page: OpenPage) -> None:
     await register(page, "susan")
     box = page.get_by_label("Say something")
     await expect(box).to_have_accessible_description("At most 140 characters.")
-    await box.fill("x" * 152)  # which no browser cuts: the end would be lost
+    await box.fill("x" * 152)  # browsers must not cut it, as its end would be lost
     await page.get_by_role("button", name="Post").click()
     fault = "At most 140 characters. Please use at most 140 characters; these are 152."
     await expect(box).to_have_accessible_description(fault)

@@ -16,7 +16,7 @@ from tests.system.browser.conftest import TIMEOUT
 
 pytestmark = pytest.mark.browser
 
-expect.set_options(timeout=TIMEOUT)  # of the synchronous interface, which has its own
+expect.set_options(timeout=TIMEOUT)  # Playwright's synchronous interface, which has its own loop
 SHOP = Path(__file__).parent / "shop"
 FLAGS = [
     "--no-sandbox",
@@ -48,7 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Development]:
 
 @pytest.fixture
 def page(browser: Browser, server: Development) -> Iterator[Page]:
-    """A page of a fresh profile. What the browser complains about fails the test."""
+    """A page in a new profile. The test fails if the browser logs an error."""
     context = browser.new_context(base_url=server.url, viewport={"width": 1000, "height": 800})
     page = context.new_page()
     complaints: list[str] = []
@@ -59,7 +59,7 @@ def page(browser: Browser, server: Development) -> Iterator[Page]:
     )
     yield page
     context.close()
-    # A 500 is an error to the browser, and what a policy refuses is said by it and wanted here.
+    # Chromium logs a 500 as an error, and what the policy refuses, which is expected here.
     expected = ("Failed to load resource", "frame-ancestors 'none'", "blocked by CORS policy")
     assert [c for c in complaints if not any(part in c for part in expected)] == []
 
@@ -98,7 +98,7 @@ def type_command(frame: Locator, code: str) -> str:
 
 
 def picture(page: Page, name: str) -> None:
-    """Renew a picture of the documentation, if QUARTAPP_TEST_PICTURES names its folder."""
+    """Take a picture for the documentation again, if QUARTAPP_TEST_PICTURES names its folder."""
     if folder := os.environ.get("QUARTAPP_TEST_PICTURES"):
         page.screenshot(path=Path(folder) / f"{name}.png")
 

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.html]
 RULES = {
     "extends": ["html-validate:standard"],
     "rules": {
-        # Of style, and of other sites' habits:
+        # Rules about style, and about other sites' conventions:
         "no-trailing-whitespace": "off",
         "void-style": "off",
         "attribute-boolean-style": "off",
@@ -46,7 +46,7 @@ def test_the_validator_finds_what_is_there(tmp_path: Path) -> None:
 
 
 async def _page_with_faults(page: Page) -> str:
-    """A form with faults, as the server wrote it."""
+    """The HTML of a form with faults, as the server sent it."""
     await page.goto("/")
     token = await page.locator(".compose [name=csrf_token]").get_attribute("value")
     answer = await page.request.post(

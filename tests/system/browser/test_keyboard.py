@@ -1,4 +1,4 @@
-"""Everything without a mouse, and what a screen reader is told."""
+"""Everything can be done without a mouse; what a screen reader says."""
 
 import re
 
@@ -17,7 +17,7 @@ FOCUSED = """() => {
 
 
 async def _tab_to(page: Page, name: str) -> list[str]:
-    """Press Tab until something is reached, and tell what was passed; each must be seen."""
+    """Press Tab until an element has the focus; returns all that had it. Each must be visible."""
     passed: list[str] = []
     for _ in range(30):
         await page.keyboard.press("Tab")

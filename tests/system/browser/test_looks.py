@@ -1,4 +1,4 @@
-"""Phones, dark mode and contrast, measured in the browser."""
+"""Layout on phones, dark mode and contrast, measured in the browser."""
 
 from typing import Literal
 
@@ -19,7 +19,7 @@ TOO_WIDE = """width => [...document.querySelectorAll("body *")]
   .filter(e => e.checkVisibility() && e.getBoundingClientRect().right > width + 1)
   .map(e => e.outerHTML.slice(0, 80))"""
 
-# WCAG 2.2, "Target Size (Minimum)": 24 pixels, but for links within a sentence.
+# WCAG 2.2, "Target Size (Minimum)": 24 pixels, except for links within a sentence.
 TOO_SMALL = """() => [...document.querySelectorAll("button, nav a, input:not([type=hidden])")]
   .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 24
       && !(e.type === "checkbox"))
@@ -31,7 +31,7 @@ async def _provoke_errors(page: Page) -> None:
     await page.get_by_label("Username").fill("..")
     await page.get_by_role("button", name="Submit").click()
     await page.locator("small.error").wait_for()
-    await page.wait_for_load_state()  # with its stylesheets: what stands there has its place
+    await page.wait_for_load_state()  # with its stylesheets, so that everything is in its place
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -60,7 +60,7 @@ FALLING_SHORT = """
 
 
 async def test_what_falls_short_is_found(open_page: OpenPage) -> None:
-    """Else a page without faults and a measurement that finds none would look alike."""
+    """Otherwise a measurement that finds nothing would look like a page without faults."""
     page = await open_page(viewport={"width": 320, "height": 640})
     await page.set_content(FALLING_SHORT)
     (faint,) = await page.evaluate(TOO_FAINT)
@@ -96,7 +96,7 @@ async def test_a_phone_shows_everything_without_scrolling_sideways(
     assert await page.evaluate(TOO_WIDE, width) == []
 
 
-# Where the first character of a time stands, whatever time it is, and where the name ends.
+# The position of a time's first character, whatever the time is, and of the name's end.
 FIRST_OF_TIME = """() => {
   const time = document.querySelector(".by time"), text = new Range();
   time.textContent = "1 minute ago";

@@ -1,4 +1,4 @@
-"""A person writes, and something goes wrong: the text is in the box again, on both engines."""
+"""If sending a post fails, the text is in the box again, on both engines."""
 
 import pytest
 from playwright.async_api import Page, expect

@@ -1,4 +1,4 @@
-"""Pages look as they did: pictures of them, compared cell by cell with those in `screenshots/`.
+"""Pages look as before: screenshots are compared cell by cell with those in `screenshots/`.
 
 Each picture is reduced to cells of 20 by 20 pixels, which absorbs what fonts and antialiasing of
 another machine change; a button that grows, a header that moves or a colour that is lost changes
@@ -43,7 +43,7 @@ CELLS = """async (picture) => {
   return canvas.toDataURL("image/png").split(",")[1];
 }"""
 
-# Cells that differ by more than 40 of 255 in a colour.
+# A cell differs if one of its colours differs by more than 40 of 255.
 SHARE = """async ([one, other]) => {
   const pixels = async (picture) => {
     const image = new Image();
@@ -67,7 +67,7 @@ SHARE = """async ([one, other]) => {
 @pytest.mark.parametrize("mode", MODES)
 async def test_the_pages_look_as_they_did(open_page: OpenPage, mode: str) -> None:
     stranger, susan = await stranger_and_susan(open_page, **MODES[mode])
-    canvas = await open_page()  # without the policy of our pages, which loads no such pictures
+    canvas = await open_page()  # without our pages' policy, which does not allow such pictures
     different = {}
     for page, paths in ((stranger, PUBLIC), (susan, PERSONAL)):
         for name, path in paths.items():

@@ -1,4 +1,4 @@
-"""The tutorial's story, as two people live it."""
+"""The tutorial's features, used by two people."""
 
 import pytest
 from playwright.async_api import Page, expect

@@ -1,9 +1,8 @@
-"""`python -m tests.system.faults.database_down [MINUTES]`: a storm of errors while the database is
-away, for so many minutes (tests.system.faults.outage); then locked and let go again and again,
-on SQLite; then with connections that end at any moment, in the middle of commits above all, on
-PostgreSQL (QUARTAPP_TEST_POSTGRESQL).
+"""`python -m tests.system.faults.database_down [MINUTES]`: storms of errors with a faulty database.
 
-Recording never waits, and in the end the sum is exact.
+It is unreachable for so many minutes (tests.system.faults.outage); on SQLite it is then locked and
+unlocked repeatedly; on PostgreSQL (QUARTAPP_TEST_POSTGRESQL) connections end at random moments,
+mostly in the middle of commits. Recording never waits, and in the end the sum is exact.
 """
 
 import asyncio
@@ -37,14 +36,14 @@ from tests.system.faults.line import Line
 
 RULES = Rules(host="faults", limits=Limits(), mails=True)
 LONGEST = 0.2
-"""Of one recording; a busy machine takes the processor away for that long. SQLite's busy timeout,
-for which nobody may wait, is 5 s."""
+"""The longest that one recording may take, as a busy machine can suspend the process for that long.
+Waiting for SQLite's busy timeout would take 5 s."""
 
 Fault = Callable[[float], Awaitable[None]]
 
 
 async def storm(recorder: Recorder, until: float) -> tuple[int, float]:
-    """Record until a moment; how many, and the longest that one of them took."""
+    """Record until a time; returns how many, and the longest time that one took."""
     errors, longest = 0, 0.0
     while time.monotonic() < until:
         for _ in range(20):
@@ -81,11 +80,11 @@ async def hold_sqlite(path: Path, until: float) -> None:
 
 
 async def end_connections(url: URL, line: Line, until: float) -> None:
-    """Cut one COMMIT of three, and now and then end whatever is connected."""
+    """Cut one COMMIT of three, and sometimes end all connections."""
     engine = create_async_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
     statement = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
     async with engine.connect() as connection:
-        # A busy machine commits so seldom that chance may have cut none.
+        # A busy machine commits so rarely that by chance none may have been cut.
         latest = until + 60
         while time.monotonic() < (until if line.commits_cut else latest):
             line.share = 0.33

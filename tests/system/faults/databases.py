@@ -1,4 +1,4 @@
-"""An empty PostgreSQL database for the length of a proof."""
+"""An empty PostgreSQL database for one proof."""
 
 import os
 import secrets
@@ -14,7 +14,7 @@ POSTGRESQL = os.environ.get("QUARTAPP_TEST_POSTGRESQL", "")
 
 @asynccontextmanager
 async def postgresql() -> AsyncIterator[URL]:
-    """The address of a database that is dropped afterwards, connections or not."""
+    """The address of a database, which is dropped afterwards even if it has connections."""
     admin = make_url(POSTGRESQL).set(drivername="postgresql+asyncpg")
     name = f"quartapp_{secrets.token_hex(6)}"
     engine = create_async_engine(admin, isolation_level="AUTOCOMMIT")

@@ -1,9 +1,9 @@
-"""`python -m tests.system.faults.full_disk`: the journal on a disk of 2.5 MB, on none, and on one
-that may only be read. Needs the right to mount a tmpfs.
+"""`python -m tests.system.faults.full_disk`: the journal on a disk of 2.5 MB, without a disk, and
+on a read-only one. Needs the right to mount a tmpfs.
 
-Recording never raises. What is allocated can be written when somebody else has filled the disk,
-what did not fit is counted in `lost_reports` and in a file beside the journal, and once there is
-room again the counts are exact.
+Recording never raises. What is allocated can still be written when other files have filled the
+disk. Reports that do not fit are counted in `lost_reports` and in a file beside the journal. When
+there is room again, the counts are exact.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ RETRY = 1.1  # the journal looks again after a second
 
 
 class CannotMountError(Exception):
-    """This user may not mount anything here."""
+    """This user may not mount a file system here."""
 
 
 def tell(*command: str) -> None:
@@ -44,7 +44,7 @@ def tell(*command: str) -> None:
 
 
 def fill(path: Path) -> Path:
-    """Take all the room that is left."""
+    """Fill the rest of the disk."""
     with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
         while True:
             file.write(bytes(4096))

@@ -1,10 +1,8 @@
-"""`python -m tests.system.faults.kill_consumers [ROUNDS]`: kill -9 of two competing consumers, in
-the middle of their transactions; on SQLite, and on PostgreSQL where QUARTAPP_TEST_POSTGRESQL is
-set.
+"""`python -m tests.system.faults.kill_consumers [ROUNDS]`: kill -9 of two competing consumers in
+the middle of their transactions, on SQLite, and on PostgreSQL if QUARTAPP_TEST_POSTGRESQL is set.
 
-Each kills itself before a statement or a COMMIT that chance chooses: nobody from outside hits the
-gap between two commits often enough. In the end every group has exactly as many occurrences as
-were written.
+Each kills itself before a random statement or COMMIT: a kill from outside would rarely hit the gap
+between two commits. In the end every group has exactly as many occurrences as were written.
 """
 
 import asyncio
@@ -33,15 +31,17 @@ ROOT = Path(__file__).parents[3]
 GROUPS = 20
 MOST_ROUNDS = 40
 STATEMENTS = 60
-"""Among the first so many is the last one of a consumer; a piece of a segment takes about ten."""
+"""A consumer kills itself before one of its first so many statements; a piece of a segment takes
+about ten."""
 
 RULES = Rules(host="faults", limits=Limits(), mails=True)
 Counts = dict[str, int]
 
 
 def fill(folder: Path, ticks: int) -> tuple[Counts, Journal]:
-    """Many small segments that are orphans, for many transactions to be killed; and one of a living
-    owner, who is returned: on this the consumers have no lock, only the offset to agree by."""
+    """Many small orphans, so that there are many transactions to interrupt, and a segment with a
+    living owner, which is returned. The consumers have no lock on that one: only its offset keeps
+    them from counting twice."""
     orphans, living = Journal(folder, segment_bytes=8192), Journal(folder)
     written: Counts = {}
     for number in range(ticks):
@@ -78,7 +78,7 @@ async def consume_all(url: str, folder: Path, last: int = 0) -> None:
         try:
             if not await consumer.consume():
                 break
-        except Exception as error:  # noqa: BLE001 - the rival's lock; as the pipeline, try again
+        except Exception as error:  # noqa: BLE001 - the other's lock; try again, as the pipeline does
             print(type(error).__name__, file=sys.stderr)
             await asyncio.sleep(0.05)
     await database.dispose()
@@ -113,7 +113,7 @@ def run(url: str, rounds: int, folder: Path, ticks: int = 1500) -> bool:
     kills = 0
     for number in range(1, MOST_ROUNDS + 1):
         if number > rounds and kills:
-            break  # chance may let all of them come to their end
+            break  # by chance all of them may have finished
         new, living = fill(folder, ticks)
         for group, count in new.items():
             written[group] = written.get(group, 0) + count
@@ -130,7 +130,7 @@ def run(url: str, rounds: int, folder: Path, ticks: int = 1500) -> bool:
 async def with_postgresql(rounds: int, folder: Path, ticks: int = 1500) -> bool:
     async with postgresql() as address:
         url = address.render_as_string(hide_password=False)
-        # migrations and consumers have loops of their own
+        # migrations and consumers run their own loops
         return await asyncio.to_thread(run, url, rounds, folder, ticks)
 
 

@@ -1,7 +1,7 @@
 """`python -m tests.system.faults.kill_workers [ROUNDS]`: kill -9 of a whole server under load.
 
-Whoever received a 500 has their error counted, over real sockets and after any number of kills:
-received <= recorded <= attempted.
+The error of every 500 that a client received is counted, over real sockets and after any number of
+kills: received <= recorded <= attempted.
 """
 
 import asyncio
@@ -44,7 +44,8 @@ class Sums:
 
 
 async def client(host: str, port: int, sums: Sums) -> None:
-    """Ask for errors until the connection breaks; an answer counts when its status line is here."""
+    """Request errors until the connection breaks; counts each response whose status line
+    arrived."""
     while True:
         reader, writer = await asyncio.open_connection(host, port)
         try:

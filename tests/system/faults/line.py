@@ -1,4 +1,4 @@
-"""A line to PostgreSQL that can be cut: for as long as one likes, or in the middle of a COMMIT."""
+"""A proxy for PostgreSQL that can be cut: for any time, or in the middle of a COMMIT."""
 
 import asyncio
 import random
@@ -8,8 +8,8 @@ from sqlalchemy.engine import URL
 
 
 class Line:
-    """A TCP proxy on a port of its own. Of all COMMITs, `share` are cut: half of them before they
-    reach the server, half before its answer comes back. `commits_cut` counts them."""
+    """A TCP proxy on its own port. It cuts `share` of all COMMITs: half of them before they reach
+    the server, half before its answer reaches the client. `commits_cut` counts them."""
 
     def __init__(self, url: URL) -> None:
         self.share = 0.0
@@ -33,7 +33,7 @@ class Line:
         await asyncio.gather(*self._calls, return_exceptions=True)
 
     def leads_to(self, url: URL) -> str:
-        """The address of a database by way of this line."""
+        """The address of a database through this proxy."""
         near = url.set(host="127.0.0.1", port=self._port)
         return near.render_as_string(hide_password=False)
 

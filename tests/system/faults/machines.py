@@ -1,8 +1,8 @@
-"""`python -m tests.system.faults.machines [SECONDS]`: three machines on one PostgreSQL, which all
-see the same errors at the same time; each a process with a host name, a journal, a consumer and
-a mailer of its own. Needs QUARTAPP_TEST_POSTGRESQL.
+"""`python -m tests.system.faults.machines [SECONDS]`: three machines with one PostgreSQL, which all
+have the same errors at the same time. Each is a process with its own host name, journal, consumer
+and mailer. Needs QUARTAPP_TEST_POSTGRESQL.
 
-Counts are exact, also by host, and of each alert there is one mail.
+Counts are exact, also by host, and each alert is mailed once.
 """
 
 import asyncio
@@ -33,17 +33,18 @@ from tests.system.faults.databases import POSTGRESQL, postgresql
 ROOT = Path(__file__).parents[3]
 HOSTS = ("anton", "berta", "cäsar")
 NEW_GROUPS = 10
-"""Groups that are added in a second, so that there is always an alert to quarrel about."""
+"""Groups that are added per second, so that there is always an alert to compete for."""
 
 EVERY = 0.05
-"""Seconds between two looks of a consumer or mailer, as of twenty times more machines."""
+"""Seconds between two rounds of a consumer or mailer, as if there were twenty times more
+machines."""
 
 LIMITS = Limits(initial_delay=0.5, budget=100_000)
 Counts = dict[str, int]
 
 
 async def machine(host: str, url: str, folder: Path, port: int, seconds: float) -> None:
-    """One machine; says how many errors it saw, and lives until its standard input ends."""
+    """One machine: prints how many errors it had, and runs until its standard input ends."""
     socket.gethostname = lambda: host
     app = mailing_app(folder, url, port)
     pipeline: Pipeline = app.extensions["reporting"]
@@ -145,7 +146,7 @@ def first_line(process: "subprocess.Popen[str]") -> str:
 
 
 async def settled(database: Database, errors: int) -> None:
-    """Wait, four minutes at most, until everything is counted and nobody has a mail to send."""
+    """Wait until everything is counted and no mail is due, for at most four minutes."""
     quiet = 0
     deadline = time.monotonic() + 240
     while quiet < 3 and time.monotonic() < deadline:

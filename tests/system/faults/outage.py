@@ -1,6 +1,6 @@
-"""The whole application in a storm of errors while its database is away.
+"""The whole application in a storm of errors while its database is unreachable.
 
-Recording never waits, memory and journal stay bounded, the operators are mailed straight from the
+Recording never waits, memory and journal stay bounded, the operators get mails directly from the
 journal, and when the database is back the sum is exact.
 """
 
@@ -34,7 +34,7 @@ _BACK = 180.0
 
 
 class StormError(Exception):
-    """What the storm is made of."""
+    """The errors of the storm."""
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Outcome:
 
     @property
     def is_right(self) -> bool:
-        # A busy machine takes the processor away for longer than SLOW, but not often.
+        # A busy machine suspends the process for longer than SLOW, but not often.
         return (
             self.counted == self.errors
             and self.slow <= 3 + self.errors // 1000
@@ -61,9 +61,9 @@ class Outcome:
 
 @asynccontextmanager
 async def locked_out(path: Path) -> AsyncIterator[None]:
-    """Somebody holds SQLite's write lock, and does not let go."""
+    """Another connection holds SQLite's write lock for the whole time."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=60, check_same_thread=False)
-    # In a thread: who holds the lock now needs the loop to let go of it.
+    # In a thread: the task that holds the lock now needs the loop to release it.
     await asyncio.to_thread(connection.execute, "BEGIN IMMEDIATE")
     yield
     connection.execute("ROLLBACK")
@@ -86,7 +86,7 @@ async def run(
     await create_tables(app)
     pipeline: Pipeline = app.extensions["reporting"]
     async with app.test_app():
-        await asyncio.sleep(1.5)  # what the first rounds load is no part of the storm
+        await asyncio.sleep(1.5)  # the first rounds load modules, which are no part of the storm
         async with outage:
             outcome = await storm(pipeline, seconds)
             outcome.mails = len(mail_server.mails)
@@ -96,9 +96,9 @@ async def run(
 
 
 async def storm(pipeline: Pipeline, seconds: float) -> Outcome:
-    """Errors without an end, and what they cost."""
+    """Errors without a pause, and what they cost."""
     began, said = time.monotonic(), 0.0
-    # the first failed look is when the outage begins, for those who mail
+    # for the mailer the outage begins with the first query that fails
     due = sum(seconds >= after + _MARGIN for after in AFTER) * GROUPS
     outcome = Outcome(errors=0, slow=0, memory=0, disk=0, mails=0, mails_due=due)
     before = psutil.Process().memory_info().rss
@@ -129,7 +129,7 @@ def measure(journal: Path, before: int, outcome: Outcome) -> None:
 
 
 async def counted(pipeline: Pipeline, errors: int) -> int:
-    """What the application has counted when it has had time for all."""
+    """What the application has counted, when it has had time to count everything."""
     deadline, found = time.monotonic() + _BACK, 0
     ours = ErrorGroup.title.startswith(StormError.__name__)
     query = select(func.sum(ErrorGroup.count)).where(ours)

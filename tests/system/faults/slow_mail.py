@@ -1,8 +1,8 @@
 """`python -m tests.system.faults.slow_mail [SECONDS]`: a mail server that takes so long for each
-mail, with STARTTLS and a login, and an application that has 300 different errors to tell of.
+mail, with STARTTLS and a login, and an application that has 300 different errors to mail.
 
-The tutorial's handler stops every request for as long as the server takes (6 s for three errors at
-a server of 2 s). Here the loop never computes for 20 ms in one go, and never waits.
+The tutorial's handler stops every request for as long as the server takes (6 s for three errors
+with a server that takes 2 s). Here the loop never computes for 20 ms at a time, and never waits.
 """
 
 import asyncio
@@ -29,16 +29,17 @@ BLOCKED = 0.3
 
 @dataclass
 class Beats:
-    """What lay between two beats of the loop: time, without that in which the kernel had no
-    processor for the loop's thread, and how long the thread computed."""
+    """The time between two beats of the loop, without that for which the loop's thread had no
+    processor, and the CPU time of the thread."""
 
     waited: list[float] = field(default_factory=list)
     computed: list[float] = field(default_factory=list)
 
     @property
     def is_right(self) -> bool:
-        # On a busy machine another thread of ours may be without a processor, now and then, while
-        # this one waits for the interpreter's lock; what we compute does not depend on that.
+        # On a busy machine another of our threads may sometimes hold the interpreter's lock
+        # without
+        # a processor, while this one waits for it. The CPU time does not depend on that.
         late = sum(gap > LONGEST for gap in self.waited)
         busy = late <= 3 + len(self.waited) // 50 and max(self.waited) < BLOCKED
         return busy and max(self.computed) < LONGEST
@@ -78,7 +79,7 @@ async def run(folder: Path, mailbox: Mailbox, mails: int) -> Beats:
     pipeline.consumer.rules = replace(rules, limits=replace(rules.limits, initial_delay=0.0))
     async with app.test_app():
         gc.collect()
-        gc.freeze()  # a full collection of all that was imported is not what this is about
+        gc.freeze()  # a full garbage collection of all imported modules is not measured here
         beats = Beats()
         beating = asyncio.create_task(beat(beats))
         for number in range(GROUPS):
@@ -93,7 +94,7 @@ async def run(folder: Path, mailbox: Mailbox, mails: int) -> Beats:
 
 
 def measure(seconds: float, mails: int = 3) -> Beats:
-    """The beats of the loop until so many mails were taken."""
+    """The beats of the loop until so many mails were accepted."""
     # Each of MAIL, RCPT and DATA is answered after a third of the time.
     with (
         tempfile.TemporaryDirectory() as name,

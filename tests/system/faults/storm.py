@@ -1,8 +1,8 @@
 """`python -m tests.system.faults.storm [ONE DISTINCT FULL]`: a million errors in one group,
-100,000 in as many groups, and 1.5 million that nobody counts meanwhile, which is more than the
-journal may hold.
+100,000 in as many groups, and 1.5 million while no consumer runs, which is more than the journal
+may hold.
 
-Recording takes 10 MB of memory at the most and the journal 64 MB, mails are few, the totals exact.
+Recording takes at most 10 MB of memory and 64 MB of disk, few mails are sent, totals are exact.
 """
 
 import asyncio
@@ -116,7 +116,7 @@ async def storm(folder: Path, storm: Storm) -> Outcome:
 
 
 async def record(storm: Storm, recorder: Recorder, journal: Journal) -> tuple[int, int]:
-    """The storm itself; what it took of memory, and of the disk."""
+    """The storm itself; returns how much memory and disk it took."""
     before, disk = psutil.Process().memory_info().rss, 0
     for number in range(storm.errors):
         recorder.record(error(number, storm.groups))
@@ -129,7 +129,7 @@ async def record(storm: Storm, recorder: Recorder, journal: Journal) -> tuple[in
 
 
 async def finish(recorder: Recorder, consumer: Consumer) -> None:
-    """Count the rest; what found no room in the journal gets it bit by bit."""
+    """Count the rest. Counts that did not fit into the journal are written as room becomes free."""
     for _ in range(30):
         while await consumer.consume():
             pass
@@ -141,7 +141,7 @@ async def finish(recorder: Recorder, consumer: Consumer) -> None:
 
 
 async def warm_up(recorder: Recorder, consumer: Consumer) -> None:
-    """What the first error loads is no part of a storm's memory."""
+    """Record a first error, which loads modules: they are no part of the storm's memory."""
     recorder.record(KeyError("first"))
     await consumer.consume()
 

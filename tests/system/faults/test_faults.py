@@ -19,7 +19,7 @@ from tests.system.faults.storm import Storm
 
 @pytest.fixture(autouse=True)
 def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    """What the proofs break on purpose is not worth a line; the levels are restored."""
+    """The proofs cause errors on purpose, which are not logged; the levels are restored."""
     caplog.set_level(logging.CRITICAL, "quartapp.reporting")
     caplog.set_level(logging.CRITICAL, "sqlalchemy")
 

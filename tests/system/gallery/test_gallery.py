@@ -1,4 +1,4 @@
-"""Each example answers as it says, and the two versions of it answer alike, header for header."""
+"""Each example answers as it says, and both versions of it answer alike, header for header."""
 
 import importlib
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ GALLERY = Path(__file__).parents[3] / "docs" / "gallery"
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request to an example, the status and a part of the body or of the headers it answers."""
+    """A request to an example, and of the response the status and a part of the body or headers."""
 
     example: str
     request: str

@@ -1,4 +1,4 @@
-"""What strangers send over real sockets: a 4xx at once, and no error of ours."""
+"""Oversized requests over real sockets get a 4xx at once, and cause no error."""
 
 import socket
 from contextlib import closing

@@ -38,7 +38,7 @@ def test_an_error_over_http_arrives_by_starttls_and_login(
         "ADMINS": "ops@bücher.example,zoë@example.com",
         "INBOX_URL": "https://blog.example/errors",
         "RELEASE": "Größe-1.0",
-        "SSL_CERT_FILE": str(mailbox.trusted),  # whom OpenSSL trusts
+        "SSL_CERT_FILE": str(mailbox.trusted),  # the certificate that OpenSSL trusts
     }
     with live_server(SERVE, **settings) as server:
         page = httpx.get(f"{server.url}/straße/Zoë?für=alle", timeout=60)

@@ -1,4 +1,4 @@
-"""The tutorial's bug where it hurts: many people, several workers, one name."""
+"""The tutorial's bug in production: many people, several workers, one name."""
 
 import asyncio
 import re
@@ -33,7 +33,7 @@ async def test_one_of_twenty_wins_a_race_over_http(
         for number in range(PEOPLE):
             await add_user(session, f"person{number}", f"person{number}@example.com", cheap)
     with live_server(WORKERS="2") as server:
-        # Connections that are kept while the others log in may end at the moment of their use.
+        # The server may close a connection that was idle while the others logged in.
         none_kept = httpx.Limits(max_keepalive_connections=0)
         clients = [
             httpx.AsyncClient(base_url=server.url, timeout=120, limits=none_kept)

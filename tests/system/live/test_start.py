@@ -1,4 +1,4 @@
-"""What a start does, and does not do, before the first answer."""
+"""What starting does, and does not do, before the first response."""
 
 import asyncio
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from quartapp.microblog import serve as microblog_serve
 from quartapp.serving import server
 
-# None of them is needed before somebody registers, reads the API's document, or has a PostgreSQL.
+# They are only needed to register, for the API's document, or for PostgreSQL.
 UNNEEDED = {
     "aiosmtpd",
     "alembic",

@@ -1,4 +1,4 @@
-"""Make a specification real on one side."""
+"""Build the application of a specification on one framework."""
 
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +37,7 @@ ALWAYS_SYNC = ("url_value_preprocessor", "url_defaults")
 
 
 def make(run: Run, label: str, function: Function, default: Default, always_sync: bool) -> Any:
-    """The function that `function` describes; it notes each of its calls."""
+    """The function that `function` describes; it records each of its calls."""
     sync = function.sync or always_sync
 
     def body(*args: Any, **kwargs: Any) -> Body:
@@ -57,7 +57,7 @@ def make(run: Run, label: str, function: Function, default: Default, always_sync
 
 
 def build(spec: Spec, run: Run) -> Any:
-    """The application; refusals to register are noted, not raised."""
+    """The application. Errors of registering are recorded, not raised."""
     app = run.app = make_app(spec, run)
     targets = [app]
     for number, scope in enumerate(spec.scopes):
@@ -80,7 +80,7 @@ def build(spec: Spec, run: Run) -> Any:
 def attempt(run: Run, what: str, action: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
     try:
         action(*args, **kwargs)
-    except Exception as error:  # noqa: BLE001  # a refusal is what is being observed
+    except Exception as error:  # noqa: BLE001  # the error is what is observed
         run.journal.note("refused", what, type(error).__name__, str(error))
 
 

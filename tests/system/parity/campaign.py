@@ -62,7 +62,7 @@ async def campaign(
 
 
 async def explain(failure: Failure, oracle: Side, subject: Side) -> Failure:
-    """The same failure, made as small as it can be."""
+    """The same failure, with the smallest specification found."""
 
     async def fails(candidate: Spec) -> bool:
         return (await compare(candidate, oracle, subject)).differs

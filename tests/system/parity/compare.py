@@ -36,7 +36,7 @@ class Comparison:
 
 
 async def compare(spec: Spec, oracle: Side = FLASK, subject: Side = FLASKLIKE) -> Comparison:
-    """Both runs have a task each, so that no context variable leaks from one into the other."""
+    """Each run has its own task, so that no context variable leaks from one into the other."""
     expected = await asyncio.create_task(execute(spec, oracle))
     found = await asyncio.create_task(execute(spec, subject))
     return Comparison(expected.events, found.events, expected.marks)
@@ -59,7 +59,7 @@ def records_in(journal: Journal) -> Iterator[None]:
     handler = JournalHandler(journal)
     loggers = [logging.getLogger(name) for name in OBSERVED_LOGGERS]
     for logger in loggers:
-        logger.setLevel(logging.NOTSET)  # frameworks set it in debug mode, and it outlives them
+        logger.setLevel(logging.NOTSET)  # frameworks set it in debug mode and do not reset it
         logger.propagate = False
         logger.addHandler(handler)
     try:
@@ -72,7 +72,7 @@ def records_in(journal: Journal) -> Iterator[None]:
 
 
 async def converse(spec: Spec, run: Run) -> None:
-    # The clients keep their cookies each in its own way where a request names a host or cookies.
+    # The clients differ in how they keep cookies if a request has a Host or a Cookie header.
     given = {name for request in spec.requests for name, _ in request.headers}
     client = run.app.test_client(use_cookies=not given & {"Cookie", "Host"})
     tasks = asyncio.all_tasks()
@@ -83,7 +83,7 @@ async def converse(spec: Spec, run: Run) -> None:
         answer = await run.side.open(client, request)
         run.journal.note("answer", *answer)
         run.journal.mark(f"status {answer[0]}")
-        # Which contexts a client keeps when an error has left it is each client's own.
+        # The clients differ in which contexts they keep after raising an error.
         if spec.preserve and answer[0] == "raised":
             run.journal.closed = True
     if spec.preserve:
@@ -98,7 +98,7 @@ async def converse(spec: Spec, run: Run) -> None:
 
 
 def register_late(late: str, run: Run) -> None:
-    """Setup methods refuse to be called once a request has been handled."""
+    """Call a setup method late: it raises after the first request."""
     actions: dict[str, tuple[Any, ...]] = {
         "errorhandler": (run.app.register_error_handler, 404, str),
         "route": (run.app.add_url_rule, "/late", "late", str),

@@ -1,4 +1,4 @@
-"""Flask leaves the temporary file of a truncated upload to the collector, which warns of it."""
+"""Flask does not close the temporary file of a truncated upload: its collection gives a warning."""
 
 import gc
 from collections.abc import Iterator
@@ -17,6 +17,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def collected() -> Iterator[None]:
-    """The warnings belong to these tests, not to whichever run next."""
+    """Collect garbage now, so that the warnings come in these tests and not in the next."""
     yield
     gc.collect()

@@ -1,7 +1,7 @@
 """A specification from a seed.
 
-Choices are weighted towards what goes wrong, and towards meeting: the same few paths, errors and
-keys, so that handlers match errors, hooks stand around them and requests arrive somewhere.
+Choices are weighted towards errors, and towards a few paths, errors and keys, so that handlers
+match errors, hooks run around them and requests find views.
 """
 
 import random
@@ -45,23 +45,24 @@ ENDS = {
     "url_defaults": (0.08, 0.0, 0.0),
 }
 RECEIVER_ENDS = (0.08, 0.0, 0.0)
-# Half of the specifications have a subject, so that rare things meet each other.
+# Some specifications have a theme, so that rare features are combined.
 THEMES = ("body", "body", "session", "template", "signals", "return")
 LIMITS = ("MAX_CONTENT_LENGTH", "MAX_CONTENT_LENGTH", "MAX_FORM_MEMORY_SIZE", "MAX_FORM_PARTS")
 SESSION_WRITES = ("session", "session", "session permanent", "session clear", "flash", "g")
-# Where there is no request, asking for it is an error whose text is each framework's own.
+# Without a request, accessing it is an error whose text differs between the frameworks.
 OUTSIDE = ("teardown_appcontext", "appcontext_pushed", "appcontext_tearing_down")
 OUTSIDE_READS = ("app name", "exc_info")
 OUTSIDE_WRITES = ("log", "log exception", "g")
 
 
 class Generator:
-    """Every choice comes from one source of randomness: a seed is a specification."""
+    """Every choice comes from one random generator: a seed stands for one specification."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.preserve = self.chance(0.07)
-        # On Flask too long a body that was not announced is cut, not refused: test_differences.py.
+        # Flask cuts a body without Content-Length that is too long, and does not refuse it: see
+        # test_differences.py.
         self.chunked = self.chance(0.3)
         self.theme = self.pick(THEMES) if self.chance(0.4) else ""
 
@@ -150,7 +151,7 @@ class Generator:
     def receiver(self, signal: str) -> Function:
         if signal == "appcontext_pushed":  # on Flask its error is lost: see test_differences
             return Function((Step("read", "app name"),))
-        if signal == "appcontext_popped":  # not even an application context is left
+        if signal == "appcontext_popped":  # no context is left, not even the application's
             return Function((Step("raise", "Domain"),)) if self.chance(0.1) else Function()
         return self.function(signal)
 
@@ -188,7 +189,7 @@ class Generator:
         if place in OUTSIDE:
             return OUTSIDE_WRITES
         if place == "message_flashed":
-            sync = True  # flashing there would go on for ever
+            sync = True  # flashing there would be an endless loop
         if self.theme == "session" and not sync:
             return SESSION_WRITES
         return tuple(WRITES) if sync else (*WRITES, "flash")
@@ -245,7 +246,9 @@ class Generator:
         path = path.replace("<path:p>", "deep/er").replace("<area>", "area")
         if self.chance(0.1):
             path = self.pick((path.rstrip("/") or "/nowhere", f"{path}/", f"{path}nowhere"))
-            path = "/nowhere" if path.startswith("//") else path  # clients take it for a host
+            path = (
+                "/nowhere" if path.startswith("//") else path
+            )  # clients would interpret it as a host
         if self.chance(0.1):
             path += self.pick(("?n=1", "?n=x&n=2", "?q=%ff", "?"))
         return path
@@ -270,5 +273,5 @@ def is_announced(body: str) -> bool:
 
 
 def generate(seed: int) -> Spec:
-    """The same specification for the same seed, whatever was generated before."""
+    """The specification of a seed, which does not depend on what was generated before."""
     return Generator(seed).spec()

@@ -1,7 +1,7 @@
-"""Applications in which one rule is broken on purpose; the differential run must see each.
+"""Applications in which one rule is broken on purpose; the differential run must detect each.
 
-A mutant is a subclass of `App`, and the specification's own overrides are made in a subclass of it;
-where these would hide the mutation, the mutant answers the lookup of the attribute.
+A mutant is a subclass of `App`, and the overrides of a specification are in a subclass of the
+mutant. If these would hide the mutation, the mutant defines `__getattribute__`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +14,7 @@ MUTANTS: dict[str, type[App]] = {}
 
 
 def mutant(rule: str) -> Callable[[type[App]], type[App]]:
-    """Enter the class into the table under the rule that it breaks."""
+    """Add the class to the table, under the rule that it breaks."""
 
     def enter(cls: type[App]) -> type[App]:
         MUTANTS[rule] = cls

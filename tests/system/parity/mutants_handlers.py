@@ -1,4 +1,4 @@
-"""Mutants: which handler is found, what it gets, and what becomes of its answer."""
+"""Mutants: which handler is found, what it gets, and how its return value is used."""
 
 from typing import Any
 

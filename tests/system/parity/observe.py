@@ -1,4 +1,4 @@
-"""What a developer could notice of an application, written down as plain values."""
+"""What a developer could notice of an application, as plain values."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ EXPIRES = re.compile(r"Expires=[^;]+")
 
 
 class Journal:
-    """The events of one run in order, and the counts of what has been exercised."""
+    """The events of one run in order, and how often each feature was exercised."""
 
     def __init__(self) -> None:
         self.events: list[Any] = []
@@ -88,7 +88,7 @@ def describe_headers(headers: Any) -> tuple[tuple[str, str], ...]:
 
 
 def describe_session(cookie: re.Match[str]) -> str:
-    """The content, whatever the order in which it was written."""
+    """The contents, independent of the order in which they were written."""
     payload = cookie["payload"]
     packed = payload.startswith(".")
     data = base64.urlsafe_b64decode(payload.lstrip(".") + "===") if payload else b"null"

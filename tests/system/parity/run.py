@@ -8,7 +8,7 @@ from tests.system.parity.sides import Side
 
 
 class Run:
-    """The application, the journal and the names to use; `close` takes the receivers off."""
+    """The application, the journal and the names to use; `close` disconnects the receivers."""
 
     def __init__(self, side: Side, journal: Journal) -> None:
         self.side = side

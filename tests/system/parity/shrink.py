@@ -1,4 +1,4 @@
-"""Make a failing specification as small as it can be while it still fails."""
+"""Make a failing specification as small as possible while it still fails."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.system.parity.specification import Scope, Spec
 
-# Words without which nothing is left to be simpler than.
+# Fields that are never reset: without them the rest has no meaning.
 NAMES = ("scopes", "key", "on", "signal", "do", "what", "name")
 Fails = Callable[[Spec], Awaitable[bool]]
 
@@ -14,8 +14,8 @@ Fails = Callable[[Spec], Awaitable[bool]]
 async def shrink(spec: Spec, fails: Fails, attempts: int = 2000) -> Spec:
     """The smallest specification found by greedy removal; `spec` itself must fail.
 
-    Each candidate is simpler than its predecessor, so it ends; `attempts` bounds the time of a
-    failure that is slow to reproduce.
+    Each candidate is simpler than its predecessor, so the search ends. `attempts` bounds its time
+    if a failure is slow to reproduce.
     """
     improved = True
     while improved and attempts > 0:
@@ -31,14 +31,14 @@ async def shrink(spec: Spec, fails: Fails, attempts: int = 2000) -> Spec:
 
 
 def simpler(spec: Spec) -> Iterator[Spec]:
-    """Specifications that lack one thing of `spec`; the largest removals come first."""
+    """Copies of `spec` without one part; the largest parts are removed first."""
     for number in range(len(spec.scopes) - 1, 0, -1):
         yield replace(spec, scopes=without_scope(spec.scopes, number))
     yield from variants(spec)
 
 
 def without_scope(scopes: tuple[Scope, ...], number: int) -> tuple[Scope, ...]:
-    """The blueprints inside the removed one move up to its parent."""
+    """Copies without one blueprint, whose inner blueprints move up to its parent."""
     kept = []
     for scope in scopes[:number] + scopes[number + 1 :]:
         parent = scopes[number].parent if scope.parent == number else scope.parent

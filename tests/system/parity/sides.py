@@ -29,21 +29,22 @@ class Side:
     app_class: Any
 
     def function(self, body: Callable[..., Body], *, sync: bool) -> Callable[..., Any]:
-        """Turn a colourless body, which yields whatever may have to be awaited, into a function."""
+        """Make a function from a body, a generator that yields everything that may have to be
+        awaited."""
         raise NotImplementedError
 
     def stream(self, chunks: Callable[[], Iterator[str]], *, sync: bool) -> Callable[[], Any]:
         raise NotImplementedError
 
     async def open(self, client: Any, request: Request) -> Any:
-        """Send the request; the answer as values, or the error that left the client.
+        """Send the request; returns the response as values, or the error that the client raised.
 
-        The answer is without the reason phrase, which ASGI does not carry.
+        The response is without the reason phrase, which ASGI does not transmit.
         """
         raise NotImplementedError
 
     async def enter(self, client: Any) -> None:
-        """Begin the `with` block of the client, which keeps the context of its last request."""
+        """Enter the client's `with` block, in which it keeps the context of the last request."""
         raise NotImplementedError
 
     async def leave(self, client: Any) -> None:
@@ -71,7 +72,7 @@ async def run_awaiting(body: Body) -> Any:
             if inspect.isawaitable(pending):
                 try:
                     value = await pending
-                except BaseException as error:  # noqa: BLE001  # thrown back
+                except BaseException as error:  # noqa: BLE001  # thrown into the body
                     failure = error
             pending = body.send(value) if failure is None else body.throw(failure)
     except StopIteration as end:
@@ -183,7 +184,9 @@ class FlasklikeSide(Side):
             else:
                 headers.append(("Transfer-Encoding", "chunked"))
         try:
-            async with asyncio.timeout(PATIENCE):  # a hung request is a difference, no hung test
+            async with asyncio.timeout(
+                PATIENCE
+            ):  # a request that hangs is a difference, and does not hang the test
                 response = await client.open(
                     f"{root}{request.path}",
                     method=request.method,

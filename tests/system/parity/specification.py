@@ -11,7 +11,7 @@ AFTER_THE_REQUEST = ("after_request", "teardown_request", "teardown_appcontext")
 
 
 class Terse:
-    """Prints only the fields that differ from their defaults."""
+    """A value whose repr has only the fields that differ from their defaults."""
 
     def __repr__(self) -> str:
         shown = []
@@ -24,7 +24,7 @@ class Terse:
 
 @dataclass(frozen=True, repr=False)
 class Step(Terse):
-    """One thing that a function does: `do` names the verb, `what` its object."""
+    """One action of a function: `do` names the verb, `what` its object."""
 
     do: str = ""
     what: str = ""
@@ -32,9 +32,9 @@ class Step(Terse):
 
 @dataclass(frozen=True, repr=False)
 class Function(Terse):
-    """Steps in order; without a `return` or `raise` the function does what is usual in its place.
+    """Steps in order. Without a `return` or `raise` the function ends as is usual for its kind.
 
-    On Flask every function is a plain one; `sync` says whether it is on flasklike too.
+    On Flask every function is synchronous; `sync` says whether it is on flasklike too.
     """
 
     steps: tuple[Step, ...] = ()

@@ -1,7 +1,7 @@
-"""The verbs of which functions are made.
+"""The verbs that the steps of functions use.
 
-A verb is a body: it yields whatever may have to be awaited, and returns a pair: has the function
-ended with this step, and with which value?
+A verb is a generator that yields everything that may have to be awaited. It returns a pair: whether
+the function ends with this step, and with which value.
 """
 
 from collections.abc import Callable

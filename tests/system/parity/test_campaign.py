@@ -7,7 +7,7 @@ from tests.system.parity.sides import FLASK, FlaskSide
 
 
 class SwallowingFlask(flask.Flask):
-    """Hides from teardown functions what went wrong."""
+    """Hides the error from teardown functions."""
 
     def do_teardown_request(self, exc: object = None) -> None:
         super().do_teardown_request(None)

@@ -1,4 +1,4 @@
-"""What flasklike does otherwise than Flask, on purpose or because it cannot be helped.
+"""What flasklike does differently from Flask, on purpose or of necessity.
 
 Each function is named in the table of docs/flask-parity.md, and shows both sides.
 """
@@ -74,7 +74,7 @@ except KeyboardInterrupt:
 
 
 def test_difference_keyboard_interrupt(old: flask.Flask) -> None:
-    """On Flask it ends the request; here it ends the loop, as asyncio has it, after teardown."""
+    """On Flask it ends the request; here, as always with asyncio, the loop, after teardown."""
     seen: list[BaseException | None] = []
     old.teardown_request(seen.append)
 
@@ -175,7 +175,8 @@ async def test_difference_sync_functions_run_in_threads(old: flask.Flask, new: A
 
 
 async def test_difference_a_client_that_leaves(new: App) -> None:
-    """WSGI cannot see it. Here the view is cancelled and teardown functions get that."""
+    """WSGI does not notice it. Here the view is cancelled, and teardown functions get that
+    error."""
     seen: list[BaseException | None] = []
     arrived = asyncio.Event()
 

@@ -28,7 +28,7 @@ def test_prints_as_the_python_that_makes_it() -> None:
 
 
 def chosen(spec: Spec) -> Counter[str]:
-    """The words of the specification that are choices, not calls."""
+    """The words of the specification that are settings and not calls."""
     words_of = Counter(f"config {name} {value}" for name, value in spec.config)
     words_of.update(f"session {spec.session}" for _ in "x")
     words_of.update(f"override {name}" for name in spec.overrides)
@@ -68,7 +68,7 @@ def exercised() -> Counter[str]:
 
 
 def test_exercises_every_verb_on_every_object(exercised: Counter[str]) -> None:
-    """Generated is not enough: the function that holds the step must have run as far as it."""
+    """It is not enough that a step is generated: its function must have run up to it."""
     expected = [f"raise {name}" for name in (*words.RAISES, "again", "argument", "chained")]
     expected += [f"return {name}" for name in (*RETURNS, *AWAITED_RETURNS, *STREAMS, "argument")]
     expected += [f"read {name}" for name in (*READS, *AWAITED_READS)]

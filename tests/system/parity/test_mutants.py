@@ -1,4 +1,4 @@
-"""Each rule of error handling, broken on purpose, is seen by the differential run."""
+"""The differential run detects that a rule of error handling is broken, for each rule."""
 
 import asyncio
 import importlib
@@ -13,7 +13,7 @@ from tests.system.parity.mutants import MUTANTS
 from tests.system.parity.sides import FLASK, FlasklikeSide
 from tests.system.parity.specification import Spec
 
-for module in ("handlers", "errors", "requests"):  # each enters its mutants into the table
+for module in ("handlers", "errors", "requests"):  # each adds its mutants to the table
     importlib.import_module(f"tests.system.parity.mutants_{module}")
 
 ENOUGH = 3000

@@ -1,4 +1,4 @@
-"""The table of API names in docs/flask-parity.md, held to both frameworks."""
+"""The table of API names in docs/flask-parity.md agrees with both frameworks."""
 
 import re
 from pathlib import Path

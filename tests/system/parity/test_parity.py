@@ -1,4 +1,4 @@
-"""Some hundreds of generated applications behave as on Flask; `make parity` runs many more."""
+"""Hundreds of generated applications behave as on Flask; `make parity` runs many more."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The words of which specifications are made: errors, keys of handlers, hooks, flags, bodies."""
+"""The words used in specifications: errors, keys of handlers, hooks, flags, bodies."""
 
 from collections.abc import Callable
 from typing import Any
@@ -57,11 +57,11 @@ class Unprintable(Exception):
 
 
 class Fatal(BaseException):
-    """Not an Exception: no handler may see it."""
+    """Not an Exception: no handler gets it."""
 
 
 class BrittleConverter(BaseConverter):
-    """Fails in each way in which a converter can."""
+    """A converter that fails in every possible way."""
 
     def to_python(self, value: str) -> str:
         if value == "domain":

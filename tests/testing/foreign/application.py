@@ -1,4 +1,4 @@
-"""The conftest.py of a suite for an application that knows only what quartapp documents."""
+"""The conftest.py of another application's suite, which uses only what quartapp documents."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The tests of that application: one for each promise of a fixture."""
+"""The tests of that application: one for each guarantee of a fixture."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -44,7 +44,7 @@ async def test_each_test_has_an_empty_database(session: AsyncSession, run: int) 
 
 @pytest.fixture
 async def ended(app: Quart) -> AsyncIterator[None]:
-    """What a session left behind; used before `session`, and so ended after it."""
+    """What a session has left open. Requested before `session`, so it ends after it."""
     yield
     database: Database = app.extensions["database"]
     pool: Any = database.engine.pool
