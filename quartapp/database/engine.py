@@ -74,6 +74,15 @@ class Database:
         else:
             postgresql.configure(self.engine)
 
+    @property
+    def address(self) -> str:
+        """Where the database is, without the user and the password."""
+        return self.url.set(username=None, password=None, query={}).render_as_string()
+
+    def file_identity(self) -> tuple[int, int] | None:
+        """Device and inode of the file that is now at an SQLite database's path; None without."""
+        return sqlite.file_identity(self.url)
+
     def session(self, *, write: bool = True) -> AsyncSession:
         """A new session, which the caller closes.
 

@@ -168,7 +168,10 @@ def _sentence(error: Exception) -> str:
 
 @errors.command()
 def doctor() -> None:
-    """Examine journal, disk, database, outbox and mail server; exit code 1 if one has a fault."""
+    """Examine server, journal, disk, database, outbox, mail server; exit code 1 if one has a fault.
+
+    The server is the one that runs here: what it uses, not what this command would.
+    """
 
     async def work(pipeline: Pipeline) -> bool:
         is_well = True

@@ -8,6 +8,7 @@ what it would have done.
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ from quartapp.database import Database
 from quartapp.mail.mailer import Mailer
 from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.hooks.mechanisms import Mechanisms
+from quartapp.reporting.journal.servers import Identity, Presence, ServerState
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.mails.fallback import FallbackMailer
 from quartapp.reporting.queries import muted_groups
@@ -33,6 +35,7 @@ _ENOUGH_SECONDS = 20.0
 database count as unreachable."""
 
 _FLUSH_SECONDS = 5.0
+_OWED_SECONDS = 2.0
 _SYNC_EVERY = 0.1
 CANCEL_AGAIN = 0.5
 """Seconds after which a task that was cancelled and goes on is cancelled again."""
@@ -64,6 +67,9 @@ class Pipeline:
         self._fallback = fallback
         self._fsync = fsync
         self._tasks: list[asyncio.Task[None]] = []
+        self._presence = Presence(journal.folder)
+        self._database_file: Identity | None = None
+        self._trouble = ""
         self._away_since: float | None = None
         self._muted: frozenset[str] | None = None
         self._muted_at = 0.0
@@ -79,7 +85,8 @@ class Pipeline:
         """Install the mechanisms of the process, allocate the journal, begin to count and mail."""
         self.mechanisms.install_in_process()
         await asyncio.to_thread(self.journal.prepare)
-        work = [repeat(EVERY, self.count)]
+        await self._note_presence()
+        work = [repeat(EVERY, self.count), repeat(EVERY, self._note_presence)]
         if self.mailer is not None:
             work.append(repeat(EVERY, self._mail))
         if self._fsync:
@@ -87,13 +94,31 @@ class Pipeline:
         self._tasks = [asyncio.create_task(one, name="reporting") for one in work]
 
     async def stop(self) -> None:
-        """End the tasks, and count once more what there is, for at most five seconds."""
+        """End the tasks, and count once more what there is, for at most seven seconds."""
         await asyncio.gather(*(end(task) for task in self._tasks))
         self._tasks = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await self.count()
+        await self._count_owed()
+        await asyncio.to_thread(self._presence.close)
         self.mechanisms.remove_from_process()
+
+    async def _count_owed(self) -> None:
+        """Count without the journal what it refused: this process will not try again."""
+        if self.journal.is_homeless:
+            _logger.error("The errors that were recorded since the journal was removed are lost")
+        owed = self.recorder.take_owed()
+        if not owed:
+            return
+        try:
+            async with asyncio.timeout(_OWED_SECONDS):
+                await self.consumer.count_owed(owed)
+        except Exception as error:  # noqa: BLE001 - the end of serving goes on
+            number = sum(tick.count for tick in owed)
+            _logger.error(
+                "%d errors that the journal refused stay uncounted: %s", number, _brief(error)
+            )
 
     async def flush(self, seconds: float = float("inf")) -> int:
         """Count what is recorded now, for at most so long. Raises the database's errors.
@@ -118,6 +143,18 @@ class Pipeline:
         else:
             self._is_back()
 
+    async def _note_presence(self) -> None:
+        """Tell the commands, which are other processes, what this one uses."""
+        state = ServerState(
+            os.getpid(),
+            journal=self.journal.home,
+            database=self._database_file,
+            address=self.database.address,
+            restored_at=self.journal.restored_at,
+            trouble=self._trouble,
+        )
+        await asyncio.to_thread(self._presence.note, state)
+
     async def _note_muted(self) -> None:
         now = time.monotonic()
         if self.mailer is not None and (self._muted is None or now - self._muted_at > MUTED_EVERY):
@@ -126,6 +163,7 @@ class Pipeline:
             self._muted_at = now
 
     async def _is_away(self, error: Exception) -> None:
+        self._trouble = _brief(error)
         if self._away_since is None:
             self._away_since = time.monotonic()
             _logger.error("Errors cannot be counted, the journal keeps them: %s", _brief(error))
@@ -137,6 +175,9 @@ class Pipeline:
                 _logger.error("No mail could be made of the journal: %s", _brief(failure))
 
     def _is_back(self) -> None:
+        self._trouble = ""
+        if self._database_file is None:
+            self._database_file = self.database.file_identity()
         if self._away_since is not None:
             _logger.warning("Errors are counted again")
             self._away_since = None

@@ -192,6 +192,13 @@ class Recorder:
                     break
             self._note_losses()
 
+    def take_owed(self) -> list[Tick]:
+        """Hand over the counts that no journal has: the caller counts them, or says how many."""
+        with self._lock:
+            owed, self._owed = self._owed, {}
+        now = int(self._clock())
+        return [Tick(group, now, count) for group, count in owed.items()]
+
     def _note_losses(self) -> None:
         (lost, counted), before = (self.lost_reports, self.lost_reports - self.owed), self._noted
         if (lost, counted) != before and add_losses(

@@ -1,11 +1,13 @@
 """How the pipeline's tasks end."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from quartapp.reporting import pipeline
-from quartapp.reporting.pipeline import end, repeat
+from quartapp.reporting.pipeline import Pipeline, end, repeat
+from tests.shop.app import create_app
 
 
 async def test_a_task_that_loses_a_cancellation_is_cancelled_again(
@@ -58,3 +60,19 @@ async def test_no_failure_ends_the_counting() -> None:
     assert not task.done()
     await end(task)
     assert rounds > 1
+
+
+async def test_counts_that_are_owed_and_cannot_be_counted_are_named_at_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "instance").touch()
+    app = create_app(tmp_path, f"sqlite:///{tmp_path / 'without-tables.db'}")
+    pipeline: Pipeline = app.extensions["reporting"]
+    await pipeline.start()
+    for _ in range(3):
+        pipeline.recorder.record(ValueError("lost"))
+    assert pipeline.recorder.owed == 3
+    await pipeline.stop()
+    await pipeline.database.dispose()
+    [line] = [line for line in caplog.messages if "stay uncounted" in line]
+    assert line.startswith("3 errors that the journal refused stay uncounted: OperationalError")

@@ -7,7 +7,9 @@ then, and an update is lost without any error (SQLAlchemy, "Serializable isolati
 Transactional DDL").
 """
 
+import os
 import secrets
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
@@ -35,6 +37,22 @@ def shared_memory(url: URL) -> URL:
         return url
     name = f"file:/quartapp-{secrets.token_hex(8)}"
     return url.set(database=name, query={"vfs": "memdb", "uri": "true"})
+
+
+def database_file(url: URL) -> Path | None:
+    """The file of a database; None for one in memory, or one that is not SQLite's."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith("file:"):
+        return None
+    return Path(url.database)
+
+
+def file_identity(url: URL) -> tuple[int, int] | None:
+    """Device and inode of the file that is at the path of a database; None if there is none."""
+    try:
+        found = os.stat(database_file(url) or "")
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def configure(engine: AsyncEngine) -> None:

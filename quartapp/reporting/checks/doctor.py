@@ -1,6 +1,7 @@
 """Whether reporting works: one finding for each part that can fail."""
 
 import asyncio
+import os
 import shutil
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -13,8 +14,17 @@ from quartapp.database.dialect import database_now
 from quartapp.database.errors import explain, is_of_database
 from quartapp.mail.outbox import DEAD, WAITING
 from quartapp.mail.smtp import check
+from quartapp.mail.strings import moment
+from quartapp.reporting.journal.aside import number_aside
 from quartapp.reporting.journal.losses import read_losses
-from quartapp.reporting.journal.segments import Segment, disk_usage, list_segments, open_segment
+from quartapp.reporting.journal.segments import (
+    Segment,
+    disk_usage,
+    identity,
+    listed,
+    open_segment,
+)
+from quartapp.reporting.journal.servers import ServerState, living_servers
 from quartapp.reporting.journal.writer import MAX_BYTES
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.tables import ErrorAlert, ErrorSegment
@@ -36,6 +46,7 @@ class Finding:
 async def examine(pipeline: Pipeline) -> AsyncGenerator[Finding]:
     """Examine one part after the other. What fails is a finding, never an exception."""
     parts: tuple[tuple[str, Callable[[Pipeline], Awaitable[tuple[bool, str]]]], ...] = (
+        ("server", _server),
         ("journal", _journal),
         ("disk", _disk),
         ("database", _database),
@@ -56,26 +67,77 @@ def _say(part: str, error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
+async def _server(pipeline: Pipeline) -> tuple[bool, str]:
+    """What the server uses, which this process cannot know of itself."""
+    states = await asyncio.to_thread(living_servers, pipeline.journal.folder)
+    if not states:
+        return True, "none runs here, or none that counts into this journal"
+    faults = [
+        f"process {state.pid}: {fault}"
+        for state in states
+        if (fault := mismatch(pipeline, state) or state.trouble)
+    ]
+    text = "; ".join(faults) or f"{len(states)} processes write to this journal and count it"
+    if restored_at := max(state.restored_at for state in states):
+        text += f"; the journal was removed under them at {moment(restored_at)} and made again"
+    return not faults, text
+
+
+def mismatch(pipeline: Pipeline, state: ServerState) -> str:
+    """What a server uses that is not what this process finds under the same name; else nothing."""
+    try:
+        journal = identity(pipeline.journal.folder.stat())
+    except OSError:
+        journal = None
+    if state.journal not in {None, journal}:
+        return "it writes to a journal that was removed or replaced"
+    file = pipeline.database.file_identity()
+    if file is not None and state.database == file:
+        return ""
+    if state.address != pipeline.database.address:
+        return f"it counts into another database, {state.address}"
+    if state.database not in {None, file}:
+        return "it counts into a database file that was removed or replaced"
+    return ""
+
+
 async def _journal(pipeline: Pipeline) -> tuple[bool, str]:
     folder = pipeline.journal.folder
 
-    def look() -> tuple[list[Path], int, list[Path]]:
-        probe = Segment.make(folder, 4096)
-        probe.path.unlink()
-        probe.close()
-        segments = list_segments(folder)
-        return segments, disk_usage(folder), [path for path in segments if not _is_readable(path)]
+    def look() -> tuple[list[Path], int, list[Path], int]:
+        segments, strangers = listed(folder)
+        unreadable = [path for path in segments if not _is_readable(path)]
+        unreadable += [folder / name for name in strangers]
+        return segments, disk_usage(folder), unreadable, number_aside(folder)
 
-    segments, used, unreadable = await asyncio.to_thread(look)
+    if not await asyncio.to_thread(_can_write, folder):
+        return False, f"{folder} cannot be written"
+    if not folder.is_dir():
+        return True, f"{folder} does not exist yet; a server makes it"
+    segments, used, unreadable, aside = await asyncio.to_thread(look)
     losses = await asyncio.to_thread(read_losses, folder)
     text = f"{folder} can be written; {len(segments)} segments, {used / 1e6:.1f} MB"
     if unreadable:
         text += (
-            f"; {len(unreadable)} cannot be read and are not counted, {unreadable[0].name} first"
+            f"; {len(unreadable)} cannot be read and are not counted, "
+            f"{ascii(unreadable[0].name)[1:-1]} first"
         )
+    if aside:
+        text += f"; {aside} things that are no errors lie in {folder / 'aside'}"
     if losses.reports:
         text += f"; {losses}"
-    return used < MAX_BYTES and not unreadable, text
+    return used < MAX_BYTES and not unreadable and not aside, text
+
+
+def _can_write(folder: Path) -> bool:
+    """Whether a segment can be made there. Makes no folder: that is for the server to do."""
+    if folder.is_dir():
+        probe = Segment.make(folder, 4096)
+        probe.path.unlink()
+        probe.close()
+        return True
+    nearest = next(path for path in folder.parents if os.path.lexists(path))
+    return not os.path.lexists(folder) and nearest.is_dir() and os.access(nearest, os.W_OK)
 
 
 def _is_readable(path: Path) -> bool:

@@ -1,7 +1,9 @@
 """An error made on purpose, and followed to the mail server."""
 
 import asyncio
+import contextlib
 import secrets
+import time
 from collections.abc import AsyncGenerator
 
 from sqlalchemy import select, update
@@ -9,11 +11,15 @@ from sqlalchemy import select, update
 from quartapp.database.dialect import database_now
 from quartapp.mail.outbox import SENT
 from quartapp.reporting.alerts import evaluation
+from quartapp.reporting.checks.doctor import mismatch
+from quartapp.reporting.exceptions import GroupNotFoundError
+from quartapp.reporting.journal.servers import living_servers
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.queries import find_group, resolve
 from quartapp.reporting.tables import ErrorAlert
 
 _SECONDS = 30.0
+_COUNTED_SECONDS = 15.0
 
 
 class SelfTestError(Exception):
@@ -30,7 +36,7 @@ async def follow(pipeline: Pipeline) -> AsyncGenerator[str]:
     if pipeline.recorder.owed:
         raise RuntimeError("the journal cannot be written; 'errors doctor' says more")
     yield f"recorded as {fingerprint} in segment {pipeline.journal.segment_name}"
-    await pipeline.flush()
+    yield await _counted(pipeline, fingerprint)
     async with pipeline.database.begin() as session:
         group_id = (await find_group(session, fingerprint)).id
         # Nothing else will happen in this group, so the initial delay is skipped.
@@ -48,6 +54,29 @@ async def follow(pipeline: Pipeline) -> AsyncGenerator[str]:
     async with pipeline.database.session() as session:
         await resolve(session, group_id, await database_now(session))
     yield f"resolved: nobody needs to look at group {group_id}"
+
+
+async def _counted(pipeline: Pipeline, fingerprint: str) -> str:
+    """Let the server count it, if one runs here: to count it in this process proves little."""
+    states = await asyncio.to_thread(living_servers, pipeline.journal.folder)
+    for state in states:
+        if fault := mismatch(pipeline, state) or state.trouble:
+            raise RuntimeError(f"the server's process {state.pid}: {fault}")
+    if not states:
+        await pipeline.flush()
+        return "counted by this command: no server that counts this journal runs here"
+    pipeline.journal.close()  # for any process to finish
+    deadline = time.monotonic() + _COUNTED_SECONDS
+    while time.monotonic() < deadline:
+        await asyncio.sleep(0.1)
+        async with pipeline.database.session(write=False) as session:
+            with contextlib.suppress(GroupNotFoundError):
+                await find_group(session, fingerprint)
+                return f"counted by a server, of {len(states)} processes"
+    raise RuntimeError(
+        f"no server counted it in {_COUNTED_SECONDS:.0f} seconds, though {len(states)} of its"
+        " processes run here"
+    )
 
 
 def _record(pipeline: Pipeline) -> str:

@@ -41,25 +41,23 @@ class Aggregate:
             self.title, self.culprit = entry.title, entry.culprit
 
 
-def aggregate(payloads: Iterable[bytes], now: float) -> list[Aggregate]:
-    """The sums of all lines, ordered by fingerprint.
+def aggregate(payloads: Iterable[bytes], now: float) -> tuple[list[Aggregate], list[bytes]]:
+    """The sums of all lines, ordered by fingerprint, and the lines that are no entries.
 
-    A valid line that is no entry (of another version, for instance) is one occurrence of `UNKNOWN`
-    at `now`, so that everything recorded is counted.
+    Each of those (of another version, for instance) is one occurrence of `UNKNOWN` at `now`, so
+    that everything recorded is counted.
     """
     groups: dict[str, Aggregate] = {}
+    senseless: list[bytes] = []
     for payload in payloads:
-        entry = _decode(payload, now)
+        try:
+            entry = decode(payload)
+        except ValueError:
+            senseless.append(payload)
+            entry = Brief(UNKNOWN, int(now), "Lines of the journal that cannot be read", "journal")
         group = groups.get(entry.fingerprint)
         if group is None:
             group = groups[entry.fingerprint] = Aggregate(entry.fingerprint)
         group.add(entry)
     # Always in the same order, so that two consumers cannot deadlock in the database.
-    return [groups[fingerprint] for fingerprint in sorted(groups)]
-
-
-def _decode(payload: bytes, now: float) -> Entry:
-    try:
-        return decode(payload)
-    except ValueError:
-        return Brief(UNKNOWN, int(now), "Lines of the journal that cannot be read", "journal")
+    return [groups[fingerprint] for fingerprint in sorted(groups)], senseless

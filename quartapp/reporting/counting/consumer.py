@@ -9,6 +9,7 @@ state that must survive it.
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,8 @@ from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.counting import store
 from quartapp.reporting.counting.aggregate import Aggregate, aggregate
 from quartapp.reporting.counting.store import Piece
-from quartapp.reporting.journal.entries import UNKNOWN
+from quartapp.reporting.journal.aside import keep_aside, set_strangers_aside
+from quartapp.reporting.journal.entries import UNKNOWN, Tick
 from quartapp.reporting.journal.segments import Content, Reading, list_segments, open_segment, sweep
 from quartapp.reporting.journal.writer import Journal
 
@@ -79,10 +81,13 @@ class Consumer:
         failure: Exception | None = None
         paths = await asyncio.to_thread(self._list)
         self._unreadable.intersection_update(paths)
+        missing = self._journal.missing()
         counted = 0
-        if paths:
+        if paths or missing:
             async with self._database.session(write=False) as session:
-                self.offsets = await store.offsets(session, [path.stem for path in paths])
+                names = [*(path.stem for path in paths), *missing]
+                self.offsets = await store.offsets(session, names)
+            self._find_out(missing)
             others = self._is_time_for_others()
             for path in paths:
                 offset = self.offsets.get(path.stem, 0)
@@ -98,6 +103,13 @@ class Consumer:
             raise failure
         return counted
 
+    async def count_owed(self, owed: Sequence[Tick]) -> None:
+        """Count what is in no journal, in one transaction. Raises what the database raises."""
+        aggregates, _ = aggregate((tick.encode() for tick in owed), time.time())
+        async with self._database.begin() as session:
+            now = await database_now(session)
+            await store.count(session, aggregates, self.rules, now)
+
     async def wake(self) -> None:
         """Ask the alert policy about the groups that wait for a time and not for an occurrence."""
         async with self._database.session(write=False) as reader:
@@ -106,8 +118,16 @@ class Consumer:
         async with self._database.begin() as session:
             await evaluation.wake(session, self.rules, await database_now(session))
 
+    def _find_out(self, missing: dict[str, int]) -> None:
+        """Of full segments that are not there: were they counted, or only removed?"""
+        is_counted = {name: self.offsets.get(name, 0) >= end for name, end in missing.items()}
+        for name in (name for name, counted in is_counted.items() if counted):
+            self._journal.forget(name)
+        self._journal.put_back(name for name, counted in is_counted.items() if not counted)
+
     def _list(self) -> list[Path]:
         sweep(self._journal.folder)
+        set_strangers_aside(self._journal.folder)
         return list_segments(self._journal.folder)
 
     def _is_time_for_others(self) -> bool:
@@ -133,6 +153,7 @@ class Consumer:
             if found.reading.final:
                 try:
                     await asyncio.to_thread(found.reading.remove)
+                    self._journal.forget(found.reading.name)
                 except OSError as error:  # the file stays, and is counted
                     self._complain_once(path, error)
             return sum(aggregate.count for aggregate in found.aggregates)
@@ -154,7 +175,10 @@ class Consumer:
         if content.corrupt:
             _logger.error("%d pieces of segment %s are unreadable", content.corrupt, reading.name)
         piece = Piece(reading.name, offset, content.end, content.corrupt, reading.final)
-        return _Found(reading, piece, aggregate(content.payloads, time.time()))
+        aggregates, senseless = aggregate(content.payloads, time.time())
+        if senseless:
+            keep_aside(self._journal.folder, f"{reading.name}-{offset}.lines", senseless)
+        return _Found(reading, piece, aggregates)
 
     async def _count(self, piece: Piece, aggregates: list[Aggregate]) -> bool:
         """Count a piece in one transaction; False if another process has done so."""

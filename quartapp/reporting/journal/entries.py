@@ -9,12 +9,15 @@ import json
 from dataclasses import dataclass
 
 from quartapp.reporting.report import Report
+from quartapp.reporting.tables import FINGERPRINT_LENGTH
 
 UNKNOWN = "0" * 32 + "-0"
 """The group of errors whose own group is not known: too many groups are owed, because the disk is
 full, or the recorder itself failed."""
 
 _TEXT_BYTES = 100
+_LATEST = 100_000_000_000
+_MOST = 1_000_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +60,33 @@ def _cut(text: str) -> str:
 
 
 def decode(payload: bytes) -> Entry:
-    """Read back a line of the journal. Raises ValueError for anything else."""
+    """Read back a line of the journal. Raises ValueError for anything else, and for what no
+    database could store: a checksum proves that a line is whole, not that it makes sense."""
+    try:
+        entry = _decode(payload)
+        if not (
+            0 < len(entry.fingerprint) <= FINGERPRINT_LENGTH
+            and entry.fingerprint.isascii()
+            and entry.fingerprint.isprintable()
+            and 0 <= entry.time < _LATEST
+            and (isinstance(entry, Report) or 0 <= entry.count < _MOST)
+        ):
+            raise ValueError("a group, a time or a number that cannot be")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"not an entry of the journal: {error}") from error
+    return entry
+
+
+def _decode(payload: bytes) -> Entry:
     if payload.startswith(b"{"):
         return Report.from_json(payload)
-    try:
-        fingerprint, time, count, *what = json.loads(payload)
-        if type(fingerprint) is not str or type(time) is not int or type(count) is not int:
-            raise ValueError("its values are of other types")
-        if not what:
-            return Tick(fingerprint, time, count)
-        title, culprit = what
-        return Brief(fingerprint, time, str(title), str(culprit), count)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"not an entry of the journal: {error}") from error
+    fingerprint, time, count, *what = json.loads(payload)
+    if type(fingerprint) is not str or type(time) is not int or type(count) is not int:
+        raise ValueError("an entry of other types")
+    if not what:
+        return Tick(fingerprint, time, count)
+    title, culprit = what
+    if type(title) is not str or type(culprit) is not str:
+        raise ValueError("an entry of other types")
+    title.encode(), culprit.encode()  # raises for lone surrogates
+    return Brief(fingerprint, time, title, culprit, count)

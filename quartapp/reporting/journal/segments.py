@@ -7,9 +7,13 @@ it ends, and the process that takes the lock then finishes the segment.
 """
 
 import contextlib
+import errno
 import fcntl
+import logging
 import os
+import re
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,8 +23,11 @@ from zlib import crc32
 SUFFIX = ".journal"
 _UNBORN = ".new"
 _UNBORN_LIFETIME = 60.0
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,80}")  # of the length that the database takes
 
 _ZERO = 0
+
+_logger = logging.getLogger(__name__)
 
 
 class Segment:
@@ -31,27 +38,58 @@ class Segment:
         self.end = 0
         self._handle = handle
         self._size = size
+        self.home: tuple[int, int] | None = None
+        """The folder in which it was made, as `identity` names it."""
+
+        self._identity = identity(os.fstat(handle))
 
     @classmethod
-    def make(cls, folder: Path, size: int) -> "Segment":
+    def make(cls, folder: Path, size: int, name: str = "", content: bytes = b"") -> "Segment":
         """A new segment, owned and allocated. Raises OSError, and then leaves no file behind."""
-        if not folder.is_dir():
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            hand_over(folder, folder.parent)
-        name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(8)}"
+        make_folder(folder)
+        name = name or f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(8)}"
         unborn = folder / (name + _UNBORN)
         handle = os.open(unborn, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             hand_over(handle, folder)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _allocate(handle, size)
+            segment = cls(folder / (name + SUFFIX), handle, size)
+            segment.write(content)
             # Only a file with an owner may have the name for which other processes look.
-            path = unborn.rename(folder / (name + SUFFIX))
+            unborn.rename(segment.path)
+            segment.home = identity(folder.stat())
         except BaseException:
             os.close(handle)
-            unborn.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                unborn.unlink()
             raise
-        return cls(path, handle, size)
+        return segment
+
+    @property
+    def name(self) -> str:
+        """The name by which the database remembers how far a segment was read; never reused."""
+        return self.path.stem
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file still has its name; True if that cannot be found out."""
+        try:
+            return identity(os.stat(self.path)) == self._identity
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+
+    def copied_back(self) -> "Segment":
+        """A new file of the same name and content, owned: what the database knows of it stays
+        true. Raises OSError. This one stays open."""
+        content = os.pread(self._handle, self.end, 0)
+        return Segment.make(self.path.parent, self._size, self.path.stem, content)
+
+    def release(self) -> None:
+        """Let any consumer finish the segment. Its content stays readable until `close`."""
+        fcntl.flock(self._handle, fcntl.LOCK_UN)
 
     def has_room(self, line: bytes) -> bool:
         return self.end + len(line) <= self._size
@@ -73,6 +111,27 @@ class Segment:
         handle, self._handle = self._handle, -1
         if handle >= 0:
             os.close(handle)
+
+
+def identity(status: os.stat_result) -> tuple[int, int]:
+    """What tells a file from all others that exist at the same time."""
+    return status.st_dev, status.st_ino
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a journal if there is none; what is no folder there is renamed.
+
+    Raises OSError.
+    """
+    if folder.is_dir():
+        return
+    target = Path(os.path.realpath(folder))  # a link may lead to what was there before
+    if target.exists() and not target.is_dir():
+        other = target.with_name(f"{target.name}.aside-{time.time_ns()}")
+        target.rename(other)
+        _logger.error("%s is no folder; it is called %s now", target, other.name)
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    hand_over(target, target.parent)
 
 
 def hand_over(made: int | Path, folder: Path) -> None:
@@ -110,7 +169,8 @@ def parse(data: bytes, *, final: bool) -> Content:
 
     Data that is no valid line is counted and skipped up to the next LF. Unless `final`, reading
     stops at the first zero or unfinished line, because the owner may be writing there. With
-    `final`, nothing more will be written, and zeros (pages lost in a power failure) are skipped.
+    `final`, nothing more will be written, and zeros (pages lost in a power failure) are skipped if
+    something follows them.
     """
     payloads: list[bytes] = []
     offset = corrupt = 0
@@ -118,7 +178,10 @@ def parse(data: bytes, *, final: bool) -> Content:
         if data[offset] == _ZERO:
             if not final:
                 break
-            offset = _next_data(data, offset)
+            following = _next_data(data, offset)
+            if following == len(data):
+                break  # this may be a copy of a file that goes on here
+            offset = following
             continue
         end = data.find(b"\n", offset)
         if end < 0 and not final:
@@ -179,22 +242,39 @@ class Reading:
 
 def list_segments(folder: Path) -> list[Path]:
     """All segments, oldest first; an empty list if there is no such folder. Raises OSError."""
+    return listed(folder)[0]
+
+
+def listed(folder: Path) -> tuple[list[Path], list[str]]:
+    """What is a segment, oldest first, and what is only called like one. Raises OSError."""
+    segments, strangers = [], []
     try:
-        names = [name for name in os.listdir(folder) if name.endswith(SUFFIX)]
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.name.endswith(SUFFIX):
+                    continue
+                is_name = _NAME.fullmatch(entry.name.removesuffix(SUFFIX))
+                if is_name and entry.is_file(follow_symlinks=False):
+                    segments.append(entry.name)
+                else:
+                    strangers.append(entry.name)
     except FileNotFoundError:
-        return []
-    return [folder / name for name in sorted(names)]
+        pass
+    return [folder / name for name in sorted(segments)], strangers
 
 
 @contextlib.contextmanager
 def open_segment(path: Path) -> Iterator[Reading | None]:
     """A segment for reading, locked if its owner is gone; None if it was removed."""
     try:
-        handle = os.open(path, os.O_RDONLY)
+        # It may be no file any more: to open a FIFO for reading waits for one who writes.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         yield None
         return
     try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "not a file", str(path))
         final = _lock(handle)
         # Between opening and locking another process may have finished it.
         gone = os.fstat(handle).st_nlink == 0
@@ -213,11 +293,12 @@ def _lock(handle: int) -> bool:
 
 def sweep(folder: Path) -> None:
     """Remove the files of processes that ended while they were making a segment."""
-    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+    missing = (FileNotFoundError, NotADirectoryError)
+    with contextlib.suppress(*missing), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith(_UNBORN):
-                with contextlib.suppress(FileNotFoundError):
-                    if time.time() - entry.stat().st_mtime > _UNBORN_LIFETIME:
+                with contextlib.suppress(OSError):  # gone meanwhile, or not one of ours
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > _UNBORN_LIFETIME:
                         os.unlink(entry.path)
 
 

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from weakref import WeakSet
 
@@ -25,6 +26,10 @@ REPORTS_BYTES = 48 * 1024 * 1024
 """What full reports may take; the rest is kept for counts (see `Journal.is_crowded`)."""
 
 _LOOK_AGAIN = 1.0
+_LOOK_AFTER = 0.02
+"""Seconds after which `append` asks again whether the segment still has its name: in a storm the
+question would cost as much as the line. What was written meanwhile is put back with the rest."""
+
 _WAITING = 100
 
 _logger = logging.getLogger(__name__)
@@ -51,6 +56,13 @@ class Journal:
         self._max_bytes = max_bytes
         self._reports_bytes = reports_bytes
         self._fsync = fsync
+        self.restored_at = 0.0
+        """When the open segment was last put back, in seconds since the epoch."""
+        self.home: tuple[int, int] | None = None
+        """Device and inode of the folder in which the last segment was made."""
+        self.is_homeless = False
+        """Whether the open segment was removed and could not be put back yet."""
+
         self._begin()
         _journals.add(self)
 
@@ -60,6 +72,8 @@ class Journal:
         self._is_writing = False
         self._segment: Segment | None = None
         self._spare: Segment | None = None
+        self._full: dict[str, Segment] = {}
+        self._look_after_at = float("-inf")
         self._has_begun = False
         self._unsynced: list[int] = []
         self._is_dirty = False
@@ -103,11 +117,13 @@ class Journal:
                 self._is_writing = False
 
     def write_waiting(self) -> None:
-        """Write what a destructor appended during a write that failed."""
+        """Write what a destructor appended during a write that failed, and put back what was
+        removed while no error occurred."""
         with self._lock:
-            if self._waiting and not self._is_writing:
+            if not self._is_writing:
                 self._is_writing = True
                 try:
+                    self._look_after()
                     self._write_all_waiting()
                 finally:
                     self._is_writing = False
@@ -117,8 +133,11 @@ class Journal:
             self._waiting.popleft()
 
     def _write(self, line: bytes) -> bool:
-        if len(line) > self._segment_bytes or time.monotonic() < self._retry_at:
+        now = time.monotonic()
+        if len(line) > self._segment_bytes or now < self._retry_at:
             return False
+        if now >= self._look_after_at:
+            self._look_after()
         try:
             segment = self._segment
             if segment is None or not segment.has_room(line):
@@ -131,8 +150,73 @@ class Journal:
         self._is_failing = False
         return True
 
+    def _look_after(self) -> None:
+        """Put the open segment back if it was removed, with its folder or alone: its content is
+        this process's as long as it is open.
+
+        It is not written any more then. A copy under its name, which nobody locks, may have been
+        finished by another consumer meanwhile.
+        """
+        self._look_after_at = time.monotonic() + _LOOK_AFTER
+        segment = self._segment
+        if segment is None or segment.is_in_place:
+            self.is_homeless = False
+            return
+        try:
+            self._segment = segment.copied_back()
+        except OSError as error:
+            # It is written all the same: what is in it can be put back later.
+            self._look_after_at += _LOOK_AGAIN
+            if not self.is_homeless:
+                _logger.error("The journal was removed, and cannot be made again: %s", error)
+            self.is_homeless = True
+            return
+        segment.close()
+        _logger.error(
+            "The journal in %s was removed or replaced while it was written; it was made again,"
+            " with the %d bytes of its open segment",
+            str(self.folder),
+            self._segment.end,
+        )
+        self.is_homeless = False
+        self.restored_at = time.time()
+        self.home = self._segment.home
+        self._is_dirty = True
+        self._retire()
+        if self._spare is not None and not self._spare.is_in_place:
+            self._spare.close()
+            self._spare = None
+
+    def missing(self) -> dict[str, int]:
+        """The full segments of this process that are not there, and how long they were: they are
+        counted, or were removed. The caller finds out, and calls `forget` or `put_back`."""
+        with self._lock:
+            return {name: one.end for name, one in self._full.items() if not one.is_in_place}
+
+    def forget(self, name: str) -> None:
+        """Let go of a full segment of this process: it is counted."""
+        with self._lock:
+            if full := self._full.pop(name, None):
+                full.close()
+
+    def put_back(self, names: Iterable[str]) -> None:
+        """Write full segments again that were removed before they were counted. Never raises."""
+        with self._lock:
+            for name in names:
+                full = self._full[name]
+                try:
+                    copy = full.copied_back()
+                except OSError as error:
+                    _logger.error("The full segment %s cannot be put back: %s", name, error)
+                    continue
+                _logger.error("The full segment %s was removed; it was put back", name)
+                full.close()
+                copy.release()
+                self._full[name] = copy
+
     def _advance(self) -> Segment:
         """Continue in the spare segment, and allocate the next spare."""
+        self._look_after()
         fresh, self._spare = self._spare or self._make(), None
         self._retire()
         self._segment = fresh
@@ -149,15 +233,22 @@ class Journal:
             raise OSError(errno.EDQUOT, f"all {self._max_bytes} bytes wait to be counted")
         self._looked_at = float("-inf")
         segment = Segment.make(self.folder, self._segment_bytes)
+        self.home = segment.home
         self._has_begun = True
         return segment
 
     def _retire(self) -> None:
-        if self._segment is not None:
-            if self._fsync and self._is_dirty:
-                self._unsynced.append(self._segment.duplicate())
-            self._segment.close()
-            self._segment = None
+        """Leave the open segment to any consumer. Its file stays open here until it is counted, so
+        that it can be put back."""
+        segment, self._segment = self._segment, None
+        if segment is None:
+            return
+        if self._fsync and self._is_dirty:
+            self._unsynced.append(segment.duplicate())
+        segment.release()
+        self._full[segment.name] = segment
+        if len(self._full) > self._max_bytes // self._segment_bytes:
+            self.forget(next(iter(self._full)))
 
     def _give_up(self, error: OSError) -> None:
         if not self._is_failing:
@@ -187,7 +278,7 @@ class Journal:
     def segment_name(self) -> str | None:
         """The name of the segment being written."""
         segment = self._segment
-        return segment.path.stem if segment else None
+        return segment.name if segment else None
 
     def sync(self) -> None:
         """Write what was appended to the disk itself. Blocks, so call it in a thread.
@@ -208,7 +299,10 @@ class Journal:
     def close(self) -> None:
         """Leave the segments to the next consumer. A later `append` opens a new one."""
         with self._lock:
+            self._look_after()
             self._retire()
+            for name in list(self._full):
+                self.forget(name)
             if self._spare is not None:
                 self._spare.close()
                 self._spare = None
@@ -217,7 +311,8 @@ class Journal:
     def _after_fork(self) -> None:
         # The lock belongs to the open file, which the parent shares. Closed here, it stays with the
         # parent; kept, it would stay locked by the child when the parent has ended.
-        segments, handles = (self._segment, self._spare), self._unsynced
+        segments = (self._segment, self._spare, *self._full.values())
+        handles = self._unsynced
         self._begin()
         for segment in segments:
             if segment is not None:

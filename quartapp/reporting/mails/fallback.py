@@ -103,7 +103,7 @@ class FallbackMailer:
         return [Mail.of(message, letterhead.recipients) for message in messages]
 
     def _read(self, offsets: dict[str, int]) -> Sequence[Aggregate]:
-        return aggregate(self._payloads(offsets), self._clock())
+        return aggregate(self._payloads(offsets), self._clock())[0]
 
     def _payloads(self, offsets: dict[str, int]) -> Iterator[bytes]:
         """What is not counted, one segment in memory at a time: a full journal is 64 MB."""

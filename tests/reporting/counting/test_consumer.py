@@ -1,6 +1,7 @@
 """From the journal into the tables: counts are exact whatever fails, on both engines."""
 
 import asyncio
+import shutil
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -401,3 +402,80 @@ async def test_many_groups_at_once(
     while await consumer.consume():
         pass
     assert sum((await counts(session)).values()) == 1500
+
+
+async def test_full_segments_that_were_removed_before_they_were_counted_are_put_back(
+    journal: Journal, consumer: Consumer, session: AsyncSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(journal, Tick("a", int(NOW)))
+    await consumer.consume()
+    write(journal, *(report(number) for number in range(200)))
+    full = len(list_segments(journal.folder)) - 2
+    assert full > 1
+    shutil.rmtree(journal.folder)
+    for _ in range(3):  # as a server does every second
+        journal.write_waiting()
+        await consumer.consume()
+    assert (await counts(session)) == {"a": 201}
+    assert caplog.text.count("it was put back") == full
+
+
+async def test_the_tail_of_a_segment_is_counted_after_a_copy_of_it_was_finished(
+    journal: Journal, consumer: Consumer, database: Database, session: AsyncSession
+) -> None:
+    write(journal, Tick("a", int(NOW)))
+    moved = journal.folder.with_name("moved")
+    journal.folder.rename(moved)
+    shutil.copytree(moved, journal.folder)
+    await Consumer(Journal(journal.folder), database, RULES).consume()
+    write(journal, Tick("a", int(NOW)))
+    journal.write_waiting()
+    await consumer.consume()
+    assert (await counts(session)) == {"a": 2}
+
+
+async def test_full_segments_that_another_process_counted_are_not_put_back(
+    journal: Journal, consumer: Consumer, database: Database, session: AsyncSession
+) -> None:
+    write(journal, *(report(number) for number in range(200)))
+    other = Consumer(Journal(journal.folder), database, RULES)
+    await other.consume()
+    assert journal.missing()
+    while await consumer.consume():
+        pass
+    assert not journal.missing()
+    assert (await counts(session)) == {"a": 200}
+    assert len(list_segments(journal.folder)) == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'["a",99999999999999999999,1]',
+        b'["a",-1,1]',
+        b'["a",1,99999999999999999999]',
+        b'["a",1,-1]',
+        b'["\\u0000",1,1]',
+        b'["' + b"a" * 41 + b'",1,1]',
+        b'["a",1,1,"\\ud800","c"]',
+        b'["a",1,1,{},[]]',
+        b"[" * 15_000,
+        Report("1", "a", 1e300, "t").encode(),
+        b'{"id":"1","fingerprint":"a","time":NaN,"title":"t"}',
+    ],
+    ids=lambda line: line[:20].decode(),
+)
+async def test_a_whole_line_that_makes_no_sense_keeps_nothing_waiting(
+    line: bytes,
+    journal: Journal,
+    consumer: Consumer,
+    session: AsyncSession,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    journal.append(line)
+    write(journal, Tick("b", int(NOW)))
+    assert await consumer.consume() == 2
+    assert (await counts(session)) == {"b": 1, UNKNOWN: 1}
+    [kept] = (journal.folder / "aside").iterdir()
+    assert line in kept.read_bytes()
+    assert caplog.text.count("1 lines of the journal mean nothing") == 1

@@ -3,6 +3,7 @@
 import errno
 import gc
 import os
+import shutil
 import signal
 import threading
 from pathlib import Path
@@ -358,6 +359,59 @@ def test_syncs_segments_that_were_left_meanwhile(
     assert synced == [path.stat().st_ino for path in written]
 
 
+def test_puts_back_what_was_written_since_the_folder_was_removed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "journal"
+    journal = small(folder)
+    journal.append(b"before")
+    name = journal.segment_name
+    shutil.rmtree(folder)
+    for number in range(20):  # more than a segment holds, before it looks again
+        journal.append(b"%d" % number * 500)
+    assert read_all(folder)[0] == b"before"
+    assert len(read_all(folder)) == 21
+    assert list_segments(folder)[0].stem == name
+    assert caplog.text.count("was removed or replaced") == 1
+
+
+def test_asks_for_the_folder_at_most_every_so_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = small(tmp_path / "journal")
+    asked = 0
+
+    def is_in_place(_self: Segment) -> bool:
+        nonlocal asked
+        asked += 1
+        return True
+
+    monkeypatch.setattr(Segment, "is_in_place", property(is_in_place))
+    monkeypatch.setattr(journal_module, "_LOOK_AFTER", 60.0)
+    for _ in range(100):
+        journal.append(b"x")
+    assert asked <= 1
+
+
+def test_an_open_segment_that_cannot_be_put_back_now_is_put_back_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "_LOOK_AFTER", 0.0)
+    monkeypatch.setattr(journal_module, "_LOOK_AGAIN", 0.0)
+    journal = small(tmp_path / "instance" / "journal")
+    journal.append(b"before")
+    shutil.rmtree(tmp_path / "instance")
+    (tmp_path / "instance").write_text("in the way")
+    assert journal.append(b"meanwhile")
+    assert journal.append(b"again")
+    assert journal.is_homeless
+    (tmp_path / "instance").unlink()
+    journal.write_waiting()
+    assert read_all(journal.folder) == [b"before", b"meanwhile", b"again"]
+    assert not journal.is_homeless
+    assert caplog.text.count("cannot be made again") == 1
+
+
 LINES = [b'{"a":1}', b"[2]", b"three"]
 DATA = b"".join(map(pack, LINES)) + bytes(40)
 
@@ -400,4 +454,5 @@ def test_a_living_segment_is_read_up_to_what_is_being_written() -> None:
 
 def test_pages_that_were_lost_with_the_power_are_passed_over() -> None:
     data = pack(b"first") + pack(b"torn")[:7] + bytes(4096) + pack(b"second") + bytes(100)
-    assert parse(data, final=True) == Content([b"first", b"second"], len(data), corrupt=1)
+    content = parse(data, final=True)
+    assert content == Content([b"first", b"second"], len(data) - 100, corrupt=1)
