@@ -1,13 +1,26 @@
-"""A limit on the requests that a worker processes; further ones wait, or get a 503 at once.
+"""Admission: under overload some requests wait, or get a 503, so that the others are answered soon.
 
-Without a limit every client waits for all others, and under overload all of them give up.
-REQUEST_LIMIT requests are processed, REQUEST_QUEUE wait in the order of their arrival, and further
-ones are refused before any work is done for them. /health and /ready are always answered.
+Overload is measured as delay, by how late the event loop is. A request that waits (for a clock, a
+client, a database) delays nobody, so it takes nobody's place; a count of open requests could not
+distinguish it from one that computes. The idea is that of CoDel (RFC 8289): a delay that does not
+go away within an interval is a standing queue, and the remedy is to admit less.
+
+- While the loop is in time, everything is admitted, up to REQUEST_LIMIT open requests.
+- While it is later than REQUEST_MAX_LAG, the number of requests that may be open of those that came
+  in the last second is lowered; it rises again when the loop is in time.
+- Further requests wait in the order of their arrival, REQUEST_QUEUE of them, for at most
+  REQUEST_QUEUE_TIMEOUT seconds. Whichever waits in vain, or finds no place to wait, gets 503 before
+  any work was done for it.
+
+/health and /ready are always answered.
 """
 
 import asyncio
+import math
+import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from html import escape
 from typing import Any
 from urllib.parse import parse_qsl
@@ -24,6 +37,15 @@ from quartapp.reporting import expect
 EXPECTED = "admission"
 """The name under which reporting counts refused requests, which are not errors."""
 
+TICK = 0.01
+"""Seconds between two looks at the clock, while requests are open."""
+
+INTERVAL = 0.1
+"""Seconds after which a delay that never went away is a standing one, as in CoDel."""
+
+_COHORTS = 10  # intervals in which a request counts as new
+_START = 256.0
+_LEAST = 4.0
 _ALWAYS = frozenset({"/health", "/ready"})
 
 _TRY_AGAIN = '<p><a href="">Try again</a></p>'
@@ -42,64 +64,143 @@ def init_app(app: Quart) -> None:
     settings = AdmissionSettings.from_config(app.config)
     if settings.request_limit:
         app.asgi_app = Admission(  # type: ignore[method-assign]  # Quart's documented place
-            app.asgi_app,
-            settings.request_limit,
-            settings.request_queue,
-            app.extensions.get("errors", PlainPage()),
+            app.asgi_app, settings, app.extensions.get("errors", PlainPage())
         )
 
 
+class _Cohort:
+    """The requests that were admitted in the same interval."""
+
+    __slots__ = ("is_new", "open")
+
+    def __init__(self) -> None:
+        self.is_new = True
+        self.open = 0
+
+
 class Admission:
-    """ASGI middleware: `limit` requests at a time, `queue` waiting, 503 beyond.
+    """ASGI middleware that admits requests, lets them wait, or refuses them with 503.
 
     A request that is cancelled while it waits leaves the queue. Websockets are not counted, nor
     are the stylesheets of the page of a 503.
     """
 
-    def __init__(self, app: Any, limit: int, queue: int, page: PlainPage | None = None) -> None:
+    def __init__(
+        self, app: Any, settings: AdmissionSettings, page: PlainPage | None = None
+    ) -> None:
         self._app = app
         self._page = page or PlainPage()
         self._always = _ALWAYS | set(self._page.stylesheets)
-        self._free = limit
-        self._queue = queue
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._settings = settings
+        self._open = 0
+        self._new = 0
+        self._most_new = _START
+        self._waiting: deque[tuple[asyncio.Future[_Cohort | None], float]] = deque()
+        self._cohorts = deque([_Cohort()])
+        self._cohort = self._cohorts[-1]
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = self._judged_at = 0.0
+        self._least_lag = math.inf
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or scope["path"] in self._always:
             await self._app(scope, receive, send)
             return
-        if self._free:
-            self._free -= 1
-        elif len(self._waiting) < self._queue:
-            await self._turn()
-        else:
+        if self._timer is None:
+            self._start()
+        cohort = self._enter() if self._has_room() and not self._waiting else await self._turn()
+        if cohort is None:
             expect(EXPECTED)
             await self._refuse(scope, receive, send)
             return
         try:
             await self._app(scope, receive, send)
         finally:
-            self._leave()
+            self._leave(cohort)
 
-    async def _turn(self) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+    def _has_room(self) -> bool:
+        return self._new < self._most_new and self._open < self._settings.request_limit
+
+    def _enter(self) -> _Cohort:
+        self._open += 1
+        self._new += 1
+        self._cohort.open += 1
+        return self._cohort
+
+    def _leave(self, cohort: _Cohort) -> None:
+        self._open -= 1
+        cohort.open -= 1
+        if cohort.is_new:
+            self._new -= 1
+        if self._waiting:
+            self._admit()
+
+    async def _turn(self) -> _Cohort | None:
+        """Wait for a turn; None if there is none in time."""
+        if len(self._waiting) >= self._settings.request_queue:
+            return None
+        turn: asyncio.Future[_Cohort | None] = asyncio.get_running_loop().create_future()
+        waits = (turn, time.monotonic() + self._settings.request_queue_timeout)
+        self._waiting.append(waits)
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                self._waiting.remove(turn)
-            else:  # the turn came together with the cancellation: pass it on
-                self._leave()
+                with suppress(ValueError):
+                    self._waiting.remove(waits)
+            elif (cohort := turn.result()) is not None:  # it came together with the cancellation
+                self._leave(cohort)
             raise
 
-    def _leave(self) -> None:
-        for turn in self._waiting:
+    def _admit(self) -> None:
+        """Give the next turns, and refuse those that have waited for too long."""
+        now = time.monotonic()
+        while self._waiting:
+            turn, until = self._waiting[0]
             if not turn.done():
-                self._waiting.remove(turn)
-                turn.set_result(None)
-                return
-        self._free += 1
+                if self._has_room():
+                    turn.set_result(self._enter())
+                elif until <= now:
+                    turn.set_result(None)
+                else:
+                    return
+            self._waiting.popleft()
+
+    def _start(self) -> None:
+        self._judged_at = time.monotonic()
+        self._least_lag = math.inf
+        self._look_again(self._judged_at)
+
+    def _look_again(self, now: float) -> None:
+        self._due = now + TICK
+        self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
+
+    def _tick(self) -> None:
+        if not (self._open or self._waiting):
+            self._timer = None
+            return
+        now = time.monotonic()
+        lag = now - self._due
+        self._look_again(now)
+        self._least_lag = min(self._least_lag, lag)
+        if lag <= self._settings.request_max_lag and self._new + 1 > self._most_new:
+            self._most_new = min(self._most_new * 1.05 + 1, self._settings.request_limit)
+        if now - self._judged_at >= INTERVAL:
+            self._judged_at = now
+            self._judge()
+        if self._waiting:
+            self._admit()
+
+    def _judge(self) -> None:
+        if self._least_lag > self._settings.request_max_lag:
+            self._most_new = max(_LEAST, min(self._most_new, self._new) * 0.8)
+        self._least_lag = math.inf
+        self._cohort = _Cohort()
+        self._cohorts.append(self._cohort)
+        if len(self._cohorts) > _COHORTS:
+            old = self._cohorts.popleft()
+            old.is_new = False
+            self._new -= old.open
 
     async def _refuse(self, scope: Any, receive: Any, send: Any) -> None:
         error = describe(503, headers=(("Retry-After", RETRY_AFTER),))

@@ -37,6 +37,7 @@ _DETAILS = {
     401: "Please log in to see this page.",
     403: "You are not allowed to see this page.",
     404: "There is no such page here. It may have moved, or the address may be mistyped.",
+    408: "What you sent did not arrive in time. Please try again.",
     405: "This address does not take this kind of request.",
     413: "What you sent is larger than this server accepts.",
     415: "What you sent is of a kind that this address does not take.",

@@ -6,7 +6,7 @@ from typing import Any
 
 from quartapp import __version__, errors, logfile, reporting
 from quartapp import database as db
-from quartapp.errors import admission, bounds
+from quartapp.errors import admission, bounds, deadlines
 from quartapp.flasklike import App
 from quartapp.logfile.record import Cleaner
 from quartapp.microblog import api, domain_errors, identity, web
@@ -60,6 +60,7 @@ def create_app(settings: Settings | None = None) -> App:
     domain_errors.init_app(app)
     web.init_app(app)
     api.init_app(app)
+    deadlines.init_app(app)
     admission.init_app(app)
     bounds.init_app(app)
     clean = Cleaner(places=places, scrubber=scrubber, request_secrets=reporting.request_secrets)

@@ -1,14 +1,17 @@
-"""Admission: a limit, a queue, and an immediate refusal beyond both."""
+"""Admission: a limit, a queue, and an immediate refusal beyond both; less under delay."""
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from quartapp.errors import admission
 from quartapp.errors.admission import Admission
+from quartapp.errors.settings import AdmissionSettings
 from quartapp.flasklike import App
 from tests.shop.app import create_app, create_tables
 
@@ -24,6 +27,10 @@ class Work:
         self.order.append(scope["path"])
         await self.go_on.acquire()
         await send({"type": "http.response.start", "status": 200, "headers": []})
+
+
+def limited(app: Any, limit: int, queue: int, **more: float) -> Admission:
+    return Admission(app, AdmissionSettings(request_limit=limit, request_queue=queue, **more))
 
 
 def start(app: Any, path: str) -> tuple[asyncio.Task[None], list[Any]]:
@@ -43,7 +50,7 @@ async def settle() -> None:
 
 async def test_requests_beyond_the_queue_are_refused_at_once() -> None:
     work = Work()
-    app = Admission(work, limit=1, queue=1)
+    app = limited(work, 1, 1)
     first, second, third = (start(app, f"/{number}") for number in range(3))
     await settle()
     assert third[0].done()
@@ -58,19 +65,19 @@ async def test_requests_beyond_the_queue_are_refused_at_once() -> None:
 
 async def test_the_queue_is_served_in_order_and_its_places_are_free_again() -> None:
     work = Work()
-    app = Admission(work, limit=2, queue=8)
+    app = limited(work, 2, 8)
     for _ in range(2):
         tasks = [start(app, f"/{number}")[0] for number in range(8)]
         for _ in range(8):
             work.go_on.release()
         await asyncio.gather(*tasks)
     assert work.order == [f"/{number}" for number in range(8)] * 2
-    assert app._free == 2
+    assert (app._open, app._new) == (0, 0)
 
 
 async def test_who_is_cancelled_while_waiting_leaves_the_queue() -> None:
     work = Work()
-    app = Admission(work, limit=1, queue=1)
+    app = limited(work, 1, 1)
     first, waiting = start(app, "/0")[0], start(app, "/1")[0]
     await settle()
     waiting.cancel()
@@ -84,7 +91,7 @@ async def test_who_is_cancelled_while_waiting_leaves_the_queue() -> None:
 
 async def test_a_turn_that_comes_to_someone_cancelled_goes_on_to_the_next() -> None:
     work = Work()
-    app = Admission(work, limit=1, queue=2)
+    app = limited(work, 1, 2)
 
     async def end_and_cancel(*arguments: Any) -> None:
         await app(*arguments)
@@ -98,17 +105,87 @@ async def test_a_turn_that_comes_to_someone_cancelled_goes_on_to_the_next() -> N
         work.go_on.release()
     await asyncio.wait_for(asyncio.gather(first, last), 60)
     assert work.order == ["/0", "/2"]
-    assert app._free == 1
+    assert (app._open, app._new) == (0, 0)
 
 
 async def test_a_failing_request_gives_its_place_back() -> None:
     async def fail(*_: Any) -> None:
         raise ZeroDivisionError
 
-    app = Admission(fail, limit=1, queue=0)
+    app = limited(fail, 1, 0)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
             await start(app, "/")[0]
+
+
+async def test_the_wait_for_a_turn_is_limited() -> None:
+    work = Work()
+    app = limited(work, 1, 8, request_queue_timeout=0.05)
+    first, second = start(app, "/0"), start(app, "/1")
+    await asyncio.wait_for(second[0], 60)
+    assert second[1][0]["status"] == 503
+    work.go_on.release()
+    await first[0]
+    assert work.order == ["/0"]
+
+
+async def test_requests_that_only_wait_take_no_place_from_others() -> None:
+    work = Work()
+    app = Admission(work, AdmissionSettings())
+    waiting = [start(app, "/wait")[0] for _ in range(600)]
+    async with asyncio.timeout(60):
+        while len(work.order) < 600:  # noqa: ASYNC110 the clock is what is tested
+            await asyncio.sleep(0.01)
+    for _ in range(601):
+        work.go_on.release()
+    await asyncio.gather(start(app, "/ping")[0], *waiting)
+    assert work.order[-1] == "/ping"
+
+
+async def test_less_is_admitted_while_the_loop_is_late_and_more_when_it_is_in_time() -> None:
+    work = Work()
+    app = limited(work, 10_000, 1000, request_max_lag=0.005, request_queue_timeout=30)
+    tasks = [start(app, "/")[0] for _ in range(100)]
+    await settle()
+    late_until = time.monotonic() + 3 * admission.INTERVAL
+    while time.monotonic() < late_until or app._most_new > 90:
+        time.sleep(0.02)  # noqa: ASYNC251 a view that computes
+        await asyncio.sleep(0)
+    tasks += [start(app, "/")[0] for _ in range(100)]
+    await settle()
+    assert app._waiting
+    async with asyncio.timeout(60):
+        while app._waiting:  # noqa: ASYNC110 the clock is what is tested
+            await asyncio.sleep(0.01)
+    for _ in tasks:
+        work.go_on.release()
+    await asyncio.gather(*tasks)
+    assert (app._open, app._new) == (0, 0)
+
+
+async def test_one_late_moment_is_no_overload() -> None:
+    work = Work()
+    app = limited(work, 10_000, 1000)
+    task = start(app, "/")[0]
+    await asyncio.sleep(0.02)
+    time.sleep(0.09)  # noqa: ASYNC251 a view that computes
+    await asyncio.sleep(0.15)
+    assert app._most_new >= 256
+    work.go_on.release()
+    await task
+
+
+async def test_nothing_ticks_while_no_request_is_open() -> None:
+    work = Work()
+    app = limited(work, 10, 10)
+    task = start(app, "/")[0]
+    await settle()
+    assert app._timer is not None
+    work.go_on.release()
+    await task
+    async with asyncio.timeout(60):
+        while app._timer is not None:  # noqa: ASYNC110 the clock is what is tested
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

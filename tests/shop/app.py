@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from quartapp import database as db
 from quartapp import errors, logfile, reporting
 from quartapp.database import Database, request_session
-from quartapp.errors import admission, bounds
+from quartapp.errors import admission, bounds, deadlines
 from quartapp.flasklike import App
 from quartapp.logfile.record import Cleaner
 from quartapp.redact.places import Places
@@ -69,6 +69,7 @@ def create_app(folder: Path, database_url: str, *, name: str = "shop", **config:
     scrubber = Scrubber(known=reporting.secrets_of(app.config, database))
     db.init_app(app, database)
     errors.init_app(app)
+    deadlines.init_app(app)
     admission.init_app(app)
     bounds.init_app(app)
     clean = Cleaner(places=places, scrubber=scrubber, request_secrets=reporting.request_secrets)

@@ -1,0 +1,226 @@
+"""Time limits for requests: until an answer begins, and for bodies that arrive slowly.
+
+A request that is not answered in REQUEST_TIMEOUT seconds is cancelled, and answered with 503 and
+Retry-After. It is an error of its route, with the place where it waited. The limit ends with the
+beginning of the answer, so streams, event streams and accepted websockets may go on.
+
+The time in which a client sends a body is the client's. A body must come at a rate instead, as with
+Apache's mod_reqtimeout ("body=20,MinRate=500"); otherwise the answer is 408, which is no error of
+the server. What a waiting request holds is memory.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+from quart import Quart
+
+from quartapp.errors.handlers import RETRY_AFTER
+from quartapp.errors.plain import PlainPage
+from quartapp.errors.refusal import refuse
+from quartapp.errors.responses import ClientError, describe
+from quartapp.errors.settings import AdmissionSettings
+from quartapp.reporting import expect
+
+BODY_SECONDS = 20.0
+"""In which a body may arrive at any rate."""
+
+BODY_RATE = 500
+"""Bytes a second at which it has to arrive after that."""
+
+MOST_BODIES = 1024
+"""Bodies that may be arriving at a time, for a worker."""
+
+GRACE = 1.0
+"""Seconds in which a cancelled request has to end. It is answered then, even if it has not ended:
+a thread cannot be cancelled."""
+
+LOOK_EVERY = 0.25
+"""Seconds between two looks at the clock, while requests are open."""
+
+_STARTS = frozenset(
+    {
+        "http.response.start",
+        "websocket.accept",
+        "websocket.close",
+        "websocket.http.response.start",
+    }
+)
+_current_task: Any = asyncio.current_task  # an ASGI application runs in a task
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+class RequestTimeoutError(TimeoutError):
+    """A request was not answered in time. The traceback says where it waited."""
+
+
+def init_app(app: Quart) -> None:
+    """Limit the time of an application's requests. Call it before `admission.init_app`.
+
+    Reads `app.config` (see `AdmissionSettings`). Raises ConfigurationError.
+    """
+    settings = AdmissionSettings.from_config(app.config)
+    app.asgi_app = Deadlines(app, settings.request_timeout)  # type: ignore[method-assign]
+
+
+class Deadlines:
+    """ASGI middleware that answers requests which take longer than `seconds`; 0 means no limit."""
+
+    def __init__(self, app: Quart, seconds: float) -> None:
+        self._app = app
+        self._asgi_app: Any = app.asgi_app
+        self._seconds = seconds
+        self._page: PlainPage = app.extensions.get("errors", PlainPage())
+        self.open: dict[_Request, None] = {}  # the oldest first
+        self.bodies: dict[_Request, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._asgi_app(scope, receive, send)
+            return
+        request = _Request(self, scope, receive, send)
+        if kind == "http" and scope["method"] not in _BODILESS:
+            if len(self.bodies) >= MOST_BODIES:
+                expect("bodies")
+                await refuse(scope, send, _busy(), self._page)
+                return
+            self.bodies[request] = None
+            receive = request.receive
+        else:
+            self.open[request] = None
+        if self._timer is None:
+            self._look_again()
+        try:
+            await self._asgi_app(scope, receive, request.send)
+        except asyncio.CancelledError as cancelled:
+            if request.verdict is None or request.task.cancelling() > 1:
+                raise
+            if not request.has_started:
+                await self._answer(request, cancelled)
+        finally:
+            self.open.pop(request, None)
+            self.bodies.pop(request, None)
+            if request.verdict is not None:
+                request.task.uncancel()
+                await request.end()
+
+    async def _answer(self, request: "_Request", cancelled: asyncio.CancelledError) -> None:
+        error = request.verdict
+        assert error is not None
+        if error.status >= 500:
+            late = RequestTimeoutError(f"no answer began within {self._seconds:g} seconds")
+            self._app.logger.error(
+                "Exception on %s [%s]",
+                request.scope["path"],
+                request.scope.get("method", "websocket"),
+                exc_info=late.with_traceback(_first(cancelled).__traceback__),
+            )
+        await self._send(request, error)
+
+    async def _send(self, request: "_Request", error: ClientError) -> None:
+        send, request.has_started = request.take_over(), True
+        await refuse(request.scope, send, error, self._page)
+
+    def _look_again(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
+
+    def _look(self) -> None:
+        if not (self.open or self.bodies):
+            self._timer = None
+            return
+        self._look_again()
+        now = time.monotonic()
+        if self._seconds:
+            late = []
+            for request in self.open:
+                if now - request.since < self._seconds:
+                    break
+                late.append(request)
+            for request in late:
+                self._stop(request, _busy())
+        for request in list(self.bodies):
+            if request.is_waiting:
+                if now - request.began > BODY_SECONDS + request.received / BODY_RATE:
+                    self._stop(request, describe(408))
+            elif self._seconds and now - request.since >= self._seconds:
+                self._stop(request, _busy())
+
+    def _stop(self, request: "_Request", error: ClientError) -> None:
+        self.open.pop(request, None)
+        self.bodies.pop(request, None)
+        request.verdict = error
+        request.task.cancel()
+        request.timer = request.task.get_loop().call_later(GRACE, self._answer_anyway, request)
+
+    def _answer_anyway(self, request: "_Request") -> None:
+        if not request.has_started and request.verdict is not None:
+            request.answering = asyncio.ensure_future(self._send(request, request.verdict))
+
+
+class _Request:
+    """A request whose answer has not begun, as `Deadlines` sees it."""
+
+    answering: asyncio.Future[None] | None = None
+    has_started = False
+    is_waiting = False
+    received = 0
+    timer: asyncio.TimerHandle | None = None
+    verdict: ClientError | None = None
+
+    def __init__(self, owner: Deadlines, scope: Any, receive: Any, send: Any) -> None:
+        self.task = _current_task()
+        self.scope = scope
+        self.since = self.began = time.monotonic()
+        self._open = owner.open
+        self._bodies = owner.bodies
+        self._receive = receive
+        self._send = send
+
+    async def receive(self) -> Any:
+        self.is_waiting = True
+        message = await self._receive()
+        self.is_waiting = False
+        if self in self._bodies:
+            self.since = time.monotonic()
+            self.received += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                del self._bodies[self]
+                self._open[self] = None
+        return message
+
+    def send(self, message: Any) -> Any:
+        """As ASGI's. What it returns is awaited; a coroutine function would cost more."""
+        if not self.has_started and message["type"] in _STARTS:
+            self.has_started = True
+            self._open.pop(self, None)
+            self._bodies.pop(self, None)
+        return self._send(message)
+
+    def take_over(self) -> Any:
+        """The server's `send`; what the application sends from now on is dropped."""
+        send, self._send = self._send, _drop
+        return send
+
+    async def end(self) -> None:
+        """Return when nothing of the request runs any more."""
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.answering is not None:
+            await self.answering
+
+
+def _first(cancelled: BaseException) -> BaseException:
+    """The CancelledError from where the request waited; others are raised while it ends."""
+    while isinstance(cancelled.__context__, asyncio.CancelledError):
+        cancelled = cancelled.__context__
+    return cancelled
+
+
+async def _drop(_message: Any) -> None:
+    """A `send` for answers that come too late."""
+
+
+def _busy() -> ClientError:
+    return describe(503, headers=(("Retry-After", RETRY_AFTER),))
