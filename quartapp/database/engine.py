@@ -125,6 +125,14 @@ class Database:
             # TimeoutError is an OSError.
             _logger.warning("The database did not answer at the start: %s", type(error).__name__)
 
+    def sync(self) -> None:
+        """Have the disk itself hold what is committed. Blocks, so call it off the loop.
+
+        PostgreSQL has done so at each COMMIT. Raises OSError.
+        """
+        if file := sqlite.database_file(self.url):
+            sqlite.sync(file)
+
     async def dispose(self) -> None:
         """Close all connections of the pool."""
         await self.engine.dispose()

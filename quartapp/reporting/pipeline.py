@@ -70,6 +70,7 @@ class Pipeline:
         self._presence = Presence(journal.folder)
         self._database_file: Identity | None = None
         self._trouble = ""
+        self._cannot_sync = False
         self._away_since: float | None = None
         self._muted: frozenset[str] | None = None
         self._muted_at = 0.0
@@ -196,7 +197,11 @@ class Pipeline:
         try:
             await asyncio.to_thread(self.journal.sync)
         except OSError as error:
-            _logger.error("The journal cannot be synced: %s", error)
+            if not self._cannot_sync:
+                _logger.error("The journal cannot be synced: %s", error)
+            self._cannot_sync = True
+        else:
+            self._cannot_sync = False
 
 
 async def repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:

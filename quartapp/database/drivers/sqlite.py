@@ -9,6 +9,7 @@ Transactional DDL").
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,23 @@ def file_identity(url: URL) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def sync(database: Path) -> None:
+    """Have the disk hold the write-ahead log, which `synchronous = NORMAL` leaves to the kernel.
+
+    The log and never the database itself: closing any handle of the database drops the POSIX locks
+    that SQLite's connections in this process have on it, and the log has none. What is no longer
+    in the log was synced by the checkpoint that moved it. Raises OSError.
+    """
+    path = Path(os.path.realpath(database))  # as SQLite does, to name the log
+    for each in (path.with_name(path.name + "-wal"), path.parent):
+        with suppress(FileNotFoundError):
+            handle = os.open(each, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
 
 
 def configure(engine: AsyncEngine) -> None:

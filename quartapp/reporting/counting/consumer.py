@@ -27,7 +27,14 @@ from quartapp.reporting.counting.aggregate import Aggregate, aggregate
 from quartapp.reporting.counting.store import Piece
 from quartapp.reporting.journal.aside import keep_aside, set_strangers_aside
 from quartapp.reporting.journal.entries import UNKNOWN, Tick
-from quartapp.reporting.journal.segments import Content, Reading, list_segments, open_segment, sweep
+from quartapp.reporting.journal.segments import (
+    Content,
+    Reading,
+    list_segments,
+    open_segment,
+    sweep,
+    sync_folder,
+)
 from quartapp.reporting.journal.writer import Journal
 
 OTHERS_EVERY = 30.0
@@ -67,6 +74,7 @@ class Consumer:
         self._others_at = time.monotonic() + OTHERS_EVERY
         self._failures: dict[tuple[str, int], int] = {}
         self._unreadable: set[Path] = set()
+        self._cannot_sync = False
         self.offsets: dict[str, int] = {}
         """How far each segment was counted when the database answered last."""
 
@@ -152,11 +160,27 @@ class Consumer:
                 return 0
             if found.reading.final:
                 try:
-                    await asyncio.to_thread(found.reading.remove)
+                    await asyncio.to_thread(self._remove, found.reading, piece.end)
                     self._journal.forget(found.reading.name)
                 except OSError as error:  # the file stays, and is counted
                     self._complain_once(path, error)
             return sum(aggregate.count for aggregate in found.aggregates)
+
+    def _remove(self, reading: Reading, end: int) -> None:
+        """Delete a segment that was counted up to its end. If errors must survive a power failure,
+        the counts are on the disk before, and the name is gone from the disk after: it cannot
+        come back when the database has forgotten how far it was counted."""
+        must_survive = self._journal.survives_power and end > 0
+        if must_survive:
+            if self._cannot_sync:
+                return
+            # After a failure the kernel forgets what it could not write, and succeeds next time.
+            self._cannot_sync = True
+            self._database.sync()
+            self._cannot_sync = False
+        reading.remove()
+        if must_survive:
+            sync_folder(reading.path.parent)
 
     def _complain_once(self, path: Path, error: OSError) -> None:
         if path not in self._unreadable:

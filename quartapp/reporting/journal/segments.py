@@ -134,6 +134,15 @@ def make_folder(folder: Path) -> None:
     hand_over(target, target.parent)
 
 
+def sync_folder(folder: Path) -> None:
+    """Have the disk itself hold the names in a folder. Blocks; raises OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def hand_over(made: int | Path, folder: Path) -> None:
     """Give a file that root made to the owner of its folder: a command run by root would otherwise
     leave files that the server can neither read nor remove."""

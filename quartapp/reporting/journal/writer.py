@@ -12,11 +12,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from weakref import WeakSet
 
 from quartapp.reporting.journal.losses import add_losses
-from quartapp.reporting.journal.segments import Segment, disk_usage, pack
+from quartapp.reporting.journal.segments import Segment, disk_usage, pack, sync_folder
 
 SEGMENT_BYTES = 1024 * 1024
 MAX_BYTES = 64 * 1024 * 1024
@@ -76,6 +77,7 @@ class Journal:
         self._look_after_at = float("-inf")
         self._has_begun = False
         self._unsynced: list[int] = []
+        self._unnamed: tuple[Path, ...] = ()
         self._is_dirty = False
         self._is_failing = False
         self._retry_at = 0.0
@@ -180,7 +182,7 @@ class Journal:
         )
         self.is_homeless = False
         self.restored_at = time.time()
-        self.home = self._segment.home
+        self._is_named_in(self._segment)
         self._is_dirty = True
         self._retire()
         if self._spare is not None and not self._spare.is_in_place:
@@ -211,6 +213,9 @@ class Journal:
                     continue
                 _logger.error("The full segment %s was removed; it was put back", name)
                 full.close()
+                if self._fsync:
+                    self._is_named_in(copy)
+                    self._unsynced.append(copy.duplicate())
                 copy.release()
                 self._full[name] = copy
 
@@ -233,9 +238,16 @@ class Journal:
             raise OSError(errno.EDQUOT, f"all {self._max_bytes} bytes wait to be counted")
         self._looked_at = float("-inf")
         segment = Segment.make(self.folder, self._segment_bytes)
-        self.home = segment.home
+        self._is_named_in(segment)
         self._has_begun = True
         return segment
+
+    def _is_named_in(self, segment: Segment) -> None:
+        """A folder has a new name in it; if the folder is new too, so have those above."""
+        if self._fsync:
+            is_known = segment.home == self.home and not self._unnamed[1:]
+            self._unnamed = (self.folder,) if is_known else (self.folder, *self.folder.parents[:2])
+        self.home = segment.home
 
     def _retire(self) -> None:
         """Leave the open segment to any consumer. Its file stays open here until it is counted, so
@@ -280,21 +292,34 @@ class Journal:
         segment = self._segment
         return segment.name if segment else None
 
-    def sync(self) -> None:
-        """Write what was appended to the disk itself. Blocks, so call it in a thread.
+    @property
+    def survives_power(self) -> bool:
+        """Whether what `sync` has written must survive a power failure."""
+        return self._fsync
 
-        Raises OSError.
+    def sync(self) -> None:
+        """Have the disk itself hold what was appended; blocks, so call it off the loop.
+
+        Raises OSError; what is not on the disk then is tried again by the next call.
         """
         with self._lock:
             handles, self._unsynced = self._unsynced, []
             if self._segment is not None and self._is_dirty:
                 handles.append(self._segment.duplicate())
             self._is_dirty = False
-        for handle in handles:
-            try:
-                os.fdatasync(handle)
-            finally:
-                os.close(handle)
+            unnamed, self._unnamed = self._unnamed, ()
+        try:
+            while handles:
+                os.fdatasync(handles[0])
+                os.close(handles.pop(0))
+            for folder in unnamed:  # a file whose name is lost is lost with everything in it
+                with suppress(PermissionError):  # of a folder above, which is another's
+                    sync_folder(folder)
+        except OSError:
+            with self._lock:
+                self._unsynced += handles
+                self._unnamed = max(self._unnamed, unnamed, key=len)
+            raise
 
     def close(self) -> None:
         """Leave the segments to the next consumer. A later `append` opens a new one."""

@@ -1,6 +1,8 @@
 """From the journal into the tables: counts are exact whatever fails, on both engines."""
 
 import asyncio
+import errno
+import os
 import shutil
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -418,6 +420,50 @@ async def test_full_segments_that_were_removed_before_they_were_counted_are_put_
         await consumer.consume()
     assert (await counts(session)) == {"a": 201}
     assert caplog.text.count("it was put back") == full
+
+
+@pytest.mark.parametrize("fsync", [True, False])
+async def test_what_survives_a_power_failure_is_synced_before_and_after_its_removal(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fsync: bool
+) -> None:
+    journal = Journal(tmp_path / "journal", fsync=fsync)
+    write(journal, report(0))
+    journal.close()
+    calls: list[str] = []
+    sync, remove = os.fsync, Reading.remove
+
+    def noted_sync(handle: int) -> None:
+        calls.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name)
+        sync(handle)
+
+    def noted_remove(reading: Reading) -> None:
+        calls.append("remove")
+        remove(reading)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(Reading, "remove", noted_remove)
+    assert await Consumer(journal, database, RULES).consume() == 1
+    before = ["test.db-wal", tmp_path.name] if database.is_sqlite else []
+    spare = ["remove"]  # nothing was in it
+    assert calls == ([*before, "remove", "journal", *spare] if fsync else ["remove", *spare])
+
+
+async def test_a_segment_stays_if_its_counts_could_not_be_synced(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "journal", fsync=True)
+    write(journal, report(0))
+    journal.close()
+
+    def fail(_: Database) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    consumer = Consumer(journal, database, RULES)
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "sync", fail)
+        assert await consumer.consume() == 1
+    assert await consumer.consume() == 0  # although the next sync would succeed
+    assert len(list_segments(journal.folder)) == 1
 
 
 async def test_the_tail_of_a_segment_is_counted_after_a_copy_of_it_was_finished(

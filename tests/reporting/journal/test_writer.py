@@ -359,6 +359,30 @@ def test_syncs_segments_that_were_left_meanwhile(
     assert synced == [path.stat().st_ino for path in written]
 
 
+def test_syncs_the_names_of_new_segments_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(journal_module, "sync_folder", synced.append)
+    journal = small(tmp_path / "instance" / "journal", fsync=True)
+    for _ in range(2):
+        journal.append(b"x")
+        journal.sync()
+    assert synced == [journal.folder, journal.folder.parent, tmp_path]
+    journal.append(b"x" * 4000)
+    journal.append(b"x" * 4000)
+
+    def fail(_: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module, "sync_folder", fail)
+        with pytest.raises(OSError, match="Input"):
+            journal.sync()
+    journal.sync()
+    assert synced[3:] == [journal.folder]
+
+
 def test_puts_back_what_was_written_since_the_folder_was_removed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
