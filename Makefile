@@ -30,7 +30,7 @@ dev: $(SERVER)  ## Serve for development, with the debugger and the reloader
 
 install: $(TOOLS)  ## Make the environment in .venv with everything for development
 
-install-server: $(SERVER)  ## Make the environment in .venv with what a server needs alone
+install-server: $(SERVER)  ## Make the environment in .venv with only what a server needs
 
 # Three steps, so that a change of pyproject.toml does not install every library again.
 $(SERVER): $(VENV)/.libraries pyproject.toml
@@ -54,7 +54,7 @@ $(VENV)/.libraries: requirements.lock
 test: $(TOOLS)  ## Set up and run the tests (JOBS=1: one at a time)
 	$(PYTEST)
 
-quick: $(TOOLS)  ## Run the tests that take no minute: no services, no slow ones
+quick: $(TOOLS)  ## Run the tests that together take less than a minute: no services, no slow ones
 	$(PYTEST) -q -m "not (system or slow or postgresql or browser)" --durations 10 --durations-min 1
 
 parts: $(TOOLS)  ## Run the tests of the parts in a copy without the microblog
@@ -113,7 +113,7 @@ bench: $(TOOLS) $(TWIN)/.installed  ## Measure against the version on Flask (SCE
 bench-growth: $(TOOLS) $(TWIN)/.installed $(VENV)/.granian  ## Measure the floor, other servers, and growth (PARTS="floor posts")
 	$(BIN)/python -m benchmarks.growth $(PARTS) $(BENCH)
 
-# Beside quartapp's libraries: it serves quartapp. Without it, the rest is measured all the same.
+# It serves quartapp, so it is installed with quartapp's libraries. Without it the others are measured.
 $(VENV)/.granian: $(VENV)/.libraries benchmarks/granian.txt
 	@$(PIP) --no-deps --require-hashes -r benchmarks/granian.txt && touch $@ || echo "granian could not be installed: its rows are skipped."
 

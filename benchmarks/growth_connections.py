@@ -82,7 +82,7 @@ def servers(url: str, notes: Any) -> None:
     The rows of uvicorn and granian also go into latest.json if `make bench` has the same number of
     connections.
     """
-    notes.begin("Servers and connections", "The timeline of somebody logged in.", "")
+    notes.begin("Servers and connections", "The timeline of a person who is logged in.", "")
     names = [name for name in (*TWINS, *QUARTAPP) if _is_there(name, notes)]
     notes.add(
         "| server | connections | requests/s | p50 ms | p99 ms | CPU us | refused | to Flask |"

@@ -179,7 +179,7 @@ def beside_errors(seconds: float, rounds: int) -> None:
     rates = [median(rate for rate, _ in runs) for runs in (alone, beside)]
     p99s = [median(p99 for _, p99 in runs) for runs in (alone, beside)]
     print(f"alone          {rates[0]:7.1f} requests/s   p99 {p99s[0] * 1e3:6.2f} ms")
-    print(f"beside errors  {rates[1]:7.1f} requests/s   p99 {p99s[1] * 1e3:6.2f} ms")
+    print(f"with errors    {rates[1]:7.1f} requests/s   p99 {p99s[1] * 1e3:6.2f} ms")
     print(f"ratio          {rates[1] / rates[0]:7.3f}              {p99s[1] / p99s[0]:6.2f}")
 
 

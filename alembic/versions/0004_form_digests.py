@@ -16,7 +16,7 @@ depends_on = None
 def upgrade() -> None:
     # Not in batch mode, which recreates the table: both databases add an empty column at once.
     op.add_column("posts", sa.Column("form_digest", sa.String(length=32), nullable=True))
-    # Posts without a digest are all different: both databases say so of NULL.
+    # Posts without a digest are all different: NULL is unique in both databases.
     op.create_index(
         "ix_posts_user_id_form_digest", "posts", ["user_id", "form_digest"], unique=True
     )

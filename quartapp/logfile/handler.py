@@ -185,7 +185,7 @@ def is_first_worker(file: RotatingFile) -> bool:
     """Whether this is the first process that asks since the server was started.
 
     Workers of one server share the key that multiprocessing made for their parent; a process
-    without such a parent is a server of its own.
+    without such a parent is a separate server.
     """
     if multiprocessing.parent_process() is None:
         return True

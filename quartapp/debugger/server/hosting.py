@@ -74,7 +74,8 @@ class Hosting:
                 self._fail(error, "starting the application")
                 message = {"type": "lifespan.startup.complete"}
             elif self._failure is not None:
-                # An application that did not start up may fail to shut down; nobody waits for it.
+                # An application that did not start up may fail to shut down; the server does not
+                # wait for it.
                 message = {"type": "lifespan.shutdown.complete"}
             await send(message)
 

@@ -56,7 +56,7 @@ class Options:
 
 
 class ServerProcess:
-    """A server in a process of its own. It also ends when this process is gone, even if killed."""
+    """A server in a separate process. It also ends when this process has ended, even if killed."""
 
     def __init__(self, options: Options, listener: int, environment: Mapping[str, str]) -> None:
         reading, writing = os.pipe()

@@ -14,7 +14,7 @@ from quartapp.microblog.models.user import EMAIL_LENGTH, USERNAME_LENGTH, add_us
 @click.command("create-admin")
 @click.argument("username")
 @click.argument("email")
-@click.password_option(help="Asked for when it is not given.")
+@click.password_option(help="If it is not given, the command asks for it.")
 def create_admin(username: str, email: str, password: str) -> None:
     """Add a person who may see the errors of this site."""
     username = normalized(username)  # as the login page reads it
