@@ -1,6 +1,7 @@
 """The error handlers. By Flask's rules the one for the most specific class is called."""
 
 import logging
+from functools import partial
 
 from quart import (
     Quart,
@@ -15,6 +16,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartapp.database import rollback_request_session
 from quartapp.errors.plain import PlainPage
+from quartapp.errors.refusal import last_resort
 from quartapp.errors.responses import describe, respond
 from quartapp.reporting import error_reference, notifies_operator
 
@@ -32,7 +34,8 @@ def init_app(app: Quart, plain: PlainPage | None = None) -> None:
 
     `plain` is the page for when no template can be rendered.
     """
-    app.extensions["errors"] = plain or PlainPage()
+    plain = app.extensions["errors"] = plain or PlainPage()
+    app.last_resort = partial(last_resort, plain)  # type: ignore[attr-defined]  # flasklike's
     app.register_error_handler(HTTPException, handle_http)
     app.register_error_handler(InternalServerError, handle_internal)
     app.register_error_handler(DatabaseTimeoutError, handle_database_timeout)

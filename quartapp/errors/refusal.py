@@ -1,9 +1,15 @@
-"""Answering a request before the application has seen it."""
+"""Answering a request before the application has seen it, or after its context has ended."""
 
+from html import escape
 from typing import Any
 
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
+
 from quartapp.errors.plain import PlainPage
-from quartapp.errors.responses import ClientError, is_api, problem
+from quartapp.errors.responses import ClientError, describe, is_api, problem
+from quartapp.flasklike import Response
+from quartapp.reporting import error_reference
 
 # The application adds these to its own pages.
 _POLICY = b"default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'"
@@ -19,9 +25,21 @@ async def refuse(
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return
+    headers, body = render(scope, error, page, more)
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    body = b"" if scope["method"] == "HEAD" else body
+    await send({"type": "http.response.body", "body": body})
+
+
+def render(
+    scope: Any, error: ClientError, page: PlainPage, more: str = "", reference: str | None = None
+) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Header fields and body of the answer to a request for which there is no context."""
     if is_api(scope["path"]):
-        body, kind = problem(error).encode(), b"application/problem+json"
+        body, kind = problem(error, reference).encode(), b"application/problem+json"
     else:
+        if reference:
+            more = f'<p>Reference: <strong class="reference">{escape(reference)}</strong></p>{more}'
         html = page.render(error.title, error.detail, more, scope.get("root_path", ""))
         body, kind = html.encode(), b"text/html; charset=utf-8"
     headers = [
@@ -32,6 +50,16 @@ async def refuse(
         *((name.lower().encode(), value.encode()) for name, value in error.headers),
         (b"cache-control", b"no-store"),
     ]
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    body = b"" if scope["method"] == "HEAD" else body
-    await send({"type": "http.response.body", "body": body})
+    return headers, body
+
+
+def last_resort(page: PlainPage, scope: Any, error: HTTPException) -> Response:
+    """The answer to a request whose context has ended: after an error in a teardown function, or
+    when a stopping server waits no longer. An unexpected error has its reference.
+    """
+    status = error.code or 500
+    extra = tuple(each for each in error.get_headers() if each[0].lower() != "content-type")
+    reference = error_reference() if status == 500 else None
+    headers, body = render(scope, describe(status, headers=extra), page, reference=reference)
+    fields = [(name.decode(), value.decode()) for name, value in headers]
+    return Response(body, status, Headers(fields))

@@ -29,6 +29,7 @@ __all__ = [
     "cv_websocket",
     "escape_inner",
     "flask_request_variable",
+    "server_is_stopping",
 ]
 
 TEST_CLIENT_KEY = "_quart._preserve_context"
@@ -77,3 +78,10 @@ def flask_request_variable() -> ContextVar[Any]:
     """The variable behind `flask.globals.request_ctx`, which Flask's own helpers read."""
     variable: ContextVar[Any] = flask_globals.request_ctx.__wrapped__  # type: ignore[attr-defined]
     return variable
+
+
+def server_is_stopping(send: Any) -> bool:
+    """Whether the server of an ASGI *send* has begun to stop, where that can be seen: Hypercorn."""
+    context = getattr(getattr(send, "__self__", None), "context", None)
+    terminated = getattr(context, "terminated", None)
+    return terminated is not None and bool(terminated.is_set())

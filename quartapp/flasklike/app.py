@@ -1,5 +1,6 @@
 """The application class."""
 
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from inspect import CO_COROUTINE
 from typing import Any, ParamSpec, TypeVar
@@ -13,7 +14,7 @@ from werkzeug.routing import BuildError, MapAdapter
 from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket
 from quartapp.flasklike.asgi.http import HTTPConnection
 from quartapp.flasklike.asgi.websockets import Websocket, WebsocketConnection, WebsocketDispatcher
-from quartapp.flasklike.concurrency import in_thread
+from quartapp.flasklike.concurrency import as_failure, errors_of, in_thread
 from quartapp.flasklike.development import DevelopmentServer
 from quartapp.flasklike.dispatch import RequestDispatcher
 from quartapp.flasklike.routing import Map, UrlCache
@@ -70,6 +71,30 @@ class App(StaticFiles, RequestDispatcher, WebsocketDispatcher, DevelopmentServer
     def sync_to_async(self, func: Callable[P, T]) -> Callable[P, Awaitable[T]]:
         """Make a synchronous function awaitable; see `concurrency.in_thread`."""
         return in_thread(func)
+
+    def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Run *func* in a task; an error of it, SystemExit too, is logged and signalled."""
+        super().add_background_task(errors_of(self.ensure_async(func)), *args, **kwargs)
+
+    async def startup(self) -> None:
+        """Run the before_serving functions. What they raise is logged, SystemExit too."""
+        self.resume_requests()
+        await self._serving(super().startup)
+
+    async def shutdown(self) -> None:
+        """Wait for background tasks, then run the after_serving functions, as `startup`."""
+        await self.end_parting()
+        await self._serving(super().shutdown)
+
+    async def _serving(self, functions: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await functions()
+        except (Exception, CancelledError):
+            raise  # Quart has logged it
+        except BaseException as ending:
+            failure = as_failure(ending)
+            self.log_exception((type(failure), failure, failure.__traceback__))
+            raise failure from ending
 
     def add_url_rule(self, *args: Any, **kwargs: Any) -> None:
         """Add a rule, as in Flask."""

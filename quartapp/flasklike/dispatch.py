@@ -4,7 +4,6 @@ import asyncio
 from typing import Any, cast
 
 from flask.debughelpers import FormDataRoutingRedirect
-from quart import Quart
 from quart.ctx import RequestContext as QuartRequestContext
 from quart.globals import request_ctx
 from quart.signals import (
@@ -21,13 +20,26 @@ from werkzeug.routing import RequestRedirect
 from werkzeug.sansio.response import Response as SansIOResponse
 
 from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket
-from quartapp.flasklike.concurrency import as_error, being_cancelled
+from quartapp.flasklike.asgi.stopping import Stopping, unavailable
+from quartapp.flasklike.concurrency import (
+    as_error,
+    as_failure,
+    being_cancelled,
+    is_error,
+    may_become_error,
+    uncancel_beyond,
+)
 from quartapp.flasklike.ctx import KEPT_CONTEXTS, AppContext, RequestContext
 from quartapp.flasklike.signals import send_signal
-from quartapp.flasklike.wrappers.response import close_response, make_from_result
+from quartapp.flasklike.wrappers.response import (
+    Response,
+    close_response,
+    convert_response,
+    make_from_result,
+)
 
 
-class RequestDispatcher(Quart):
+class RequestDispatcher(Stopping):
     """Handles requests as `flask.Flask.wsgi_app` does.
 
     Every error, from the opening of the session on, goes to the error handlers or to
@@ -57,12 +69,18 @@ class RequestDispatcher(Quart):
             except asyncio.CancelledError as cancelled:
                 error = cancelled
                 if being_cancelled():
-                    raise
-                error = as_error(cancelled)
-                response = await self.handle_exception(error)
+                    if not self.is_cut_off():
+                        raise
+                    response = await self._answer_cut_off(context)
+                else:
+                    error = as_error(cancelled)
+                    response = await self._handle_ending(error)
             except BaseException as raised:
                 error = raised
-                raise
+                if not may_become_error(request.scope):
+                    raise
+                error = as_failure(raised)
+                response = await self._handle_ending(error)
             if not isinstance(response, SansIOResponse):  # an after_request function returned it
                 raise TypeError(f"{type(response).__name__!r} object is not callable")
             return response
@@ -79,6 +97,31 @@ class RequestDispatcher(Quart):
                     await close_response(response)  # nobody will send it
                     raise
             error = None  # its traceback holds this frame
+
+    async def _handle_ending(self, error: Exception) -> ResponseTypes:
+        """`handle_exception` for an error that was made of an ending.
+
+        It is raised, because `handle_exception` logs the exception that is being handled.
+        """
+        try:
+            raise error
+        except Exception:
+            return await self.handle_exception(error)
+        finally:
+            del error  # its traceback holds this frame
+
+    async def _answer_cut_off(self, context: RequestContext) -> ResponseTypes:
+        """The 503 of a request for which a stopping server waits no longer."""
+        uncancel_beyond(0)
+        request = context.request
+        self.log_cut_off(request.url_rule.rule if request.url_rule else request.path, request.scope)
+        error = unavailable()
+        try:
+            result = await self.handle_user_exception(error)
+            return await self.finalize_request(result, context, from_error_handler=True)
+        except Exception:
+            self.logger.exception("The page of a request that was cut off failed")
+            return convert_response(error, Response)
 
     async def full_dispatch_request(
         self, request_context: QuartRequestContext | None = None
@@ -193,11 +236,11 @@ class RequestDispatcher(Quart):
         try:
             response = await self.process_response(response, request_context)
             await send_signal(request_finished, self, response=response)
-        except (Exception, asyncio.CancelledError):
+        except BaseException as error:
             if being_cancelled():
                 await close_response(response)  # nobody will send it
                 raise
-            if not from_error_handler:
+            if not from_error_handler or not is_error(error, _current_context().request.scope):
                 raise
             self.logger.exception("Request finalizing failed with an error while handling an error")
         return response

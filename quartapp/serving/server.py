@@ -8,13 +8,11 @@ supervisor can distinguish them.
 import asyncio
 import errno
 import gc
-import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import parent_process
 from typing import Any
 
 from hypercorn.asyncio import serve
@@ -23,15 +21,13 @@ from hypercorn.middleware import ProxyFixMiddleware
 from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
 
 from quartapp.serving.settings import ServingSettings
+from quartapp.serving.stopping import EXIT_FAILED, HURRY, PARTING, Stop, log_failure, longest
 from quartapp.serving.workers import run_workers
 from quartapp.sockets import bind
 
-GRACEFUL_TIMEOUT = 10.0
-"""Seconds that requests in progress get to finish before a stopping server cancels them."""
+EXIT_MISCONFIGURED = 2
 
-EXIT_FAILED, EXIT_MISCONFIGURED = 1, 2
-
-_START_FAILURES = (LifespanFailureError, LifespanTimeoutError)
+_REPORT_EXITS_AFTER = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +35,16 @@ class Service:
     """What a process serves. It is sent to the workers, so `make` has to be picklable.
 
     `make` creates the application, in the process that serves it. `use_uvloop` uses uvloop if it is
-    installed.
+    installed. `grace` is GRACEFUL_TIMEOUT.
     """
 
     make: Callable[[], Any]
     proxy_hops: int = 0
     use_uvloop: bool = False
+    grace: float = 10.0
 
-    def application(self) -> Any:
+    def behind_proxies(self, app: Any) -> Any:
         """The application, which trusts as many forwarded headers as PROXY_HOPS says."""
-        app = self.make()
         if self.proxy_hops:
             return ProxyFixMiddleware(app, mode="legacy", trusted_hops=self.proxy_hops)
         return app
@@ -75,10 +71,11 @@ def run(make: Callable[[], Any], settings: ServingSettings, *, use_uvloop: bool 
         return refuse(_unavailable(error, settings), EXIT_FAILED)
     listener.setblocking(False)
     listener.set_inheritable(True)
-    work = partial(_work, Service(make, settings.proxy_hops, use_uvloop))
+    grace = settings.graceful_timeout
+    work = partial(_work, Service(make, settings.proxy_hops, use_uvloop, grace))
     if settings.workers > 1:
         collect_from_now_on()
-        return run_workers(work, listener, settings.workers, GRACEFUL_TIMEOUT + 5)
+        return run_workers(work, listener, settings.workers, longest(grace) + HURRY)
     work(listener, lambda: None)
     return 0
 
@@ -88,27 +85,68 @@ def serve_here(
 ) -> None:
     """Serve in this process until SIGINT or SIGTERM, or until the master has died.
 
-    Calls `started` when the application has started. Raises Hypercorn's lifespan errors.
+    Calls `started` when the application has started. Raises ServingFailedError.
     """
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
-    config.graceful_timeout = GRACEFUL_TIMEOUT
+    # A fallback: requests are cut off before, in a way that lets them answer (`stopping`).
+    config.graceful_timeout = service.grace + PARTING
+    config.shutdown_timeout = service.grace
     config.include_server_header = False
-    application = service.application()
+    app = service.make()
 
     async def serve_until_told() -> None:
         # Before the start, so that a signal during the start takes effect after it.
-        told = _listen_for_the_end()
+        stop = Stop(app, service.grace)
+        stop.listen()
 
         async def until_told() -> None:
             collect_from_now_on()
+            stop.has_started = True
             started()
-            await told.wait()
+            await stop.begun.wait()
 
-        await serve(application, config, shutdown_trigger=until_told)
+        try:
+            await serve(service.behind_proxies(app), config, shutdown_trigger=until_told)
+        except LifespanFailureError as error:
+            raise ServingFailedError(_failure(stop, str(error))) from error
+        except (LifespanTimeoutError, asyncio.CancelledError) as error:
+            reason = _failure(stop, "it took too long")
+            log_failure(app, reason)
+            raise ServingFailedError(reason) from error
+        finally:
+            stop.end()
 
     with asyncio.Runner(loop_factory=service.loop_factory()) as runner:
-        runner.run(serve_until_told())
+        _run(runner.get_loop(), serve_until_told())
+
+
+class ServingFailedError(RuntimeError):
+    """The application did not start, or did not stop cleanly; the text is a sentence."""
+
+
+def _failure(stop: Stop, reason: str) -> str:
+    what = "did not stop cleanly" if stop.has_started else "did not start"
+    return f"the application {what}: {reason}"
+
+
+def _run(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, None]) -> None:
+    """Run `main` to its end, even if a task or a callback raises SystemExit.
+
+    asyncio lets it leave the loop, which would end the server with all its requests. It is an error
+    like others: the loop's exception handler gets it, a moment later, for a request that waits for
+    the task may have it too, and knows more about it.
+    """
+    task = loop.create_task(main)
+    while not task.done():
+        try:
+            loop.run_until_complete(task)
+        except (SystemExit, KeyboardInterrupt) as ending:
+            if task.done():
+                raise
+            message = f"{type(ending).__name__} in a task or a callback"
+            context = {"message": message, "exception": ending}
+            loop.call_later(_REPORT_EXITS_AFTER, loop.call_exception_handler, context)
 
 
 def collect_from_now_on() -> None:
@@ -117,21 +155,11 @@ def collect_from_now_on() -> None:
     gc.enable()
 
 
-def _listen_for_the_end() -> asyncio.Event:
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(name) is not signal.SIG_IGN:
-            loop.add_signal_handler(name, told.set)
-    if (master := parent_process()) is not None:
-        loop.add_reader(master.sentinel, told.set)  # readable when the master has died
-    return told
-
-
 def _work(service: Service, listener: socket.socket, started: Callable[[], None]) -> None:
     try:
         serve_here(service, listener, started)
-    except _START_FAILURES as error:
-        sys.exit(refuse(f"the application did not start: {error}", EXIT_FAILED))
+    except ServingFailedError as error:
+        sys.exit(refuse(str(error), EXIT_FAILED))
 
 
 def say(sentence: str) -> None:

@@ -16,3 +16,5 @@ class ServingSettings(PartSettings):
     """One worker runs in this process; several are separate processes."""
     proxy_hops: int = Field(default=0, ge=0, le=10)
     """How many proxies are in front of the server: so many forwarded headers are trusted."""
+    graceful_timeout: float = Field(default=10, gt=0, le=3600)
+    """Seconds that requests get to finish when the server stops, and that stopping gets then."""

@@ -11,18 +11,20 @@ from quart.wrappers import Request as QuartRequest
 from werkzeug.exceptions import InternalServerError
 
 from quartapp.flasklike._upstream import TEST_CLIENT_KEY
+from quartapp.flasklike.asgi.last_resort import answering_for, last_resort
 from quartapp.flasklike.asgi.scope import headers_of, path_of
 from quartapp.flasklike.concurrency import (
     as_error,
+    as_failure,
     being_cancelled,
     cancel_and_wait,
+    may_become_error,
     uncancel_beyond,
 )
 from quartapp.flasklike.development import Debugger
 from quartapp.flasklike.wrappers.response import (
     Response,
     complete_data,
-    convert_response,
     encode_headers,
     is_bodiless,
 )
@@ -127,6 +129,7 @@ class HTTPConnection(ASGIHTTPConnection):
             self._failure = error
         if not self._ending:
             self._client_left = True
+            self.app.forget_client(task)
             task.cancel()
 
     async def handle_messages(self, request: QuartRequest, receive: ASGIReceiveCallable) -> None:
@@ -156,6 +159,11 @@ class HTTPConnection(ASGIHTTPConnection):
                 raise
             await self._answer_unhandled(as_error(cancelled), request, send)
             return
+        except BaseException as ending:
+            if not may_become_error(self.scope):
+                raise
+            await self._answer_unhandled(as_failure(ending), request, send)
+            return
         if getattr(request.body, "timed_out", False):
             self.app.logger.warning(
                 "The body of %s [%s] did not arrive in time", request.path, request.method
@@ -166,6 +174,12 @@ class HTTPConnection(ASGIHTTPConnection):
             if (debugger := self._debugger) is not None:
                 await debugger.note(error, f"the answer to {request.path} [{request.method}]")
             raise
+        except asyncio.CancelledError:
+            raise
+        except BaseException as ending:
+            if not may_become_error(self.scope):
+                raise
+            raise as_failure(ending) from ending
         finally:
             if isinstance(response, Response):
                 await response.close()
@@ -183,9 +197,9 @@ class HTTPConnection(ASGIHTTPConnection):
             await self._send_in_time(request, await debugger.answer(error, request), send)
             return
         if TEST_CLIENT_KEY not in self.scope:
-            await self._send_in_time(
-                request, convert_response(InternalServerError(), Response), send
-            )
+            page = last_resort(self.app, self.scope, InternalServerError())
+            with answering_for(error, self.scope):
+                await self._send_in_time(request, page, send)
         raise error
 
     async def _send_in_time(

@@ -18,14 +18,22 @@ from quart.typing import ResponseReturnValue, ResponseTypes
 from quart.wrappers import Websocket as QuartWebsocket
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from quartapp.flasklike.concurrency import as_error, being_cancelled, cancel_and_wait
+from quartapp.flasklike.asgi.last_resort import answering_for, last_resort
+from quartapp.flasklike.asgi.stopping import SERVICE_RESTART, unavailable
+from quartapp.flasklike.concurrency import (
+    as_error,
+    as_failure,
+    being_cancelled,
+    cancel_and_wait,
+    is_error,
+    may_become_error,
+    uncancel_beyond,
+)
 from quartapp.flasklike.ctx import WebsocketContext
 from quartapp.flasklike.signals import send_signal
 from quartapp.flasklike.wrappers.response import (
-    Response,
     close_response,
     complete_data,
-    convert_response,
     encode_headers,
 )
 
@@ -87,6 +95,7 @@ class WebsocketConnection(ASGIWebsocketConnection):
             self._failure = error
         if not self._ending:
             self._client_left = True
+            self.app.forget_client(task)
             task.cancel()
 
     async def handle_messages(self, receive: ASGIReceiveCallable) -> None:
@@ -117,25 +126,39 @@ class WebsocketConnection(ASGIWebsocketConnection):
         except Exception as error:
             await self._answer_unhandled(error, websocket, send)
             return
+        except asyncio.CancelledError:
+            if not self.app.is_cut_off():
+                raise
+            uncancel_beyond(0)
+            self.app.log_cut_off(websocket.path, self.scope)
+            page = last_resort(self.app, self.scope, unavailable())
+            await self._finish(page, SERVICE_RESTART, send)
+            return
+        except BaseException as ending:
+            if not may_become_error(self.scope):
+                raise
+            await self._answer_unhandled(as_failure(ending), websocket, send)
+            return
         try:
-            await self._finish(response, websocket.failed, send)
+            await self._finish(response, INTERNAL_ERROR if websocket.failed else NORMAL, send)
         finally:
             await close_response(response)
 
     async def _answer_unhandled(
         self, error: Exception, websocket: Any, send: ASGISendCallable
     ) -> None:
-        page = convert_response(InternalServerError(), Response)
+        page = last_resort(self.app, self.scope, InternalServerError())
         debugger = None if self.app.testing else self.app.debugger
         if debugger is None:
-            await self._finish(page, True, send)
+            with answering_for(error, self.scope):
+                await self._finish(page, INTERNAL_ERROR, send)
             raise error
         where = f"websocket {websocket.path}"
         self.app.logger.error("Exception on %s", where, exc_info=error)
         await debugger.note(error, where)
-        await self._finish(page, True, send)
+        await self._finish(page, INTERNAL_ERROR, send)
 
-    async def _finish(self, response: Any, failed: bool, send: ASGISendCallable) -> None:
+    async def _finish(self, response: Any, code: int, send: ASGISendCallable) -> None:
         self._ending = True
         if self._closed:
             return
@@ -143,7 +166,7 @@ class WebsocketConnection(ASGIWebsocketConnection):
         if response is not None and not self._accepted and "websocket.http.response" in extensions:
             await self._answer_http(response, send)
         elif response is not None or self._accepted:
-            code = INTERNAL_ERROR if failed and self._accepted else NORMAL
+            code = code if self._accepted else NORMAL
             await send({"type": "websocket.close", "code": code, "reason": ""})
 
     async def _answer_http(self, response: Any, send: ASGISendCallable) -> None:
@@ -190,16 +213,29 @@ class WebsocketDispatcher(Quart):
                     raise
                 error = as_error(cancelled)
                 websocket.failed = True
-                return await self.handle_websocket_exception(error)
+                return await self._handle_websocket_ending(error)
             except BaseException as raised:
                 error = raised
-                raise
+                if not may_become_error(websocket.scope):
+                    raise
+                error = as_failure(raised)
+                websocket.failed = True
+                return await self._handle_websocket_ending(error)
         finally:
             if error is not None and self.should_ignore_error(error):
                 error = None
             if context._cv_tokens:
                 await context.pop(error)
             error = None  # its traceback holds this frame
+
+    async def _handle_websocket_ending(self, error: Exception) -> ResponseTypes | None:
+        """As `RequestDispatcher._handle_ending`."""
+        try:
+            raise error
+        except Exception:
+            return await self.handle_websocket_exception(error)
+        finally:
+            del error
 
     async def full_dispatch_websocket(
         self, websocket_context: QuartWebsocketContext | None = None
@@ -261,8 +297,10 @@ class WebsocketDispatcher(Quart):
         try:
             response = await self.postprocess_websocket(response, websocket_context)
             await send_signal(websocket_finished, self, response=response)
-        except (Exception, asyncio.CancelledError):
+        except BaseException as error:
             if not from_error_handler or being_cancelled():
+                raise
+            if not is_error(error, _current_context().websocket.scope):
                 raise
             self.logger.exception(
                 "Websocket finalizing failed with an error while handling an error"

@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -30,6 +31,7 @@ from quart.signals import (
     websocket_started,
 )
 
+from quartapp.flasklike.concurrency import StrayExitError
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of
 from quartapp.redact.reading import ExceptionReading, attach
@@ -52,7 +54,6 @@ class Mechanisms:
         self._recorder = recorder
         self._user_id = user_id
         self._log_handler = ErrorReportHandler(self)
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._hooks: tuple[Any, Any] | None = None
 
     def install(self) -> None:
@@ -68,17 +69,13 @@ class Mechanisms:
 
     def install_in_process(self) -> None:
         """Install those of the process and of its loop; call it in the running loop."""
-        self._loop = asyncio.get_running_loop()
-        self._loop.set_exception_handler(self._on_loop_exception)
+        asyncio.get_running_loop().set_exception_handler(self._on_loop_exception)
         if self._hooks is None:
             self._hooks = (sys.excepthook, threading.excepthook)
             sys.excepthook, threading.excepthook = self._on_uncaught, self._on_thread_exception
 
     def remove_from_process(self) -> None:
-        """Restore the hooks of the process and of the loop."""
-        if self._loop is not None:
-            self._loop.set_exception_handler(None)
-            self._loop = None
+        """Restore the hooks of the process. The loop's stays: it ends with the loop."""
         if self._hooks is not None:
             sys.excepthook, threading.excepthook = self._hooks
             self._hooks = None
@@ -95,6 +92,8 @@ class Mechanisms:
         group, reading = self._recorder.record(subject, context)
         if error is not None:
             mark(error)
+            if isinstance(error, StrayExitError) and error.__cause__ is not None:
+                mark(error.__cause__)  # the loop may have it too, from a task that was awaited
         if state is not None:
             state.group = state.group or group
             state.reading = reading
@@ -131,6 +130,10 @@ class Mechanisms:
             state.logged = exception_of(record) or state.logged
 
     def _on_loop_exception(self, _loop: object, context: dict[str, Any]) -> None:
+        if isinstance(context.get("exception"), asyncio.CancelledError):
+            return  # a callback of Python 3.11's streams, for a connection that a server cancelled
+        if getattr(self._app, "stopping", False) and _is_of_connection(context):
+            return  # the server's own, of a connection that it cancelled
         # Without arguments, so that the message names the group; asyncio's messages hardly vary.
         self._app.logger.error(
             str(context.get("message", "An error in the event loop")),
@@ -155,6 +158,15 @@ class Mechanisms:
             self._record_here(error, "process")
         previous = self._hooks[0] if self._hooks else sys.__excepthook__
         previous(kind, error, traceback)
+
+
+def _is_of_connection(context: dict[str, Any]) -> bool:
+    """Whether the loop's message is about a connection's task, whose code is the server's."""
+    if str(context.get("message")).endswith("client_connected_cb"):
+        return True
+    task = context.get("task")
+    code = getattr(task.get_coro(), "cr_code", None) if task is not None else None
+    return code is not None and "hypercorn" in Path(code.co_filename).parts
 
 
 class ErrorReportHandler(logging.Handler):

@@ -1,5 +1,6 @@
 """The outermost mechanism: responses with a 5xx, and exceptions that leave the application."""
 
+import asyncio
 import logging
 import time
 from collections import Counter
@@ -11,6 +12,8 @@ from typing import Any
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 from quart import Quart
 
+from quartapp.flasklike.asgi.last_resort import exception_answered
+from quartapp.flasklike.concurrency import as_error, as_failure, may_become_error
 from quartapp.redact.context import Context
 from quartapp.reporting.hooks.request_context import context_of_asgi, context_of_request
 from quartapp.reporting.hooks.request_state import RequestState, current_state
@@ -28,8 +31,10 @@ _logger = logging.getLogger(__name__)
 class ErrorReportingMiddleware:
     """ASGI middleware that gives each request its state and lets no 5xx pass unrecorded.
 
-    Messages and exceptions pass through unchanged, after they were recorded. Cancellation is no
-    error. What an earlier mechanism of the request has recorded is not recorded again.
+    Messages and exceptions pass through unchanged, after they were recorded. What would end the
+    worker (SystemExit) becomes a StrayExitError. Cancellation is no error, unless code of the
+    application cancelled its request. What an earlier mechanism of the request has recorded is not
+    recorded again.
     """
 
     def __init__(self, asgi_app: Any, app: Quart, record: Record) -> None:
@@ -61,6 +66,16 @@ class ErrorReportingMiddleware:
         except Exception as error:
             self._escaped_error(scope, state, error)
             raise
+        except asyncio.CancelledError as cancelled:
+            if _is_cancelled_by_itself(self._app):
+                self._escaped_error(scope, state, as_error(cancelled))
+            raise
+        except BaseException as ending:
+            if not may_become_error(scope):
+                raise
+            failure = as_failure(ending)
+            self._escaped_error(scope, state, failure)
+            raise failure from ending
         finally:
             current_state.reset(token)
             # The state holds the request, which holds `send`, and the error, whose mark holds the
@@ -68,14 +83,20 @@ class ErrorReportingMiddleware:
             watched = state.logged = state.reading = None
 
     def _unrecorded_response(self, scope: Any, state: RequestState, status: int) -> None:
+        if status == HTTPStatus.SERVICE_UNAVAILABLE and getattr(self._app, "stopping", False):
+            state.expected = state.expected or "stopping"
         if state.expected:
             self._count_expected(state.expected)
+            return
+        state.recorded = True
+        error = exception_answered(scope)
+        if error is not None:  # it escapes afterwards, and is logged then
+            self._record(error, partial(_context, scope, state))
             return
         message = f"Response {status} {_phrase(status)}".rstrip()
         path = state.request and state.request.endpoint
         record = _log_record(message, path=path or str(scope["type"]))
         self._record(record, partial(_context, scope, state))
-        state.recorded = True
 
     def _escaped_error(self, scope: Any, state: RequestState, error: Exception) -> None:
         self._record(error, partial(_context, scope, state))
@@ -96,6 +117,11 @@ class ErrorReportingMiddleware:
             counts = ", ".join(f"{name} {count}" for name, count in self._expected.items())
             self._expected.clear()
             _logger.warning("Answers that were expected to be 5xx since the last line: %s", counts)
+
+
+def _is_cancelled_by_itself(app: Any) -> bool:
+    ask = getattr(app, "is_cancelled_by_itself", None)  # an application of flasklike
+    return ask is not None and bool(ask())
 
 
 def _context(scope: Any, state: RequestState) -> Context:

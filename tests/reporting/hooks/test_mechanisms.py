@@ -22,50 +22,10 @@ from quartapp.reporting import expect
 from quartapp.reporting.hooks.mechanisms import ErrorReportHandler
 from quartapp.reporting.hooks.middleware import ErrorReportingMiddleware
 from quartapp.reporting.hooks.request_state import current_state
-from quartapp.reporting.journal.entries import Brief, Entry, Tick, decode
+from quartapp.reporting.journal.entries import Brief, Tick, decode
 from quartapp.reporting.journal.segments import list_segments, open_segment
-from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.report import Report
-from tests.shop.app import create_app, create_tables
-
-Records = Callable[[], list[Entry]]
-
-
-@pytest.fixture
-def unstarted(tmp_path: Path, database_url: str) -> App:
-    """An application whose errors stay in the journal, which the tests read.
-
-    Its logger is the parent of those of the parts.
-    """
-    app = create_app(tmp_path, database_url, name="quartapp", LOG_TO_STDOUT=True)
-    app.extensions["reporting"].consumer.consume = no_consume
-    return app
-
-
-async def no_consume(_seconds: float = 0) -> int:
-    return 0
-
-
-@pytest.fixture
-async def app(unstarted: App) -> AsyncIterator[App]:
-    await create_tables(unstarted)
-    async with unstarted.test_app():
-        yield unstarted
-
-
-@pytest.fixture
-def records(app: App) -> Records:
-    pipeline: Pipeline = app.extensions["reporting"]
-
-    def read() -> list[Entry]:
-        entries: list[Entry] = []
-        for path in list_segments(pipeline.journal.folder):
-            with open_segment(path) as reading:
-                assert reading is not None
-                entries += map(decode, reading.read(0).payloads)
-        return entries
-
-    return read
+from tests.reporting.hooks.conftest import Records
 
 
 def only(records: Records) -> Report:

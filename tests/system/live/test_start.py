@@ -28,7 +28,7 @@ SERVE_ON_SQLITE = """
 import sys
 import quartapp.serving.server
 from quartapp.microblog.app import create_app
-quartapp.serving.server.Service(create_app).application()
+quartapp.serving.server.Service(create_app).make()
 print(*sys.modules)
 """
 

@@ -14,9 +14,13 @@ from typing import Any
 import flask
 import pytest
 import quart
+from quart.testing.utils import make_test_scope
+from werkzeug.datastructures import Headers
+from werkzeug.test import create_environ
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartapp.flasklike import App
+from quartapp.flasklike._upstream import TEST_CLIENT_KEY
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "flask-parity.md"
 
@@ -90,6 +94,34 @@ def test_difference_keyboard_interrupt(old: flask.Flask) -> None:
     )
     assert "the loop ended" in ended.stdout
     assert "teardown KeyboardInterrupt()" in ended.stdout
+
+
+@pytest.mark.parametrize("ending", [SystemExit(0), KeyboardInterrupt(), GeneratorExit()])
+async def test_difference_exits(old: flask.Flask, new: App, ending: BaseException) -> None:
+    """On Flask they reach the server; here, where they would end the worker, they are a 500."""
+
+    def view() -> str:
+        raise ending
+
+    def start_response(*_: Any) -> Any:
+        raise AssertionError("there is no response")
+
+    for app in (old, new):
+        app.add_url_rule("/", view_func=view)
+    with pytest.raises(type(ending)):
+        old.wsgi_app(create_environ("/"), start_response)
+    scope = {**make_test_scope("http", "/", "GET", Headers(), b"", "http", "", "1.1", {})}
+    del scope[TEST_CLIENT_KEY]  # as a server sends it
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await new(scope, receive, send)  # type: ignore[arg-type]  # a plain dictionary
+    assert sent[0]["status"] == 500
 
 
 async def test_difference_websockets(old: flask.Flask, new: App) -> None:

@@ -1,0 +1,115 @@
+"""How a server stops: what a signal begins, how long that may take, and what a second one hurries.
+
+| after the first SIGTERM or SIGINT | happens |
+|---|---|
+| at once | no new connections; requests in progress go on |
+| `grace` seconds | what is still in progress is cut off (`stop_requests` of the application) |
+| then, for `grace` seconds at most | the functions that the application runs after serving |
+| `longest(grace)` seconds | the process ends, whatever hangs |
+
+A SIGINT after that (a second Ctrl-C) skips the first wait and shortens the last to HURRY seconds. A
+second SIGTERM changes nothing: supervisors send it to the workers as well as the master does.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from multiprocessing import parent_process
+from typing import Any
+
+PARTING = 1.5
+"""Seconds that requests have to answer when they are cut off."""
+
+HURRY = 2.0
+"""Seconds in which a server ends that is hurried."""
+
+EXIT_FAILED = 1
+
+
+def longest(grace: float) -> float:
+    """Seconds after which a server has ended that was asked to."""
+    return 2 * grace + PARTING + HURRY
+
+
+class Stop:
+    """The stop of the server in this process. Create it in the loop that serves."""
+
+    def __init__(self, app: Any, grace: float) -> None:
+        self.begun = asyncio.Event()
+        self.has_started = False
+        self._app = app
+        self._grace = grace
+        self._loop = asyncio.get_running_loop()
+        self._main = asyncio.current_task()
+        self._timers: list[asyncio.TimerHandle] = []
+
+    def listen(self) -> None:
+        """React to signals from now on, and to the death of the master."""
+        for name in (signal.SIGINT, signal.SIGTERM):
+            if parent_process() is not None or signal.getsignal(name) is not signal.SIG_IGN:
+                self._loop.add_signal_handler(name, self._on_signal, name)
+        if (master := parent_process()) is not None:
+            self._loop.add_reader(master.sentinel, self._on_orphaned, master.sentinel)
+
+    def end(self) -> None:
+        """Forget what would end a server that hangs: it has stopped."""
+        for timer in self._timers:
+            timer.cancel()
+
+    def _on_signal(self, name: signal.Signals) -> None:
+        if self.begun.is_set():
+            if name is signal.SIGINT:
+                self._hurry()
+        elif name is signal.SIGTERM or parent_process() is None:
+            # Ctrl-C reaches workers too; they wait for the master's SIGTERM.
+            self._begin()
+
+    def _on_orphaned(self, sentinel: int) -> None:
+        self._loop.remove_reader(sentinel)  # it stays readable
+        self._begin()
+
+    def _begin(self) -> None:
+        if not self.begun.is_set():
+            self.begun.set()
+            self._timers.append(self._loop.call_later(self._grace, self._cut_off))
+            end_process_after(longest(self._grace), self._app)
+
+    def _hurry(self) -> None:
+        self.end()
+        self._cut_off()
+        if self._main is not None:
+            self._timers.append(self._loop.call_later(HURRY, self._main.cancel))
+        end_process_after(2 * HURRY, self._app)
+
+    def _cut_off(self) -> None:
+        if not self.has_started and self._main is not None:
+            self._main.cancel()  # a start that hangs
+        elif (stop_requests := getattr(self._app, "stop_requests", None)) is not None:
+            stop_requests()
+
+
+def end_process_after(seconds: float, app: Any) -> None:
+    """End this process if it is still there then: for a loop that is blocked, a thread that hangs.
+
+    What reporting has in its journal is not lost.
+    """
+
+    def give_up() -> None:
+        reason = f"the application did not stop cleanly: something hangs after {seconds:g} s"
+        log_failure(app, reason)
+        sys.stderr.write(f"quartapp: {reason}\n")
+        sys.stderr.flush()
+        os._exit(EXIT_FAILED)
+
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+
+
+def log_failure(app: Any, reason: str) -> None:
+    """Log, and so report, why the application failed as a whole."""
+    logger = getattr(app, "logger", None)
+    if logger is not None:
+        logger.error("%s", reason)
