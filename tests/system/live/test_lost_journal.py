@@ -34,7 +34,7 @@ class Site:
         self.received = 0
 
     async def fail(self, times: int) -> None:
-        """Over connections of their own, so that both workers have some."""
+        """Each request has a new connection, so that both workers get some."""
         limits = httpx.Limits(max_keepalive_connections=0)
         async with httpx.AsyncClient(limits=limits, timeout=60) as client:
             answers = await asyncio.gather(
