@@ -78,9 +78,8 @@ def servers(url: str, notes: Any) -> None:
     """The timeline under each server, with a growing number of connections.
 
     The servers run one after the other, each alone, so that none is slowed by what a load has left
-    behind. The admission limit refuses the connections beyond 512; `refused` counts these answers.
-    The rows of uvicorn and granian also go into latest.json if `make bench` has the same number of
-    connections.
+    behind. `refused` counts the requests that quartapp does not admit under overload. The rows of
+    uvicorn and granian also go into latest.json if `make bench` has the same number of connections.
     """
     notes.begin("Servers and connections", "The timeline of a person who is logged in.", "")
     names = [name for name in (*TWINS, *QUARTAPP) if _is_there(name, notes)]
