@@ -10,7 +10,7 @@ app = App(__name__)
 
 
 class InvalidUsage(Exception):
-    """The caller did something wrong and is told what; the status is 400 unless given."""
+    """An error of the caller, with a message for them; the status is 400 unless given."""
 
     def __init__(self, message: str, status: int = 400, **details: Any) -> None:
         super().__init__(message)

@@ -40,7 +40,7 @@ class Consumer:
             before = self.wake_at
             self.now = max(self.now, before)
             self._decide(0)
-            assert self.wake_at != before, "it would be asked for ever"
+            assert self.wake_at != before, "it would be asked forever"
         self.now = until
 
     def storm(self, seconds: int, each_second: int) -> None:

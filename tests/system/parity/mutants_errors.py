@@ -60,7 +60,7 @@ class NothingTrapped(App):
         )
 
 
-@mutant("the missing key is told in debug mode only")
+@mutant("the missing key is named in debug mode only")
 class KeyAlwaysTold(App):
     async def handle_user_exception(self, error: Exception) -> Any:
         if hasattr(error, "show_exception"):
