@@ -74,6 +74,8 @@ class Settings(
     cookie_secure: bool | None = None
     instance_path: Path = Path("instance")
     posts_per_page: int = Field(default=25, ge=1, le=100)
+    password_threads: int = Field(default=1, ge=1, le=64)
+    password_queue: int = Field(default=64, ge=0, le=10_000)
     contact: str = ""
 
     @field_validator("instance_path", "log_dir", mode="after")

@@ -4,7 +4,7 @@ from quart import Quart, Response, current_app, flash, jsonify, request
 from werkzeug.exceptions import InternalServerError
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from quartapp.errors.handlers import handle_internal
+from quartapp.errors.handlers import RETRY_AFTER, handle_internal
 from quartapp.errors.responses import describe, respond, wants_json
 from quartapp.flasklike import redirect, url_for
 from quartapp.microblog.exceptions import (
@@ -18,9 +18,11 @@ from quartapp.microblog.exceptions import (
     NotFoundError,
     QuartappError,
     SelfFollowError,
+    ServerBusyError,
     TokenRequiredError,
 )
 from quartapp.microblog.identity import fits_into_next
+from quartapp.reporting import expect
 
 _STATUS: dict[type[QuartappError], int] = {
     NotFoundError: 404,
@@ -46,6 +48,7 @@ def init_app(app: Quart) -> None:
     """Register the handlers for errors of the domain."""
     app.register_error_handler(QuartappError, handle_domain)
     app.register_error_handler(LoginRequiredError, handle_login_required)
+    app.register_error_handler(ServerBusyError, handle_busy)
     app.register_error_handler(InvalidAPIUsage, handle_api_usage)
 
 
@@ -62,6 +65,14 @@ async def handle_domain(error: QuartappError) -> Response:
         )
     current_app.logger.error("Exception that no rule maps to a status", exc_info=error)
     return await handle_internal(InternalServerError(original_exception=error))
+
+
+async def handle_busy(error: ServerBusyError) -> Response:
+    """Answer 503. It is counted and not recorded, as the refusals of admission are."""
+    expect(error.code)
+    return await respond(
+        describe(503, error.message, code=error.code, headers=(("Retry-After", RETRY_AFTER),))
+    )
 
 
 def status_of(kind: type[QuartappError]) -> int | None:

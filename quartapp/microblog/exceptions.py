@@ -12,6 +12,7 @@ QuartappError
 ├── InvalidCredentialsError no username and password, or wrong ones
 ├── InvalidInputError       values that are not accepted, with a reason for each
 ├── SelfFollowError         users cannot follow themselves
+├── ServerBusyError         too many people log in at this moment
 └── InvalidAPIUsage         a request to the API that cannot be served, with its own status
 
 Every class has a stable `code` for programs and a `message` that is safe to show to anybody.
@@ -123,6 +124,13 @@ class SelfFollowError(QuartappError, ValueError):
 
     code = "self-follow"
     message = "You cannot follow yourself."
+
+
+class ServerBusyError(QuartappError):
+    """The server has more of this to do than it can do soon."""
+
+    code = "server-busy"
+    message = "Too many people are logging in at this moment. Please try again in a few seconds."
 
 
 class InvalidAPIUsage(QuartappError):

@@ -5,7 +5,6 @@ with the database once per request. The name is for error pages, which greet the
 the database is unreachable.
 """
 
-import asyncio
 import logging
 from datetime import timedelta
 from functools import lru_cache
@@ -23,7 +22,6 @@ from quart import (
 )
 from quart_auth import Action, AuthUser, QuartAuth
 from sqlalchemy.exc import OperationalError
-from werkzeug.security import check_password_hash, generate_password_hash
 
 from quartapp.database import current_database, reading_first, request_session
 from quartapp.microblog.config import Settings
@@ -40,14 +38,6 @@ _LONGEST_NEXT = 2_000
 
 # Blueprints whose responses are the same for everybody, or that authenticate the caller themselves.
 _IMPERSONAL = frozenset({"api", "avatars", "health"})
-
-# The hash of a password that nobody has, computed like the others. It is a constant because hashing
-# takes a tenth of a second at every start. It logs nobody in.
-_NOBODY = (
-    "scrypt:32768:8:1$iuqBnm226zAdx7uP$"
-    "5d0e51cd5490d52330151fc1ba3c61d5db928b3015086623c8cdeefd7e236f9a"
-    "7988ebb4c0e15dcd6f737a52839291fe9b1686a6c87407aca569ef64b50b7026"
-)
 
 _logger = logging.getLogger(__name__)
 
@@ -226,18 +216,6 @@ def fits_into_next(address: str) -> bool:
 def log_out() -> None:
     """Delete the login cookie."""
     _auth().logout_user()
-
-
-async def hash_password(password: str) -> str:
-    """A salted scrypt hash, computed in a thread because it takes a tenth of a second by design."""
-    return await asyncio.to_thread(generate_password_hash, password)
-
-
-async def is_password_right(password_hash: str | None, password: str) -> bool:
-    """Compare in a thread. Without a hash (None) it takes as long as with one, so that the time
-    does not reveal which names exist."""
-    right = await asyncio.to_thread(check_password_hash, password_hash or _NOBODY, password)
-    return right and password_hash is not None
 
 
 def _auth() -> QuartAuth:

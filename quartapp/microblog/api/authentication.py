@@ -7,11 +7,11 @@ from typing import ParamSpec, TypeVar, cast
 from quart import g, request
 from werkzeug.datastructures import Authorization
 
-from quartapp.database import reading_first, request_session
+from quartapp.database import reading_first
 from quartapp.microblog.exceptions import InvalidCredentialsError, TokenRequiredError
-from quartapp.microblog.identity import is_password_right
 from quartapp.microblog.models.token import find_token_owner
 from quartapp.microblog.models.user import PASSWORD_LENGTH, find_credentials
+from quartapp.microblog.passwords import hasher, is_password_right
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,9 +56,10 @@ async def check_password() -> int:
     password = authorization.password or ""
     if len(password) > PASSWORD_LENGTH:
         raise InvalidCredentialsError
-    credentials = await find_credentials(request_session(), authorization.username or "")
-    # Hashing takes a tenth of a second: end the transaction, so that it holds no connection.
-    await request_session().commit()
+    hasher().require_room()
+    # Hashing takes a tenth of a second or more: no lock and no connection is held meanwhile.
+    async with reading_first() as reader:
+        credentials = await find_credentials(reader, authorization.username or "")
     password_hash = credentials.password_hash if credentials else None
     if not await is_password_right(password_hash, password) or credentials is None:
         raise InvalidCredentialsError

@@ -2,7 +2,7 @@
 
 from quart import ResponseReturnValue, jsonify, request
 
-from quartapp.database import request_session
+from quartapp.database import reading_first, request_session
 from quartapp.database.types import MAX_ID
 from quartapp.flasklike import Response, url_for
 from quartapp.microblog.api.authentication import caller_id, token_required
@@ -18,7 +18,6 @@ from quartapp.microblog.exceptions import (
     NotFoundError,
     UsernameTakenError,
 )
-from quartapp.microblog.identity import hash_password
 from quartapp.microblog.models.people import all_people, find_email
 from quartapp.microblog.models.user import (
     Profile,
@@ -28,6 +27,7 @@ from quartapp.microblog.models.user import (
     is_username_taken,
     update_user,
 )
+from quartapp.microblog.passwords import hash_password, hasher
 
 
 @blueprint.get("/users")
@@ -44,15 +44,15 @@ async def list_users() -> Response:
 @answers(201, User, errors=(409,))
 async def register(data: NewUser) -> Response:
     """Register. Needs no token; a token comes from POST /api/tokens."""
-    session = request_session()
-    if await is_username_taken(session, data.username):
-        raise UsernameTakenError
-    if await is_email_taken(session, data.email):
-        raise EmailTakenError
-    # Hashing takes a tenth of a second: end the transaction, so that it holds no connection.
-    await session.commit()
+    hasher().require_room()
+    # Hashing takes a tenth of a second or more: no lock and no connection is held meanwhile.
+    async with reading_first() as reader:
+        if await is_username_taken(reader, data.username):
+            raise UsernameTakenError
+        if await is_email_taken(reader, data.email):
+            raise EmailTakenError
     password_hash = await hash_password(data.password)
-    user = await add_user(session, data.username, data.email, password_hash)
+    user = await add_user(request_session(), data.username, data.email, password_hash)
     return await _reply_own(user.id, 201)
 
 

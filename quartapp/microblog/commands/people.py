@@ -1,12 +1,14 @@
 """Commands that add people."""
 
+import asyncio
+
 import click
 from email_validator import EmailNotValidError, validate_email
+from werkzeug.security import generate_password_hash
 
 from quartapp.database import Database
 from quartapp.microblog.commands.tools import with_database
 from quartapp.microblog.exceptions import ConflictError
-from quartapp.microblog.identity import hash_password
 from quartapp.microblog.models.text import normalized, username_fault
 from quartapp.microblog.models.user import EMAIL_LENGTH, USERNAME_LENGTH, add_user
 
@@ -21,7 +23,7 @@ def create_admin(username: str, email: str, password: str) -> None:
     _check(username, email)
 
     async def work(database: Database) -> None:
-        password_hash = await hash_password(password)
+        password_hash = await asyncio.to_thread(generate_password_hash, password)
         async with database.session() as session:
             await add_user(session, username, email, password_hash, is_admin=True)
 

@@ -2,18 +2,17 @@
 
 from quart import ResponseReturnValue, request, session
 
-from quartapp.database import request_session
+from quartapp.database import reading_first, request_session
 from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
 from quartapp.microblog.exceptions import ConflictError
 from quartapp.microblog.identity import (
     fits_into_next,
-    hash_password,
-    is_password_right,
     log_in,
     log_out,
     visitor,
 )
 from quartapp.microblog.models.user import add_user, find_credentials
+from quartapp.microblog.passwords import hash_password, hasher, is_password_right
 from quartapp.microblog.web.forms import LoginForm, RegistrationForm
 from quartapp.microblog.web.kept import unpack
 from quartapp.microblog.web.validation import EmptyForm, show
@@ -27,13 +26,16 @@ async def login() -> ResponseReturnValue:
 
     If the login page kept a form, that form is shown instead, ready to be sent.
     """
+    if request.method == "POST":
+        hasher().require_room()  # before any work is done
     form = await LoginForm.load()
     if visitor().person is not None:
         return await _show_kept(form) or redirect(url_for("posts.index"))
     if await form.validate_on_submit():
-        credentials = await find_credentials(request_session(), form.username.data or "")
-        # Hashing takes a tenth of a second: end the transaction, so that it holds no connection.
-        await request_session().commit()
+        # Only reads, and ends its transaction: the hash below takes a tenth of a second or more,
+        # and must hold neither a connection nor SQLite's write lock.
+        async with reading_first() as reader:
+            credentials = await find_credentials(reader, form.username.data or "")
         password_hash = credentials.password_hash if credentials else None
         right = await is_password_right(password_hash, form.password.data or "")
         if right and credentials is not None:
@@ -69,7 +71,9 @@ async def register() -> ResponseReturnValue:
     if visitor().person is not None:
         return redirect(url_for("posts.index"))
     form = await RegistrationForm.load()
-    if await form.validate_on_submit():
+    async with reading_first():  # the hash below must hold no lock, and no connection
+        is_valid = await form.validate_on_submit()
+    if is_valid:
         try:
             await _register(form)
         except ConflictError as error:
@@ -81,8 +85,6 @@ async def register() -> ResponseReturnValue:
 
 
 async def _register(form: RegistrationForm) -> None:
-    # Before hashing, as in `login`.
-    await request_session().commit()
     password_hash = await hash_password(form.password.data or "")
     await add_user(
         request_session(), form.username.data or "", form.email.data or "", password_hash

@@ -92,4 +92,4 @@ def cheap_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     def cheap(password: str) -> str:
         return generate_password_hash(password, method="pbkdf2:sha256:1")
 
-    monkeypatch.setattr("quartapp.microblog.identity.generate_password_hash", cheap)
+    monkeypatch.setattr("quartapp.microblog.passwords.generate_password_hash", cheap)

@@ -1,0 +1,54 @@
+"""Many logins at a time: they are bounded, and take no lock from those who write."""
+
+import asyncio
+import base64
+import sqlite3
+import threading
+from contextlib import closing
+
+import pytest
+
+from quartapp.flasklike import App
+from quartapp.microblog import passwords
+from quartapp.microblog.passwords import PasswordHasher
+from quartapp.microblog.testing import AddPerson
+from quartapp.reporting import Report
+from quartapp.testing import Client
+from tests.microblog.web.conftest import Submit
+
+
+async def test_a_login_beyond_the_queue_is_a_503_that_is_counted_and_not_recorded(
+    app: App,
+    client: Client,
+    submit: Submit,
+    captured_reports: list[Report],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr(passwords, "check_password_hash", lambda *_: go_on.wait(60))
+    hasher = app.extensions["passwords"] = PasswordHasher(1, 0)
+    holding = asyncio.create_task(hasher.is_right("", "cat"))
+    await asyncio.sleep(0)
+    page = await submit(client, "/login", username="susan", password="cat")
+    basic = base64.b64encode(b"susan:cat").decode()
+    problem = await client.post("/api/tokens", headers={"Authorization": f"Basic {basic}"})
+    user = {"username": "david", "email": "d@b.example", "password": "dog"}
+    registration = await client.post("/api/users", json=user)
+    for answer in (page, problem, registration):
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert (await client.get("/explore")).status_code == 200
+    go_on.set()
+    await holding
+    await hasher.close()
+    assert captured_reports == []
+
+
+async def test_a_login_reads_while_another_process_writes(
+    app: App, client: Client, submit: Submit, add_person: AddPerson
+) -> None:
+    await add_person("susan")
+    path = str(app.extensions["database"].url.database)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = await submit(client, "/login", username="susan", password="cat")
+        assert answer.status_code == 302
