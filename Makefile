@@ -17,7 +17,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev install install-server test quick parts upstream bench bench-growth parity fuzz faults check format lint types imports deps lock seed clean
+.PHONY: help run dev install install-server test quick parts upstream bench bench-growth parity fuzz faults load check format lint types imports deps lock seed clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ faults: $(TOOLS)  ## Prove at length that no error is lost (10 to 15 minutes; MI
 	$(BIN)/python -m tests.system.faults.machines 20
 	$(BIN)/python -m tests.system.faults.full_disk
 	$(BIN)/python -m tests.system.faults.slow_mail 2
+
+load: $(TOOLS)  ## Serve 256 connections for ten minutes, with a restart (LOAD="--minutes 1 --connections 1000")
+	$(BIN)/python -m tests.system.load $(LOAD)
 
 check: $(TOOLS)  ## Everything that must pass before a commit, and how long each step took
 	@times=; for step in format lint types imports deps test; do \
