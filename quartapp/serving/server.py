@@ -21,8 +21,16 @@ from hypercorn.middleware import ProxyFixMiddleware
 from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
 
 from quartapp.serving.settings import ServingSettings
-from quartapp.serving.stopping import EXIT_FAILED, HURRY, PARTING, Stop, log_failure, longest
-from quartapp.serving.workers import run_workers
+from quartapp.serving.stopping import (
+    EXIT_FAILED,
+    HURRY,
+    PARTING,
+    Stop,
+    end_process_after,
+    log_failure,
+    longest,
+)
+from quartapp.serving.workers import Death, run_workers
 from quartapp.sockets import bind
 
 EXIT_MISCONFIGURED = 2
@@ -76,16 +84,20 @@ def run(make: Callable[[], Any], settings: ServingSettings, *, use_uvloop: bool 
     if settings.workers > 1:
         collect_from_now_on()
         return run_workers(work, listener, settings.workers, longest(grace) + HURRY)
-    work(listener, lambda: None)
+    work(listener, lambda: None, ())
     return 0
 
 
 def serve_here(
-    service: Service, listener: socket.socket, started: Callable[[], None] = lambda: None
+    service: Service,
+    listener: socket.socket,
+    started: Callable[[], None] = lambda: None,
+    death: Death = (),
 ) -> None:
     """Serve in this process until SIGINT or SIGTERM, or until the master has died.
 
-    Calls `started` when the application has started. Raises ServingFailedError.
+    Calls `started` when the application has started. `death` is how the worker ended that this one
+    replaces: the application reports it. Raises ServingFailedError.
     """
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
@@ -94,6 +106,8 @@ def serve_here(
     config.shutdown_timeout = service.grace
     config.include_server_header = False
     app = service.make()
+    if death:
+        log_failure(app, *death)
 
     async def serve_until_told() -> None:
         # Before the start, so that a signal during the start takes effect after it.
@@ -112,7 +126,8 @@ def serve_here(
             raise ServingFailedError(_failure(stop, str(error))) from error
         except (LifespanTimeoutError, asyncio.CancelledError) as error:
             reason = _failure(stop, "it took too long")
-            log_failure(app, reason)
+            log_failure(app, reason[0].upper() + reason[1:])
+            end_process_after(HURRY, "a thread of it goes on")
             raise ServingFailedError(reason) from error
         finally:
             stop.end()
@@ -155,9 +170,11 @@ def collect_from_now_on() -> None:
     gc.enable()
 
 
-def _work(service: Service, listener: socket.socket, started: Callable[[], None]) -> None:
+def _work(
+    service: Service, listener: socket.socket, started: Callable[[], None], death: Death
+) -> None:
     try:
-        serve_here(service, listener, started)
+        serve_here(service, listener, started, death)
     except ServingFailedError as error:
         sys.exit(refuse(str(error), EXIT_FAILED))
 

@@ -74,14 +74,15 @@ class Stop:
         if not self.begun.is_set():
             self.begun.set()
             self._timers.append(self._loop.call_later(self._grace, self._cut_off))
-            end_process_after(longest(self._grace), self._app)
+            seconds = longest(self._grace)
+            end_process_after(seconds, f"something hangs after {seconds:g} s", self._app)
 
     def _hurry(self) -> None:
         self.end()
         self._cut_off()
         if self._main is not None:
             self._timers.append(self._loop.call_later(HURRY, self._main.cancel))
-        end_process_after(2 * HURRY, self._app)
+        end_process_after(2 * HURRY, "something hangs", self._app)
 
     def _cut_off(self) -> None:
         if not self.has_started and self._main is not None:
@@ -90,16 +91,16 @@ class Stop:
             stop_requests()
 
 
-def end_process_after(seconds: float, app: Any) -> None:
+def end_process_after(seconds: float, reason: str, app: Any = None) -> None:
     """End this process if it is still there then: for a loop that is blocked, a thread that hangs.
 
-    What reporting has in its journal is not lost.
+    The reason is logged by the application, if there is one. What reporting has in its journal is
+    not lost.
     """
 
     def give_up() -> None:
-        reason = f"the application did not stop cleanly: something hangs after {seconds:g} s"
-        log_failure(app, reason)
-        sys.stderr.write(f"quartapp: {reason}\n")
+        log_failure(app, f"The application did not stop cleanly: {reason}")
+        sys.stderr.write(f"quartapp: the application did not stop cleanly: {reason}\n")
         sys.stderr.flush()
         os._exit(EXIT_FAILED)
 
@@ -108,8 +109,8 @@ def end_process_after(seconds: float, app: Any) -> None:
     timer.start()
 
 
-def log_failure(app: Any, reason: str) -> None:
-    """Log, and so report, why the application failed as a whole."""
+def log_failure(app: Any, message: str, *details: str) -> None:
+    """Have the application log, and so report, what is no failure of a request."""
     logger = getattr(app, "logger", None)
     if logger is not None:
-        logger.error("%s", reason)
+        logger.error(message, *details)

@@ -1,7 +1,9 @@
 """Several worker processes on one socket, and the master that owns them.
 
 Hypercorn's own master stops all workers as soon as one ends, and reports a failed start as success.
-This one replaces a worker that died, and fails when a worker cannot start.
+This one replaces a worker that died, and fails when a worker cannot start. The replacement is told
+how the one before ended, and reports it. While workers keep ending at once, they are replaced after
+a pause, which doubles each time.
 """
 
 import logging
@@ -12,29 +14,57 @@ from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
-from multiprocessing.synchronize import Event
 from time import monotonic
+from typing import Any
 
 _logger = logging.getLogger(__name__)
 
-Work = Callable[[socket.socket, Callable[[], None]], None]
-"""Serves on a socket until SIGTERM, and calls its second argument once it has started."""
+Death = tuple[str, ...]
+"""How a worker ended, as the arguments of a logger: a message that names the kind, and details."""
+
+Work = Callable[[socket.socket, Callable[[], None], Death], None]
+"""Serves on a socket until SIGTERM, and calls its second argument once it has started. The third is
+how the worker ended that this one replaces, or empty."""
+
+SOON = 5.0
+"""A worker that ends within so many seconds of serving has crashed at once."""
+
+LONGEST_PAUSE = 16.0
+"""The longest pause before a worker is replaced, in seconds. The first two that crash at once are
+replaced at once, the third after a second."""
 
 
 class Worker:
     """One process that serves; `has_started` distinguishes a crash from a start that failed."""
 
-    def __init__(self, work: Work, listener: socket.socket) -> None:
+    def __init__(self, work: Work, listener: socket.socket, death: Death = ()) -> None:
         context = get_context("spawn")
-        self._started: Event = context.Event()
+        # When it began to serve; the clock is the same in all processes.
+        self._serves_since: Any = context.RawValue("d", 0.0)
+        self._starts_since = monotonic()
         self.process: SpawnProcess = context.Process(
-            target=_work, args=(work, listener, self._started), name="quartapp worker"
+            target=_work, args=(work, listener, self._serves_since, death), name="quartapp worker"
         )
         self.process.start()
 
     @property
+    def age(self) -> float:
+        """Seconds for which it has served; before that, for which it has been starting."""
+        return monotonic() - (self._serves_since.value or self._starts_since)
+
+    def death(self, pause: float) -> Death:
+        """How the process ended, if its replacement starts after a pause of so many seconds."""
+        code = self.process.exitcode or 0
+        how = f"was killed by {_signal(-code)}" if code < 0 else "ended"
+        did = "serving" if self.has_started else "starting"
+        details = f"exit code {code}, after {self.age:.0f} s of {did}"
+        if pause:
+            details += f"; workers keep ending, the next one starts {pause:.0f} s later"
+        return f"A worker {how} (%s)", details
+
+    @property
     def has_started(self) -> bool:
-        return self._started.is_set()
+        return bool(self._serves_since.value)
 
     @property
     def has_failed(self) -> bool:
@@ -50,6 +80,13 @@ class Worker:
             _logger.error("Worker %s did not end, and is killed", self.process.pid)
             self.process.kill()
             self.process.join()
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def run_workers(work: Work, listener: socket.socket, count: int, patience: float) -> int:
@@ -76,22 +113,29 @@ def run_workers(work: Work, listener: socket.socket, count: int, patience: float
 
 
 def _watch(workers: list[Worker], work: Work, listener: socket.socket, reader: int) -> int:
+    """Replace workers that end, until a signal; returns the exit code."""
+    due: list[tuple[float, Death]] = []
+    crashes, begun = 0, False
     while True:
-        ready = wait([reader, *(worker.process.sentinel for worker in workers)])
-        if reader in ready:
+        ended = [worker for worker in workers if worker.process.exitcode is not None]
+        begun = begun or all(worker.has_started for worker in workers)
+        if not begun and not all(worker.has_started for worker in ended):
+            return 1
+        for worker in ended:
+            workers.remove(worker)
+            crashes = crashes + 1 if worker.age < SOON or not worker.has_started else 0
+            pause = min(2.0 ** (crashes - 3), LONGEST_PAUSE) if crashes > 2 else 0.0
+            death = worker.death(pause)
+            _logger.error("Worker %s is replaced", worker.process.pid)
+            _logger.error(*death)
+            due.append((monotonic() + pause, death))
+        due.sort()
+        while due and due[0][0] <= monotonic():
+            workers.append(Worker(work, listener, due.pop(0)[1]))
+        until = max(0, due[0][0] - monotonic()) if due else None
+        if reader in wait([reader, *(worker.process.sentinel for worker in workers)], until):
             os.read(reader, 1)
             return 0
-        for place, worker in enumerate(workers):
-            if worker.process.exitcode is None:
-                continue
-            if not worker.has_started:
-                return 1
-            _logger.error(
-                "Worker %s ended with %s and is replaced",
-                worker.process.pid,
-                worker.process.exitcode,
-            )
-            workers[place] = Worker(work, listener)
 
 
 def _pass_on(workers: list[Worker], reader: int, deadline: float) -> None:
@@ -106,7 +150,7 @@ def _pass_on(workers: list[Worker], reader: int, deadline: float) -> None:
                 os.kill(process.pid, name)  # type: ignore[arg-type]  # it was started
 
 
-def _work(work: Work, listener: socket.socket, started: Event) -> None:
+def _work(work: Work, listener: socket.socket, serves_since: Any, death: Death) -> None:
     # Ctrl-C reaches the whole process group; the master sends each worker a SIGTERM first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    work(listener, started.set)
+    work(listener, lambda: setattr(serves_since, "value", monotonic()), death)

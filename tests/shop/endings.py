@@ -7,6 +7,7 @@ environment variable HOOKS names what fails at the start and at the stop, with s
 import asyncio
 import atexit
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -144,6 +145,11 @@ def make(folder: Path) -> App:
         while True:
             yield b"part "
             time.sleep(0.1)
+
+    @app.get("/die")
+    async def die() -> str:
+        os.kill(os.getpid(), int(request.args.get("signal", signal.SIGKILL)))
+        return ""
 
     @app.get("/destructor")
     async def destructor() -> str:

@@ -8,11 +8,13 @@
 | leaves as a 5xx, or escapes, and none of the above saw it | `ErrorReportingMiddleware` |
 | fails a task that nobody awaits | the event loop's exception handler |
 | ends a thread, or the process | `threading.excepthook`, `sys.excepthook` |
+| is raised where nobody can catch it: `__del__`, `atexit` | `sys.unraisablehook` |
 
 Each occurrence is recorded once, by the mechanism that it reaches first.
 """
 
 import asyncio
+import atexit
 import logging
 import sys
 import threading
@@ -54,7 +56,7 @@ class Mechanisms:
         self._recorder = recorder
         self._user_id = user_id
         self._log_handler = ErrorReportHandler(self)
-        self._hooks: tuple[Any, Any] | None = None
+        self._hooks: tuple[Any, Any, Any] | None = None
 
     def install(self) -> None:
         """Install the mechanisms that belong to the application."""
@@ -71,14 +73,16 @@ class Mechanisms:
         """Install those of the process and of its loop; call it in the running loop."""
         asyncio.get_running_loop().set_exception_handler(self._on_loop_exception)
         if self._hooks is None:
-            self._hooks = (sys.excepthook, threading.excepthook)
+            self._hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
             sys.excepthook, threading.excepthook = self._on_uncaught, self._on_thread_exception
+            sys.unraisablehook = self._on_unraisable
 
     def remove_from_process(self) -> None:
         """Restore the hooks of the process. The loop's stays: it ends with the loop."""
         if self._hooks is not None:
-            sys.excepthook, threading.excepthook = self._hooks
+            sys.excepthook, threading.excepthook, sys.unraisablehook = self._hooks
             self._hooks = None
+        _install_at_exit(self._on_unraisable)
 
     def record(self, subject: Subject, context: Callable[[], Context]) -> ExceptionReading | None:
         """Record an error unless it is marked as recorded, and mark it. Never raises.
@@ -151,6 +155,18 @@ class Mechanisms:
                 extra={"mechanism": "thread"},
             )
 
+    def _on_unraisable(self, unraisable: "sys.UnraisableHookArgs") -> None:
+        error = unraisable.exc_value
+        if error is not None:
+            self._app.logger.error(
+                "Exception in a destructor, or in a function at the exit of the process",
+                exc_info=error,
+                extra={"mechanism": "unraisable"},
+            )
+        previous = self._hooks[2] if self._hooks else sys.__unraisablehook__
+        if previous is not sys.__unraisablehook__:  # which would write the same again
+            previous(unraisable)
+
     def _on_uncaught(
         self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
@@ -167,6 +183,16 @@ def _is_of_connection(context: dict[str, Any]) -> bool:
     task = context.get("task")
     code = getattr(task.get_coro(), "cr_code", None) if task is not None else None
     return code is not None and "hypercorn" in Path(code.co_filename).parts
+
+
+_at_exit: list[Callable[[Any], None]] = []
+
+
+def _install_at_exit(hook: Callable[[Any], None]) -> None:
+    """Have the newest application record what functions of `atexit` raise, the first of all."""
+    if not _at_exit:
+        atexit.register(lambda: setattr(sys, "unraisablehook", _at_exit[0]))
+    _at_exit[:] = [hook]
 
 
 class ErrorReportHandler(logging.Handler):

@@ -16,7 +16,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from quartapp.reporting.journal.entries import decode
+from quartapp.reporting.journal.segments import list_segments, open_segment
+from quartapp.reporting.report import Report
 from quartapp.testing import LiveServer
+from quartapp.testing.server import ServerFailedError
 from tests.shop.endings import ENDINGS, prepare
 
 ROOT = Path(__file__).parents[3]
@@ -55,6 +59,25 @@ def counted(tmp_path: Path) -> Callable[[], dict[str, int]]:
 Counted = Callable[[], dict[str, int]]
 
 
+@pytest.fixture
+def recorded(tmp_path: Path) -> Callable[[], list[str]]:
+    """The titles of the reports in the journal, which a server counts at its next start."""
+
+    def read() -> list[str]:
+        titles = []
+        for path in list_segments(tmp_path / "instance" / "journal"):
+            with open_segment(path) as reading:
+                assert reading is not None
+                entries = map(decode, reading.read(0).payloads)
+                titles += [entry.title for entry in entries if isinstance(entry, Report)]
+        return titles
+
+    return read
+
+
+Recorded = Callable[[], list[str]]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_stop_answers_what_it_cuts_off(serve: Serve, counted: Counted, workers: int) -> None:
     paths = ["/slow/60.0", "/slow/1.5", "/hanging_page", "/hanging_teardown", "/thread/4.0"]
@@ -63,7 +86,7 @@ def test_a_stop_answers_what_it_cuts_off(serve: Serve, counted: Counted, workers
         time.sleep(1)
         began = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
         slow, finished, *late = (answer.result() for answer in answers)
         assert (slow.status_code, slow.text) == (503, "<h1>styled</h1>")
         assert finished.text == "slept"
@@ -121,3 +144,85 @@ def test_exits_are_errors_and_end_nothing_else(serve: Serve, counted: Counted) -
         assert other.result().text == "slept"
         assert server.stop() == 0
     assert sum(counted().values()) == 5 * len(kinds) + 2
+
+
+@pytest.mark.parametrize(("hook", "workers"), [("start_fails", 1), ("start_exits", 2)])
+def test_a_start_that_fails_is_recorded(
+    serve: Serve, recorded: Recorded, hook: str, workers: int
+) -> None:
+    with pytest.raises(ServerFailedError) as failed, serve(hook, workers=workers):
+        pass
+    assert "ended with 1" in str(failed.value)
+    assert "quartapp: the application did not start: " in str(failed.value)
+    assert {title.partition(" in ")[0] for title in recorded()} == {
+        "RuntimeError" if hook == "start_fails" else "StrayExitError"
+    }
+
+
+@pytest.mark.parametrize(
+    ("hook", "workers", "title"),
+    [
+        ("stop_fails", 2, "RuntimeError in __mp_main__._raise.fail"),
+        ("stop_exits", 1, "StrayExitError in __main__._raise.fail"),
+        ("stop_hangs", 1, "The application did not stop cleanly: it took too long"),
+        ("stop_blocks", 2, "The application did not stop cleanly: it took too long"),
+    ],
+)
+def test_a_stop_that_fails_is_recorded_and_named(
+    serve: Serve, recorded: Recorded, hook: str, workers: int, title: str
+) -> None:
+    with serve(hook, workers=workers, graceful_timeout=0.5) as server:
+        server.wait_for("Running on", workers)
+        began = time.monotonic()
+        assert server.stop() == 1
+        assert time.monotonic() - began < 15
+        assert "quartapp: the application did not stop cleanly: " in server.output
+        assert "did not start" not in server.output
+    assert set(recorded()) == {title}
+
+
+def test_a_signal_ends_a_start_that_hangs(serve: Serve, recorded: Recorded) -> None:
+    server = serve("start_hangs", graceful_timeout=0.5)
+    server._wait_until_running = lambda: server.wait_for("Hanging")  # type: ignore[method-assign]
+    with server:
+        assert server.stop() == 1
+        assert "quartapp: the application did not start: it took too long" in server.output
+    assert recorded() == ["The application did not start: it took too long"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_second_ctrl_c_hurries(serve: Serve, workers: int) -> None:
+    settings = {"workers": workers, "graceful_timeout": 60}
+    with serve("stop_hangs", **settings) as server, ThreadPoolExecutor() as pool:
+        answer = pool.submit(get, f"{server.url}/slow/60.0")
+        time.sleep(0.5)
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)  # supervisors may repeat it
+        time.sleep(0.5)
+        assert not answer.done()
+        assert server.stop(signal.SIGINT) == 1
+        assert time.monotonic() - began < 20
+        assert answer.result().status_code == 503
+
+
+def test_what_nobody_can_catch_is_recorded(serve: Serve, recorded: Recorded) -> None:
+    with serve("atexit") as server:
+        assert get(f"{server.url}/destructor").status_code == 200
+        assert server.stop() == 0
+    assert recorded() == [
+        "RuntimeError in __main__.Failing.__del__",
+        "RuntimeError in __main__._raise_at_exit",
+    ]
+
+
+def test_a_worker_that_dies_is_an_error(serve: Serve, counted: Counted) -> None:
+    with serve(workers=2) as server:
+        server.wait_for("Running on", 2)
+        with pytest.raises(httpx.HTTPError):
+            get(f"{server.url}/die", params={"signal": int(signal.SIGSEGV)})
+        server.wait_for("Running on", 3)
+        assert "A worker was killed by SIGSEGV (exit code -11, after " in server.output
+        assert server.stop() == 0
+    assert counted() == {"A worker was killed by SIGSEGV (%s)": 1}

@@ -1,0 +1,74 @@
+"""The master of several workers, with processes that only seem to be some."""
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from quartapp.serving import workers
+from quartapp.serving.workers import Death
+
+
+class Crashing(workers.Worker):
+    """One that ends by SIGKILL, `age` seconds after it began to serve."""
+
+    age = 0.0
+    has_started = True
+    started: list[Death] = []
+
+    def __init__(self, work: object, listener: object, death: Death = ()) -> None:
+        self.process: Any = SimpleNamespace(exitcode=-signal.SIGKILL, pid=1, sentinel=None)
+        self.started.append(death)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, int], list[float]]:
+    """The times between the starts of so many workers that end at such an age."""
+
+    def run(age: float, count: int) -> list[float]:
+        now = [100.0]
+        times: list[float] = []
+        reader, writer = os.pipe()
+        os.write(writer, b".")
+
+        def wait(sentinels: list[Any], timeout: float | None) -> list[Any]:
+            times.append(now[0])
+            now[0] += timeout or 0
+            return [reader] if len(Crashing.started) > count else []
+
+        Crashing.started.clear()
+        monkeypatch.setattr(Crashing, "age", age)
+        monkeypatch.setattr(workers, "Worker", Crashing)
+        monkeypatch.setattr(workers, "monotonic", lambda: now[0])
+        monkeypatch.setattr(workers, "wait", wait)
+        with socket.socket() as listener:
+            first = Crashing(None, listener)
+            assert workers._watch([first], lambda *_: None, listener, reader) == 0
+        os.close(reader)
+        os.close(writer)
+        return sorted({later - time for time, later in pairwise(times)} - {0})
+
+    return run
+
+
+def test_a_crash_loop_backs_off_and_says_so(
+    pauses: Callable[[float, int], list[float]], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert pauses(0.5, 9) == [1, 2, 4, 8, 16]
+    kinds = {death[0] for death in Crashing.started[1:]}
+    assert kinds == {"A worker was killed by SIGKILL (%s)"}
+    details = (
+        "exit code -9, after 0 s of serving; workers keep ending, the next one starts 1 s later"
+    )
+    assert f"A worker was killed by SIGKILL ({details})" in caplog.messages
+
+
+def test_workers_that_served_for_a_while_are_replaced_at_once(
+    pauses: Callable[[float, int], list[float]],
+) -> None:
+    assert pauses(6, 9) == []
