@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 from contextlib import suppress
 
 _NICE = 15
@@ -17,3 +18,10 @@ def give_way(native_id: int | None = None) -> None:
     if sys.platform == "linux":
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, native_id or threading.get_native_id(), _NICE)
+
+
+def processor_time(thread: threading.Thread) -> float:
+    """Seconds for which a thread has used a processor; 0 where the system does not tell."""
+    if sys.platform != "linux" or thread.ident is None or not thread.is_alive():
+        return 0.0
+    return time.clock_gettime(time.pthread_getcpuclockid(thread.ident))

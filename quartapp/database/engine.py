@@ -35,6 +35,9 @@ class Database:
     Accepts the addresses that the setting DATABASE_URL accepts; raises ValueError for others. The
     owner calls `dispose()` after the last session was closed.
 
+    A request waits at most `pool_timeout` seconds for a connection; `pool_queue` requests of a
+    route may wait at a time.
+
     A statement that takes longer than `statement_timeout` seconds is stopped, and raises
     StatementTimeoutError; None means no limit. On PostgreSQL a silent line is noticed by it too.
     """
@@ -45,6 +48,7 @@ class Database:
         *,
         pool_size: int = 10,
         pool_timeout: float = POOL_TIMEOUT,
+        pool_queue: int = FifoQueuePool.queue,
         statement_timeout: float | None = None,
     ) -> None:
         self.url = sqlite.shared_memory(async_url(url))
@@ -52,7 +56,7 @@ class Database:
         options: dict[str, Any] = {
             "pool_size": pool_size,
             "max_overflow": 0,
-            "poolclass": FifoQueuePool,
+            "poolclass": type(FifoQueuePool.__name__, (FifoQueuePool,), {"queue": pool_queue}),
             "pool_timeout": pool_timeout,
         }
         if self.is_sqlite:

@@ -1,16 +1,21 @@
 """Errors of this part, and database errors as one sentence for a person who runs a command.
 
 sqlalchemy.exc.TimeoutError      no connection became free in time
+├── DatabaseQueueFullError       too many requests wait for a connection already
 ├── DatabaseLockedError          another process kept SQLite locked
 └── StatementTimeoutError        a statement took longer than its limit, or got no answer
 
-The two are `OperationalError`s as well, as they would be without this part.
+The last two are `OperationalError`s as well, as they would be without this part.
 """
 
 import re
 
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
+
+
+class DatabaseQueueFullError(DatabaseTimeoutError):
+    """So many requests wait for a connection that another one would wait in vain."""
 
 
 class DatabaseLockedError(OperationalError, DatabaseTimeoutError):

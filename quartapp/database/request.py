@@ -13,10 +13,10 @@ from typing import cast
 from quart import Quart, current_app, g, has_request_context, request
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from quartapp.database.drivers import shares
 from quartapp.database.engine import Database
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-"""Methods that ask for no change (RFC 9110, 9.2.1)."""
+SAFE_METHODS = shares.SAFE_METHODS
 
 
 def init_app(app: Quart, database: Database) -> None:

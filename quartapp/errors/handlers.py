@@ -9,16 +9,19 @@ from quart import (
     current_app,
     has_request_context,
     has_websocket_context,
+    request,
 )
 from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from quartapp.database import rollback_request_session
+from quartapp.database.errors import DatabaseQueueFullError
+from quartapp.database.request import SAFE_METHODS
 from quartapp.errors.plain import PlainPage
 from quartapp.errors.refusal import last_resort
 from quartapp.errors.responses import describe, respond
-from quartapp.reporting import error_reference, notifies_operator
+from quartapp.reporting import error_reference, expect, notifies_operator
 
 RETRY_AFTER = "5"
 """Seconds after which a client may try again when the server is busy."""
@@ -39,6 +42,7 @@ def init_app(app: Quart, plain: PlainPage | None = None) -> None:
     app.register_error_handler(HTTPException, handle_http)
     app.register_error_handler(InternalServerError, handle_internal)
     app.register_error_handler(DatabaseTimeoutError, handle_database_timeout)
+    app.register_error_handler(DatabaseQueueFullError, handle_database_queue)
     # Not app.logger: at its first use Quart adds a handler, and every line would appear twice.
     logging.getLogger(app.name).addFilter(note_reference)
 
@@ -79,6 +83,16 @@ async def handle_database_timeout(error: DatabaseTimeoutError) -> Response:
     current_app.logger.error("The database did not answer in time", exc_info=error)
     await _roll_back()
     return await respond(describe(503, headers=(("Retry-After", RETRY_AFTER),)))
+
+
+async def handle_database_queue(_error: DatabaseQueueFullError) -> Response:
+    """Answer 503 when too many requests of a route wait for the database.
+
+    It is counted and not recorded, and costs little, as the refusals of admission.
+    """
+    expect("database")
+    busy = describe(503, headers=(("Retry-After", RETRY_AFTER),))
+    return await respond(busy, plain=request.method in SAFE_METHODS)
 
 
 async def _roll_back() -> None:

@@ -90,15 +90,17 @@ def is_api(path: str) -> bool:
     return path == "/api" or path.startswith("/api/")
 
 
-async def respond(error: ClientError) -> Response:
+async def respond(error: ClientError, *, plain: bool = False) -> Response:
     """The response for an error, as a page or as problem+json. Raises nothing.
 
-    A 5xx has the reference by which the operator finds its report.
+    A 5xx has the reference by which the operator finds its report. With `plain` no template is
+    rendered, which saves most of the time.
     """
     reference = error_reference() if error.status >= 500 else None
     if wants_json():
         return _finish(problem(error, reference), PROBLEM_JSON, error)
-    return _finish(await _page(error, reference), "text/html; charset=utf-8", error)
+    page = _plain_page(error, reference) if plain else await _page(error, reference)
+    return _finish(page, "text/html; charset=utf-8", error)
 
 
 def problem(error: ClientError, reference: str | None = None) -> str:

@@ -50,6 +50,7 @@ def create_app(settings: Settings | None = None) -> App:
     database = db.Database(
         settings.database_url,
         pool_size=settings.database_pool_size,
+        pool_queue=settings.database_queue,
         statement_timeout=settings.database_timeout or None,
     )
     places = Places(_FOLDER, name="quartapp")

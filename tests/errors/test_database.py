@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from quartapp.database import Database, request_session
 from quartapp.database.errors import StatementTimeoutError
 from quartapp.flasklike import App
+from quartapp.reporting import Report
 from quartapp.testing import Client
 from tests.shop.app import INSIDE, Customer
 
@@ -65,6 +66,20 @@ async def test_an_exhausted_pool_is_503_with_retry_after(
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
     assert (await client.get("/hold?seconds=0")).status_code == 200
     assert "The database did not answer in time" in caplog.text
+
+
+async def test_a_full_queue_for_the_database_is_503_that_is_counted_and_not_recorded(
+    app: App, client: Client, captured_reports: list[Report]
+) -> None:
+    engine = app.extensions["database"].engine
+    async with engine.connect(), engine.connect():
+        engine.sync_engine.pool._shares._queue = 0
+        response = await client.get("/hold?seconds=0")
+        page = await response.get_data(as_text=True)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert "<h1>Service Unavailable</h1>" in page
+    assert (await client.get("/hold?seconds=0")).status_code == 200
+    assert captured_reports == []
 
 
 async def test_a_statement_that_takes_too_long_is_503_with_retry_after(

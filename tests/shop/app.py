@@ -63,6 +63,7 @@ def create_app(folder: Path, database_url: str, *, name: str = "shop", **config:
     database = Database(
         database_url,
         pool_size=config.get("DATABASE_POOL_SIZE", 10),
+        pool_queue=config.get("DATABASE_QUEUE", 256),
         statement_timeout=config.get("DATABASE_TIMEOUT"),
     )
     places = Places(_FOLDER, name=name)

@@ -43,9 +43,15 @@ from sqlalchemy.util.concurrency import await_
 
 from quartapp.database.drivers.write_lock import WriteLock
 from quartapp.database.errors import DatabaseLockedError, StatementTimeoutError
+from quartapp.priority import give_way, processor_time
 
 DRIVER = "sqlite+onehop"
 """The name of the dialect in a database's address."""
+
+SLOW = 0.1
+"""Seconds after which a statement is watched; if its thread goes on to compute for as long, it
+gives way to those that answer requests. It would take the processors from pages that need no
+database."""
 
 WRITES = "quartapp_write"
 """Execution option of a connection or an engine: transactions take the write lock at their start.
@@ -134,7 +140,15 @@ class StreamCursor(AsyncAdapt_aiosqlite_ss_cursor):
 class OneHopConnection(AsyncAdapt_aiosqlite_connection):
     """A connection that knows whether its transaction was begun, and whether it may write now."""
 
-    __slots__ = ("_begin", "_has_turn", "_is_ending", "_is_late", "autocommits", "writes")
+    __slots__ = (
+        "_begin",
+        "_has_turn",
+        "_is_ending",
+        "_is_late",
+        "autocommits",
+        "gave_way",
+        "writes",
+    )
 
     _cursor_cls = OneHopCursor
     _ss_cursor_cls = StreamCursor
@@ -149,6 +163,7 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
         self._is_ending = False
         self._is_late = False
         self.autocommits = False
+        self.gave_way = False
         self.writes = False
 
     def begin(self) -> None:
@@ -241,10 +256,10 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
             return None if future.cancelled() else work(raw)
 
         self._connection._tx.put_nowait((future, unless_cancelled))
-        limit, timer = self.dbapi.statement_timeout, None
-        if stop and limit is not None:
+        timer = None
+        if stop:
             self._is_late = False
-            timer = future.get_loop().call_later(limit, self._stop_late, raw)
+            timer = future.get_loop().call_later(SLOW, self._slow_down, future, raw)
         try:
             return await_(future)
         except asyncio.CancelledError:
@@ -255,9 +270,27 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
             if timer is not None:
                 timer.cancel()
 
-    def _stop_late(self, raw: sqlite3.Connection) -> None:
-        self._is_late = True
-        raw.interrupt()
+    def _slow_down(self, future: asyncio.Future[Any], raw: sqlite3.Connection) -> None:
+        if future.done():
+            return
+        loop, limit = future.get_loop(), self.dbapi.statement_timeout
+        loop.call_later(SLOW, self._yield_processor, future, self._processor_time())
+        if limit is not None:
+            loop.call_later(max(limit - SLOW, 0), self._stop_late, future, raw)
+
+    def _yield_processor(self, future: asyncio.Future[Any], before: float) -> None:
+        # A thread that waited, for a lock or for a processor, takes nothing from others.
+        if not future.done() and self._processor_time() - before > SLOW / 4:
+            self.gave_way = True
+            give_way(self._connection._thread.native_id)
+
+    def _processor_time(self) -> float:
+        return processor_time(self._connection._thread)
+
+    def _stop_late(self, future: asyncio.Future[Any], raw: sqlite3.Connection) -> None:
+        if not future.done():
+            self._is_late = True
+            raw.interrupt()
 
     def _raise_as_ours(self, error: Exception, operation: Any) -> None:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without SQLite's extension

@@ -74,7 +74,10 @@ def sync(database: Path) -> None:
 
 
 def configure(engine: AsyncEngine) -> None:
-    """Prepare each new connection of an engine with the dialect `onehop`."""
+    """Prepare each new connection of an engine with the dialect `onehop`.
+
+    One whose thread has given way (see `onehop.SLOW`) is replaced at its next use.
+    """
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(dbapi_connection: Any, _record: object) -> None:
@@ -83,3 +86,8 @@ def configure(engine: AsyncEngine) -> None:
         for pragma in _PRAGMAS:
             cursor.execute(pragma)
         cursor.close()
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def replace(dbapi_connection: Any, record: Any) -> None:
+        if dbapi_connection is not None and dbapi_connection.gave_way:
+            record.invalidate(soft=True)

@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import logging
+import os
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -16,8 +18,9 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from quartapp.database import Database
+from quartapp.database.drivers import onehop
 from quartapp.database.drivers import write_lock as turns
-from quartapp.database.errors import DatabaseLockedError
+from quartapp.database.errors import DatabaseLockedError, StatementTimeoutError
 from tests.shop.app import Base, Customer
 
 SLOW = text(
@@ -419,3 +422,30 @@ async def test_a_forgotten_connection_gives_its_turn_back(database: Database) ->
     gc.collect()
     async with database.begin() as session:
         await session.execute(update(Customer).values(note="y"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
+async def test_a_slow_statement_gives_way_and_its_thread_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'one.db'}", pool_size=1, statement_timeout=2)
+
+    async def thread() -> int:
+        async with database.engine.connect() as connection:
+            raw: Any = (await connection.get_raw_connection()).driver_connection
+            return int(raw._thread.native_id)
+
+    usual, before = os.getpriority(os.PRIO_PROCESS, 0), await thread()
+    async with database.engine.connect() as connection:
+        monkeypatch.setattr(onehop, "SLOW", 0.05)
+        running = asyncio.create_task(connection.execute(SLOW))
+        async with asyncio.timeout(60):
+            while os.getpriority(os.PRIO_PROCESS, before) <= usual:  # noqa: ASYNC110 no event
+                await asyncio.sleep(0.01)
+        monkeypatch.undo()
+        with pytest.raises(StatementTimeoutError):
+            await running
+    after = await thread()
+    assert os.getpriority(os.PRIO_PROCESS, after) == usual
+    assert await thread() == after
+    await database.dispose()

@@ -1,0 +1,97 @@
+"""Who may use a connection of the pool next, and what a slow page may take of it.
+
+Requests that wait for a connection have a queue for each route, and the queues are served in turn.
+A route gets at most four fifths of the pool, so a page whose query is slow waits for itself, and
+others find a connection. All requests that may write count as one route, because on SQLite they
+wait for each other with a connection in hand.
+"""
+
+import asyncio
+from collections import Counter, deque
+
+from quart import has_request_context, request
+from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
+
+from quartapp.database.errors import DatabaseQueueFullError
+
+RESERVED = 5
+"""One of so many connections of a pool is kept from each route."""
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""Methods that ask for no change (RFC 9110, 9.2.1)."""
+
+Share = str | None
+
+
+def current_share() -> Share:
+    """The share of the request under way: its endpoint, or "" if it may write; None without one."""
+    if not has_request_context():
+        return None
+    return request.endpoint if request.method in SAFE_METHODS else ""
+
+
+class Shares:
+    """Turns for `size` connections, for one event loop; `queue` requests of a route may wait.
+
+    A turn that was given to a cancelled waiter goes to the next one.
+    """
+
+    def __init__(self, size: int, queue: int) -> None:
+        self._free = size
+        self._most = size - size // RESERVED
+        self._queue = queue
+        self._held: Counter[Share] = Counter()
+        self._waiting: dict[Share, deque[asyncio.Future[None]]] = {}
+
+    def take(self, share: Share) -> bool:
+        """Take a turn if one is free for this share."""
+        # Nobody of the share is waiting then, or it would have been given the turn.
+        if not self._free or self._held[share] >= self._most:
+            return False
+        self._free -= 1
+        self._held[share] += 1
+        return True
+
+    async def wait(self, share: Share, timeout: float) -> None:
+        """Wait for a turn of this share.
+
+        Raises SQLAlchemy's TimeoutError after `timeout` seconds, and DatabaseQueueFullError at once
+        if too many wait already.
+        """
+        if len(self._waiting.get(share, ())) >= self._queue:
+            raise DatabaseQueueFullError(f"{self._queue} requests wait for a connection already")
+        queue = self._waiting.setdefault(share, deque())
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        try:
+            async with asyncio.timeout(timeout):
+                await turn
+        except TimeoutError:
+            if turn.cancelled():
+                raise DatabaseTimeoutError(
+                    f"no connection became free in {timeout:g} seconds"
+                ) from None
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self.give_back(share)
+            raise
+        finally:
+            if turn in queue:
+                queue.remove(turn)
+            if not queue and self._waiting.get(share) is queue:
+                del self._waiting[share]
+
+    def give_back(self, share: Share) -> None:
+        """End a turn, and give it to the share that has waited longest for one."""
+        self._free += 1
+        self._held[share] -= 1
+        if not self._held[share]:
+            del self._held[share]
+        for waiting in list(self._waiting):
+            queue = self._waiting[waiting]
+            while queue and queue[0].done():
+                queue.popleft()
+            if queue and self.take(waiting):
+                queue.popleft().set_result(None)
+                self._waiting[waiting] = self._waiting.pop(waiting)  # the last in turn
+                return
