@@ -233,6 +233,9 @@ class HTTPConnection(ASGIHTTPConnection):
             async for part in body:
                 part = part.encode() if isinstance(part, str) else part
                 await send({"type": "http.response.body", "body": part, "more_body": True})
+                # Neither an iterator that never waits nor a lost connection gives way to the task
+                # that notices that the client has left.
+                await asyncio.sleep(0)
         await self._send_last_part(request, b"", send)
 
     async def _send_last_part(self, request: Any, data: bytes, send: ASGISendCallable) -> None:

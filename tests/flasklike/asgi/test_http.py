@@ -175,6 +175,32 @@ async def test_a_client_that_leaves_in_the_answer_ends_the_stream(
     assert [record.levelname for record in caplog.records if record.name == "wire"] == ["INFO"]
 
 
+async def test_a_client_that_leaves_ends_a_stream_that_never_waits(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, torn_down = make_app()
+    parts = 0
+
+    @app.get("/")
+    async def index() -> Any:
+        async def many() -> AsyncIterator[bytes]:
+            nonlocal parts
+            for parts in range(50_000):  # noqa: B007 counts
+                yield b"x" * 1000
+
+        return many()
+
+    async with serve(app) as server:
+        reader, writer = await server.connect()
+        writer.write(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.abort()
+        await wait_for(lambda: torn_down)
+        assert server.log == []
+    assert parts < 49_999
+    assert "socket.send() raised exception." not in caplog.messages
+
+
 async def test_a_client_that_leaves_during_a_synchronous_view_is_torn_down_after_it(
     serve: Serve,
 ) -> None:
