@@ -70,14 +70,8 @@ parity: $(TOOLS)  ## Compare many generated applications with Flask (N=20000, SE
 fuzz: $(TOOLS)  ## Send the API many generated requests, on a real server (EXAMPLES=100)
 	QUARTAPP_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/microblog/api/test_generated_requests.py
 
-faults: $(TOOLS)  ## Prove at length that no error is lost (10 to 15 minutes; MINUTES=10: ten more)
-	$(BIN)/python -m tests.system.faults.kill_workers 50
-	$(BIN)/python -m tests.system.faults.kill_consumers 20
-	$(BIN)/python -m tests.system.faults.storm 1000000 100000 1500000
-	$(BIN)/python -m tests.system.faults.database_down $(MINUTES)
-	$(BIN)/python -m tests.system.faults.machines 20
-	$(BIN)/python -m tests.system.faults.full_disk
-	$(BIN)/python -m tests.system.faults.slow_mail 2
+faults: $(TOOLS)  ## Prove that no fault loses, doubles or leaks anything (30 minutes; ARGS=--help)
+	MINUTES=$(MINUTES) $(BIN)/python -m tests.system.faults.table $(ARGS)
 
 load: $(TOOLS)  ## Serve 256 connections for ten minutes, with a restart (LOAD="--minutes 1 --connections 1000")
 	$(BIN)/python -m tests.system.load $(LOAD)

@@ -9,11 +9,14 @@ from sqlalchemy.engine import URL
 
 class Line:
     """A TCP proxy on its own port. It cuts `share` of all COMMITs: half of them before they reach
-    the server, half before its answer reaches the client. `commits_cut` counts them."""
+    the server, half before its answer reaches the client. `commits_cut` counts them. While
+    `is_open` is not set, nothing is forwarded and no connection ends."""
 
     def __init__(self, url: URL) -> None:
         self.share = 0.0
         self.commits_cut = 0
+        self.is_open = asyncio.Event()
+        self.is_open.set()
         self._far = (url.host or "127.0.0.1", url.port or 5432)
         self._port = 0
         self._server: asyncio.Server | None = None
@@ -45,7 +48,7 @@ class Line:
         deaf = asyncio.Event()
         pumps = [
             asyncio.create_task(self._ask(near, to_far, deaf)),
-            asyncio.create_task(_answer(far, to_near, deaf)),
+            asyncio.create_task(self._answer(far, to_near, deaf)),
         ]
         try:
             with suppress(asyncio.CancelledError):
@@ -67,13 +70,14 @@ class Line:
                 if random.random() < 0.5:
                     return
                 deaf.set()
+            await self.is_open.wait()
             to_far.write(data)
 
-
-async def _answer(
-    far: asyncio.StreamReader, to_near: asyncio.StreamWriter, deaf: asyncio.Event
-) -> None:
-    while data := await far.read(65536):
-        if deaf.is_set():
-            return
-        to_near.write(data)
+    async def _answer(
+        self, far: asyncio.StreamReader, to_near: asyncio.StreamWriter, deaf: asyncio.Event
+    ) -> None:
+        while data := await far.read(65536):
+            if deaf.is_set():
+                return
+            await self.is_open.wait()
+            to_near.write(data)
