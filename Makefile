@@ -17,7 +17,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev install install-server test quick parts upstream bench bench-growth parity fuzz faults load check format lint types imports deps lock seed clean
+.PHONY: help run dev install install-server test quick parts upstream bench bench-growth parity fuzz faults power load check format lint types imports deps lock seed clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ fuzz: $(TOOLS)  ## Send the API many generated requests, on a real server (EXAMP
 
 faults: $(TOOLS)  ## Prove that no fault loses, doubles or leaks anything (30 minutes; ARGS=--help)
 	MINUTES=$(MINUTES) $(BIN)/python -m tests.system.faults.table $(ARGS)
+
+power: $(TOOLS)  ## Let the power fail after each system call (needs strace; 3 to 6 minutes)
+	$(BIN)/python -m tests.system.faults.power --table
+	$(BIN)/python -m tests.system.faults.power_calls
 
 load: $(TOOLS)  ## Serve 256 connections for ten minutes, with a restart (LOAD="--minutes 1 --connections 1000")
 	$(BIN)/python -m tests.system.load $(LOAD)

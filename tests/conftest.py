@@ -7,6 +7,7 @@ The parts and their tests need no microblog: without it, its plugin is left out.
 import os
 import secrets
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
@@ -34,6 +35,9 @@ CHROMIUM_OPTIONS = [
     "--disable-sync",
 ]
 HTML_VALIDATE = os.environ.get("QUARTAPP_TEST_HTML_VALIDATE") or shutil.which("html-validate") or ""
+STRACE = shutil.which("strace") or ""
+if STRACE and subprocess.call([STRACE, "-o", os.devnull, "true"], stderr=subprocess.DEVNULL):
+    STRACE = ""  # as in a container that forbids it
 REQUIRED = os.environ.get("QUARTAPP_TEST_REQUIRE", "").split(",")
 
 
@@ -65,6 +69,7 @@ def skip_what_lacks_its_service(items: list[pytest.Item]) -> None:
     services = {
         "postgresql": (POSTGRESQL, "set QUARTAPP_TEST_POSTGRESQL to a server's address"),
         "browser": (CHROMIUM, "install Chromium or set QUARTAPP_TEST_CHROMIUM to its path"),
+        "strace": (STRACE, "install strace, where processes may be traced"),
         "html": (HTML_VALIDATE, "npm install html-validate, set QUARTAPP_TEST_HTML_VALIDATE"),
     }
     for item in items:

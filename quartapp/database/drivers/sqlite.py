@@ -61,16 +61,16 @@ def sync(database: Path) -> None:
 
     The log and never the database itself: closing any handle of the database drops the POSIX locks
     that SQLite's connections in this process have on it, and the log has none. What is no longer
-    in the log was synced by the checkpoint that moved it. Raises OSError.
+    in the log was synced by the checkpoint that moved it, and its name when SQLite made it. Raises
+    OSError.
     """
-    path = Path(os.path.realpath(database))  # as SQLite does, to name the log
-    for each in (path.with_name(path.name + "-wal"), path.parent):
-        with suppress(FileNotFoundError):
-            handle = os.open(each, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+    path = os.path.realpath(database)  # as SQLite does, to name the log
+    with suppress(FileNotFoundError):
+        handle = os.open(f"{path}-wal", os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def configure(engine: AsyncEngine) -> None:
