@@ -126,11 +126,13 @@ def make(folder: Path) -> App:
     @app.get("/hanging_page")
     @app.get("/hanging_teardown")
     async def slow(seconds: float = 3600) -> str:
+        print("A request begins", flush=True)
         await asyncio.sleep(seconds)
         return "slept"
 
     @app.get("/thread/<float:seconds>")
     def thread(seconds: float) -> str:
+        print("A request begins", flush=True)
         time.sleep(seconds)
         return "slept"
 

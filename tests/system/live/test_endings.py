@@ -83,7 +83,7 @@ def test_a_stop_answers_what_it_cuts_off(serve: Serve, counted: Counted, workers
     paths = ["/slow/60.0", "/slow/1.5", "/hanging_page", "/hanging_teardown", "/thread/4.0"]
     with serve(workers=workers, graceful_timeout=2) as server, ThreadPoolExecutor() as pool:
         answers = [pool.submit(get, server.url + path) for path in paths]
-        time.sleep(1)
+        server.wait_for("A request begins", len(paths))
         began = time.monotonic()
         assert server.stop() == 0
         assert time.monotonic() - began < 15
@@ -122,7 +122,7 @@ def test_a_stop_of_hypercorns_own_workers_answers_too(tmp_path: Path, counted: C
     with LiveServer(environment, command) as server, ThreadPoolExecutor() as pool:
         paths = ("/slow/60.0", "/hanging_page")
         answers = [pool.submit(get, server.url + path) for path in paths]
-        time.sleep(1)
+        server.wait_for("A request begins", len(paths))
         assert server.stop() == 0
         assert [answer.result().status_code for answer in answers] == [503, 503]
     assert counted() == {}
@@ -195,7 +195,7 @@ def test_a_second_ctrl_c_hurries(serve: Serve, workers: int) -> None:
     settings = {"workers": workers, "graceful_timeout": 60}
     with serve("stop_hangs", **settings) as server, ThreadPoolExecutor() as pool:
         answer = pool.submit(get, f"{server.url}/slow/60.0")
-        time.sleep(0.5)
+        server.wait_for("A request begins")
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
