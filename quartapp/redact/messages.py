@@ -1,8 +1,12 @@
 """The text of an exception or a log record, without the data that a driver or a validator adds."""
 
+import _thread
 import logging
 import re
+import time
 from collections.abc import Callable
+from contextvars import copy_context
+from types import FunctionType
 from typing import Any, cast
 
 from quartapp.redact.introspection import bases_of, qualified
@@ -11,6 +15,15 @@ from quartapp.redact.secret_names import HIDDEN, is_secret_name
 from quartapp.redact.values import shown
 
 MESSAGE = 2000
+
+PATIENCE = 0.5
+"""Seconds that the text of an exception may take; meanwhile its request waits, and all others."""
+
+_NOT_AGAIN = 60.0
+"""Seconds for which a class whose text took longer is not asked again."""
+
+_MOST_SLOW = 100
+_slow: dict[str, float] = {}
 _NOTES = 5
 
 # not `error.__dict__`: a class of exceptions may define it itself
@@ -23,7 +36,8 @@ def message_of(error: BaseException) -> str:
 
     The parameters of a statement error are left out, its SQL is not; so is the input of a
     validation error.
-    The exception's own `__str__` is called, as it exists to be shown; no other code is.
+    The exception's own `__str__` is called, as it exists to be shown; no other code is. One that
+    takes longer than PATIENCE is not waited for.
     """
     try:
         return _message_of(error)[: window(MESSAGE)]
@@ -69,7 +83,38 @@ def _message_of(error: BaseException) -> str:
         )
     if said is KeyError.__str__ and len(error.args) == 1:
         return shown(error.args[0])
-    return str(error)
+    # Only code in Python can take its time: a base class of Python's answers at once.
+    return _asked(error) if type(said) is FunctionType else str(error)
+
+
+def _asked(error: BaseException) -> str:
+    """`str(error)`, asked in a thread with the caller's context, for PATIENCE seconds at most."""
+    name = qualified(type(error))
+    if time.monotonic() < _slow.get(name, 0.0):
+        return f"<{name}, whose text takes too long>"
+    texts: list[str] = []
+    failures: list[BaseException] = []
+    context, done = copy_context(), _thread.allocate_lock()
+
+    def ask() -> None:
+        try:
+            texts.append(context.run(str, error))
+        except BaseException as failure:  # noqa: BLE001 - raised below
+            failures.append(failure)
+        finally:
+            done.release()
+
+    done.acquire()
+    # Not `threading`: an error in a destructor can come while one of its locks is held.
+    _thread.start_new_thread(ask, ())
+    if not done.acquire(timeout=PATIENCE):
+        if len(_slow) >= _MOST_SLOW:
+            _slow.clear()
+        _slow[name] = time.monotonic() + _NOT_AGAIN
+        return f"<{name}, whose text takes too long>"
+    if failures:
+        raise failures.pop()
+    return texts[0]
 
 
 _CAREFUL = {

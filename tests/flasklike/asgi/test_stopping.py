@@ -149,8 +149,9 @@ async def test_a_view_that_cancels_itself_is_not_stopped(app: App, serve: Serve)
         return "never"
 
     async with serve(app) as server:
-        assert (await server.get("/")).status == 500
-        assert not app.stopping
+        answer = await server.get("/")
+        assert (answer.status, app.stopping) == (500, False)
+    assert b"<title>500 Internal Server Error</title>" in answer.body
 
 
 async def test_a_client_that_left_before_is_no_request_of_the_stop(
