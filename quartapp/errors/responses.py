@@ -11,7 +11,7 @@ from quart.globals import request_ctx
 
 from quartapp.errors.plain import PlainPage
 from quartapp.flasklike import render_template
-from quartapp.reporting import error_reference
+from quartapp.reporting import error_reference, has_reference
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -93,10 +93,10 @@ def is_api(path: str) -> bool:
 async def respond(error: ClientError, *, plain: bool = False) -> Response:
     """The response for an error, as a page or as problem+json. Raises nothing.
 
-    A 5xx has the reference by which the operator finds its report. With `plain` no template is
-    rendered, which saves most of the time.
+    A 5xx that is recorded has the reference by which the operator finds its report. With `plain` no
+    template is rendered, which saves most of the time.
     """
-    reference = error_reference() if error.status >= 500 else None
+    reference = error_reference() if has_reference(error.status) else None
     if wants_json():
         return _finish(problem(error, reference), PROBLEM_JSON, error)
     page = _plain_page(error, reference) if plain else await _page(error, reference)

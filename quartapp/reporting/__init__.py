@@ -9,7 +9,7 @@ docs/report.md says in which module a line of code belongs.
 """
 
 from quartapp.reporting.hooks.request_context import request_secrets
-from quartapp.reporting.hooks.request_state import error_reference, expect
+from quartapp.reporting.hooks.request_state import error_reference, expect, has_reference
 from quartapp.reporting.report import Report
 from quartapp.reporting.setup import init_app, notifies_operator, secrets_of
 
@@ -17,6 +17,7 @@ __all__ = [
     "Report",
     "error_reference",
     "expect",
+    "has_reference",
     "init_app",
     "notifies_operator",
     "request_secrets",

@@ -78,6 +78,7 @@ async def test_a_full_queue_for_the_database_is_503_that_is_counted_and_not_reco
         page = await response.get_data(as_text=True)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
     assert "<h1>Service Unavailable</h1>" in page
+    assert "reference" not in page
     assert (await client.get("/hold?seconds=0")).status_code == 200
     assert captured_reports == []
 
@@ -92,6 +93,7 @@ async def test_a_statement_that_takes_too_long_is_503_with_retry_after(
     response = await client.get("/late")
     page = await response.get_data(as_text=True)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert 'class="reference"' in page
     assert not [word for word in INSIDE if word in page]
     assert len(records_of(app, caplog)) == 1
 

@@ -83,9 +83,7 @@ class ErrorReportingMiddleware:
             watched = state.logged = state.reading = None
 
     def _unrecorded_response(self, scope: Any, state: RequestState, status: int) -> None:
-        if status == HTTPStatus.SERVICE_UNAVAILABLE and getattr(self._app, "stopping", False):
-            state.expected = state.expected or "stopping"
-        if state.expected:
+        if state.is_expected(status, self._app):
             self._count_expected(state.expected)
             return
         state.recorded = True

@@ -8,9 +8,10 @@ import secrets
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import cast
+from http import HTTPStatus
+from typing import Any, cast
 
-from quart import g, has_app_context
+from quart import current_app, g, has_app_context
 from quart.wrappers.base import BaseRequestWebsocket
 
 from quartapp.redact.reading import ExceptionReading
@@ -40,6 +41,14 @@ class RequestState:
     reference: str = ""
     group: str = ""
     reading: ExceptionReading | None = None
+
+    def is_expected(self, status: int, app: Any) -> bool:
+        """Whether a 5xx response of this request is counted instead of recorded; the 503 of a
+        stopping server is."""
+        is_stop = status == HTTPStatus.SERVICE_UNAVAILABLE and getattr(app, "stopping", False)
+        if is_stop and not self.recorded:
+            self.expected = self.expected or "stopping"
+        return bool(self.expected)
 
 
 current_state: ContextVar[RequestState | None] = ContextVar(
@@ -73,6 +82,14 @@ def error_reference() -> str:
     if "error_reference" not in g:
         g.error_reference = _new_reference()
     return cast(str, g.error_reference)
+
+
+def has_reference(status: int) -> bool:
+    """Whether a response of this status is recorded, so that its reference leads to a report."""
+    state = current_state.get()
+    return status >= 500 and (
+        state is None or state.recorded or not state.is_expected(status, current_app)
+    )
 
 
 def mark(error: BaseException) -> None:
