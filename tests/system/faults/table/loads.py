@@ -41,6 +41,8 @@ async def stalled_bodies(site: Site) -> AsyncIterator[None]:
             head = b"POST /api/posts HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
             writer.write(head)
             for _ in range(8):
+                if writer.is_closing():
+                    break
                 writer.write(b"x")
                 await asyncio.sleep(0.5)
             writer.close()

@@ -23,6 +23,11 @@ async def test_losses_copies_and_leaks_are_seen() -> None:
     assert [leaked.split()[0] for leaked in row.leaked] == ["tasks", "files"]
 
 
+async def test_a_stop_loses_nothing() -> None:
+    row = await run(short(endings.FAULTS, "the server is stopped"), "sqlite")
+    assert row.is_right, row
+
+
 async def test_a_view_that_exits_loses_nothing() -> None:
     row = await run(short(endings.FAULTS, "a view exits"), "sqlite")
     assert row.is_right, row
