@@ -18,6 +18,7 @@ def create(settings: Settings | None = None) -> App:
     app.add_url_rule("/failed-flush", view_func=failed_flush)
     app.add_url_rule("/straße/<name>", view_func=greet)
     app.add_url_rule("/hold", view_func=hold)
+    app.add_url_rule("/wait", view_func=wait)
     app.add_url_rule("/fail-posts/<way>", view_func=choose_failure)
     app.before_request(fail_before_posting)
     app.after_request(fail_after_posting)
@@ -50,6 +51,12 @@ async def hold() -> str:
     await request_session().execute(text("SELECT 1"))
     await asyncio.sleep(float(request.args["seconds"]))
     return "held"
+
+
+async def wait() -> str:
+    """Wait for nothing that anybody else needs."""
+    await asyncio.sleep(float(request.args["seconds"]))
+    return "waited"
 
 
 async def choose_failure(way: str) -> str:
