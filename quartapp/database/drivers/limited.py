@@ -5,6 +5,7 @@ usable. It cannot do so when the line to it is silent: then the connection is en
 later. Without a limit a lost line holds a connection until its client leaves.
 """
 
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from sqlalchemy.dialects.postgresql.asyncpg import (
@@ -22,6 +23,10 @@ MARGIN = 1.0
 CONNECT_TIMEOUT = 5.0
 """Seconds in which a connection has to be opened."""
 
+CLOSE_TIMEOUT = 0.5
+"""Seconds in which the server may confirm that a connection is closed. A pool closes its
+connections one after another, when the application stops."""
+
 _LATE = "canceling statement due to statement timeout"
 _OPTIONS = ("prepared_statement_cache_size", "prepared_statement_name_func")
 
@@ -30,6 +35,12 @@ class LimitedConnection(AsyncAdapt_asyncpg_connection):
     """A connection that is ended when the server does not answer."""
 
     __slots__ = ()
+
+    def close(self) -> None:
+        self.rollback()  # type: ignore[no-untyped-call]  # SQLAlchemy's
+        connection: Any = self._connection
+        with suppress(TimeoutError):  # asyncpg has ended it then
+            await_(connection.close(timeout=CLOSE_TIMEOUT))
 
     def _handle_exception(self, error: Exception) -> NoReturn:
         if isinstance(error, TimeoutError):  # asyncpg's, after its `command_timeout`

@@ -162,3 +162,15 @@ async def test_a_server_that_accepts_and_never_answers_is_given_up(
             with pytest.raises(StatementTimeoutError):
                 await database.ping()
         await database.dispose()
+
+
+async def test_a_silent_line_does_not_delay_the_end_of_the_application(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limited, "CLOSE_TIMEOUT", 0.1)
+    async with silent_proxy(postgresql_url) as (proxy, url):
+        database = Database(url, pool_size=3)
+        await database.warm_up()
+        proxy.generation += 1
+        async with asyncio.timeout(60):
+            await database.dispose()
