@@ -11,7 +11,7 @@ docs/report.md says in which module a line of code belongs.
 from quartapp.reporting.hooks.request_context import request_secrets
 from quartapp.reporting.hooks.request_state import error_reference, expect, has_reference
 from quartapp.reporting.report import Report
-from quartapp.reporting.setup import init_app, notifies_operator, secrets_of
+from quartapp.reporting.setup import init_app, notifies_operator, secrets_of, trouble
 
 __all__ = [
     "Report",
@@ -22,4 +22,5 @@ __all__ = [
     "notifies_operator",
     "request_secrets",
     "secrets_of",
+    "trouble",
 ]

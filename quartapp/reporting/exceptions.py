@@ -1,7 +1,8 @@
 """The errors of reporting itself.
 
 ReportingError
-└── GroupNotFoundError      there is no such group of errors
+├── GroupNotFoundError      there is no such group of errors
+└── DatabaseReplacedError   the file of the database is not the one that is open
 """
 
 
@@ -11,3 +12,7 @@ class ReportingError(Exception):
 
 class GroupNotFoundError(ReportingError, LookupError):
     """There is no such group of errors."""
+
+
+class DatabaseReplacedError(ReportingError, OSError):
+    """What is written now would be in a file that has no name any more."""

@@ -13,9 +13,13 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from quartapp.database import Database
+from quartapp.database.errors import explain
 from quartapp.mail.mailer import Mailer
 from quartapp.reporting.counting.consumer import Consumer
+from quartapp.reporting.exceptions import DatabaseReplacedError
 from quartapp.reporting.hooks.mechanisms import Mechanisms
 from quartapp.reporting.journal.servers import Identity, Presence, ServerState
 from quartapp.reporting.journal.writer import Journal
@@ -28,6 +32,9 @@ EVERY = 1.0
 
 MUTED_EVERY = 5.0
 """Seconds between two questions which groups are muted; so long a page may be wrong about one."""
+
+READY_AFTER = 3.0
+"""Seconds without counting after which `Pipeline.trouble` says so: some failures pass."""
 
 _ROUND_SECONDS = 60.0
 _ENOUGH_SECONDS = 20.0
@@ -70,6 +77,8 @@ class Pipeline:
         self._presence = Presence(journal.folder)
         self._database_file: Identity | None = None
         self._trouble = ""
+        self._is_lasting = False
+        self._journal_trouble = ""
         self._cannot_sync = False
         self._away_since: float | None = None
         self._muted: frozenset[str] | None = None
@@ -88,6 +97,7 @@ class Pipeline:
         await asyncio.to_thread(self.journal.prepare)
         await self._note_presence()
         work = [repeat(EVERY, self.count), repeat(EVERY, self._note_presence)]
+        work.append(repeat(EVERY, self._check_journal))
         if self.mailer is not None:
             work.append(repeat(EVERY, self._mail))
         if self._fsync:
@@ -136,6 +146,7 @@ class Pipeline:
         """
         try:
             async with asyncio.timeout(_ROUND_SECONDS):
+                self._check_database_file()
                 await self.flush(_ENOUGH_SECONDS)
                 await self.consumer.wake()
                 await self._note_muted()
@@ -143,6 +154,31 @@ class Pipeline:
             await self._is_away(error)
         else:
             self._is_back()
+
+    def _check_database_file(self) -> None:
+        """Connections go on with the file that they opened, of which nothing would be left."""
+        if self._database_file not in {None, self.database.file_identity()}:
+            raise DatabaseReplacedError("the file of the database was removed or replaced")
+
+    async def _check_journal(self) -> None:
+        """Log once that the journal has no room or no place, before an error needs it."""
+        text = await asyncio.to_thread(self.journal.trouble)
+        if text and not self._journal_trouble:
+            _logger.error("Errors cannot be recorded in full: %s", text)
+        elif self._journal_trouble and not text:
+            _logger.warning("Errors are recorded in full again")
+        self._journal_trouble = text
+
+    @property
+    def trouble(self) -> str:
+        """Why errors are not recorded or have not been counted for some seconds; "" if all is well.
+
+        A sentence for operators: it may name paths.
+        """
+        is_away = self._away_since is not None and (
+            time.monotonic() - self._away_since > READY_AFTER or self._is_lasting
+        )
+        return self._journal_trouble or (self._trouble if is_away else "")
 
     async def _note_presence(self) -> None:
         """Tell the commands, which are other processes, what this one uses."""
@@ -152,7 +188,7 @@ class Pipeline:
             database=self._database_file,
             address=self.database.address,
             restored_at=self.journal.restored_at,
-            trouble=self._trouble,
+            trouble=self.trouble,
         )
         await asyncio.to_thread(self._presence.note, state)
 
@@ -164,7 +200,9 @@ class Pipeline:
             self._muted_at = now
 
     async def _is_away(self, error: Exception) -> None:
-        self._trouble = _brief(error)
+        self._trouble = explain(error) if isinstance(error, SQLAlchemyError) else _brief(error)
+        # Of the others some end by themselves: a lock, a restart of the database.
+        self._is_lasting = isinstance(error, DatabaseReplacedError)
         if self._away_since is None:
             self._away_since = time.monotonic()
             _logger.error("Errors cannot be counted, the journal keeps them: %s", _brief(error))

@@ -93,6 +93,12 @@ def notifies_operator() -> bool:
     return bool(pipeline and state and state.group and pipeline.notifies_of(state.group))
 
 
+def trouble() -> str:
+    """Why errors are not recorded or not counted at present, for operators; "" if they are."""
+    pipeline: Pipeline | None = current_app.extensions.get("reporting")
+    return pipeline.trouble if pipeline else ""
+
+
 def secrets_of(config: Mapping[str, Any], database: Database) -> list[str]:
     """The values that must be in no report and no log under any name: for the `Scrubber`."""
     names = ("SECRET_KEY", "MAIL_PASSWORD", "SENTRY_DSN")

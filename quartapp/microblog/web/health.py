@@ -1,12 +1,19 @@
 """Health checks for load balancers and supervisors, as JSON."""
 
+import logging
+
+from quart import current_app
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from quartapp import reporting
 from quartapp.database import current_database
 from quartapp.flasklike import Blueprint
+from quartapp.microblog.models.revision import schema_fault
 
 blueprint = Blueprint("health", __name__)
+
+_logger = logging.getLogger(__name__)
 
 
 @blueprint.get("/health")
@@ -17,10 +24,34 @@ async def health() -> dict[str, str]:
 
 @blueprint.get("/ready")
 async def ready() -> tuple[dict[str, str], int]:
-    """The database answers too; otherwise 503, which is not reported as an error."""
+    """The database answers and has the needed tables, and errors are recorded and counted;
+    otherwise 503, which is not reported as an error."""
+    faults: dict[str, str] = {}
     try:
         await current_database().ping()
     except (SQLAlchemyError, OSError):
+        faults = {"database": "unreachable"}
+    else:
+        if await _schema_fault():
+            faults = {"database": "not migrated"}
+        elif reporting.trouble():  # which is in the log, and may name paths
+            faults = {"database": "ok", "errors": "not counted"}
+    if faults:
         reporting.expect("ready")
-        return {"status": "unavailable", "database": "unreachable"}, 503
+        return {"status": "unavailable"} | faults, 503
     return {"status": "ok", "database": "ok"}, 200
+
+
+async def _schema_fault() -> str:
+    """Why the tables are not those of this version, logged once. Tables that were made without
+    Alembic have no revision: of them nothing is known."""
+    try:
+        async with current_database().session(write=False) as session:
+            revision = await session.scalar(text("SELECT version_num FROM alembic_version"))
+    except SQLAlchemyError:
+        return ""
+    fault = schema_fault(str(revision)) if revision else ""
+    if fault and fault != current_app.extensions.get("schema_fault"):
+        _logger.error(fault)
+    current_app.extensions["schema_fault"] = fault
+    return fault

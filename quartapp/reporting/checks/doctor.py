@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import func, select
+from sqlalchemy import text as statement
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database.dialect import database_now
-from quartapp.database.errors import explain, is_of_database
+from quartapp.database.dialect import database_now, is_sqlite
+from quartapp.database.errors import StatementTimeoutError, explain, is_of_database
 from quartapp.mail.outbox import DEAD, WAITING
 from quartapp.mail.smtp import check
 from quartapp.mail.strings import moment
@@ -27,7 +29,7 @@ from quartapp.reporting.journal.segments import (
 from quartapp.reporting.journal.servers import ServerState, living_servers
 from quartapp.reporting.journal.writer import MAX_BYTES
 from quartapp.reporting.pipeline import Pipeline
-from quartapp.reporting.tables import ErrorAlert, ErrorSegment
+from quartapp.reporting.tables import ErrorAlert, ErrorSegment, metadata
 
 _SKEW = 30.0
 _LATE = 900.0
@@ -166,10 +168,26 @@ async def _database(pipeline: Pipeline) -> tuple[bool, str]:
     async with pipeline.database.session(write=False) as session:
         corrupt = await session.scalar(select(func.sum(ErrorSegment.corrupt))) or 0
         skew = await database_now(session) - time.time()
+        fault = await _corruption(session)
+        for table in metadata.sorted_tables:  # raises if a migration is missing
+            await session.execute(select(table).limit(0))
+    if fault:
+        return False, f"it is corrupt: {fault}"
     text = f"answers; its clock is {abs(skew):.1f} s {'ahead' if skew > 0 else 'behind'}"
     if corrupt:
         text += f"; {corrupt} pieces of the journal were unreadable"
     return abs(skew) < _SKEW, text
+
+
+async def _corruption(session: AsyncSession) -> str:
+    """The first fault in the pages of an SQLite database, if they can be read in time."""
+    if not is_sqlite(session):
+        return ""
+    try:
+        found = str(await session.scalar(statement("PRAGMA quick_check(1)")))
+    except StatementTimeoutError:
+        return ""
+    return "" if found == "ok" else found.partition("\n")[0]
 
 
 async def _outbox(pipeline: Pipeline) -> tuple[bool, str]:

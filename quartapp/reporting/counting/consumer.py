@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -218,8 +218,9 @@ class Consumer:
                     await self._count_apart(session, aggregates, now)
         except _AWAY:
             raise
-        except Exception:
-            self._failures[place] = self._failures.get(place, 0) + 1
+        except Exception as error:
+            if type(error) is not DatabaseError:  # that is SQLite's word for a corrupt file
+                self._failures[place] = self._failures.get(place, 0) + 1
             raise
         self._failures.pop(place, None)
         self.offsets[piece.segment] = piece.end
@@ -229,6 +230,7 @@ class Consumer:
         self, session: AsyncSession, aggregates: list[Aggregate], now: float
     ) -> None:
         """Count group by group, because one cannot be stored: that one without its details."""
+        failure = Exception()
         for one in aggregates:
             for attempt in (one, _without_details(one), _without_name(one)):
                 try:
@@ -242,8 +244,11 @@ class Consumer:
                         one.fingerprint,
                         type(error).__name__,
                     )
+                    failure = error
                 else:
                     break
+            else:
+                raise failure  # it is not for the report that it cannot be stored
 
 
 def _without_details(one: Aggregate) -> Aggregate:

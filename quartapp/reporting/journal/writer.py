@@ -17,7 +17,7 @@ from pathlib import Path
 from weakref import WeakSet
 
 from quartapp.reporting.journal.losses import add_losses
-from quartapp.reporting.journal.segments import Segment, disk_usage, pack, sync_folder
+from quartapp.reporting.journal.segments import Segment, disk_usage, make_folder, pack, sync_folder
 
 SEGMENT_BYTES = 1024 * 1024
 MAX_BYTES = 64 * 1024 * 1024
@@ -280,6 +280,23 @@ class Journal:
                 self._used = 0
             self._looked_at = now
         return self._used
+
+    def trouble(self) -> str:
+        """Why the journal could not take all errors now; "" if it could. Blocks: it asks the
+        disk, and puts back what was removed."""
+        self.write_waiting()
+        if self.is_homeless:
+            return f"{self.folder} was removed and cannot be made again"
+        if self._is_failing:
+            return f"{self.folder} cannot be written"
+        try:
+            make_folder(self.folder)
+            found = os.statvfs(self.folder)
+        except OSError as error:
+            return f"{self.folder}: {error.strerror}"
+        if found.f_bavail * found.f_frsize < self._segment_bytes:
+            return f"the disk of {self.folder} is full"
+        return ""
 
     @property
     def is_crowded(self) -> bool:

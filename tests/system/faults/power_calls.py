@@ -31,6 +31,7 @@ from quartapp.reporting.tables import ErrorGroup, metadata
 from tests.system.faults.power import strace
 from tests.system.faults.power_workload import RULES
 
+PLACES = Places(Path(__file__).parent)
 ROUNDS = 4
 ERRORS = 9  # in a round
 FAILURES = {
@@ -62,9 +63,7 @@ async def prepare(folder: Path) -> None:
 async def work(folder: Path, database: Database) -> str:
     """As a server does in some seconds. Returns how many errors are recorded, less those owed."""
     journal = Journal(folder / "instance" / "journal", fsync=True, segment_bytes=65536)
-    recorder = Recorder(
-        journal, places=Places(Path(__file__).parent), origin=Origin(), scrubber=Scrubber()
-    )
+    recorder = Recorder(journal, places=PLACES, origin=Origin(), scrubber=Scrubber())
     consumer = Consumer(journal, database, RULES)
     journal.prepare()
     recorded = 0
