@@ -11,6 +11,8 @@ the server. What a waiting request holds is memory.
 
 import asyncio
 import time
+from contextvars import copy_context
+from types import TracebackType
 from typing import Any
 
 from quart import Quart
@@ -38,6 +40,7 @@ a thread cannot be cancelled."""
 LOOK_EVERY = 0.25
 """Seconds between two looks at the clock, while requests are open."""
 
+_DEEPEST = 200
 _STARTS = frozenset(
     {
         "http.response.start",
@@ -97,17 +100,27 @@ class Deadlines:
         except asyncio.CancelledError as cancelled:
             if request.verdict is None or request.task.cancelling() > 1:
                 raise
-            if not request.has_started:
-                await self._answer(request, cancelled)
+            request.where = _first(cancelled).__traceback__
         finally:
             self.open.pop(request, None)
             self.bodies.pop(request, None)
             if request.verdict is not None:
                 request.task.uncancel()
-                await request.end()
+                if not request.task.cancelling():
+                    await self._end(request)
 
-    async def _answer(self, request: "_Request", cancelled: asyncio.CancelledError) -> None:
-        error = request.verdict
+    async def _end(self, request: "_Request") -> None:
+        """Return when the request is answered, whatever the application did about its end."""
+        if request.timer is not None:
+            request.timer.cancel()
+        if request.answering is not None:
+            await request.answering
+        elif not request.has_started:
+            await self._answer(request)
+
+    async def _answer(self, request: "_Request") -> None:
+        error, where = request.verdict, request.where
+        request.where = None  # it holds the frames of the request
         assert error is not None
         if error.status >= 500:
             late = RequestTimeoutError(f"no answer began within {self._seconds:g} seconds")
@@ -115,13 +128,10 @@ class Deadlines:
                 "Exception on %s [%s]",
                 request.scope["path"],
                 request.scope.get("method", "websocket"),
-                exc_info=late.with_traceback(_first(cancelled).__traceback__),
+                exc_info=late.with_traceback(where),
             )
-        await self._send(request, error)
-
-    async def _send(self, request: "_Request", error: ClientError) -> None:
-        send, request.has_started = request.take_over(), True
-        await refuse(request.scope, send, error, self._page)
+        request.has_started = True
+        await refuse(request.scope, request.server_send, error, self._page)
 
     def _look_again(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
@@ -151,12 +161,15 @@ class Deadlines:
         self.open.pop(request, None)
         self.bodies.pop(request, None)
         request.verdict = error
+        request.where = _stack(request.task)
+        request.drop()
         request.task.cancel()
         request.timer = request.task.get_loop().call_later(GRACE, self._answer_anyway, request)
 
     def _answer_anyway(self, request: "_Request") -> None:
         if not request.has_started and request.verdict is not None:
-            request.answering = asyncio.ensure_future(self._send(request, request.verdict))
+            loop = request.task.get_loop()
+            request.answering = loop.create_task(self._answer(request), context=request.context)
 
 
 class _Request:
@@ -168,15 +181,17 @@ class _Request:
     received = 0
     timer: asyncio.TimerHandle | None = None
     verdict: ClientError | None = None
+    where: TracebackType | None = None
 
     def __init__(self, owner: Deadlines, scope: Any, receive: Any, send: Any) -> None:
         self.task = _current_task()
+        self.context = copy_context()
         self.scope = scope
         self.since = self.began = time.monotonic()
         self._open = owner.open
         self._bodies = owner.bodies
         self._receive = receive
-        self._send = send
+        self.server_send = self._send = send
 
     async def receive(self) -> Any:
         self.is_waiting = True
@@ -192,23 +207,28 @@ class _Request:
 
     def send(self, message: Any) -> Any:
         """As ASGI's. What it returns is awaited; a coroutine function would cost more."""
-        if not self.has_started and message["type"] in _STARTS:
+        if not self.has_started and message["type"] in _STARTS and self.verdict is None:
             self.has_started = True
             self._open.pop(self, None)
             self._bodies.pop(self, None)
         return self._send(message)
 
-    def take_over(self) -> Any:
-        """The server's `send`; what the application sends from now on is dropped."""
-        send, self._send = self._send, _drop
-        return send
+    def drop(self) -> None:
+        """Drop what the application sends from now on: it comes too late."""
+        self._send = _drop
 
-    async def end(self) -> None:
-        """Return when nothing of the request runs any more."""
-        if self.timer is not None:
-            self.timer.cancel()
-        if self.answering is not None:
-            await self.answering
+
+def _stack(task: asyncio.Task[Any]) -> TracebackType | None:
+    """Where a task waits, as a traceback, down to the first that is no coroutine."""
+    waits: Any = task.get_coro()
+    frames: list[Any] = []
+    while (frame := getattr(waits, "cr_frame", None)) is not None and len(frames) < _DEEPEST:
+        frames.append(frame)
+        waits = waits.cr_await
+    found = None
+    for frame in reversed(frames):
+        found = TracebackType(found, frame, max(frame.f_lasti, 0), frame.f_lineno)
+    return found
 
 
 def _first(cancelled: BaseException) -> BaseException:

@@ -8,7 +8,9 @@
 | `longest(grace)` seconds | the process ends, whatever hangs |
 
 A SIGINT after that (a second Ctrl-C) skips the first wait and shortens the last to HURRY seconds. A
-second SIGTERM changes nothing: supervisors send it to the workers as well as the master does.
+second SIGTERM changes nothing: supervisors send it to the workers as well as the master does. A
+worker ignores SIGINT, which a terminal sends to all processes at once: its master sends SIGTERM and
+SIGHURRY instead.
 """
 
 import asyncio
@@ -24,6 +26,9 @@ PARTING = 1.5
 
 HURRY = 2.0
 """Seconds in which a server ends that is hurried."""
+
+SIGHURRY = signal.SIGUSR2
+"""With which the master makes a worker hurry."""
 
 EXIT_FAILED = 1
 
@@ -47,10 +52,11 @@ class Stop:
 
     def listen(self) -> None:
         """React to signals from now on, and to the death of the master."""
-        for name in (signal.SIGINT, signal.SIGTERM):
-            if parent_process() is not None or signal.getsignal(name) is not signal.SIG_IGN:
+        master = parent_process()
+        for name in (signal.SIGTERM, signal.SIGINT if master is None else SIGHURRY):
+            if signal.getsignal(name) is not signal.SIG_IGN:
                 self._loop.add_signal_handler(name, self._on_signal, name)
-        if (master := parent_process()) is not None:
+        if master is not None:
             self._loop.add_reader(master.sentinel, self._on_orphaned, master.sentinel)
 
     def end(self) -> None:
@@ -59,12 +65,10 @@ class Stop:
             timer.cancel()
 
     def _on_signal(self, name: signal.Signals) -> None:
-        if self.begun.is_set():
-            if name is signal.SIGINT:
-                self._hurry()
-        elif name is signal.SIGTERM or parent_process() is None:
-            # Ctrl-C reaches workers too; they wait for the master's SIGTERM.
+        if not self.begun.is_set():
             self._begin()
+        elif name is not signal.SIGTERM:
+            self._hurry()
 
     def _on_orphaned(self, sentinel: int) -> None:
         self._loop.remove_reader(sentinel)  # it stays readable

@@ -17,6 +17,8 @@ from multiprocessing.context import SpawnProcess
 from time import monotonic
 from typing import Any
 
+from quartapp.serving.stopping import SIGHURRY
+
 _logger = logging.getLogger(__name__)
 
 Death = tuple[str, ...]
@@ -92,9 +94,10 @@ def _signal(number: int) -> str:
 def run_workers(work: Work, listener: socket.socket, count: int, patience: float) -> int:
     """Keep `count` workers running until SIGINT or SIGTERM; returns the server's exit code.
 
-    The code is 0 after a clean stop, 1 if a worker could not start or did not stop cleanly. A
-    SIGINT after the first signal is passed on to the workers, which hurry then. Workers that are
-    still alive `patience` seconds after the signal are killed. Call it in the main thread.
+    The code is 0 after a clean stop, 1 if a worker could not start or did not stop cleanly. The
+    listener is closed at the signal, so that nobody waits in its queue for a worker. A SIGINT after
+    the first signal makes the workers hurry (SIGHURRY). Workers that are still alive `patience`
+    seconds after the signal are killed. Call it in the main thread.
     """
     reader, writer = os.pipe()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -103,6 +106,7 @@ def run_workers(work: Work, listener: socket.socket, count: int, patience: float
     try:
         code = _watch(workers, work, listener, reader)
     finally:
+        listener.close()
         for worker in workers:
             worker.process.terminate()
         deadline = monotonic() + patience
@@ -139,7 +143,7 @@ def _watch(workers: list[Worker], work: Work, listener: socket.socket, reader: i
 
 
 def _pass_on(workers: list[Worker], reader: int, deadline: float) -> None:
-    """Wait until the workers have ended or the deadline is over; pass each SIGINT on to them."""
+    """Wait until the workers have ended or the deadline is over; each SIGINT makes them hurry."""
     while (left := deadline - monotonic()) > 0:
         alive = [worker.process for worker in workers if worker.process.is_alive()]
         if not alive:
@@ -147,10 +151,10 @@ def _pass_on(workers: list[Worker], reader: int, deadline: float) -> None:
         if reader in wait([reader, *(process.sentinel for process in alive)], left):
             name = os.read(reader, 1)[0]
             for process in alive if name == signal.SIGINT else ():
-                os.kill(process.pid, name)  # type: ignore[arg-type]  # it was started
+                os.kill(process.pid, SIGHURRY)  # type: ignore[arg-type]  # it was started
 
 
 def _work(work: Work, listener: socket.socket, serves_since: Any, death: Death) -> None:
-    # Ctrl-C reaches the whole process group; the master sends each worker a SIGTERM first.
+    # Ctrl-C reaches the whole process group; the master tells each worker what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     work(listener, lambda: setattr(serves_since, "value", monotonic()), death)

@@ -103,7 +103,29 @@ async def test_a_thread_that_cannot_be_stopped_does_not_delay_the_answer(
     assert not exchange.task.done()
     go_on.set()
     assert await exchange.status() == 503
-    assert (len(exchange.sent), len(captured_reports)) == (2, 1)
+    assert len(exchange.sent) == 2
+    (report,) = captured_reports
+    assert report.title.startswith("RequestTimeoutError")
+    assert report.request is not None
+    assert report.request.route == "/work"
+
+
+async def test_an_answer_after_the_limit_is_dropped(
+    app: App, captured_reports: list[Report]
+) -> None:
+    async def catch() -> str:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            return "caught"
+        return "never"
+
+    app.add_url_rule("/catch", view_func=catch)
+    response = await app.test_client().get("/catch")
+    assert response.status_code == 503
+    (report,) = captured_reports
+    assert report.title.startswith("RequestTimeoutError")
+    assert report.culprit.endswith("catch")
 
 
 async def test_what_has_begun_may_go_on(app: App) -> None:

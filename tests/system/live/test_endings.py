@@ -1,6 +1,7 @@
 """The end of requests and of the server, seen from outside: what is answered, what is counted."""
 
 import asyncio
+import os
 import signal
 import sqlite3
 import sys
@@ -205,6 +206,20 @@ def test_a_second_ctrl_c_hurries(serve: Serve, workers: int) -> None:
         assert server.stop(signal.SIGINT) == 1
         assert time.monotonic() - began < 20
         assert answer.result().status_code == 503
+
+
+def test_ctrl_c_at_a_terminal_stops_once_and_refuses_newcomers(serve: Serve) -> None:
+    with serve(workers=2, graceful_timeout=60) as server, ThreadPoolExecutor() as pool:
+        answer = pool.submit(get, f"{server.url}/slow/2.0")
+        server.wait_for("A request begins")
+        os.killpg(server.process.pid, signal.SIGINT)  # all processes, as a terminal does
+        time.sleep(0.5)
+        assert not answer.done()
+        with pytest.raises(httpx.ConnectError):
+            get(f"{server.url}/slow/0.0")
+        assert not answer.done()
+        assert answer.result().text == "slept"
+        assert server.wait() == 0
 
 
 def test_what_nobody_can_catch_is_recorded(serve: Serve, recorded: Recorded) -> None:
