@@ -13,7 +13,7 @@ class DatabaseSettings(PartSettings):
     """An address of SQLite or PostgreSQL; the value has its async driver."""
     database_pool_size: int = Field(default=10, ge=1, le=1000)
     """Connections of a process at most."""
-    database_queue: int = Field(default=256, ge=0, le=100_000)
+    database_queue: int = Field(default=1024, ge=0, le=100_000)
     """Requests of a route that may wait for a connection."""
     database_timeout: float = Field(default=10.0, ge=0, le=3600)
     """Seconds that a statement may take; 0 means no limit."""

@@ -58,7 +58,7 @@ class FifoQueuePool(AsyncAdaptedQueuePool):
     A request that has a turn finds a connection, or room for a new one.
     """
 
-    queue = 256
+    queue = 1024
     """Requests of a route that may wait."""
 
     _queue_class: type[QueueCommon[ConnectionPoolEntry]] = IdleQueue

@@ -279,8 +279,9 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
             loop.call_later(max(limit - SLOW, 0), self._stop_late, future, raw)
 
     def _yield_processor(self, future: asyncio.Future[Any], before: float) -> None:
-        # A thread that waited, for a lock or for a processor, takes nothing from others.
-        if not future.done() and self._processor_time() - before > SLOW / 4:
+        # A thread that waits for a lock uses nothing; one that computes gets more than this even
+        # where many compute.
+        if not future.done() and self._processor_time() - before > SLOW / 100:
             self.gave_way = True
             give_way(self._connection._thread.native_id)
 
