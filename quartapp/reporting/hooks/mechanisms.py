@@ -146,7 +146,7 @@ class Mechanisms:
         )
 
     def _on_thread_exception(self, args: threading.ExceptHookArgs) -> None:
-        if isinstance(args.exc_value, Exception):
+        if not isinstance(args.exc_value, SystemExit | None):  # an exit ends a thread quietly
             name = args.thread.name if args.thread else "?"
             self._app.logger.error(
                 "Exception in thread %s",

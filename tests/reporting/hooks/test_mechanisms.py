@@ -259,9 +259,10 @@ async def test_a_task_that_nobody_awaits(app: App, records: Records) -> None:
     assert report.message.startswith("Task exception was never retrieved")
 
 
-async def test_a_thread(app: App, records: Records) -> None:
+@pytest.mark.parametrize("kind", [KeyError, KeyboardInterrupt, BaseException])
+async def test_a_thread(app: App, records: Records, kind: type[BaseException]) -> None:
     def work() -> None:
-        raise KeyError("thread")
+        raise kind("thread")
 
     thread = threading.Thread(target=work, name="worker")
     thread.start()
