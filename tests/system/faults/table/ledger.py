@@ -7,6 +7,8 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from tests.system.faults.processor import queued
+
 PATIENCE = 40.0
 """Seconds after which a request without an answer counts as hanging."""
 
@@ -31,7 +33,8 @@ class Ledger:
     perhaps: int = 0
     """Requests whose errors may have been counted: other 5xx, and those without an answer."""
     pings: list[float] = field(default_factory=list)
-    """Seconds that each answer to a ping took while the fault lasted."""
+    """Seconds that each answer to a ping took while the fault lasted, without those for which these
+    clients had no processor."""
     pings_failed: int = 0
 
     @property
@@ -95,8 +98,8 @@ class Server:
                 await writer.wait_closed()
 
     async def ping(self) -> None:
-        began = time.monotonic()
+        began = time.monotonic() - queued()
         if await self.ask("/ping") == 200:
-            self.ledger.pings.append(time.monotonic() - began)
+            self.ledger.pings.append(time.monotonic() - queued() - began)
         else:
             self.ledger.pings_failed += 1

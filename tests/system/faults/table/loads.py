@@ -38,8 +38,8 @@ async def stalled_bodies(site: Site) -> AsyncIterator[None]:
             site.ledger.sent += 1
             site.ledger.answers["left"] += 1
             site.ledger.perhaps += 1
-            head = b"POST /api/posts HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
-            writer.write(head)
+            start = "POST /api/posts HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+            writer.write(f"{start}{site.head}\r\n".encode())
             for _ in range(8):
                 if writer.is_closing():
                     break
@@ -58,6 +58,7 @@ FAULTS = (
         "400 requests that sleep 4 s",
         waiting_clients,
         4.0,
+        posts=True,
         without={"REQUEST_LIMIT": "100"},
     ),
     Fault(
@@ -65,6 +66,7 @@ FAULTS = (
         "200 requests that query for 1 s (SQLite: 24)",
         slow_queries,
         4.0,
+        posts=True,
         without={"WITHOUT": "recording"},
     ),
     Fault(
@@ -72,6 +74,7 @@ FAULTS = (
         "300 clients that send 2 bytes a second",
         stalled_bodies,
         4.0,
-        without={"REQUEST_LIMIT": "100"},
+        posts=True,
+        without={"WITHOUT": "bodies"},
     ),
 )

@@ -41,7 +41,7 @@ def _cells(row: Row) -> list[str]:
         return [*fault, *[""] * 7, f"skipped: {row.skipped}"]
     if row.told:
         return [*fault, "", row.told, *["0" if row.is_right else "RED"] * 3, "", "", ""]
-    recovered = "never" if row.recovered is None else f"{row.recovered:.1f} s"
+    recovered = "never" if row.recovered is None else f"{row.recovered:.2f} s"
     sums = [_sum(one) for one in (row.lost, row.doubled, row.leaked)]
     found = "" if row.is_right else _verdict(row)
     return [*fault, f"{row.sent}", _answers(row), *sums, recovered, row.pings, found]

@@ -18,6 +18,9 @@ from tests.system.faults.table.usage import Usage
 RECOVERY = 30.0
 """Seconds after a fault in which posts, pages and errors must be answered again."""
 
+LONGEST = 180.0
+"""Seconds that a row may take."""
+
 SLOWEST_PING = 1.0
 """Seconds that 99 of 100 pings may take while a fault lasts. It allows for a busy machine."""
 
@@ -40,10 +43,11 @@ class Fault:
     """`inject` causes it for as long as its block lasts; traffic goes on in it for `seconds`.
 
     `kills`: processes are killed, so errors may be counted, and mails sent twice, of which no
-    client has heard. `stops`: the server is away for a while, so pings may fail. `mails`: a mail
-    whose subject has this must have arrived. `expects`: answers that must be among those given.
-    `disk_mb`: the folder of the site is a file system of that size. `settings` are those of the
-    server; with `without` besides, its protection is removed (see `served`).
+    client has heard. `stops`: the server is away for a while, so pings may fail. `posts`: posts
+    must be published in the meantime. `mails`: a mail whose subject has this must have arrived.
+    `expects`: answers that must be among those given. `disk_mb`: the folder of the site is a file
+    system of that size. `settings` are those of the server; with `without` besides, its protection
+    is removed (see `served`).
     """
 
     name: str
@@ -53,6 +57,7 @@ class Fault:
     engines: tuple[str, ...] = ENGINES
     kills: bool = False
     stops: bool = False
+    posts: bool = False
     mails: str = ""
     expects: tuple[str, ...] = ()
     disk_mb: int = 0
@@ -92,6 +97,7 @@ async def run(fault: Fault, engine: str, without: bool = False) -> Row:
     try:
         with tempfile.TemporaryDirectory() as name:
             async with (
+                asyncio.timeout(LONGEST),
                 _disk(Path(name), fault.disk_mb) as folder,
                 served(folder, engine, **settings) as site,
             ):
@@ -127,7 +133,11 @@ async def _suffer(fault: Fault, site: Site, row: Row) -> None:
     await asyncio.sleep(1.0)
     site.ledger.pings, site.ledger.pings_failed = [], 0
     async with fault.inject(site):
-        await asyncio.sleep(fault.seconds)
+        await asyncio.sleep(fault.seconds / 2)
+        posts = len(site.ledger.acknowledged)
+        await asyncio.sleep(fault.seconds / 2)
+        if fault.posts and len(site.ledger.acknowledged) == posts:
+            row.wrong.append("no post was published meanwhile")
         row.pings = _served_meanwhile(fault, site, row)
     row.recovered = await site.recover(RECOVERY)
     if row.recovered is None:

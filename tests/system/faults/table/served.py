@@ -16,6 +16,7 @@ from quart import current_app, request
 from sqlalchemy import text
 
 from quartapp.database import request_session
+from quartapp.errors import deadlines
 from quartapp.flasklike import App
 from quartapp.mail import outbox
 from quartapp.microblog import serve
@@ -153,6 +154,7 @@ async def _count_nothing(_: object) -> int:
 
 WITHOUT: dict[str, tuple[Any, str, Any]] = {
     "allocating": (os, "posix_fallocate", lambda handle, _, size: os.truncate(handle, size)),
+    "bodies": (deadlines, "MOST_BODIES", 100),
     "counting": (Consumer, "consume", _count_nothing),
     "owing": (Recorder, "_owe", _owe_nothing),
     "recording": (Journal, "append", _append_nothing),

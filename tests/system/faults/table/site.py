@@ -92,7 +92,8 @@ class Site:
         self.database = Database(text)
         async with self.database.session() as session:
             person = await add_user(session, "susan", "susan@example.com", "")
-            self._token = (await issue_token(session, person.id)).token
+            token = (await issue_token(session, person.id)).token
+        self.head = f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
 
     async def start(self) -> None:
         environment = self._environment | {"PORT": str(self._port)}
@@ -138,9 +139,8 @@ class Site:
         """Publish a text that is not sent again."""
         text = f"post {next(self._numbers)} of {id(self)}"
         self.ledger.posts[text] = False
-        head = f"Authorization: Bearer {self._token}\r\nContent-Type: application/json\r\n"
         body = json.dumps({"body": text}).encode()
-        status = await self.server.ask("/api/posts", "POST", head, body)
+        status = await self.server.ask("/api/posts", "POST", self.head, body)
         self.ledger.posts[text] = status == 201
         return status
 
