@@ -59,7 +59,7 @@ class HostileError(Exception):
 def create(settings: Settings | None = None) -> App:
     app = boom.create(settings)
     app.teardown_request(fail_in_teardown)
-    for view in (ping, wait, end, teardown, query, stream, library, held, leak):
+    for view in (ping, end, teardown, query, stream, library, held, leak):
         app.add_url_rule(f"/{view.__name__}", view_func=view)
     shorten_mails(app.extensions["reporting"])
     for protection in os.environ.get("WITHOUT", "").split():
@@ -79,11 +79,6 @@ def shorten_mails(pipeline: Pipeline) -> None:
 
 async def ping() -> str:
     return "pong"
-
-
-async def wait() -> str:
-    await asyncio.sleep(float(request.args["seconds"]))
-    return "waited"
 
 
 async def end() -> str:
