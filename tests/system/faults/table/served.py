@@ -158,8 +158,8 @@ WITHOUT: dict[str, tuple[Any, str, Any]] = {
 }
 """Protections, and what replaces them."""
 
-# At the top level: worker processes import this module again.
-serve.create_app = create  # type: ignore[attr-defined]  # not exported, and replaced on purpose
+if __name__ in {"__main__", "__mp_main__"}:  # worker processes import this module again
+    serve.create_app = create  # type: ignore[attr-defined]  # not exported, replaced on purpose
 
 if __name__ == "__main__":
     sys.exit(serve.main())
