@@ -7,6 +7,7 @@ The parts and their tests need no microblog: without it, its plugin is left out.
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -40,6 +41,9 @@ if STRACE and subprocess.call([STRACE, "-o", os.devnull, "true"], stderr=subproc
     STRACE = ""  # as in a container that forbids it
 REQUIRED = os.environ.get("QUARTAPP_TEST_REQUIRE", "").split(",")
 
+
+# A shell's background job ignores SIGINT, and so would the servers that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SYSTEM = [Path(__file__).parent / name for name in ("system", "benchmarks")]
 
