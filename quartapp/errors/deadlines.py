@@ -106,16 +106,18 @@ class Deadlines:
             self.bodies.pop(request, None)
             if request.verdict is not None:
                 request.task.uncancel()
-                if not request.task.cancelling():
-                    await self._end(request)
+                await self._end(request)
 
     async def _end(self, request: "_Request") -> None:
-        """Return when the request is answered, whatever the application did about its end."""
+        """Return when the request is answered, whatever the application did about its end.
+
+        It gets no answer from here if something else has cancelled it too: the server stops.
+        """
         if request.timer is not None:
             request.timer.cancel()
         if request.answering is not None:
             await request.answering
-        elif not request.has_started:
+        elif not request.has_started and not request.task.cancelling():
             await self._answer(request)
 
     async def _answer(self, request: "_Request") -> None:

@@ -128,6 +128,30 @@ async def test_an_answer_after_the_limit_is_dropped(
     assert report.culprit.endswith("catch")
 
 
+async def test_a_late_request_that_is_cancelled_once_more_is_answered_once(app: App) -> None:
+    late = asyncio.Event()
+
+    async def linger() -> str:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            late.set()
+            await asyncio.sleep(3600)
+        return "never"
+
+    app.add_url_rule("/linger", view_func=linger, methods=["POST"])
+    exchange = Exchange(app, "/linger")
+    exchange.part(b"x" * 100, more=False)
+    await asyncio.wait_for(late.wait(), 60)
+    exchange.task.cancel()
+    await asyncio.wait([exchange.task], timeout=60)
+    await asyncio.sleep(2 * deadlines.GRACE)
+    assert [message["type"] for message in exchange.sent] == [
+        "http.response.start",
+        "http.response.body",
+    ]
+
+
 async def test_what_has_begun_may_go_on(app: App) -> None:
     async def stream() -> Any:
         async def parts() -> AsyncIterator[bytes]:
