@@ -3,7 +3,7 @@
 sqlalchemy.exc.TimeoutError      no connection became free in time
 ├── DatabaseQueueFullError       too many requests wait for a connection already
 ├── DatabaseLockedError          another process kept SQLite locked
-└── StatementTimeoutError        a statement took longer than its limit, or got no answer
+└── StatementTimeoutError        a statement was ended by its limit or the server, or got no answer
 
 The last two are `OperationalError`s as well, as they would be without this part.
 """
@@ -23,7 +23,7 @@ class DatabaseLockedError(OperationalError, DatabaseTimeoutError):
 
 
 class StatementTimeoutError(OperationalError, DatabaseTimeoutError):
-    """A statement was stopped because it took longer than its limit, or got no answer at all."""
+    """A statement took longer than its limit, was cancelled in the server, or got no answer."""
 
 
 _NO_TABLE = re.compile(r'no such table|relation ".*" does not exist')

@@ -27,7 +27,9 @@ CLOSE_TIMEOUT = 0.5
 """Seconds in which the server may confirm that a connection is closed. A pool closes its
 connections one after another, when the application stops."""
 
-_LATE = "canceling statement due to statement timeout"
+_CANCELLED = "57014"
+"""The SQLSTATE of a statement that the server has ended: its text is in the server's language."""
+
 _OPTIONS = ("prepared_statement_cache_size", "prepared_statement_name_func")
 
 
@@ -46,7 +48,7 @@ class LimitedConnection(AsyncAdapt_asyncpg_connection):
         if isinstance(error, TimeoutError):  # asyncpg's, after its `command_timeout`
             self._terminate_force_close()
             raise StatementTimeoutError(None, None, error) from error
-        if str(error) == _LATE:
+        if getattr(error, "sqlstate", None) == _CANCELLED:
             raise StatementTimeoutError(None, None, error) from error
         super()._handle_exception(error)
 

@@ -151,6 +151,26 @@ async def test_a_line_that_falls_silent_before_the_end_of_a_transaction_is_ended
         await database.dispose()
 
 
+async def test_a_statement_that_the_server_ends_is_known_by_its_code(postgresql_url: str) -> None:
+    """By its text it would be known in English alone; here the text is another one."""
+    database = Database(postgresql_url, pool_size=2)
+    async with database.session() as session, database.session() as other:
+        pid = await session.scalar(text("SELECT pg_backend_pid()"))
+        sleeping = asyncio.create_task(session.execute(text("SELECT pg_sleep(60)")))
+        cancel = text(
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+            " WHERE pid = :pid AND query LIKE '%sleep%'"
+        )
+        async with asyncio.timeout(60):
+            while not sleeping.done():
+                await other.execute(cancel, {"pid": pid})
+                await other.commit()
+                await asyncio.wait([sleeping], timeout=0.02)
+        with pytest.raises(StatementTimeoutError):
+            await sleeping
+    await database.dispose()
+
+
 async def test_a_server_that_accepts_and_never_answers_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
