@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from quartapp.flasklike import url_for
 from quartapp.microblog.models.base import utc_now
+from quartapp.microblog.models.event import EVENT_TEXTS, EventRow
 from quartapp.microblog.models.paging import Page
 from quartapp.microblog.models.post import PostRow
 from quartapp.microblog.models.user import Profile
@@ -60,6 +61,14 @@ class PeopleList(NamedTuple):
     people: list[PersonView]
     newer_url: str | None
     older_url: str | None
+
+
+class EventView(NamedTuple):
+    """A security event; `sender` is the address and the program that it came from, or ""."""
+
+    text: str
+    time: Moment
+    sender: str
 
 
 class ProfileView(NamedTuple):
@@ -133,6 +142,19 @@ def _neighbours(
         key = {"before": page.items[-1].id} if page.items else {}
         older = url_for(endpoint, **values, **key)
     return newer, older
+
+
+def show_events(rows: Sequence[EventRow]) -> list[EventView]:
+    """Security events for the person whose account it is."""
+    now = utc_now()
+    return [
+        EventView(
+            EVENT_TEXTS.get(row.kind, row.kind) + (f" ({row.detail})" if row.detail else ""),
+            show_moment(row.at, now),
+            ", ".join(filter(None, (row.address, row.user_agent))),
+        )
+        for row in rows
+    ]
 
 
 def show_profile(profile: Profile) -> ProfileView:
