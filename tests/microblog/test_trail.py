@@ -17,6 +17,7 @@ from quartapp.microblog.models import SecurityEvent, User
 from quartapp.microblog.models.event import (
     EventKind,
     NewEvent,
+    events_of,
 )
 from quartapp.microblog.testing import AddPerson, LogIn
 from quartapp.microblog.trail import Trail, record_event
