@@ -139,7 +139,7 @@ class Server:
     def log_in(self) -> str:
         """Log in as susan; return the header Cookie, as it is after looking at a page."""
         if not self.cookie:
-            status, cookie, _ = self.submit("/login", username="susan", password="cat")
+            status, cookie, _ = self.submit("/login", username="susan", password="cat-on-the-mat")
             if status not in {302, 303}:
                 raise RuntimeError(f"{self.name}: the login was answered with {status}")
             _, _, response = self.get("/", Cookie=cookie)

@@ -14,6 +14,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from quartapp.microblog.config import Settings
 from quartapp.microblog.exceptions import ServerBusyError
+from quartapp.microblog.password_rules import password_fault
 from quartapp.priority import give_way
 
 T = TypeVar("T")
@@ -88,3 +89,8 @@ async def hash_password(password: str) -> str:
 async def is_password_right(password_hash: str | None, password: str) -> bool:
     """`PasswordHasher.is_right` of the current application."""
     return await hasher().is_right(password_hash, password)
+
+
+async def find_password_fault(password: str, *names: str) -> str | None:
+    """`password_rules.password_fault`, in a thread: its first call reads the list."""
+    return await asyncio.to_thread(password_fault, password, *names)

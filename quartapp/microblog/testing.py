@@ -8,7 +8,7 @@ application with a new, empty database; nothing is shared, so tests run in any o
 |---|---|
 | `settings` | settings for tests: temporary folders, a SQLite file, TESTING |
 | `app` | the application, started and stopped around the test (lifespan), with its tables |
-| `add_person` | `await add_person("susan")` adds a person with the password "cat" |
+| `add_person` | `await add_person("susan")` adds a person with the password "cat-on-the-mat" |
 | `log_in` | `await log_in("susan")` is a client logged in as that person, who is added if new |
 | `live_server` | `with live_server() as server:` is a Hypercorn process on a free port |
 | `clock` | the time as the application sees it; `clock.advance(minutes=2)` |
@@ -34,7 +34,7 @@ from quartapp.microblog.models.user import add_user
 from quartapp.reporting import tables
 from quartapp.testing import Client, Clock, LiveServer
 
-PASSWORD = "cat"
+PASSWORD = "cat-on-the-mat"
 
 SERVE = ("-c", "import sys, quartapp.microblog.serve as s; sys.exit(s.main())")
 """What `run.py` does, for an installed package."""

@@ -1,6 +1,8 @@
 """The migrations, on both engines: up, without drift or loss of rows, and down again."""
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
 from quartapp.database import Database
+from quartapp.microblog.exceptions import UsernameTakenError
+from quartapp.microblog.models.user import update_user
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,6 +75,59 @@ def test_a_table_that_is_made_anew_keeps_what_points_to_it(
     alembic.set_main_option("version_locations", f"{ROOT / 'alembic' / 'versions'}:{versions}")
     command.upgrade(alembic, "9999")
     assert in_database(each_database_url, count_posts) == 1
+
+
+def test_people_whose_names_look_alike_keep_them(each_database_url: str, alembic: Config) -> None:
+    command.upgrade(alembic, "0005")
+    names = ("susan", "Susan", "mary\ufe0f", "s\u0443san", "mary", "ali")
+    in_database(each_database_url, partial(add_people, names=names))
+    command.upgrade(alembic, "head")
+    rows = "SELECT username, skeleton, folded_skeleton FROM users ORDER BY id"
+    assert in_database(each_database_url, partial(rows_of, statement=rows)) == [
+        ("susan", "susan", "susan"),
+        ("Susan", None, None),
+        ("mary\ufe0f", "rnary", "rnary"),
+        ("s\u0443san", "sysan", "sysan"),
+        ("mary", None, None),
+        ("ali", "ali", "ali"),
+    ]
+    asyncio.run(change_second_person(each_database_url))
+    command.check(alembic)
+    command.downgrade(alembic, "0005")
+    kept = in_database(
+        each_database_url, partial(rows_of, statement="SELECT username FROM users ORDER BY id")
+    )
+    assert kept == [(name,) for name in ("susan", "sue", *names[2:])]
+
+
+async def change_second_person(url: str) -> None:
+    """She keeps her name while she changes other things; a new name is compared."""
+    database = Database(url)
+    async with database.session() as session:
+        await update_user(session, 2, username="Susan", about_me="Still me")
+        with pytest.raises(UsernameTakenError):
+            await update_user(session, 2, username="SUSAN")
+        await update_user(session, 2, username="sue")
+        with pytest.raises(UsernameTakenError):
+            await update_user(session, 1, username="SUE")
+    await database.dispose()
+
+
+def add_people(connection: Connection, names: Sequence[str]) -> None:
+    now = "2030-01-01 00:00:00+00"
+    for number, name in enumerate(names, 1):
+        connection.execute(
+            text(
+                "INSERT INTO users (id, username, email, password_hash, about_me, created_at,"
+                f" last_seen, is_admin, login_epoch) VALUES ({number}, :name,"
+                f" 'p{number}@example.com', '', '', '{now}', '{now}', false, 0)"
+            ),
+            {"name": name},
+        )
+
+
+def rows_of(connection: Connection, statement: str) -> list[Any]:
+    return [tuple(row) for row in connection.execute(text(statement))]
 
 
 def add_a_person_with_a_post(connection: Connection) -> None:

@@ -20,6 +20,7 @@ from quartapp.microblog.models.user import (
     PASSWORD_LENGTH,
     USERNAME_LENGTH,
 )
+from quartapp.microblog.password_rules import SHORTEST
 
 # The rules of `text_fault` as far as a pattern can express them, for readers of the schema.
 _REFUSED = r"\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd"
@@ -61,7 +62,7 @@ def _text(
     return AfterValidator(validate)
 
 
-def _schema(**more: str) -> Any:
+def _schema(**more: str | int) -> Any:
     # pydantic only documents these; `_text` checks them, with messages for people.
     return more
 
@@ -78,7 +79,12 @@ Email = Annotated[
 ]
 Password = Annotated[
     str,
-    Field(min_length=1, max_length=PASSWORD_LENGTH, json_schema_extra=_schema(pattern=_ANYTHING)),
+    Field(
+        min_length=1,
+        max_length=PASSWORD_LENGTH,
+        # `password_rules` checks the length, with a message of its own.
+        json_schema_extra=_schema(pattern=_ANYTHING, minLength=SHORTEST),
+    ),
     _text(PASSWORD_LENGTH),
 ]
 AboutMe = Annotated[

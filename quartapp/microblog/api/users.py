@@ -13,8 +13,10 @@ from quartapp.microblog.api.openapi import answers
 from quartapp.microblog.api.schemas import NewUser, User, UserChange, UserLinks, UserList
 from quartapp.microblog.exceptions import (
     EmailTakenError,
+    Fault,
     ForbiddenError,
     InvalidAPIUsage,
+    InvalidInputError,
     NotFoundError,
     UsernameTakenError,
 )
@@ -27,7 +29,8 @@ from quartapp.microblog.models.user import (
     is_username_taken,
     update_user,
 )
-from quartapp.microblog.passwords import hash_password, hasher
+from quartapp.microblog.names import new_name_fault
+from quartapp.microblog.passwords import find_password_fault, hash_password, hasher
 
 
 @blueprint.get("/users")
@@ -45,6 +48,10 @@ async def list_users() -> Response:
 async def register(data: NewUser) -> Response:
     """Register. Needs no token; a token comes from POST /api/tokens."""
     hasher().require_room()
+    _refuse(
+        username=new_name_fault(data.username),
+        password=await find_password_fault(data.password, data.username, data.email),
+    )
     # Hashing takes a tenth of a second or more: no lock and no connection is held meanwhile.
     async with reading_first() as reader:
         if await is_username_taken(reader, data.username):
@@ -76,6 +83,11 @@ async def update_own_user(user_id: int, data: UserChange) -> Response:
         await find_profile(request_session(), user_id)
         raise ForbiddenError
     if values := data.model_dump(exclude_unset=True):
+        if "username" in values:
+            async with reading_first() as reader:
+                profile = await find_profile(reader, user_id)
+            if data.username != profile.username:
+                _refuse(username=new_name_fault(data.username))
         await update_user(request_session(), user_id, **values)
     return await _reply_own(user_id, 200)
 
@@ -125,6 +137,12 @@ async def _reply_own(user_id: int, status: int) -> Response:
     profile = await find_profile(request_session(), user_id)
     user = show_user(profile, await find_email(request_session(), user_id))
     return reply(user, status, {"Location": user.links.self} if status == 201 else None)
+
+
+def _refuse(**faults: str | None) -> None:
+    found = [Fault(name, fault) for name, fault in faults.items() if fault]
+    if found:
+        raise InvalidInputError(found)
 
 
 def _number(text: str) -> int:

@@ -10,7 +10,14 @@ from quartapp.database import Database
 from quartapp.microblog.commands.tools import with_database
 from quartapp.microblog.exceptions import ConflictError
 from quartapp.microblog.models.text import normalized, username_fault
-from quartapp.microblog.models.user import EMAIL_LENGTH, USERNAME_LENGTH, add_user
+from quartapp.microblog.models.user import (
+    EMAIL_LENGTH,
+    PASSWORD_LENGTH,
+    USERNAME_LENGTH,
+    add_user,
+)
+from quartapp.microblog.names import name_fault
+from quartapp.microblog.password_rules import password_fault
 
 
 @click.command("create-admin")
@@ -21,6 +28,7 @@ def create_admin(username: str, email: str, password: str) -> None:
     """Add a person who may see the errors of this site."""
     username = normalized(username)  # as the login page reads it
     _check(username, email)
+    _check_password(password, username, email)
 
     async def work(database: Database) -> None:
         password_hash = await asyncio.to_thread(generate_password_hash, password)
@@ -39,7 +47,8 @@ def _check(username: str, email: str) -> None:
         raise click.BadParameter(
             f"expected 1 to {USERNAME_LENGTH} characters", param_hint="username"
         )
-    if fault := username_fault(username):
+    # A reserved name is good for an administrator.
+    if fault := username_fault(username) or name_fault(username):
         raise click.BadParameter(fault, param_hint="username")
     try:
         validate_email(email, check_deliverability=False)
@@ -47,3 +56,12 @@ def _check(username: str, email: str) -> None:
         raise click.BadParameter(str(error), param_hint="email") from error
     if len(email) > EMAIL_LENGTH:
         raise click.BadParameter(f"expected at most {EMAIL_LENGTH} characters", param_hint="email")
+
+
+def _check_password(password: str, *names: str) -> None:
+    if len(password) > PASSWORD_LENGTH:
+        fault: str | None = f"expected at most {PASSWORD_LENGTH} characters"
+    else:
+        fault = password_fault(password, *names)
+    if fault:
+        raise click.BadParameter(fault, param_hint="password")

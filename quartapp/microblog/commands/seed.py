@@ -16,6 +16,8 @@ from quartapp.database import Database
 from quartapp.microblog.commands.tools import with_database
 from quartapp.microblog.models import Post, User, followers
 from quartapp.microblog.models.base import Base, utc_now
+from quartapp.microblog.names import keys_of
+from quartapp.microblog.password_rules import password_fault
 
 # fmt: off
 _FIRST = (
@@ -76,13 +78,18 @@ _CHUNK = 1000
     help="Another seed makes other people and texts.",
 )
 @click.option(
-    "--password", default="cat", show_default=True, help="The password of everyone added."
+    "--password",
+    default="cat-on-the-mat",
+    show_default=True,
+    help="The password of everyone added.",
 )
 def seed(people: int, posts: int, number: int, password: str) -> None:
     """Fill the database with people who follow each other, and posts.
 
     The same numbers make the same people and texts. Names that are taken already are left out.
     """
+    if fault := password_fault(password):
+        raise click.BadParameter(fault, param_hint="--password")
     added = with_database(lambda database: _seed(database, people, posts, number, password))
     click.echo(f"Added {added} people and {posts if added else 0} posts.")
     if added:
@@ -103,7 +110,12 @@ async def _seed(database: Database, people: int, posts: int, number: int, passwo
     password_hash = await asyncio.to_thread(generate_password_hash, password)
     async with database.begin() as session:
         taken = set(await session.scalars(select(User.username)))
-        names = [name for name in map(username, range(people)) if name not in taken]
+        like = set(await session.scalars(select(User.skeleton)))
+        names = [
+            name
+            for name in map(username, range(people))
+            if name not in taken and keys_of(name).skeleton not in like
+        ]
         if not names:
             return 0
         with click.progressbar(length=len(names) + posts, label="Seeding", file=sys.stderr) as bar:
@@ -127,6 +139,7 @@ def _people(
         joined = now - timedelta(minutes=chance.randrange(60, 500_000))
         yield {
             "username": name,
+            **keys_of(name)._asdict(),
             "email": f"{name}@example.com",
             "password_hash": password_hash,
             "about_me": _sentence(chance),

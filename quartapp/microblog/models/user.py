@@ -17,10 +17,12 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    case,
     delete,
     exists,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -29,9 +31,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from quartapp.database.types import MAX_ID, Id, UTCDateTime, is_storable
-from quartapp.microblog.exceptions import EmailTakenError, NotFoundError, UsernameTakenError
+from quartapp.microblog.exceptions import (
+    ConflictError,
+    EmailTakenError,
+    NotFoundError,
+    UsernameTakenError,
+)
 from quartapp.microblog.models.base import Base, utc_now
 from quartapp.microblog.models.post import Post
+from quartapp.microblog.names import KEY_LENGTH, keys_of
 
 USERNAME_LENGTH = 64
 EMAIL_LENGTH = 120
@@ -64,6 +72,10 @@ class User(Base):
     is_admin: Mapped[bool] = mapped_column(Boolean, default=False)
     # It is part of the login cookie: incrementing it ends all logins of this person.
     login_epoch: Mapped[int] = mapped_column(Integer, default=0)
+    # By these names are compared (`quartapp.microblog.names`). None for a name that was given when
+    # somebody had a name like it already, before that was refused.
+    skeleton: Mapped[str | None] = mapped_column(String(KEY_LENGTH), index=True, unique=True)
+    folded_skeleton: Mapped[str | None] = mapped_column(String(KEY_LENGTH), index=True, unique=True)
 
     def __repr__(self) -> str:
         return f"<User {self.__dict__.get('username', '?')}>"
@@ -116,6 +128,20 @@ _CREDENTIALS = select(_USERS.id, _USERS.username, _USERS.password_hash, _USERS.l
 
 # It sets the columns that are passed as parameters.
 _UPDATE = update(_TABLE).where(_USERS.id == bindparam("changed_id"))
+
+
+def _unless_kept(column: Column[Any]) -> Any:
+    # A person who keeps a name also keeps what says that somebody else has one like it.
+    is_kept = _USERS.username == bindparam("new_username", type_=_USERS.username.type)
+    new = bindparam(f"new_{column.name}", type_=column.type)
+    return case((is_kept, column), else_=new)
+
+
+_RENAME = _UPDATE.values(
+    username=bindparam("new_username"),
+    skeleton=_unless_kept(_USERS.skeleton),
+    folded_skeleton=_unless_kept(_USERS.folded_skeleton),
+)
 
 _FOLLOWED = followers.alias()
 
@@ -175,9 +201,19 @@ async def find_profile(
     return Profile(*row)
 
 
-async def is_username_taken(session: AsyncSession, username: str) -> bool:
-    """A courtesy check, as `is_email_taken`: a concurrent request may take the name afterwards."""
-    return await session.scalar(select(User.id).where(User.username == username)) is not None
+async def is_username_taken(session: AsyncSession, username: str, but: int = 0) -> bool:
+    """Whether somebody else than the person `but` has this name, or one that looks like it.
+
+    A courtesy check, as `is_email_taken`: a concurrent request may take the name afterwards.
+    """
+    keys = keys_of(username)
+    is_like = or_(
+        User.username == username,
+        User.skeleton == keys.skeleton,
+        User.folded_skeleton == keys.folded_skeleton,
+    )
+    query = select(User.id).where(is_like, User.id != but).limit(1)
+    return await session.scalar(query) is not None
 
 
 async def is_email_taken(session: AsyncSession, email: str) -> bool:
@@ -188,7 +224,13 @@ async def add_user(
     session: AsyncSession, username: str, email: str, password_hash: str, *, is_admin: bool = False
 ) -> User:
     """Add a person and commit. Raises UsernameTakenError or EmailTakenError after a rollback."""
-    user = User(username=username, email=email, password_hash=password_hash, is_admin=is_admin)
+    user = User(
+        username=username,
+        email=email,
+        password_hash=password_hash,
+        is_admin=is_admin,
+        **keys_of(username)._asdict(),
+    )
     session.add(user)
     async with _one_of_a_kind(session):
         await session.commit()
@@ -201,9 +243,22 @@ async def update_user(session: AsyncSession, user_id: int, **values: Any) -> Non
     Raises UsernameTakenError or EmailTakenError after a rollback, also for a request that loses a
     race for a name, which no check beforehand can detect.
     """
+    statement = _UPDATE
+    if "username" in values:
+        name = values.pop("username")
+        keys = {f"new_{key}": text for key, text in keys_of(name)._asdict().items()}
+        statement, values = _RENAME, {**values, **keys, "new_username": name}
     async with _one_of_a_kind(session):
-        await session.execute(_UPDATE, {"changed_id": user_id, **values})
+        await session.execute(statement, {"changed_id": user_id, **values})
         await session.commit()
+
+
+_CONFLICTS: dict[str, type[ConflictError]] = {
+    "username": UsernameTakenError,
+    "skeleton": UsernameTakenError,
+    "folded_skeleton": UsernameTakenError,
+    "email": EmailTakenError,
+}
 
 
 @asynccontextmanager
@@ -215,8 +270,8 @@ async def _one_of_a_kind(session: AsyncSession) -> AsyncIterator[None]:
         # SQLite names the column, PostgreSQL the constraint. Only the first line is read, because
         # the driver's DETAIL below it repeats what the person typed.
         what = str(error.orig).partition("\n")[0]
-        for conflict in (UsernameTakenError, EmailTakenError):
-            if f"users.{conflict.field}" in what or f"uq_users_{conflict.field}" in what:
+        for column, conflict in _CONFLICTS.items():
+            if f"users.{column}" in what or f"_users_{column}" in what:
                 raise conflict from error
         raise
 

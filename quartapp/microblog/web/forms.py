@@ -26,6 +26,8 @@ from quartapp.microblog.models.user import (
     is_email_taken,
     is_username_taken,
 )
+from quartapp.microblog.names import new_name_fault
+from quartapp.microblog.passwords import find_password_fault
 from quartapp.microblog.web.validation import Form, Text
 
 
@@ -50,6 +52,18 @@ def _password_field(label: str, autocomplete: str, *validators: Any) -> Password
         ],
         render_kw={"autocomplete": autocomplete},
     )
+
+
+async def _check_new_password(password: str, *names: str) -> None:
+    if fault := await find_password_fault(password, *names):
+        raise ValidationError(fault)
+
+
+async def _check_new_name(username: str, but: int = 0) -> None:
+    if fault := new_name_fault(username):
+        raise ValidationError(fault)
+    if await is_username_taken(request_session(), username, but):
+        raise ValidationError(UsernameTakenError.message)
 
 
 class LoginForm(Form):
@@ -78,8 +92,10 @@ class RegistrationForm(Form):
     )
 
     async def check_username(self, field: Field) -> None:
-        if await is_username_taken(request_session(), field.data):
-            raise ValidationError(UsernameTakenError.message)
+        await _check_new_name(field.data)
+
+    async def check_password(self, field: Field) -> None:
+        await _check_new_password(field.data, self["username"].data, self["email"].data)
 
     async def check_email(self, field: Field) -> None:
         if await is_email_taken(request_session(), field.data):
@@ -87,7 +103,10 @@ class RegistrationForm(Form):
 
 
 class EditProfileForm(Form):
-    """Set `original_username` before validation: the person may keep that name."""
+    """Set `user_id` and `original_username` before validation.
+
+    The person may keep that name, also if it would be refused today.
+    """
 
     username = _username_field()
     about_me = TextAreaField(
@@ -96,13 +115,12 @@ class EditProfileForm(Form):
         description=f"At most {ABOUT_ME_LENGTH} characters.",
         render_kw={"rows": "4", "maxlength": False},
     )
+    user_id = 0
     original_username = ""
 
     async def check_username(self, field: Field) -> None:
-        if field.data == self.original_username:
-            return
-        if await is_username_taken(request_session(), field.data):
-            raise ValidationError(UsernameTakenError.message)
+        if field.data != self.original_username:
+            await _check_new_name(field.data, but=self.user_id)
 
 
 class PostForm(Form):

@@ -72,7 +72,7 @@ async def edit_profile() -> ResponseReturnValue:
         return await ask_to_log_in()
     person = current_person()
     form = await EditProfileForm.load(username=person.username)
-    form.original_username = person.username
+    form.user_id, form.original_username = person.id, person.username
     if await form.validate_on_submit():
         try:
             await update_user(

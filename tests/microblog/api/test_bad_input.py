@@ -15,7 +15,7 @@ from quartapp.microblog.models import Post, User
 from tests.microblog.api.conftest import Answer, Caller
 
 JSON = {"Content-Type": "application/json"}
-GOOD = {"username": "david", "email": "david@example.com", "password": "dog"}
+GOOD = {"username": "david", "email": "david@example.com", "password": "dog-in-the-fog"}
 
 # A character that becomes two in NFC: a name of 64 of them would not fit into its column.
 GROWING = "\u0958"
@@ -39,6 +39,8 @@ BAD_FIELDS: list[tuple[dict[str, Any], list[str]]] = [
     ({"email": "a@b\0.example"}, ["email"]),
     ({"email": LONG_ADDRESS + "g" * 60}, ["email"]),
     ({"password": ""}, ["password"]),
+    ({"password": "dog"}, ["password"]),
+    ({"password": "david@example.com"}, ["password"]),
     ({"password": "p" * 257}, ["password"]),
     ({"password": "\0"}, ["password"]),
     ({"is_admin": True}, ["is_admin"]),

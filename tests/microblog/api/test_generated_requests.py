@@ -65,9 +65,9 @@ def test_generated_requests_find_no_fault(live_server: StartServer, tmp_path: Pa
 def populate(server: LiveServer) -> str:
     """Two people and a post; returns a token of the first."""
     for name in ("susan", "david"):
-        person = {"username": name, "email": f"{name}@example.com", "password": "cat"}
+        person = {"username": name, "email": f"{name}@example.com", "password": "cat-on-the-mat"}
         post(f"{server.url}/api/users", json=person).raise_for_status()
-    answer = post(f"{server.url}/api/tokens", auth=("susan", "cat"))
+    answer = post(f"{server.url}/api/tokens", auth=("susan", "cat-on-the-mat"))
     token: str = answer.raise_for_status().json()["token"]
     headers = {"Authorization": f"Bearer {token}"}
     post(f"{server.url}/api/posts", json={"body": "hi"}, headers=headers).raise_for_status()

@@ -13,7 +13,7 @@ from quartapp.microblog.exceptions import InvalidAPIUsage
 from quartapp.microblog.models import User
 from tests.microblog.api.conftest import Caller, Enter
 
-NEW = {"username": "david", "email": "david@Example.COM", "password": "dog"}
+NEW = {"username": "david", "email": "david@Example.COM", "password": "dog-in-the-fog"}
 
 
 @pytest.fixture
@@ -62,9 +62,28 @@ async def test_changes_nobody_else(susan: Caller, enter: Enter, session: AsyncSe
     assert about == ""
 
 
+async def test_names_and_passwords_follow_the_rules_of_the_forms(
+    susan: Caller, enter: Enter
+) -> None:
+    bad = {"username": "\u0430dmin", "password": "iloveyou"}
+    answer = await susan("POST", "/api/users", NEW | bad)
+    assert answer.status == 422
+    assert "reserved" in answer.fields["username"]
+    assert "most common" in answer.fields["password"]
+    path = f"/api/users/{susan.id}"
+    assert list((await susan("PUT", path, {"username": "s\ufe0f"})).fields) == ["username"]
+    admin = await enter("admin")  # had the name before it was reserved
+    kept = {"username": "admin", "about_me": "New"}
+    assert (await admin("PUT", f"/api/users/{admin.id}", kept)).status == 200
+
+
 @pytest.mark.parametrize(
     ("value", "code"),
-    [({"username": "susan"}, "username-taken"), ({"email": "susan@EXAMPLE.com"}, "email-taken")],
+    [
+        ({"username": "susan"}, "username-taken"),
+        ({"username": "SUS\u0410N"}, "username-taken"),
+        ({"email": "susan@EXAMPLE.com"}, "email-taken"),
+    ],
 )
 async def test_a_taken_value_is_a_conflict(
     susan: Caller, enter: Enter, value: dict[str, str], code: str

@@ -18,8 +18,8 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return url
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(create_admin, [*arguments, "--password", "cat"])
+def run(*arguments: str, password: str = "cat-on-the-mat") -> Result:
+    return CliRunner().invoke(create_admin, [*arguments, "--password", password])
 
 
 def test_adds_an_administrator(database: str) -> None:
@@ -27,6 +27,20 @@ def test_adds_an_administrator(database: str) -> None:
     result = run("ada", "ada@example.com")
     assert result.exit_code == 0
     assert "ada may now log in" in result.output
+
+
+def test_a_reserved_name_is_for_an_administrator(database: str) -> None:
+    migrate(database)
+    assert run("admin", "ada@example.com").exit_code == 0
+    result = run("ADMIN", "other@example.com")
+    assert result.output == "Error: username: Please use a different username.\n"
+
+
+@pytest.mark.parametrize("password", ["cat", "password", "p" * 257, "ada-1815"])
+def test_a_password_that_a_form_refuses_is_refused(database: str, password: str) -> None:
+    result = run("ada", "ada@example.com", password=password)
+    assert result.exit_code == 2
+    assert "Invalid value for password" in result.output
 
 
 def test_a_taken_name_is_one_sentence(database: str) -> None:
@@ -44,6 +58,7 @@ def test_a_taken_name_is_one_sentence(database: str) -> None:
         ("x" * 65, "a@example.com"),
         ("a\0b", "a@example.com"),
         ("a/b", "a@example.com"),
+        ("ada\ufe0f", "a@example.com"),
         ("ada", "nonsense"),
     ],
 )

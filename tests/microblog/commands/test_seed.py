@@ -8,8 +8,10 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from quartapp.database import Database
+from quartapp.microblog.commands.people import create_admin
 from quartapp.microblog.commands.seed import seed, username
 from quartapp.microblog.migrate import migrate
+from quartapp.microblog.names import keys_of
 
 
 def rows(url: str, statement: str) -> list[Any]:
@@ -65,7 +67,21 @@ def rewind(url: str) -> None:
     asyncio.run(empty())
 
 
+def test_a_password_that_a_form_refuses_is_refused() -> None:
+    result = CliRunner().invoke(seed, ["--password", "cat"])
+    assert result.exit_code == 2
+    assert "at least 8 characters" in result.output
+
+
+def test_a_name_like_somebodys_is_left_out(url: str) -> None:
+    CliRunner().invoke(create_admin, ["SUSAN", "s@example.com", "--password", "cat-on-the-mat"])
+    result = CliRunner().invoke(seed, ["--people", "3", "--posts", "0"])
+    assert "Added 2 people" in result.stdout
+
+
 def test_names_never_repeat() -> None:
     names = [username(number) for number in range(5000)]
     assert len(set(names)) == 5000
+    for keys in zip(*map(keys_of, names), strict=True):
+        assert len(set(keys)) == 5000
     assert names[0] == "susan"

@@ -38,6 +38,26 @@ async def test_one_of_twenty_wins_a_race_for_a_name(app: App, add_person: AddPer
     assert sum(isinstance(outcome, UsernameTakenError) for outcome in outcomes) == 19
 
 
+async def test_one_of_several_names_that_look_alike_wins_a_race(
+    app: App, add_person: AddPerson
+) -> None:
+    names = ("wanted", "Wanted", "WANTED", "w\u0430nted", "\uff57anted") * 2
+    people = [await add_person(f"person{number}") for number in range(len(names))]
+    database: Database = app.extensions["database"]
+
+    async def rename(user_id: int, name: str) -> str:
+        async with database.session() as session:
+            await update_user(session, user_id, username=name)
+        return "won"
+
+    renaming = (rename(person.id, name) for person, name in zip(people, names, strict=True))
+    outcomes = await asyncio.gather(*renaming, return_exceptions=True)
+    assert outcomes.count("won") == 1
+    assert sum(isinstance(outcome, UsernameTakenError) for outcome in outcomes) == len(names) - 1
+    with pytest.raises(UsernameTakenError):
+        await add_person("WaNtEd")
+
+
 async def test_follows_and_unfollows_once(app: App, add_person: AddPerson) -> None:
     john, susan = await add_person("john"), await add_person("susan")
     async with app.extensions["database"].session() as session:

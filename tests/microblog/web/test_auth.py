@@ -41,6 +41,14 @@ async def test_a_person_registers_and_then_logs_in(client: Client, submit: Submi
         ("username", "../susan", "must not contain slashes"),
         ("username", "..", "must not contain slashes"),
         ("username", "su\u200bsan", "must not contain invisible characters"),
+        ("username", "susan\ufe0f", "must not contain invisible characters"),
+        ("username", "\u3164", "must not contain invisible characters"),
+        ("username", "JOHN", "Please use a different username."),
+        ("username", "j\u043ehn", "Please use a different username."),
+        ("username", "\u0430dmin", "This username is reserved."),
+        ("password", "short", "Please use at least 8 characters; these are 5."),
+        ("password", "iloveyou", "one of the most common passwords"),
+        ("password", "susan1984", "made of your name"),
     ],
 )
 async def test_a_wrong_field_is_shown_again_with_its_error(

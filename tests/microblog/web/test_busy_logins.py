@@ -27,12 +27,12 @@ async def test_a_login_beyond_the_queue_is_a_503_that_is_counted_and_not_recorde
     go_on = threading.Event()
     monkeypatch.setattr(passwords, "check_password_hash", lambda *_: go_on.wait(60))
     hasher = app.extensions["passwords"] = PasswordHasher(1, 0)
-    holding = asyncio.create_task(hasher.is_right("", "cat"))
+    holding = asyncio.create_task(hasher.is_right("", "cat-on-the-mat"))
     await asyncio.sleep(0)
-    page = await submit(client, "/login", username="susan", password="cat")
+    page = await submit(client, "/login", username="susan", password="cat-on-the-mat")
     basic = base64.b64encode(b"susan:cat").decode()
     problem = await client.post("/api/tokens", headers={"Authorization": f"Basic {basic}"})
-    user = {"username": "david", "email": "d@b.example", "password": "dog"}
+    user = {"username": "david", "email": "d@b.example", "password": "dog-in-the-fog"}
     registration = await client.post("/api/users", json=user)
     for answer in (page, problem, registration):
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
@@ -50,5 +50,5 @@ async def test_a_login_reads_while_another_process_writes(
     path = str(app.extensions["database"].url.database)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        answer = await submit(client, "/login", username="susan", password="cat")
+        answer = await submit(client, "/login", username="susan", password="cat-on-the-mat")
         assert answer.status_code == 302

@@ -78,6 +78,28 @@ async def test_keeping_ones_own_name_is_allowed(log_in: LogIn, submit: Submit) -
     ]
 
 
+async def test_a_name_that_looks_like_anothers_is_taken(
+    log_in: LogIn, add_person: AddPerson, submit: Submit
+) -> None:
+    await add_person("john")
+    client = await log_in("susan")
+    for name in ("John", "j\u043ehn", "\uff4aohn"):
+        answer = await submit(client, "/edit_profile", username=name, about_me="")
+        assert answer.status_code == 422
+        assert "Please use a different username." in await text_of(answer)
+    # One's own name in other letters is nobody else's.
+    assert (await submit(client, "/edit_profile", username="Susan", about_me="")).status_code == 302
+
+
+async def test_a_name_that_would_be_refused_today_is_kept(log_in: LogIn, submit: Submit) -> None:
+    for name in ("admin", "mary\ufe0f"):
+        client = await log_in(name)
+        answer = await submit(client, "/edit_profile", username=name, about_me="New")
+        assert answer.status_code == 302
+    answer = await submit(client, "/edit_profile", username="support", about_me="New")
+    assert "This username is reserved." in await text_of(answer)
+
+
 @pytest.mark.parametrize("warned", [True, False])
 async def test_one_of_twenty_wins_a_race_for_a_name(
     log_in: LogIn, session: AsyncSession, monkeypatch: pytest.MonkeyPatch, warned: bool

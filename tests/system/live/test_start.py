@@ -15,6 +15,7 @@ UNNEEDED = {
     "aiosmtpd",
     "alembic",
     "attr",
+    "confusable_homoglyphs",
     "email_validator",
     "mako",
     "quart_schema",
@@ -22,6 +23,7 @@ UNNEEDED = {
     "sentry_sdk",
     "sqlalchemy.dialects.postgresql",
     "uvloop",
+    "zxcvbn",
 }
 
 SERVE_ON_SQLITE = """

@@ -157,7 +157,7 @@ def _usage(server: LiveServer) -> Usage:
 async def _add_authors(url: str) -> list[str]:
     database = Database(url)
     tokens = []
-    cheap = generate_password_hash("cat", method="pbkdf2:sha256:1")
+    cheap = generate_password_hash("cat-on-the-mat", method="pbkdf2:sha256:1")
     async with database.session() as session:
         for name in ("susan", *(f"author{number}" for number in range(AUTHORS))):
             person = await add_user(session, name, f"{name}@example.com", cheap)
