@@ -22,7 +22,7 @@ from quartapp.errors.plain import PlainPage
 from quartapp.errors.refusal import refuse
 from quartapp.errors.responses import ClientError, describe
 from quartapp.errors.settings import AdmissionSettings
-from quartapp.reporting import expect
+from quartapp.reporting import error_reference, expect
 
 BODY_SECONDS = 20.0
 """In which a body may arrive at any rate."""
@@ -124,7 +124,9 @@ class Deadlines:
         error, where = request.verdict, request.where
         request.where = None  # it holds the frames of the request
         assert error is not None
+        reference = None
         if error.status >= 500:
+            reference = error_reference()
             late = RequestTimeoutError(f"no answer began within {self._seconds:g} seconds")
             self._app.logger.error(
                 "Exception on %s [%s]",
@@ -133,7 +135,7 @@ class Deadlines:
                 exc_info=late.with_traceback(where),
             )
         request.has_started = True
-        await refuse(request.scope, request.server_send, error, self._page)
+        await refuse(request.scope, request.server_send, error, self._page, reference=reference)
 
     def _look_again(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)

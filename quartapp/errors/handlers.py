@@ -7,8 +7,6 @@ from quart import (
     Quart,
     Response,
     current_app,
-    has_request_context,
-    has_websocket_context,
     request,
 )
 from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
@@ -21,7 +19,13 @@ from quartapp.database.request import SAFE_METHODS
 from quartapp.errors.plain import PlainPage
 from quartapp.errors.refusal import last_resort
 from quartapp.errors.responses import describe, respond
-from quartapp.reporting import error_reference, expect, notifies_operator
+from quartapp.reporting import (
+    REFERENCE_SUFFIX,
+    error_reference,
+    expect,
+    in_request,
+    notifies_operator,
+)
 
 RETRY_AFTER = "5"
 """Seconds after which a client may try again when the server is busy."""
@@ -49,11 +53,10 @@ def init_app(app: Quart, plain: PlainPage | None = None) -> None:
 
 def note_reference(record: logging.LogRecord) -> bool:
     """Add the reference that the client sees to an error in the log (a logging filter)."""
-    in_request = has_request_context() or has_websocket_context()
-    if record.levelno >= logging.ERROR and in_request and isinstance(record.args, tuple):
+    if record.levelno >= logging.ERROR and in_request() and isinstance(record.args, tuple):
         # A message without arguments is not formatted, so its percent signs have to be escaped.
         text = str(record.msg) if record.args else str(record.msg).replace("%", "%%")
-        record.msg = f"{text} [reference %s]"
+        record.msg = f"{text}{REFERENCE_SUFFIX}"
         record.args = (*record.args, error_reference())
     return True
 

@@ -16,16 +16,23 @@ _POLICY = b"default-src 'none'; style-src 'self'; form-action 'self'; frame-ance
 
 
 async def refuse(
-    scope: Any, send: Any, error: ClientError, page: PlainPage, more: str = ""
+    scope: Any,
+    send: Any,
+    error: ClientError,
+    page: PlainPage,
+    more: str = "",
+    reference: str | None = None,
 ) -> None:
     """Answer an ASGI request with an error; `more` is HTML for the page.
+
+    An error that is recorded has a `reference`, which leads the operator to its report.
 
     A websocket is closed before it is accepted, for which the server answers 403.
     """
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return
-    headers, body = render(scope, error, page, more)
+    headers, body = render(scope, error, page, more, reference)
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     body = b"" if scope["method"] == "HEAD" else body
     await send({"type": "http.response.body", "body": body})

@@ -9,15 +9,22 @@ docs/report.md says in which module a line of code belongs.
 """
 
 from quartapp.reporting.hooks.request_context import request_secrets
-from quartapp.reporting.hooks.request_state import error_reference, expect, has_reference
-from quartapp.reporting.report import Report
+from quartapp.reporting.hooks.request_state import (
+    error_reference,
+    expect,
+    has_reference,
+    in_request,
+)
+from quartapp.reporting.report import REFERENCE_SUFFIX, Report
 from quartapp.reporting.setup import init_app, notifies_operator, secrets_of, trouble
 
 __all__ = [
+    "REFERENCE_SUFFIX",
     "Report",
     "error_reference",
     "expect",
     "has_reference",
+    "in_request",
     "init_app",
     "notifies_operator",
     "request_secrets",

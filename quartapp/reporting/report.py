@@ -17,6 +17,9 @@ from quartapp.redact.traceback import ExceptionInfo, Frame
 MAX_BYTES = 60_000
 """The longest JSON form of a report: journal segments and mails are planned around it."""
 
+REFERENCE_SUFFIX = " [reference %s]"
+"""What a message has at its end that was logged in a request."""
+
 _SHORT = 200
 
 

@@ -65,7 +65,7 @@ class Exchange:
 
 
 async def test_a_request_without_an_answer_is_a_503_and_an_error_of_its_route(
-    app: App, captured_reports: list[Report]
+    app: App, captured_reports: list[Report], caplog: pytest.LogCaptureFixture
 ) -> None:
     ended: list[object] = []
 
@@ -82,6 +82,8 @@ async def test_a_request_without_an_answer_is_a_503_and_an_error_of_its_route(
     assert report.request.route == "/hang/<int:number>"
     assert report.title.startswith("RequestTimeoutError")
     assert report.culprit.endswith("hang")
+    assert f'class="reference">{report.reference}</strong>' in page
+    assert f"[reference {report.reference}]" in caplog.text
     assert ended == [asyncio.CancelledError]
 
 

@@ -1,6 +1,7 @@
 """From an exception or a log record to a report."""
 
 import logging
+import re
 from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
@@ -15,10 +16,11 @@ from quartapp.redact.scrub import Scrubber, cut, window
 from quartapp.redact.traceback import ExceptionInfo, Frame, dotted
 from quartapp.redact.values import ITEMS, named
 from quartapp.reporting.capture.fingerprint import fingerprint as fingerprint_of
-from quartapp.reporting.report import Origin, Report, RequestInfo
+from quartapp.reporting.report import REFERENCE_SUFFIX, Origin, Report, RequestInfo
 
 _TEXT = 500
 _TITLE = 120
+_ARGUMENT = re.compile(r"%(?:%|(?:\(\w+\))?[-#0 +]*[\d*]*(?:\.[\d*]+)?[hlL]?[a-zA-Z])")  # printf's
 _HEADERS = {
     "accept",
     "accept-language",
@@ -173,6 +175,13 @@ def _title(info: ExceptionInfo, culprit: str) -> str:
 
 
 def _first_words(record: logging.LogRecord) -> str:
-    """The title of a group of log records: the first line of the message without its arguments."""
-    message = record.msg if type(record.msg) is str else qualified(type(record.msg))
-    return message[: window(_TITLE)].partition("\n")[0]
+    """The title of a group of log records: the first line of the message, with an ellipsis for each
+    argument, because these vary within the group."""
+    if type(record.msg) is not str:
+        return qualified(type(record.msg))
+    first = record.msg[: window(_TITLE)].partition("\n")[0].removesuffix(REFERENCE_SUFFIX)
+    return _ARGUMENT.sub(_ellipsis, first) if record.args else first
+
+
+def _ellipsis(conversion: re.Match[str]) -> str:
+    return "%" if conversion[0] == "%%" else "\u2026"

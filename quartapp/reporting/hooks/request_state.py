@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
 
-from quart import current_app, g, has_app_context
+from quart import current_app, g, has_app_context, has_request_context, has_websocket_context
 from quart.wrappers.base import BaseRequestWebsocket
 
 from quartapp.redact.reading import ExceptionReading
@@ -82,6 +82,11 @@ def error_reference() -> str:
     if "error_reference" not in g:
         g.error_reference = _new_reference()
     return cast(str, g.error_reference)
+
+
+def in_request() -> bool:
+    """Whether a request or websocket is under way, even if its context has ended."""
+    return current_state.get() is not None or has_request_context() or has_websocket_context()
 
 
 def has_reference(status: int) -> bool:

@@ -155,12 +155,28 @@ def test_a_record_adds_its_message_and_logger() -> None:
     assert report.title.startswith("ValueError in ")
 
 
+@pytest.mark.parametrize(
+    ("message", "arguments", "title"),
+    [
+        ("%d%% of %(name)-5.2s are %*d", (1,), "\u2026% of \u2026 are \u2026"),
+        ("100% of all", (), "100% of all"),
+        ("100% %s", ("of all",), "100% \u2026"),
+        ("Lost %s [reference %s]", ("it", "2345678"), "Lost \u2026"),
+    ],
+)
+def test_a_title_has_an_ellipsis_for_what_varies(
+    message: str, arguments: tuple[object, ...], title: str
+) -> None:
+    record = logging.LogRecord("shop.web", 40, __file__, 1, message, arguments, None, "view")
+    assert report_of(record).title == title
+
+
 def test_a_record_alone_is_titled_by_its_words_and_place() -> None:
     record = logging.LogRecord(
         "shop.web", 40, __file__, 1, "no user %d\nat all", (7,), None, "view"
     )
     report = report_of(record)
-    assert report.title == "no user %d"
+    assert report.title == "no user \u2026"
     assert report.message == "no user 7\nat all"
     assert report.culprit == "test_builder.view"
     assert report.exceptions == ()
