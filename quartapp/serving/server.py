@@ -125,7 +125,9 @@ def serve_here(
         except LifespanFailureError as error:
             raise ServingFailedError(_failure(stop, str(error))) from error
         except (LifespanTimeoutError, asyncio.CancelledError) as error:
-            reason = _failure(stop, "it took too long")
+            was_early = stop.begun.is_set() and not stop.has_started
+            why = "it was stopped before it had started" if was_early else "it took too long"
+            reason = _failure(stop, why)
             log_failure(app, reason[0].upper() + reason[1:])
             end_process_after(HURRY, "a thread of it goes on")
             raise ServingFailedError(reason) from error

@@ -70,10 +70,14 @@ class Worker:
 
     @property
     def has_failed(self) -> bool:
-        """Whether the process ended otherwise than by a clean stop: one that was still starting
-        may end by the SIGTERM itself."""
-        code = self.process.exitcode
-        return bool(code) and (self.has_started or code != -signal.SIGTERM)
+        """Whether the process ended otherwise than by a clean stop.
+
+        One that is still starting may end by the SIGTERM itself, and one whose loop is closed, or
+        not yet there, by SIGHURRY.
+        """
+        code = self.process.exitcode or 0
+        harmless = {-SIGHURRY} if self.has_started else {-SIGHURRY, -signal.SIGTERM}
+        return bool(code) and code not in harmless
 
     def stop(self, deadline: float) -> None:
         """Kill the process if it is still alive at the deadline (`time.monotonic`)."""

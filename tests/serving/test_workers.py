@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from quartapp.serving import workers
+from quartapp.serving.stopping import SIGHURRY
 from quartapp.serving.workers import Death
 
 
@@ -54,6 +55,27 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, int], list[float
         return sorted({later - time for time, later in pairwise(times)} - {0})
 
     return run
+
+
+@pytest.mark.parametrize(
+    ("code", "has_started", "has_failed"),
+    [
+        (0, True, False),
+        (1, True, True),
+        (-signal.SIGKILL, True, True),
+        (-signal.SIGTERM, True, True),
+        (-signal.SIGTERM, False, False),
+        (-SIGHURRY, True, False),
+        (-SIGHURRY, False, False),
+    ],
+)
+def test_a_worker_may_end_by_a_signal_where_nothing_listens_to_it(
+    monkeypatch: pytest.MonkeyPatch, code: int, has_started: bool, has_failed: bool
+) -> None:
+    monkeypatch.setattr(Crashing, "has_started", has_started)
+    worker = Crashing(None, None)
+    worker.process.exitcode = code
+    assert worker.has_failed is has_failed
 
 
 def test_a_crash_loop_backs_off_and_says_so(
