@@ -12,12 +12,11 @@ import argparse
 import asyncio
 import os
 import platform
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from statistics import median, quantiles
 from urllib.parse import urlsplit
@@ -34,6 +33,7 @@ from quartapp.reporting.report import Origin
 from quartapp.testing.server import LiveServer
 
 ROOT = Path(__file__).parents[1]
+SERVE = ROOT / "tests" / "microblog" / "serve.py"
 
 MAIL_SERVER = """
 import asyncio
@@ -151,9 +151,13 @@ def beside_errors(seconds: float, rounds: int) -> None:
         folder = Path(name)
         url = f"sqlite+aiosqlite:///{folder / 'bench.db'}"
         migrate(url)
-        with subprocess.Popen(
-            [sys.executable, "-c", MAIL_SERVER], stdout=subprocess.PIPE, text=True
-        ) as mail_server:
+        with (
+            subprocess.Popen(
+                [sys.executable, "-c", MAIL_SERVER], stdout=subprocess.PIPE, text=True
+            ) as mail_server,
+            ExitStack() as stack,
+        ):
+            stack.callback(mail_server.kill)
             assert mail_server.stdout is not None
             environment = {
                 "SECRET_KEY": "0123456789abcdef" * 4,
@@ -168,14 +172,13 @@ def beside_errors(seconds: float, rounds: int) -> None:
             }
             alone: list[tuple[float, float]] = []
             beside: list[tuple[float, float]] = []
-            with LiveServer(environment, [str(ROOT / "tests" / "serve.py"), "boom"]) as server:
+            with LiveServer(environment, [str(SERVE)]) as server:
                 for number in range(
                     rounds
                 ):  # in turns, so that changes of the machine's load affect both
                     alone.append(asyncio.run(load(server.url, seconds, errors=False)))
                     beside.append(asyncio.run(load(server.url, seconds, errors=True)))
                     print(f"round {number + 1} of {rounds}", flush=True)
-            os.kill(mail_server.pid, signal.SIGKILL)
     rates = [median(rate for rate, _ in runs) for runs in (alone, beside)]
     p99s = [median(p99 for _, p99 in runs) for runs in (alone, beside)]
     print(f"alone          {rates[0]:7.1f} requests/s   p99 {p99s[0] * 1e3:6.2f} ms")
