@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import (
 
 from quartapp.database.drivers import onehop, postgresql, sqlite
 from quartapp.database.drivers.fifo_pool import FifoQueuePool
+from quartapp.database.drivers.shares import largest_share
 from quartapp.database.url import async_url
 
 POOL_TIMEOUT = 5.0
@@ -114,7 +115,7 @@ class Database:
             await connection.execute(text("SELECT 1"))
 
     async def warm_up(self) -> None:
-        """Open the pool's connections, so that the first requests need not wait for them.
+        """Open the connections that one route may have, so that the first requests need not wait.
 
         On SQLite it opens only one: opening a file delays a request by two milliseconds, opening
         ten delays a start by 30. It takes at most WARM_UP seconds and raises nothing, because an
@@ -122,7 +123,7 @@ class Database:
         """
         try:
             async with asyncio.timeout(WARM_UP), AsyncExitStack() as stack:
-                for _ in range(1 if self.is_sqlite else self._pool_size):
+                for _ in range(1 if self.is_sqlite else largest_share(self._pool_size)):
                     connection = self.engine.connect()
                     await stack.enter_async_context(connection)
         except (SQLAlchemyError, OSError) as error:

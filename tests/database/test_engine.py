@@ -88,12 +88,15 @@ async def test_sessions_share_a_database_in_memory(url: str) -> None:
     await other.dispose()
 
 
-async def test_warming_up_opens_the_pool_and_gives_it_back(each_database_url: str) -> None:
-    database = Database(each_database_url, pool_size=3)
+async def test_warming_up_opens_the_pool_and_gives_it_back(
+    each_database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database(each_database_url, pool_size=10)
     await database.warm_up()
+    assert not caplog.records
     pool = cast(QueuePool, database.engine.sync_engine.pool)
     # A file is opened in two milliseconds, when a request needs it.
-    assert (pool.checkedin(), pool.checkedout()) == (1 if database.is_sqlite else 3, 0)
+    assert (pool.checkedin(), pool.checkedout()) == (1 if database.is_sqlite else 8, 0)
     await database.dispose()
 
 

@@ -30,6 +30,11 @@ def current_share() -> Share:
     return request.endpoint if request.method in SAFE_METHODS else ""
 
 
+def largest_share(size: int) -> int:
+    """How many of a pool's connections one route may have at a time."""
+    return size - size // RESERVED
+
+
 class Shares:
     """Turns for `size` connections, for one event loop; `queue` requests of a route may wait.
 
@@ -38,7 +43,7 @@ class Shares:
 
     def __init__(self, size: int, queue: int) -> None:
         self._free = size
-        self._most = size - size // RESERVED
+        self._most = largest_share(size)
         self._queue = queue
         self._held: Counter[Share] = Counter()
         self._waiting: dict[Share, deque[asyncio.Future[None]]] = {}
