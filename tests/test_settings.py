@@ -142,6 +142,12 @@ def part_settings() -> set[type[PartSettings]]:
         (ReportingSettings, {"ADMINS": [CANARY, 7]}, "ADMINS: expected a valid string"),
         (ReportingSettings, {"SENTRY_DSN": CANARY}, "SENTRY_DSN: expected a DSN as Sentry shows"),
         (ServingSettings, {"PORT": 65536}, "PORT: expected less than or equal to 65535"),
+        (
+            ServingSettings,
+            {"TRUSTED_HOSTS": "https://example.com"},
+            "TRUSTED_HOSTS: expected names",
+        ),
+        (ServingSettings, {"TRUSTED_HOSTS": "a.example,b:80"}, "TRUSTED_HOSTS: expected names"),
         (ServingSettings, {"WORKERS": "many"}, "WORKERS: expected a valid integer"),
     ],
 )
@@ -160,3 +166,14 @@ def test_the_parts_say_what_they_expect(
 def test_admins_are_a_text_or_a_sequence_under_either_name(key: str, value: object) -> None:
     settings = ReportingSettings.from_config({key: value})
     assert settings.admins == ("a@example.com", "b@example.com")
+
+
+def test_behind_a_proxy_the_names_of_the_site_are_needed() -> None:
+    names = "Example.com, .example.org,"
+    given = ServingSettings.from_config({"PROXY_HOPS": 1, "TRUSTED_HOSTS": names})
+    assert given.trusted_hosts == ("example.com", ".example.org")
+    assert given.host_fault == ServingSettings().host_fault == ""
+    nothing: list[object] = [None, "", []]
+    for missing in nothing:
+        fault = ServingSettings.from_config({"PROXY_HOPS": 1, "TRUSTED_HOSTS": missing}).host_fault
+        assert "TRUSTED_HOSTS" in fault

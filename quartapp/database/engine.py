@@ -20,6 +20,7 @@ from quartapp.database.drivers import onehop, postgresql, sqlite
 from quartapp.database.drivers.fifo_pool import FifoQueuePool
 from quartapp.database.drivers.shares import largest_share
 from quartapp.database.url import async_url
+from quartapp.permissions import make_private_folder
 
 POOL_TIMEOUT = 5.0
 """Seconds that a request waits for a connection before it gets a 503."""
@@ -145,4 +146,4 @@ class Database:
 
 def _make_folder(database: str | None) -> None:
     if database and not database.startswith("file:"):
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(Path(database).parent)

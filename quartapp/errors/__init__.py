@@ -5,8 +5,8 @@ last resort is a page without template, database or session. An application regi
 its own errors in addition. Imports `reporting`, `database` and `flasklike`.
 """
 
-from quartapp.errors import admission, bounds, deadlines
+from quartapp.errors import admission, bounds, deadlines, headers
 from quartapp.errors.handlers import init_app
 from quartapp.errors.plain import PlainPage
 
-__all__ = ["PlainPage", "admission", "bounds", "deadlines", "init_app"]
+__all__ = ["PlainPage", "admission", "bounds", "deadlines", "headers", "init_app"]

@@ -204,8 +204,9 @@ class Admission:
 
     async def _refuse(self, scope: Any, receive: Any, send: Any) -> None:
         error = describe(503, headers=(("Retry-After", RETRY_AFTER),))
-        more = "" if is_api(scope["path"]) else await _sent_again(scope, receive) or _TRY_AGAIN
-        await refuse(scope, send, error, self._page, more)
+        form = None if is_api(scope["path"]) else await _sent_again(scope, receive)
+        more = "" if is_api(scope["path"]) else form or _TRY_AGAIN
+        await refuse(scope, send, error, self._page, more, has_read=form is not None)
 
 
 async def _sent_again(scope: Any, receive: Any) -> str | None:

@@ -4,6 +4,7 @@ The servers have bounds too, but each its own, and some have none. Bodies are bo
 read: MAX_CONTENT_LENGTH, MAX_FORM_PARTS.
 """
 
+import re
 from typing import Any
 
 from quart import Quart
@@ -14,7 +15,7 @@ from quartapp.errors.refusal import refuse
 from quartapp.errors.responses import ClientError, describe
 
 LONGEST_ADDRESS = 8_000
-"""Of path and query, in characters (RFC 9110, 4.1, asks for 8000)."""
+"""Of path and query, in characters as they are sent (RFC 9110, 4.1, asks for 8000)."""
 
 MOST_ARGUMENTS = 100
 """In a query. What is not a list is a dictionary built for nothing."""
@@ -27,6 +28,9 @@ MOST_FIELDS = 100
 
 MOST_COOKIES = 200
 """Browsers keep at most 180 for a site (Chromium)."""
+
+_BAD_LABEL = re.compile(rb"(?:^|\.)-|-(?:[.:]|$)")
+"""No label of a name begins or ends with a hyphen (RFC 952)."""
 
 
 def init_app(app: Quart) -> None:
@@ -53,7 +57,7 @@ class Bounds:
 
 def _fault(scope: Any) -> ClientError | None:
     query: bytes = scope.get("query_string", b"")
-    if len(scope["path"]) + len(query) > LONGEST_ADDRESS:
+    if len(scope.get("raw_path") or scope["path"]) + len(query) > LONGEST_ADDRESS:
         return describe(414, "This address is longer than this server accepts.")
     if query.count(b"&") >= MOST_ARGUMENTS:
         return describe(400, f"This address has more than {MOST_ARGUMENTS} arguments.")
@@ -72,5 +76,7 @@ def _fault(scope: Any) -> ClientError | None:
 
 def _is_host(value: bytes) -> bool:
     """Whether it may be a host, by its characters; empty is allowed (RFC 9112, 3.2)."""
+    if _BAD_LABEL.search(value):
+        return False
     # Names in a network of containers may have underscores, which Werkzeug does not know.
     return not value or host_is_trusted(value.decode("latin-1").replace("_", "-"))

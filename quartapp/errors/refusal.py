@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 from quartapp.errors.plain import PlainPage
 from quartapp.errors.responses import ClientError, describe, is_api, problem
 from quartapp.flasklike import Response
+from quartapp.flasklike.asgi.scope import CLOSE, closes_connection
 from quartapp.reporting import error_reference
 
 # The application adds these to its own pages.
@@ -22,10 +23,13 @@ async def refuse(
     page: PlainPage,
     more: str = "",
     reference: str | None = None,
+    *,
+    has_read: bool = False,
 ) -> None:
     """Answer an ASGI request with an error; `more` is HTML for the page.
 
-    An error that is recorded has a `reference`, which leads the operator to its report.
+    An error that is recorded has a `reference`, which leads the operator to its report. A body that
+    was not read (see `has_read`) ends the connection, and the answer says so.
 
     A websocket is closed before it is accepted, for which the server answers 403.
     """
@@ -33,6 +37,8 @@ async def refuse(
         await send({"type": "websocket.close", "code": 1008})
         return
     headers, body = render(scope, error, page, more, reference)
+    if not has_read and closes_connection(scope):
+        headers.append(CLOSE)
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     body = b"" if scope["method"] == "HEAD" else body
     await send({"type": "http.response.body", "body": body})
@@ -53,7 +59,6 @@ def render(
         (b"content-type", kind),
         (b"content-length", str(len(body)).encode()),
         (b"content-security-policy", _POLICY),
-        (b"x-content-type-options", b"nosniff"),
         *((name.lower().encode(), value.encode()) for name, value in error.headers),
         (b"cache-control", b"no-store"),
     ]

@@ -37,7 +37,7 @@ class RotatingFile:
     def locked(self) -> Iterator[Path]:
         """Hold the lock of this log, which all its processes respect; yields its file's path."""
         path = self.path.with_name(f".{self.path.name}.lock")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)

@@ -6,12 +6,14 @@ from typing import Any
 
 from quartapp import __version__, errors, logfile, reporting
 from quartapp import database as db
-from quartapp.errors import admission, bounds, deadlines
+from quartapp.errors import admission, bounds, deadlines, headers
 from quartapp.flasklike import App
 from quartapp.logfile.record import Cleaner
 from quartapp.microblog import api, domain_errors, identity, passwords, trail, web
 from quartapp.microblog.config import Settings, load_settings
+from quartapp.microblog.web import protection
 from quartapp.microblog.web.validation import MAX_FORM_PARTS
+from quartapp.permissions import make_private
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 
@@ -66,6 +68,7 @@ def create_app(settings: Settings | None = None) -> App:
     deadlines.init_app(app)
     admission.init_app(app)
     bounds.init_app(app)
+    headers.init_app(app, protection.response_headers(app.config))
     clean = Cleaner(places=places, scrubber=scrubber, request_secrets=reporting.request_secrets)
     logfile.init_app(app, name=NAME, clean=clean)
     reporting.init_app(
@@ -76,9 +79,11 @@ def create_app(settings: Settings | None = None) -> App:
         scrubber=scrubber,
         version=__version__,
         user_id=identity.visitor_id,
+        faults=list(filter(None, [settings.host_fault])),
     )
     # Called by the development server (`quartapp.debugger.server.process`).
     app.extensions["debugger.prepare"] = partial(_migrate, settings.database_url)
+    app.before_serving(partial(make_private, app.instance_path))
     app.before_serving(database.warm_up)
     app.after_serving(database.dispose)
     return app
@@ -97,6 +102,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_SECURE": settings.cookie_secure,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
+        "TRUSTED_HOSTS": list(settings.trusted_hosts) or None,
         "MAX_CONTENT_LENGTH": MAX_CONTENT_LENGTH,
         "MAX_FORM_PARTS": MAX_FORM_PARTS,
         "TEMPLATES_AUTO_RELOAD": settings.debug,

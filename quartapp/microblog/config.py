@@ -24,6 +24,7 @@ from quartapp.database.settings import DatabaseSettings
 from quartapp.database.url import async_url
 from quartapp.errors.settings import AdmissionSettings
 from quartapp.logfile.settings import LogSettings
+from quartapp.permissions import make_private_folder
 from quartapp.reporting.settings import ReportingSettings
 from quartapp.serving.settings import ServingSettings
 from quartapp.settings import ConfigurationError
@@ -72,6 +73,7 @@ class Settings(
     secret_key: str = Field(default="", validate_default=True)
 
     cookie_secure: bool | None = None
+    hsts_seconds: int = Field(default=31_536_000, ge=0)
     instance_path: Path = Path("instance")
     posts_per_page: int = Field(default=25, ge=1, le=100)
     password_threads: int = Field(default=1, ge=1, le=64)
@@ -170,7 +172,7 @@ def debug_switches() -> list[str]:
 def kept_secret_key(instance_path: Path) -> str:
     """The secret key in this folder. The first call generates it (mode 0600)."""
     path = instance_path / "secret_key"
-    instance_path.mkdir(parents=True, exist_ok=True)
+    make_private_folder(instance_path)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -34,7 +34,8 @@ LAST_SEEN_EVERY = timedelta(minutes=1)
 
 REMEMBER_FOR = timedelta(days=365)
 
-_LONGEST_NEXT = 2_000
+LONGEST_NEXT = 2_000
+"""Characters of an address that is repeated in the head of a response, percent-encoded."""
 
 # Blueprints whose responses are the same for everybody, or that authenticate the caller themselves.
 _IMPERSONAL = frozenset({"api", "avatars", "health"})
@@ -210,7 +211,7 @@ def fits_into_next(address: str) -> bool:
 
     It is percent-encoded in the head of the response, which may have 4 KB behind a proxy (nginx).
     """
-    return len(quote(address)) <= _LONGEST_NEXT
+    return len(quote(address)) <= LONGEST_NEXT
 
 
 def log_out() -> None:

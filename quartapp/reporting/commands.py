@@ -168,7 +168,8 @@ def _sentence(error: Exception) -> str:
 
 @errors.command()
 def doctor() -> None:
-    """Examine server, journal, disk, database, outbox, mail server; exit code 1 if one has a fault.
+    """Examine settings, server, journal, disk, database, outbox, mail server; exit code 1 if one
+    has a fault.
 
     The server is the one that runs here: what it uses, not what this command would.
     """

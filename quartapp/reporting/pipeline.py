@@ -11,7 +11,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -64,6 +64,7 @@ class Pipeline:
         mailer: Mailer | None = None,
         fallback: FallbackMailer | None = None,
         fsync: bool = False,
+        faults: Sequence[str] = (),
     ) -> None:
         self.database = database
         self.journal = journal
@@ -71,6 +72,7 @@ class Pipeline:
         self.mechanisms = mechanisms
         self.consumer = consumer
         self.mailer = mailer
+        self.faults = faults
         self._fallback = fallback
         self._fsync = fsync
         self._tasks: list[asyncio.Task[None]] = []
@@ -94,6 +96,8 @@ class Pipeline:
     async def start(self) -> None:
         """Install the mechanisms of the process, allocate the journal, begin to count and mail."""
         self.mechanisms.install_in_process()
+        for fault in self.faults:
+            _logger.warning("%s", fault)
         await asyncio.to_thread(self.journal.prepare)
         await self._note_presence()
         work = [repeat(EVERY, self.count), repeat(EVERY, self._note_presence)]

@@ -1,7 +1,7 @@
 """Builds reporting from the settings of an application, and installs it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,12 +40,15 @@ def init_app(
     scrubber: Scrubber,
     version: str = "",
     user_id: UserId = lambda: "",
+    faults: Sequence[str] = (),
 ) -> None:
     """Record every error of an application from now on, and count and mail them while it serves.
 
     Reads `app.config` (see `ReportingSettings`) and DEBUG; the journal is in `app.instance_path`.
     `name` is that of the application in the subjects of mails, `version` its release if neither
-    RELEASE nor git has one, `user_id` returns who makes the current request, from memory.
+    RELEASE nor git has one, `user_id` returns who makes the current request, from memory. `faults`
+    are sentences on settings that are dangerous together: they are logged when the application
+    begins to serve, and `errors doctor` shows them.
 
     Call it after all other middleware has wrapped `app.asgi_app`, and before `database.dispose` is
     registered to run after serving. Raises ConfigurationError.
@@ -72,6 +75,7 @@ def init_app(
         mailer=mailer,
         fallback=fallback,
         fsync=settings.errors_fsync,
+        faults=faults,
     )
     app.extensions["reporting"] = pipeline
     pipeline.mechanisms.install()

@@ -1,8 +1,14 @@
 """The settings of the server."""
 
-from pydantic import Field
+import re
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
 
 from quartapp.settings import PartSettings
+
+_NAME = re.compile(r"\.?[a-z0-9-]+(\.[a-z0-9-]+)*")
 
 
 class ServingSettings(PartSettings):
@@ -16,5 +22,33 @@ class ServingSettings(PartSettings):
     """One worker runs in this process; several are separate processes."""
     proxy_hops: int = Field(default=0, ge=0, le=10)
     """How many proxies are in front of the server: so many forwarded headers are trusted."""
+    trusted_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """The names by which clients reach the server; `.example.com` is all below. () means any."""
     graceful_timeout: float = Field(default=10, gt=0, le=3600)
     """Seconds that requests get to finish when the server stops, and that stopping gets then."""
+
+    @field_validator("trusted_hosts", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        return value or ()
+
+    @field_validator("trusted_hosts")
+    @classmethod
+    def _checked_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(_NAME.fullmatch, value)):
+            raise ValueError(
+                "expected names like example.com, without scheme or port, with commas between"
+            )
+        return value
+
+    @property
+    def host_fault(self) -> str:
+        """Why clients may choose the host to which links lead, behind a proxy; else ""."""
+        if not self.proxy_hops or self.trusted_hosts:
+            return ""
+        return (
+            "PROXY_HOPS is set and TRUSTED_HOSTS is not, so clients choose the host to which links "
+            "lead: set TRUSTED_HOSTS to the names of this site"
+        )

@@ -39,7 +39,7 @@ def start(app: Any, path: str) -> tuple[asyncio.Task[None], list[Any]]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "path": path, "method": "GET"}
+    scope = {"type": "http", "http_version": "1.1", "path": path, "method": "GET", "headers": []}
     return asyncio.create_task(app(scope, None, send)), sent
 
 

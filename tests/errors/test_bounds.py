@@ -12,9 +12,17 @@ from tests.costs import TOLERATED, growth
 
 HOSTS = [
     "a" * 64 + ".example", "a..b", "[::1", "[::1]x", "[", "]", ".", "a b", "\xff", "x:99999",
-    "x:abc", "a:80:80", "a" * 300, "%00", "user@host",
+    "x:abc", "a:80:80", "a" * 300, "%00", "user@host", "-", "-a.example", "a.-b", "a-.b", "a-:80",
 ]  # fmt: skip
-GOOD_HOSTS = ["", "localhost", "example.org:8000", "[::1]:5000", "127.0.0.1", "my_app:5000"]
+GOOD_HOSTS = [
+    "",
+    "localhost",
+    "example.org:8000",
+    "[::1]:5000",
+    "127.0.0.1",
+    "my_app:5000",
+    "a-b.c--d.e",
+]
 
 
 async def ask(app: App, path: str, query: str = "", **headers: Any) -> tuple[int, str, str]:

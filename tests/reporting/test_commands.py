@@ -124,7 +124,7 @@ async def test_a_test_whose_mail_waits_for_the_budget_says_so(
 def test_the_doctor_finds_a_fresh_site_well(shop: Shop) -> None:
     result = shop.run("doctor")
     assert result.exit_code == 0, result.output
-    assert result.stdout.count("ok ") == 6
+    assert result.stdout.count("ok ") == 7
 
 
 def test_the_doctor_finds_what_is_broken(shop: Shop, tmp_path: Path) -> None:

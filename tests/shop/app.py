@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from quartapp import database as db
 from quartapp import errors, logfile, reporting
 from quartapp.database import Database, request_session
-from quartapp.errors import admission, bounds, deadlines
+from quartapp.errors import admission, bounds, deadlines, headers
 from quartapp.flasklike import App
 from quartapp.logfile.record import Cleaner
 from quartapp.redact.places import Places
@@ -73,6 +73,7 @@ def create_app(folder: Path, database_url: str, *, name: str = "shop", **config:
     deadlines.init_app(app)
     admission.init_app(app)
     bounds.init_app(app)
+    headers.init_app(app)
     clean = Cleaner(places=places, scrubber=scrubber, request_secrets=reporting.request_secrets)
     logfile.init_app(app, name=name, clean=clean)
     reporting.init_app(app, database, name=name, places=places, scrubber=scrubber)

@@ -17,6 +17,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from quartapp.permissions import make_private, make_private_file
+
 BUSY_TIMEOUT = 5.0
 """Seconds that a writer waits for another process."""
 
@@ -76,8 +78,15 @@ def sync(database: Path) -> None:
 def configure(engine: AsyncEngine) -> None:
     """Prepare each new connection of an engine with the dialect `onehop`.
 
-    One whose thread has given way (see `onehop.SLOW`) is replaced at its next use.
+    One whose thread has given way (see `onehop.SLOW`) is replaced at its next use. A file is made
+    for its owner alone, and made so if it was not.
     """
+    file = database_file(engine.url)
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def protect(*_: object) -> None:
+        if file is not None:
+            _protect(file)
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(dbapi_connection: Any, _record: object) -> None:
@@ -91,3 +100,16 @@ def configure(engine: AsyncEngine) -> None:
     def replace(dbapi_connection: Any, record: Any) -> None:
         if dbapi_connection is not None and dbapi_connection.gave_way:
             record.invalidate(soft=True)
+
+
+def _protect(database: Path) -> None:
+    """Make the file of a database, its log and its shared memory private.
+
+    SQLite gives the other two the mode and the owner of the first. No existing file is opened, for
+    the reason that `sync` has. Where none can be made, SQLite says why.
+    """
+    path = os.path.realpath(database)  # as SQLite does, to name the others
+    with suppress(OSError):
+        make_private_file(Path(path))
+    for name in (path, f"{path}-wal", f"{path}-shm"):
+        make_private(name)

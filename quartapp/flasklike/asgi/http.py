@@ -12,7 +12,13 @@ from werkzeug.exceptions import InternalServerError
 
 from quartapp.flasklike._upstream import TEST_CLIENT_KEY
 from quartapp.flasklike.asgi.last_resort import answering_for, last_resort
-from quartapp.flasklike.asgi.scope import headers_of, path_of
+from quartapp.flasklike.asgi.scope import (
+    CLOSE,
+    closes_connection,
+    headers_of,
+    may_have_body,
+    path_of,
+)
 from quartapp.flasklike.concurrency import (
     as_error,
     as_failure,
@@ -35,8 +41,6 @@ if TYPE_CHECKING:
 LINGER = 2.0
 """Seconds for which a client that sends too much may go on, so that it reads its 413. Closing at
 once would reset the connection, and the answer would be lost."""
-
-_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 class ResponseTimeoutError(TimeoutError):
@@ -83,7 +87,7 @@ class HTTPConnection(ASGIHTTPConnection):
             if self._client_left:
                 task.uncancel()
             beginning.cancel()
-            if self._receiver is None and _may_have_body(request):
+            if self._receiver is None and may_have_body(self.scope):
                 begin()
             if self._receiver is not None:
                 await self._stop_receiving(request.body, self._receiver)
@@ -222,6 +226,10 @@ class HTTPConnection(ASGIHTTPConnection):
     async def _send_answer(self, request: Any, response: Any, send: ASGISendCallable) -> None:
         data = complete_data(response)
         headers = encode_headers(response, data)
+        if not request.body.complete and closes_connection(self.scope):
+            await self._take_what_has_arrived(request, is_last=data is not None)
+            if not request.body.complete:
+                headers.append(CLOSE)
         status = response.status_code
         await send({"type": "http.response.start", "status": status, "headers": headers})
         if is_bodiless(request.method, status):
@@ -237,6 +245,14 @@ class HTTPConnection(ASGIHTTPConnection):
                 # that notices that the client has left.
                 await asyncio.sleep(0)
         await self._send_last_part(request, b"", send)
+
+    async def _take_what_has_arrived(self, request: Any, *, is_last: bool) -> None:
+        """Let the receiver take what the server has ready of a body; nobody reads it if `is_last`,
+        because the answer is complete."""
+        if is_last:
+            request.body.abandon()
+        for _ in range(2):  # its task may only begin now
+            await asyncio.sleep(0)
 
     async def _send_last_part(self, request: Any, data: bytes, send: ASGISendCallable) -> None:
         """Send the last part. A client that sends too much gets some time before, to finish."""
@@ -262,12 +278,3 @@ class HTTPConnection(ASGIHTTPConnection):
             request.method,
             exc_info=cancelled.__cause__,
         )
-
-
-def _may_have_body(request: Any) -> bool:
-    # Without these fields only HTTP/2 can send a body, and does not with these methods.
-    return (
-        request.method not in _BODILESS
-        or request.headers.get("Content-Length") is not None
-        or request.headers.get("Transfer-Encoding") is not None
-    )

@@ -9,6 +9,12 @@ from werkzeug.datastructures import Headers
 OUTSIDE = " "
 """What a path outside the root path becomes. No rule matches it."""
 
+CLOSE = (b"connection", b"close")
+"""The header field of an answer after which the server closes the connection."""
+
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_ANNOUNCES_BODY = frozenset({b"content-length", b"transfer-encoding"})
+
 
 class RequestHeaders(Headers):
     """Header fields whose absence is an error of the application, not of the client.
@@ -64,3 +70,22 @@ def path_of(scope: Any) -> str:
             return OUTSIDE
         path = path.removeprefix(root_path)
     return path
+
+
+def may_have_body(scope: Any) -> bool:
+    """Whether a request may have a body.
+
+    Without the header fields that announce it only HTTP/2 can send one, and does not with GET.
+    """
+    return scope["method"] not in _BODILESS or any(
+        name in _ANNOUNCES_BODY for name, _ in scope["headers"]
+    )
+
+
+def closes_connection(scope: Any) -> bool:
+    """Whether the server has to close the connection if it does not read the request's body.
+
+    In HTTP/1 the next request begins where the body ends; HTTP/2 has frames. The answer has to
+    say so (`CLOSE`, RFC 9112, 9.6), or the client sends the next request into the void.
+    """
+    return bool(scope["http_version"] < "2") and may_have_body(scope)

@@ -70,19 +70,24 @@ class UserLinks(Output):
     avatar: str
 
 
-class User(Output):
-    """A person as others see them; with the email address only for the person themselves."""
+class Person(Output):
+    """A person as anybody may see them."""
 
     id: int
     username: str
-    email: str = ABSENT
     about_me: str
     member_since: AwareDatetime
-    last_seen: AwareDatetime
     post_count: int
     follower_count: int
     following_count: int
     links: UserLinks = Field(serialization_alias="_links")
+
+
+class User(Person):
+    """A person as members see them; with the email address only for the person themselves."""
+
+    email: str = ABSENT
+    last_seen: AwareDatetime
 
 
 class PostLinks(Output):

@@ -1,5 +1,7 @@
 """Views of people: registering, reading, changing one's own data."""
 
+from typing import Any
+
 from quart import ResponseReturnValue, jsonify, request
 
 from quartapp.database import reading_first, request_session
@@ -10,7 +12,7 @@ from quartapp.microblog.api.blueprint import blueprint
 from quartapp.microblog.api.bodies import reply, takes
 from quartapp.microblog.api.listing import reply_page, wanted_page
 from quartapp.microblog.api.openapi import answers
-from quartapp.microblog.api.schemas import NewUser, User, UserChange, UserLinks, UserList
+from quartapp.microblog.api.schemas import NewUser, Person, User, UserChange, UserLinks, UserList
 from quartapp.microblog.exceptions import (
     EmailTakenError,
     Fault,
@@ -93,7 +95,7 @@ async def update_own_user(user_id: int, data: UserChange) -> Response:
 
 
 @blueprint.get("/user")
-@answers(200, User, query={"user_id": {"type": "integer", "minimum": 1}}, plain={400, 404})
+@answers(200, Person, query={"user_id": {"type": "integer", "minimum": 1}}, plain={400, 404})
 async def user_api() -> ResponseReturnValue:
     """Show a person without a token, with errors as Flask's documentation shows them.
 
@@ -106,12 +108,17 @@ async def user_api() -> ResponseReturnValue:
         profile = await find_profile(request_session(), _number(user_id))
     except NotFoundError:
         raise InvalidAPIUsage("No such user!", status_code=404) from None
-    user = show_user(profile)
-    return jsonify(user.model_dump(mode="json", by_alias=True, exclude_unset=True))
+    return jsonify(Person(**_public(profile)).model_dump(mode="json", by_alias=True))
 
 
 def show_user(profile: Profile, email: str | None = None) -> User:
     """A person as the API shows them; pass `email` only if the person is the caller."""
+    more: dict[str, Any] = {"email": email} if email is not None else {}
+    return User(**_public(profile), last_seen=profile.last_seen, **more)
+
+
+def _public(profile: Profile) -> dict[str, Any]:
+    """The fields that anybody may see: not when somebody was here, by which they can be watched."""
     links = UserLinks(
         self=url_for("api.get_user", user_id=profile.id),
         posts=url_for("api.list_posts_of", user_id=profile.id),
@@ -119,18 +126,16 @@ def show_user(profile: Profile, email: str | None = None) -> User:
         following=url_for("api.list_following", user_id=profile.id),
         avatar=url_for("avatars.avatar", user_id=profile.id),
     )
-    return User(
-        id=profile.id,
-        username=profile.username,
-        about_me=profile.about_me,
-        member_since=profile.created_at,
-        last_seen=profile.last_seen,
-        post_count=profile.post_count,
-        follower_count=profile.follower_count,
-        following_count=profile.following_count,
-        links=links,
-        **({"email": email} if email is not None else {}),
-    )
+    return {
+        "id": profile.id,
+        "username": profile.username,
+        "about_me": profile.about_me,
+        "member_since": profile.created_at,
+        "post_count": profile.post_count,
+        "follower_count": profile.follower_count,
+        "following_count": profile.following_count,
+        "links": links,
+    }
 
 
 async def _reply_own(user_id: int, status: int) -> Response:

@@ -48,6 +48,7 @@ class Finding:
 async def examine(pipeline: Pipeline) -> AsyncGenerator[Finding]:
     """Examine one part after the other. What fails is a finding, never an exception."""
     parts: tuple[tuple[str, Callable[[Pipeline], Awaitable[tuple[bool, str]]]], ...] = (
+        ("settings", _settings),
         ("server", _server),
         ("journal", _journal),
         ("disk", _disk),
@@ -67,6 +68,10 @@ def _say(part: str, error: Exception) -> str:
     if part in _IN_DATABASE and is_of_database(error):
         return explain(error)
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+
+
+async def _settings(pipeline: Pipeline) -> tuple[bool, str]:
+    return not pipeline.faults, "; ".join(pipeline.faults) or "none is known to be dangerous"
 
 
 async def _server(pipeline: Pipeline) -> tuple[bool, str]:

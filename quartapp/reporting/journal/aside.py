@@ -5,7 +5,8 @@ import os
 import time
 from pathlib import Path
 
-from quartapp.reporting.journal.segments import hand_over, listed, pack
+from quartapp.permissions import make_private_file, make_private_folder
+from quartapp.reporting.journal.segments import listed, pack
 
 _ASIDE = "aside"
 _COMPLAINTS = 1000
@@ -33,6 +34,7 @@ def keep_aside(folder: Path, name: str, payloads: list[bytes]) -> None:
     """Keep whole lines of a segment that are no entries, in a file of that name, and log them."""
     try:
         path = _make(folder) / name
+        make_private_file(path)
         path.write_bytes(b"".join(map(pack, payloads)))
     except OSError as error:
         _complain_once(folder / _ASIDE / name, error)
@@ -50,9 +52,7 @@ def number_aside(folder: Path) -> int:
 
 def _make(folder: Path) -> Path:
     aside = folder / _ASIDE
-    if not aside.is_dir():
-        aside.mkdir(mode=0o700, exist_ok=True)
-        hand_over(aside, folder)
+    make_private_folder(aside)
     return aside
 
 

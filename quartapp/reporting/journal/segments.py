@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
+from quartapp.permissions import hand_over, make_private_folder
+
 SUFFIX = ".journal"
 _UNBORN = ".new"
 _UNBORN_LIFETIME = 60.0
@@ -130,8 +132,7 @@ def make_folder(folder: Path) -> None:
         other = target.with_name(f"{target.name}.aside-{time.time_ns()}")
         target.rename(other)
         _logger.error("%s is no folder; it is called %s now", target, other.name)
-    target.mkdir(parents=True, exist_ok=True, mode=0o700)
-    hand_over(target, target.parent)
+    make_private_folder(target)
 
 
 def sync_folder(folder: Path) -> None:
@@ -141,14 +142,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def hand_over(made: int | Path, folder: Path) -> None:
-    """Give a file that root made to the owner of its folder: a command run by root would otherwise
-    leave files that the server can neither read nor remove."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.chown(made, owner.st_uid, owner.st_gid)
 
 
 def _allocate(handle: int, size: int) -> None:

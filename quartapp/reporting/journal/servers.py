@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from quartapp.reporting.journal.segments import hand_over
+from quartapp.permissions import hand_over, make_private_folder
 
 _FOLDER = "servers"
 _SIZE = 4096
@@ -68,9 +68,7 @@ class Presence:
             os.close(handle)
 
     def _open(self) -> None:
-        if not self._folder.is_dir():
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            hand_over(self._folder, self._folder.parent)
+        make_private_folder(self._folder)
         living_servers(self._folder)  # which removes the files of the dead
         self._path = self._folder / f"{os.getpid()}-{secrets.token_hex(4)}"
         self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)

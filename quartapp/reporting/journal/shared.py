@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from quartapp.reporting.journal.segments import hand_over
+from quartapp.permissions import hand_over
 
 _SIZE = 200
 

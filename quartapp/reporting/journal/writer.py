@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from weakref import WeakSet
 
+from quartapp.permissions import make_private
 from quartapp.reporting.journal.losses import add_losses
 from quartapp.reporting.journal.segments import Segment, disk_usage, make_folder, pack, sync_folder
 
@@ -89,6 +90,7 @@ class Journal:
 
         A fault is logged, not raised.
         """
+        make_private(self.folder)
         with self._lock:
             try:
                 self._segment = self._segment or self._make()

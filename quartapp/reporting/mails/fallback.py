@@ -13,6 +13,7 @@ from pathlib import Path
 
 from quartapp.mail.smtp import Mail, Server, deliver
 from quartapp.mail.strings import moment
+from quartapp.permissions import make_private_folder
 from quartapp.reporting.alerts.policy import Alert, Kind
 from quartapp.reporting.counting.aggregate import Aggregate, aggregate
 from quartapp.reporting.journal.segments import list_segments, open_segment
@@ -76,7 +77,7 @@ class FallbackMailer:
         """Whether to mail this stage: no other process of this machine has done so."""
         now = self._clock()
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder(self._path.parent)
             with shared_numbers(self._path) as numbers:
                 sent, at = numbers if len(numbers) == 2 else (0.0, 0.0)
                 cooldown = _STALE if sent >= stage else _COOLDOWN if stage == 1 else 0.0

@@ -60,8 +60,17 @@ def test_the_doctor_finds_a_fresh_site_well() -> None:
     result = run("doctor")
     assert result.exit_code == 0, result.output
     found = [line.partition(":")[0] for line in result.stdout.splitlines()]
-    parts = ("server", "journal", "disk", "database", "outbox", "mail server")
+    parts = ("settings", "server", "journal", "disk", "database", "outbox", "mail server")
     assert found == [f"ok  {part}" for part in parts]
+
+
+def test_the_doctor_finds_dangerous_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROXY_HOPS", "1")
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("BAD settings: PROXY_HOPS is set and TRUSTED_HOSTS is not")
+    monkeypatch.setenv("TRUSTED_HOSTS", "example.com")
+    assert run("doctor").exit_code == 0
 
 
 def test_a_test_without_recipients_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,24 +3,64 @@
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from quartapp.microblog.app import create_app
+from quartapp.microblog.config import Settings
 from quartapp.microblog.models.paging import PageRequest
 from quartapp.microblog.models.post import all_posts
 from quartapp.microblog.testing import LogIn
 from quartapp.testing import Client, Clock
 from tests.microblog.web.conftest import Submit, text_of, token_of
 
+ADDRESSES = [
+    "/login", "/", "/nowhere", "/static/app.css", "/avatar/1.svg", "/user//susan", "/health",
+    "/api/posts", "/api/openapi.json", "/?" + "a&" * 100, "/" + "a" * 8_000,
+]  # fmt: skip
 
-@pytest.mark.parametrize("path", ["/login", "/", "/nowhere", "/static/app.css", "/avatar/1.svg"])
+
+@pytest.mark.parametrize("path", ADDRESSES)
 async def test_every_response_has_the_headers(client: Client, path: str) -> None:
     headers = (await client.get(path)).headers
     policy = headers["Content-Security-Policy"].split("; ")
-    assert {"default-src 'self'", "frame-ancestors 'none'"} <= set(policy)
+    assert "frame-ancestors 'none'" in policy
+    assert {"default-src 'self'", "default-src 'none'"} & set(policy)
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+    assert headers["Cache-Control"]
+    assert "Strict-Transport-Security" not in headers, "cookies are sent over http"
+    assert all(len(headers.getlist(name)) == 1 for name in set(headers.keys()) - {"Set-Cookie"})
+
+
+@pytest.mark.parametrize("seconds", [31_536_000, 0])
+async def test_where_cookies_need_https_browsers_come_by_https_alone(
+    settings: Settings, seconds: int
+) -> None:
+    more = {"cookie_secure": True, "hsts_seconds": seconds}
+    client = create_app(settings.model_copy(update=more)).test_client()
+    for path in ("/health", "/nowhere", "/?" + "a&" * 100):
+        answer = await client.get(path)
+        expected = f"max-age={seconds}; includeSubDomains"
+        assert answer.headers["Strict-Transport-Security"] == expected, path
 
 
 async def test_pages_are_kept_by_no_shared_cache(client: Client) -> None:
     assert (await client.get("/login")).headers["Cache-Control"] == "private, no-cache"
+
+
+@pytest.mark.parametrize("path", ["/", "/explore", "/user/susan", "/edit_profile", "/nowhere"])
+async def test_what_a_member_is_shown_is_stored_nowhere(log_in: LogIn, path: str) -> None:
+    answer = await (await log_in("susan")).get(path)
+    assert "susan" in await text_of(answer)
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_a_redirect_is_as_short_as_proxies_take(client: Client) -> None:
+    for path, status in (("susan", 308), ("%C3%A9" * 300, 308), ("a" * 2_100, 414)):
+        answer = await client.get(f"/user//{path}")
+        assert answer.status_code == status
+        assert sum(len(name) + len(value) + 4 for name, value in answer.headers) < 4_000
 
 
 @pytest.mark.parametrize("path", ["/login", "/register", "/edit_profile"])
