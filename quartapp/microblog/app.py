@@ -99,6 +99,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
     """`app.config`: the settings, and Quart's keys that follow from them."""
     return settings.to_config() | {
         "TESTING": settings.environment == "testing",
+        "SESSION_COOKIE_NAME": "__Host-session" if settings.cookie_secure else "session",
+        "SESSION_COOKIE_PATH": "/",
         "SESSION_COOKIE_SECURE": settings.cookie_secure,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",

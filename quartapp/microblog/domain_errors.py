@@ -10,6 +10,7 @@ from quartapp.flasklike import redirect, url_for
 from quartapp.microblog.exceptions import (
     ConflictError,
     ForbiddenError,
+    InsufficientScopeError,
     InvalidAPIUsage,
     InvalidCredentialsError,
     InvalidInputError,
@@ -31,12 +32,14 @@ _STATUS: dict[type[QuartappError], int] = {
     LoginRequiredError: 401,
     TokenRequiredError: 401,
     InvalidTokenError: 401,
+    InsufficientScopeError: 403,
     InvalidCredentialsError: 401,
     InvalidInputError: 422,
     SelfFollowError: 409,
 }
 
-# How to authenticate, which a 401 must say (RFC 9110, 11.6.1; RFC 6750, 3; RFC 7617, 2.1).
+# How to authenticate, which a 401 must say (RFC 9110, 11.6.1; RFC 6750, 3; RFC 7617, 2.1). That of
+# InsufficientScopeError names the scope.
 _CHALLENGES: dict[type[QuartappError], str] = {
     TokenRequiredError: 'Bearer realm="quartapp"',
     InvalidTokenError: 'Bearer realm="quartapp", error="invalid_token"',
@@ -82,6 +85,8 @@ def status_of(kind: type[QuartappError]) -> int | None:
 
 def _challenge(error: QuartappError) -> tuple[tuple[str, str], ...]:
     challenge = _CHALLENGES.get(type(error))
+    if isinstance(error, InsufficientScopeError):
+        challenge = f'Bearer realm="quartapp", error="insufficient_scope", scope="{error.scope}"'
     return (("WWW-Authenticate", challenge),) if challenge else ()
 
 

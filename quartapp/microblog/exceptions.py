@@ -9,6 +9,7 @@ QuartappError
 ├── ForbiddenError          the person may not do this
 ├── TokenRequiredError      the API asks for a token, and none was sent
 ├── InvalidTokenError       an API token is unknown, expired or revoked
+├── InsufficientScopeError  an API token was issued for less than this
 ├── InvalidCredentialsError no username and password, or wrong ones
 ├── InvalidInputError       values that are not accepted, with a reason for each
 ├── SelfFollowError         users cannot follow themselves
@@ -90,6 +91,16 @@ class InvalidTokenError(QuartappError):
 
     code = "invalid-token"
     message = "The token is unknown, expired or revoked."
+
+
+class InsufficientScopeError(QuartappError, PermissionError):
+    """The API token was issued for less than this; `scope` is what it needs."""
+
+    code = "insufficient-scope"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"This needs a token with the scope {scope!r}.")
+        self.scope = scope
 
 
 class InvalidCredentialsError(QuartappError, PermissionError):

@@ -1,16 +1,19 @@
 """Who is calling: a person with a login cookie.
 
-The cookie is signed and holds the person's id, login epoch and name. `load_person` compares it
-with the database once per request. The name is for error pages, which greet the person even while
-the database is unreachable.
+The cookie is signed and holds the person's id, the secret of a login, and the person's name.
+`load_person` finds the login and its person in the database, once per request; a login that was
+ended there has ended for every copy of its cookie. The name is for error pages, which greet the
+person even while the database is unreachable.
 """
 
 import logging
-from datetime import timedelta
+import secrets
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
+from itsdangerous import BadSignature
 from quart import (
     Quart,
     current_app,
@@ -18,21 +21,37 @@ from quart import (
     has_request_context,
     has_websocket_context,
     request,
+    session,
     websocket,
 )
 from quart_auth import Action, AuthUser, QuartAuth
 from sqlalchemy.exc import OperationalError
 
 from quartapp.database import current_database, reading_first, request_session
+from quartapp.flasklike import Response
 from quartapp.microblog.config import Settings
 from quartapp.microblog.exceptions import LoginRequiredError
 from quartapp.microblog.models.base import utc_now
-from quartapp.microblog.models.user import Person, find_person, update_user
+from quartapp.microblog.models.login import (
+    LOGIN_LIFE,
+    USER_AGENT_LENGTH,
+    Device,
+    Person,
+    end_login,
+    find_person,
+    record_presence,
+    start_login,
+)
+from quartapp.microblog.models.token import digest_of
+from quartapp.microblog.models.user import find_login_epoch
 
 LAST_SEEN_EVERY = timedelta(minutes=1)
 """How precise `last_seen` is: writing it at every request would cost too much."""
 
-REMEMBER_FOR = timedelta(days=365)
+COOKIE = "QUART_AUTH"
+SECURE_COOKIE = f"__Host-{COOKIE}"
+"""The name where cookies are secure: browsers take it from this host alone, over https, and for
+all paths, so no neighbouring host and no one on the line can plant a login (RFC 6265bis, 4.1.3)."""
 
 LONGEST_NEXT = 2_000
 """Characters of an address that is repeated in the head of a response, percent-encoded."""
@@ -44,22 +63,42 @@ _logger = logging.getLogger(__name__)
 
 
 class Claim(NamedTuple):
-    """The contents of a login cookie."""
+    """The contents of a login cookie. `key` is the login's secret.
+
+    In a cookie of the version before it is the `login_epoch` of the person, a number.
+    """
 
     user_id: int
-    login_epoch: int
+    key: str
     remember: bool
     username: str
+
+    @property
+    def is_old(self) -> bool:
+        return self.key.isdecimal()
+
+    def __str__(self) -> str:
+        return f"{self.user_id}.{self.key}.{self.remember:d}.{self.username}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Claim | None":
+        user_id, key, remember, username = [*text.split(".", 3), "", "", ""][:4]
+        if not (user_id.isdigit() and key and username):
+            return None
+        return cls(int(user_id), key, remember == "1", username)
 
 
 class Visitor(AuthUser):
     """The sender of this request, known or not. `load_person` sets `person`."""
 
     person: Person | None = None
+    # A cookie of the version before, and when it was issued.
+    old_cookie: str = ""
+    issued: datetime | None = None
 
     @property
     def is_known(self) -> bool:
-        """Whether the cookie is genuine. The account may have been deleted since."""
+        """Whether the cookie is genuine. The login may have ended since."""
         return self.auth_id is not None
 
     @property
@@ -72,23 +111,48 @@ class Visitor(AuthUser):
 
     def claim(self) -> Claim | None:
         """The contents of the cookie, which only `load` confirms."""
-        user_id, epoch, remember, username = [*(self.auth_id or "").split(".", 3), "", "", ""][:4]
-        if not (user_id.isdigit() and epoch.isdigit() and username):
-            return None
-        return Claim(int(user_id), int(epoch), remember == "1", username)
+        return Claim.parse(self.auth_id or "")
+
+    def login_digest(self) -> str:
+        """By which the login is found; "" without one. Never queries the database."""
+        claim = self.claim()
+        return digest_of(self.old_cookie or claim.key) if claim else ""
 
     async def load(self) -> Person | None:
-        """Read the person's row; a login that was ended makes the visitor unknown."""
+        """Find the login with its person; if it has ended, the visitor becomes unknown."""
         claim = self.claim()
         if claim is None:
             return None
-        async with reading_first() as session:
-            person = await find_person(session, claim.user_id)
-        if person is None or person.login_epoch != claim.login_epoch:
+        async with reading_first() as reader:
+            self.person = await find_person(reader, self.login_digest())
+        if self.person is None and await self._may_be_taken_over(claim):
+            self.person = await self._take_over(claim)
+        if self.person is None:
             self._auth_id = None
-            return None
-        self.person = person
-        return person
+        return self.person
+
+    async def _may_be_taken_over(self, claim: Claim) -> bool:
+        if self.issued is None or utc_now() - self.issued > LOGIN_LIFE:
+            return False
+        # Before anything is written: a browser sends a cookie that has ended with each request.
+        async with reading_first() as reader:
+            return await find_login_epoch(reader, claim.user_id) == int(claim.key)
+
+    async def _take_over(self, claim: Claim) -> Person | None:
+        """Make a login of a cookie of the version before, which itself becomes its secret."""
+        await request_session().commit()  # returns the connection, see `_record_presence`
+        async with current_database().session() as writer:
+            await start_login(
+                writer,
+                claim.user_id,
+                int(claim.key),
+                self.login_digest(),
+                _device(),
+                remembered=True,
+                since=self.issued,
+            )
+        async with reading_first() as reader:
+            return await find_person(reader, self.login_digest())
 
 
 @lru_cache(maxsize=8)
@@ -115,11 +179,38 @@ class _Auth(QuartAuth):
             setattr(g, self.attribute_name, user)
         return user
 
-    def load_cookie(self) -> str | None:
-        """The contents of a genuine cookie; None without one, which is frequent."""
+    def resolve_user(self) -> Visitor:
+        """The visitor that a genuine cookie names; an unknown one without, which is frequent."""
         cookies = request.cookies if has_request_context() else websocket.cookies
-        token = cookies.get(self.cookie_name or "")
-        return None if token is None else self.load_token(token)
+        cookie = cookies.get(self.cookie_name or "")
+        if cookie is not None:
+            return self._read(cookie)
+        # Only cookies of the version before, which all have this name, are taken from it.
+        cookie = cookies.get(COOKIE)
+        visitor = Visitor(None) if cookie is None else self._read(cookie)
+        return visitor if visitor.old_cookie else Visitor(None)
+
+    def _read(self, cookie: str) -> Visitor:
+        keys = [*(current_app.config.get("SECRET_KEY_FALLBACKS") or ()), current_app.secret_key]
+        serializer = self.serializer_class(keys, self.salt)  # type: ignore[arg-type]  # they are set
+        try:
+            # The age is judged by the row: clocks of two machines may differ.
+            auth_id, issued = serializer.loads(cookie, return_timestamp=True)
+        except BadSignature:
+            return Visitor(None)
+        visitor = Visitor(auth_id)
+        claim = visitor.claim()
+        if claim is not None and claim.is_old:
+            visitor.old_cookie, visitor.issued = cookie, issued
+        return visitor
+
+    async def after_request(self, response: Response) -> Response:  # type: ignore[override]  # ours
+        """Set or delete the login cookie; one under the other name goes too."""
+        other = self.cookie_name != COOKIE and COOKIE in request.cookies
+        if other and self.load_user().action is not Action.PASS:
+            response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="Lax")
+        await super().after_request(response)
+        return response
 
 
 def init_app(app: Quart, settings: Settings) -> None:
@@ -127,7 +218,8 @@ def init_app(app: Quart, settings: Settings) -> None:
     auth = _Auth(
         cookie_secure=settings.cookie_secure,
         cookie_samesite="Lax",
-        duration=int(REMEMBER_FOR.total_seconds()),
+        cookie_name=SECURE_COOKIE if settings.cookie_secure else COOKIE,
+        duration=int(LOGIN_LIFE.total_seconds()),
         # Otherwise a synchronous context processor is registered, which costs every page a thread.
         singleton=False,
     )
@@ -160,7 +252,8 @@ async def load_person() -> None:
     if request.blueprint in _IMPERSONAL:
         return
     person = await visitor().load()
-    if person is not None and utc_now() - person.last_seen > LAST_SEEN_EVERY:
+    # Either way: a clock may have been set back.
+    if person is not None and abs(utc_now() - person.last_seen) > LAST_SEEN_EVERY:
         await _record_presence(person)
 
 
@@ -170,7 +263,7 @@ async def _record_presence(person: Person) -> None:
     await request_session().commit()
     try:
         async with current_database().session() as writer:
-            await update_user(writer, person.id, last_seen=utc_now())
+            await record_presence(writer, person, _device())
     except OperationalError as error:
         # Showing the page is more important.
         _logger.warning("Could not record when %s was seen: %s", person.id, error.orig)
@@ -190,20 +283,43 @@ def viewer_id() -> int | None:
     return person.id if person else None
 
 
-def log_in(user_id: int, username: str, login_epoch: int, *, remember: bool = False) -> None:
-    """Set a login cookie; with `remember` it outlives the browser's session."""
-    auth_id = f"{user_id}.{login_epoch}.{remember:d}.{username}"
-    action = Action.WRITE_PERMANENT if remember else Action.WRITE
-    _auth().login_user(Visitor(auth_id, action))
+async def log_in(user_id: int, username: str, login_epoch: int, *, remember: bool = False) -> bool:
+    """Start a login, and set its cookie; with `remember` it outlives the browser's session.
+
+    The session begins again, so that nothing from before the login is valid in it. False, and no
+    login, if the person's logins were ended since their `login_epoch` was read.
+    """
+    claim = Claim(user_id, secrets.token_urlsafe(32), remember, username)
+    is_started = await start_login(
+        request_session(),
+        user_id,
+        login_epoch,
+        digest_of(claim.key),
+        _device(),
+        remembered=remember,
+    )
+    if is_started:
+        session.clear()
+        _auth().login_user(Visitor(str(claim), _writing(claim)))
+    return is_started
 
 
 def rename_cookie(username: str) -> None:
-    """Change the name in the login cookie; its lifetime stays as it was."""
-    person = current_person()
-    claim = visitor().claim()
-    if claim is not None and claim.username == username:
-        return  # it would be the same cookie
-    log_in(person.id, username, person.login_epoch, remember=claim is not None and claim.remember)
+    """Change the name in the login cookie; its lifetime stays as it was.
+
+    A cookie of the version before cannot change, and greets on error pages with the old name.
+    """
+    current = visitor()
+    claim = current.claim()
+    if claim is None or claim.is_old or claim.username == username:
+        return
+    renamed = Visitor(str(claim._replace(username=username)), _writing(claim))
+    renamed.person = current.person
+    _auth().login_user(renamed)
+
+
+def _writing(claim: Claim) -> Action:
+    return Action.WRITE_PERMANENT if claim.remember else Action.WRITE
 
 
 def fits_into_next(address: str) -> bool:
@@ -214,9 +330,21 @@ def fits_into_next(address: str) -> bool:
     return len(quote(address)) <= LONGEST_NEXT
 
 
-def log_out() -> None:
-    """Delete the login cookie."""
+async def log_out() -> None:
+    """End the login, for all copies of its cookie, and delete the cookies of this browser."""
+    person = visitor().person
+    if person is not None:
+        await end_login(request_session(), person.id, person.login_id)
+        await request_session().commit()
+    session.clear()
     _auth().logout_user()
+
+
+def _device() -> Device:
+    agent = request.headers.get("User-Agent", "")[:USER_AGENT_LENGTH]
+    return Device(
+        request.remote_addr or "", "".join(letter for letter in agent if letter.isprintable())
+    )
 
 
 def _auth() -> QuartAuth:

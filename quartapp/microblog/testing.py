@@ -28,9 +28,12 @@ from quartapp.database import Database
 from quartapp.flasklike import App
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings
+from quartapp.microblog.identity import Claim
 from quartapp.microblog.migrate import migrate
 from quartapp.microblog.models import Base, User, base
-from quartapp.microblog.models.user import add_user
+from quartapp.microblog.models.login import Device, start_login
+from quartapp.microblog.models.token import digest_of
+from quartapp.microblog.models.user import add_user, find_login_epoch
 from quartapp.reporting import tables
 from quartapp.testing import Client, Clock, LiveServer
 
@@ -45,7 +48,7 @@ _PASSWORD_HASH = generate_password_hash(PASSWORD, method="pbkdf2:sha256:1")
 StartServer: TypeAlias = Callable[..., LiveServer]
 
 AddPerson: TypeAlias = Callable[..., Awaitable[User]]
-LogIn: TypeAlias = Callable[[str], Awaitable[Client]]
+LogIn: TypeAlias = Callable[..., Awaitable[Client]]
 
 
 class GivenSettings(Settings):
@@ -97,13 +100,24 @@ def add_person(app: App) -> AddPerson:
 def log_in(app: App, add_person: AddPerson) -> LogIn:
     known: dict[str, User] = {}
 
-    async def enter(username: str) -> Client:
+    async def enter(username: str, *, remember: bool = False) -> Client:
         user = known.get(username) or await add_person(username)
         known[username] = user
+        claim = Claim(user.id, secrets.token_urlsafe(32), remember, user.username)
+        database: Database = app.extensions["database"]
+        async with database.session() as opened:
+            epoch = await find_login_epoch(opened, user.id)
+            await start_login(
+                opened,
+                user.id,
+                epoch or 0,
+                digest_of(claim.key),
+                Device("127.0.0.1", "a test"),
+                remembered=remember,
+            )
         client = app.test_client()
         auth = app.extensions["identity"]
-        token = auth.dump_token(f"{user.id}.{user.login_epoch}.0.{user.username}", app=app)
-        client.set_cookie("localhost", auth.cookie_name, token)
+        client.set_cookie("localhost", auth.cookie_name, auth.dump_token(str(claim), app=app))
         return client
 
     return enter

@@ -2,34 +2,59 @@
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from quart import g, request
 from werkzeug.datastructures import Authorization
 
 from quartapp.database import reading_first
-from quartapp.microblog.exceptions import InvalidCredentialsError, TokenRequiredError
-from quartapp.microblog.models.token import find_token_owner
-from quartapp.microblog.models.user import PASSWORD_LENGTH, find_credentials
+from quartapp.database.request import SAFE_METHODS
+from quartapp.microblog.exceptions import (
+    InsufficientScopeError,
+    InvalidCredentialsError,
+    TokenRequiredError,
+)
+from quartapp.microblog.models.token import find_grant
+from quartapp.microblog.models.user import PASSWORD_LENGTH, Credentials, find_credentials
 from quartapp.microblog.passwords import hasher, is_password_right
 
 P = ParamSpec("P")
 T = TypeVar("T")
+V = TypeVar("V", bound=Callable[..., Any])
 
 NEEDS_TOKEN = "_api_needs_token"
 """The attribute of a view that needs a token, for the OpenAPI document."""
 
+ANY_SCOPE = "_api_any_scope"
+
 
 def token_required(view: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """Require a valid token for the view; raises TokenRequiredError or InvalidTokenError."""
+    """Require a valid token for the view, with the scope that the request's method needs.
+
+    Raises TokenRequiredError, InvalidTokenError or InsufficientScopeError.
+    """
 
     @wraps(view)
     async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        await _authenticate()
+        scope = await _authenticate()
+        needed = needed_scope(request.method)
+        if needed not in scope.split() and not hasattr(view, ANY_SCOPE):
+            raise InsufficientScopeError(needed)
         return await view(*args, **kwargs)
 
     setattr(wrapper, NEEDS_TOKEN, True)
     return wrapper
+
+
+def any_scope(view: V) -> V:
+    """Let every valid token call a view that has `token_required` above."""
+    setattr(view, ANY_SCOPE, True)
+    return view
+
+
+def needed_scope(method: str) -> str:
+    """The scope that a token needs for a request with this method."""
+    return "read" if method in SAFE_METHODS else "write"
 
 
 def caller_id() -> int:
@@ -45,8 +70,8 @@ def presented_token() -> str:
     return authorization.token
 
 
-async def check_password() -> int:
-    """The id of the person whose username and password were sent (RFC 7617).
+async def check_password() -> Credentials:
+    """The person whose username and password were sent (RFC 7617).
 
     Raises InvalidCredentialsError; it takes as long for an unknown name as for a wrong password.
     """
@@ -63,7 +88,7 @@ async def check_password() -> int:
     password_hash = credentials.password_hash if credentials else None
     if not await is_password_right(password_hash, password) or credentials is None:
         raise InvalidCredentialsError
-    return credentials.id
+    return credentials
 
 
 def _authorization() -> Authorization | None:
@@ -73,8 +98,11 @@ def _authorization() -> Authorization | None:
         return None
 
 
-async def _authenticate() -> None:
+async def _authenticate() -> str:
+    """Set `caller_id`; return the scope of the token."""
     token = presented_token()
     # A writing session would take SQLite's write lock and hold it while a slow client sends.
     async with reading_first() as session:
-        g.api_caller_id = await find_token_owner(session, token)
+        grant = await find_grant(session, token)
+    g.api_caller_id = grant.user_id
+    return grant.scope

@@ -16,6 +16,8 @@ M = TypeVar("M", bound=BaseModel)
 TAKES_BODY = "_api_body"
 """The attribute of a view that holds the model of its body, for the OpenAPI document."""
 
+OPTIONAL_BODY = "_api_optional_body"
+
 MOST_KEYS = 100
 """Keys of a body. Valid bodies have only a few; each unknown key would be a fault."""
 
@@ -39,21 +41,25 @@ _MESSAGES = {
 
 
 def takes(
-    model: type[BaseModel],
+    model: type[BaseModel], *, optional: bool = False
 ) -> Callable[[Callable[..., Awaitable[Response]]], Callable[..., Awaitable[Response]]]:
     """Pass the validated body to the view as its argument `data`.
 
     Raises 415 for a content type other than JSON, 400 for a body that is not JSON (RFC 8259: UTF-8,
     no lone surrogates), is nested more than 200 deep or has more than MOST_KEYS keys, and
-    InvalidInputError with a fault for each field, up to MOST_FAULTS.
+    InvalidInputError with a fault for each field, up to MOST_FAULTS. With `optional` a request
+    without a body is one with an empty object.
     """
 
     def decorate(view: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
         @wraps(view)
         async def wrapper(*args: Any, **kwargs: Any) -> Response:
-            return await view(*args, data=await read(model), **kwargs)
+            is_left_out = optional and not await request.get_data()
+            data = model() if is_left_out else await read(model)
+            return await view(*args, data=data, **kwargs)
 
         setattr(wrapper, TAKES_BODY, model)
+        setattr(wrapper, OPTIONAL_BODY, optional)
         return wrapper
 
     return decorate

@@ -18,9 +18,9 @@ from werkzeug.routing import BaseConverter, Rule
 
 import quartapp
 from quartapp.database.types import MAX_ID
-from quartapp.microblog.api.authentication import NEEDS_TOKEN
+from quartapp.microblog.api.authentication import ANY_SCOPE, NEEDS_TOKEN, needed_scope
 from quartapp.microblog.api.blueprint import blueprint
-from quartapp.microblog.api.bodies import TAKES_BODY
+from quartapp.microblog.api.bodies import OPTIONAL_BODY, TAKES_BODY
 from quartapp.microblog.api.ids import IdConverter
 from quartapp.microblog.api.listing import PageQuery
 from quartapp.microblog.api.openapi import STATED, Answers
@@ -54,25 +54,30 @@ class Document(OpenAPIProvider):
         stated: Answers = getattr(view, STATED)
         model = getattr(view, TAKES_BODY, None)
         for path in paths.values():
-            for operation in path.values():
+            for method, operation in path.items():
                 if model is not None:
                     body, more = self.build_request_body(model, DataSource.JSON)
                     operation["requestBody"] = body
+                    operation["requestBody"]["required"] = not getattr(view, OPTIONAL_BODY)
                     components |= more
-                components |= self._complete(operation, stated, getattr(view, NEEDS_TOKEN, False))
+                scopes = None
+                if hasattr(view, NEEDS_TOKEN):
+                    scopes = [] if hasattr(view, ANY_SCOPE) else [needed_scope(method.upper())]
+                components |= self._complete(operation, stated, scopes)
         return paths, components
 
     def _complete(
-        self, operation: dict[str, Any], stated: Answers, needs_token: bool
+        self, operation: dict[str, Any], stated: Answers, scopes: list[str] | None
     ) -> dict[str, Any]:
+        """Add what quart-schema leaves out; `scopes` is None for a view that needs no token."""
         errors = set(stated.errors)
-        if needs_token:
-            operation["security"] = [{"token": []}]
-            errors.add(401)
+        if scopes is not None:
+            # The names of roles, which OpenAPI 3.1 allows for all kinds of security.
+            operation["security"] = [{"token": scopes}]
+            errors |= {401, 403} if scopes else {401}
         elif stated.password:
             operation["security"] = [{"password": []}]
         if "requestBody" in operation:
-            operation["requestBody"]["required"] = True
             errors |= {400, 413, 415, 422}
         components: dict[str, Any] = {}
         parameters = list(operation["parameters"])
@@ -119,7 +124,7 @@ def _problem(status: int) -> dict[str, Any]:
         "description": HTTPStatus(status).phrase,
         "content": {"application/problem+json": {"schema": _schema(Problem)[0]}},
     }
-    if status == 401:
+    if status == 401:  # a 403 has it for a token with too little scope
         response["headers"] = {"WWW-Authenticate": _TEXT | {"required": True}}
     return response
 

@@ -14,6 +14,7 @@ from quartapp.microblog.models.text import (
     text_fault,
     username_fault,
 )
+from quartapp.microblog.models.token import NAME_LENGTH, SCOPE_LENGTH, SCOPES
 from quartapp.microblog.models.user import (
     ABOUT_ME_LENGTH,
     EMAIL_LENGTH,
@@ -62,6 +63,14 @@ def _text(
     return AfterValidator(validate)
 
 
+def _scope(text: str) -> str:
+    wanted = text.split()
+    if not wanted or not set(wanted) <= set(SCOPES):
+        expected = f"Expected some of these words, with spaces between: {', '.join(SCOPES)}."
+        raise PydanticCustomError("scope", expected)
+    return " ".join(scope for scope in SCOPES if scope in wanted)
+
+
 def _schema(**more: str | int) -> Any:
     # pydantic only documents these; `_text` checks them, with messages for people.
     return more
@@ -96,4 +105,18 @@ Body = Annotated[
     str,
     Field(min_length=1, max_length=BODY_LENGTH, json_schema_extra=_schema(pattern=_SOMETHING)),
     _text(BODY_LENGTH, paragraphs),
+]
+TokenName = Annotated[
+    str,
+    Field(max_length=NAME_LENGTH, json_schema_extra=_schema(pattern=_ANYTHING)),
+    _text(NAME_LENGTH, normalized, required=False),
+]
+TokenScope = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=SCOPE_LENGTH,
+        json_schema_extra=_schema(pattern=f"^({'|'.join(SCOPES)})( ({'|'.join(SCOPES)}))*$"),
+    ),
+    AfterValidator(_scope),
 ]

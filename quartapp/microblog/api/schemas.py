@@ -4,7 +4,16 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from quartapp.microblog.api.fields import AboutMe, Body, Email, Password, Username
+from quartapp.microblog.api.fields import (
+    AboutMe,
+    Body,
+    Email,
+    Password,
+    TokenName,
+    TokenScope,
+    Username,
+)
+from quartapp.microblog.models.token import DEFAULT_SCOPE
 
 T = TypeVar("T")
 
@@ -47,6 +56,13 @@ class UserChange(Input):
     about_me: AboutMe = ABSENT
 
 
+class NewToken(Input):
+    """What a token is for; without a scope it may read and write."""
+
+    name: TokenName = ""
+    scope: TokenScope = DEFAULT_SCOPE
+
+
 class NewPost(Input):
     """A post to be published."""
 
@@ -57,6 +73,18 @@ class Token(Output):
     """A token for the header `Authorization: Bearer TOKEN`. It is shown only here."""
 
     token: str
+    expires_at: AwareDatetime
+    name: str
+    scope: str
+
+
+class TokenInfo(Output):
+    """A valid token, without the secret."""
+
+    id: int
+    name: str
+    scope: str
+    created_at: AwareDatetime
     expires_at: AwareDatetime
 
 
@@ -137,6 +165,10 @@ class UserList(Listing[User]):
 
 class PostList(Listing[Post]):
     """A page of posts, newest first."""
+
+
+class TokenList(Listing[TokenInfo]):
+    """A page of tokens, newest first."""
 
 
 class FieldError(Output):

@@ -6,6 +6,7 @@ can load lazily or expire while a page is rendered.
 
 from quartapp.microblog.models.base import Base
 from quartapp.microblog.models.event import SecurityEvent
+from quartapp.microblog.models.login import Login
 from quartapp.microblog.models.post import Post
 from quartapp.microblog.models.token import ApiToken
 from quartapp.microblog.models.user import User, followers
@@ -19,6 +20,7 @@ __all__ = [
     "ErrorMinute",
     "ErrorSample",
     "ErrorSegment",
+    "Login",
     "Post",
     "SecurityEvent",
     "User",

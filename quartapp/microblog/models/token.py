@@ -3,18 +3,40 @@
 import hashlib
 import secrets
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ForeignKey, String, bindparam, delete, select
+from sqlalchemy import (
+    CursorResult,
+    ForeignKey,
+    String,
+    Table,
+    bindparam,
+    delete,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from quartapp.database.types import Id, UTCDateTime
-from quartapp.microblog.exceptions import InvalidTokenError
+from quartapp.database.types import MAX_ID, Id, UTCDateTime
+from quartapp.microblog.exceptions import (
+    InvalidCredentialsError,
+    InvalidTokenError,
+    NotFoundError,
+)
 from quartapp.microblog.models.base import Base, utc_now
+from quartapp.microblog.models.paging import Page, PageRequest, Pages
+from quartapp.microblog.models.user import add_owned
 
 TOKEN_LIFE = timedelta(hours=24)
 """How long a token is valid: a lost one is soon worthless, and a script asks once a day."""
+
+NAME_LENGTH = 64
+SCOPE_LENGTH = 32
+
+SCOPES = ("read", "write", "admin")
+"""What a token may allow: to read, to change, and what only administrators may."""
+
+DEFAULT_SCOPE = "read write"
 
 
 class ApiToken(Base):
@@ -27,6 +49,9 @@ class ApiToken(Base):
     user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), server_default="")
+    # Some of SCOPES, separated by spaces.
+    scope: Mapped[str] = mapped_column(String(SCOPE_LENGTH), server_default=DEFAULT_SCOPE)
 
 
 class IssuedToken(NamedTuple):
@@ -36,48 +61,113 @@ class IssuedToken(NamedTuple):
     expires_at: datetime
 
 
-_TOKENS = ApiToken.__table__.c
-_OWNER = select(_TOKENS.user_id).where(
-    _TOKENS.digest == bindparam("digest"), _TOKENS.expires_at > bindparam("now")
+class Grant(NamedTuple):
+    """What a token allows: to act for a person, within a scope."""
+
+    user_id: int
+    scope: str
+
+
+class TokenRow(NamedTuple):
+    """A token as its owner sees it."""
+
+    id: int
+    name: str
+    scope: str
+    created_at: datetime
+    expires_at: datetime
+
+
+_TABLE = cast(Table, ApiToken.__table__)
+_TOKENS = _TABLE.c
+_NOW = bindparam("now", type_=UTCDateTime)
+_GRANT = select(_TOKENS.user_id, _TOKENS.scope).where(
+    _TOKENS.digest == bindparam("digest"), _TOKENS.expires_at > _NOW
+)
+_OF_ONE = Pages(
+    select(*(_TOKENS[name] for name in TokenRow._fields)).where(
+        _TOKENS.user_id == bindparam("owner_id", type_=Id), _TOKENS.expires_at > _NOW
+    ),
+    _TOKENS.id,
 )
 
 
-async def issue_token(session: AsyncSession, user_id: int) -> IssuedToken:
-    """Create a token that is valid for TOKEN_LIFE, delete all expired ones, and commit."""
+async def issue_token(
+    session: AsyncSession,
+    user_id: int,
+    login_epoch: int,
+    *,
+    name: str = "",
+    scope: str = DEFAULT_SCOPE,
+) -> IssuedToken:
+    """Create a token that is valid for TOKEN_LIFE, delete all expired ones, and commit.
+
+    Raises InvalidCredentialsError if the person's logins were ended since their `login_epoch` was
+    read, together with the password.
+    """
     now = utc_now()
     issued = IssuedToken(secrets.token_urlsafe(32), now + TOKEN_LIFE)
     await session.execute(delete(ApiToken).where(ApiToken.expires_at <= now))
-    session.add(
-        ApiToken(
-            digest=_digest(issued.token),
-            user_id=user_id,
-            created_at=now,
-            expires_at=issued.expires_at,
-        )
+    is_added = await add_owned(
+        session,
+        _TABLE,
+        user_id,
+        login_epoch,
+        digest=digest_of(issued.token),
+        created_at=now,
+        expires_at=issued.expires_at,
+        name=name,
+        scope=scope,
     )
-    await session.commit()
+    if not is_added:
+        raise InvalidCredentialsError
     return issued
 
 
-async def find_token_owner(session: AsyncSession, token: str) -> int:
-    """The id of the token's owner. Raises InvalidTokenError.
+async def find_grant(session: AsyncSession, token: str) -> Grant:
+    """Whose token it is, and what it allows. Raises InvalidTokenError.
 
     The duration of the lookup reveals nothing: it compares digests, and nobody can choose how a
     digest begins.
     """
-    values = {"digest": _digest(token), "now": utc_now()}
-    user_id: int | None = await session.scalar(_OWNER, values)
-    if user_id is None:
+    values = {"digest": digest_of(token), "now": utc_now()}
+    row = (await session.execute(_GRANT, values)).one_or_none()
+    if row is None:
         raise InvalidTokenError
-    return user_id
+    return Grant(*row)
+
+
+async def tokens_of(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[TokenRow]:
+    """The valid tokens of a person, newest first."""
+    rows = await _OF_ONE.find(session, wanted, owner_id=user_id, now=utc_now())
+    return wanted.collect([TokenRow._make(row) for row in rows])
 
 
 async def revoke_token(session: AsyncSession, token: str) -> None:
     """Revoke a token and commit. An unknown token is not an error."""
-    await session.execute(delete(ApiToken).where(ApiToken.digest == _digest(token)))
+    await session.execute(delete(ApiToken).where(ApiToken.digest == digest_of(token)))
     await session.commit()
 
 
-def _digest(token: str) -> str:
-    # A token has 256 random bits, so a fast hash is enough; a password needs a slow one.
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+async def revoke_own_token(session: AsyncSession, user_id: int, token_id: int) -> None:
+    """Revoke a token of a person and commit. Raises NotFoundError, also for another's token."""
+    if token_id > MAX_ID:
+        raise NotFoundError("There is no such token.")
+    statement = delete(_TABLE).where(_TOKENS.id == token_id, _TOKENS.user_id == user_id)
+    result = cast("CursorResult[Any]", await session.execute(statement))
+    await session.commit()
+    if result.rowcount == 0:
+        raise NotFoundError("There is no such token.")
+
+
+async def revoke_tokens(session: AsyncSession, user_id: int) -> None:
+    """Revoke all tokens of a person, in the session's transaction; the caller commits."""
+    await session.execute(delete(_TABLE).where(_TOKENS.user_id == user_id))
+
+
+def digest_of(secret: str) -> str:
+    """What is stored instead of a random secret.
+
+    A secret has 256 random bits, so a fast hash is enough; a password needs a slow one.
+    """
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

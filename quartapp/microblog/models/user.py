@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
@@ -30,6 +31,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from quartapp.database import dialect
 from quartapp.database.types import MAX_ID, Id, UTCDateTime, is_storable
 from quartapp.microblog.exceptions import (
     ConflictError,
@@ -70,7 +72,7 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     last_seen: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     is_admin: Mapped[bool] = mapped_column(Boolean, default=False)
-    # It is part of the login cookie: incrementing it ends all logins of this person.
+    # It is counted up when logins are ended, so that a login that is under way notices it.
     login_epoch: Mapped[int] = mapped_column(Integer, default=0)
     # By these names are compared (`quartapp.microblog.names`). None for a name that was given when
     # somebody had a name like it already, before that was refused.
@@ -81,16 +83,6 @@ class User(Base):
         return f"<User {self.__dict__.get('username', '?')}>"
 
 
-class Person(NamedTuple):
-    """What a request knows about the person who is logged in."""
-
-    id: int
-    username: str
-    is_admin: bool
-    login_epoch: int
-    last_seen: datetime
-
-
 class Credentials(NamedTuple):
     """What a login is checked against."""
 
@@ -98,6 +90,7 @@ class Credentials(NamedTuple):
     username: str
     password_hash: str
     login_epoch: int
+    is_admin: bool
 
 
 class Profile(NamedTuple):
@@ -118,13 +111,11 @@ class Profile(NamedTuple):
 _TABLE = cast(Table, User.__table__)
 _USERS = _TABLE.c
 
-_PERSON = select(
-    _USERS.id, _USERS.username, _USERS.is_admin, _USERS.login_epoch, _USERS.last_seen
-).where(_USERS.id == bindparam("user_id"))
-
-_CREDENTIALS = select(_USERS.id, _USERS.username, _USERS.password_hash, _USERS.login_epoch).where(
+_CREDENTIALS = select(*(_USERS[name] for name in Credentials._fields)).where(
     _USERS.username == bindparam("username")
 )
+
+_EPOCH = select(_USERS.login_epoch).where(_USERS.id == bindparam("user_id"))
 
 # It sets the columns that are passed as parameters.
 _UPDATE = update(_TABLE).where(_USERS.id == bindparam("changed_id"))
@@ -170,18 +161,18 @@ _PROFILE_BY_NAME = PROFILES.where(_USERS.username == bindparam("wanted"))
 _PROFILE_BY_ID = PROFILES.where(_USERS.id == bindparam("wanted"))
 
 
-async def find_person(session: AsyncSession, user_id: int) -> Person | None:
-    """The person with this id, who may be gone; for login cookies."""
-    row = (await session.execute(_PERSON, {"user_id": user_id})).one_or_none()
-    return Person(*row) if row else None
-
-
 async def find_credentials(session: AsyncSession, username: str) -> Credentials | None:
     """What to check a login as `username` against; None for an unknown or impossible name."""
     if not is_storable(username):
         return None
     row = (await session.execute(_CREDENTIALS, {"username": username})).one_or_none()
     return Credentials(*row) if row else None
+
+
+async def find_login_epoch(session: AsyncSession, user_id: int) -> int | None:
+    """How often the logins of a person were ended; None if the person is gone."""
+    epoch: int | None = await session.scalar(_EPOCH, {"user_id": user_id})
+    return epoch
 
 
 async def find_profile(
@@ -251,6 +242,35 @@ async def update_user(session: AsyncSession, user_id: int, **values: Any) -> Non
     async with _one_of_a_kind(session):
         await session.execute(statement, {"changed_id": user_id, **values})
         await session.commit()
+
+
+async def add_owned(
+    session: AsyncSession, table: Table, user_id: int, login_epoch: int, **values: Any
+) -> bool:
+    """Add a row that lets in as a person, such as a login, and commit.
+
+    False if the person is gone, or their logins were ended since their `login_epoch` was read, or
+    the row is there already. So what was got with the old password never outlives a change of the
+    password, however the two overlap.
+    """
+    values |= {"owner_id": user_id, "owner_epoch": login_epoch}
+    result = await session.execute(_add_owned(table, dialect.is_sqlite(session)), values)
+    await session.commit()
+    return cast("CursorResult[Any]", result).rowcount > 0
+
+
+@cache
+def _add_owned(table: Table, for_sqlite: bool) -> Any:
+    columns = [column for column in table.columns if column.name not in {"id", "user_id"}]
+    values = [bindparam(column.name, type_=column.type) for column in columns]
+    is_same = _USERS.login_epoch == bindparam("owner_epoch")
+    owner = select(_USERS.id, *values).where(_USERS.id == bindparam("owner_id"), is_same)
+    # PostgreSQL then waits for a transaction that ends logins, and sees the new epoch; SQLite has
+    # one writer at a time.
+    adding = dialect.insert(table, for_sqlite).from_select(
+        ["user_id", *(column.name for column in columns)], owner.with_for_update(read=True)
+    )
+    return adding.on_conflict_do_nothing()
 
 
 _CONFLICTS: dict[str, type[ConflictError]] = {

@@ -10,7 +10,16 @@ from typing import Any
 from quart import Quart, current_app, has_request_context
 
 from quartapp.microblog.identity import visitor
-from quartapp.microblog.web import auth, avatars, health, posts, profile, protection, security
+from quartapp.microblog.web import (
+    auth,
+    avatars,
+    health,
+    posts,
+    profile,
+    protection,
+    security,
+    sessions,
+)
 from quartapp.microblog.web.kept import back_url, kept_form
 from quartapp.microblog.web.validation import csrf_token
 
@@ -18,7 +27,7 @@ from quartapp.microblog.web.validation import csrf_token
 def init_app(app: Quart) -> None:
     """Register the pages, their protection, and what base.html needs."""
     protection.init_app(app)
-    for module in (health, avatars, auth, posts, profile, security):
+    for module in (health, avatars, auth, posts, profile, security, sessions):
         app.register_blueprint(module.blueprint)
     app.context_processor(page_context)
 

@@ -1,6 +1,6 @@
 """Registering, logging in and logging out."""
 
-from quart import ResponseReturnValue, request, session
+from quart import ResponseReturnValue, request
 
 from quartapp.database import reading_first, request_session
 from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
@@ -39,11 +39,15 @@ async def login() -> ResponseReturnValue:
         password_hash = credentials.password_hash if credentials else None
         right = await is_password_right(password_hash, form.password.data or "")
         if right and credentials is not None:
-            user_id, username, _, epoch = credentials
-            log_in(user_id, username, epoch, remember=bool(form.remember_me.data))
-            destination = safe_destination(request.args.get("next")) or url_for("posts.index")
-            return await _show_kept(form) or redirect(destination)
-        await flash("Invalid username or password", "error")
+            remember = bool(form.remember_me.data)
+            if await log_in(
+                credentials.id, credentials.username, credentials.login_epoch, remember=remember
+            ):
+                destination = safe_destination(request.args.get("next")) or url_for("posts.index")
+                return await _show_kept(form) or redirect(destination)
+            await flash("Your logins were ended at this moment. Please log in again.", "error")
+        else:
+            await flash("Invalid username or password", "error")
         return (await show("login.html", form, title="Sign In"))[0], 422
     return await show("login.html", form, title="Sign In")
 
@@ -55,11 +59,13 @@ async def _show_kept(form: LoginForm) -> str | None:
 
 @blueprint.route("/logout", methods=["GET", "POST"])
 async def logout() -> ResponseReturnValue:
-    """Delete the cookies. A GET, which any other site can cause, only asks for confirmation."""
+    """End the login. A GET, which any other site can cause, only asks for confirmation."""
+    if request.method == "POST" and visitor().person is None:  # in another tab, for example
+        await log_out()
+        return redirect(url_for("posts.index"))
     form = await EmptyForm.load()
     if await form.validate_on_submit():
-        log_out()
-        session.clear()
+        await log_out()
         await flash("You are logged out.")
         return redirect(url_for("posts.index"))
     return await show("logout.html", form, title="Log out")

@@ -32,6 +32,10 @@ _FORMS: Mapping[str, tuple[type[Form], str]] = {
     "profile.edit_profile": (EditProfileForm, "Submit"),
     "profile.follow_user": (EmptyForm, "Follow"),
     "profile.unfollow_user": (EmptyForm, "Unfollow"),
+    "sessions.end": (EmptyForm, "End the login"),
+    "sessions.end_others": (EmptyForm, "End all other logins"),
+    "sessions.revoke": (EmptyForm, "Revoke the token"),
+    "sessions.revoke_all": (EmptyForm, "Revoke all tokens"),
 }
 
 # The forms that are kept until after a login.

@@ -99,7 +99,7 @@ def show_posts(
     page: Page[PostRow], endpoint: str, viewer_id: int | None, **values: Any
 ) -> PostList:
     """The posts of a page, with links to the previous and the next page of the endpoint."""
-    return PostList(show_rows(page.items, viewer_id), *_neighbours(page, endpoint, values))
+    return PostList(show_rows(page.items, viewer_id), *neighbours(page, endpoint, values))
 
 
 def show_rows(rows: Sequence[PostRow], viewer_id: int | None) -> list[PostView]:
@@ -127,12 +127,13 @@ def show_people(page: Page[Profile], endpoint: str, **values: Any) -> PeopleList
         )
         for person in page.items
     ]
-    return PeopleList(people, *_neighbours(page, endpoint, values))
+    return PeopleList(people, *neighbours(page, endpoint, values))
 
 
-def _neighbours(
+def neighbours(
     page: Page[Any], endpoint: str, values: Mapping[str, Any]
 ) -> tuple[str | None, str | None]:
+    """The addresses of the newer and the older page; None where there is none."""
     newer = older = None
     # An empty page past either end has no id to continue from: its link leads to the start.
     if page.has_newer:

@@ -23,6 +23,7 @@ from wtforms.validators import StopValidation, ValidationError
 from quartapp.database.request import SAFE_METHODS
 from quartapp.flasklike import abort, render_template
 from quartapp.microblog.exceptions import ConflictError
+from quartapp.microblog.identity import visitor
 from quartapp.microblog.models.base import utc_now
 from quartapp.microblog.models.text import NOT_UTF8, text_fault
 
@@ -43,11 +44,15 @@ _FORM_TYPES = frozenset({_URLENCODED, "multipart/form-data"})
 
 
 class _SessionCSRF(SessionCSRF):
-    """WTForms' token in the session, generated once per request, with the application's clock."""
+    """WTForms' token in the session, generated once per request, with the application's clock.
+
+    It is bound to the login: one from before a login, or of another one, is refused.
+    """
 
     def generate_csrf_token(self, csrf_token_field: Any) -> str:
-        if "_csrf_token" not in g:
-            g._csrf_token = super().generate_csrf_token(csrf_token_field)
+        login = visitor().login_digest()
+        if g.get("_csrf_login") != login:  # a request that logs in shows forms of the new login
+            g._csrf_login, g._csrf_token = login, super().generate_csrf_token(csrf_token_field)
         token: str = g._csrf_token
         return token
 
@@ -70,7 +75,7 @@ class Form(PlainForm):
 
         @property
         def csrf_secret(self) -> bytes:
-            return str(current_app.secret_key).encode()
+            return (str(current_app.secret_key) + visitor().login_digest()).encode()
 
         @property
         def csrf_context(self) -> Any:

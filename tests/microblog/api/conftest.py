@@ -74,7 +74,7 @@ def enter(app: App, add_person: AddPerson) -> Enter:
         person = await add_person(username)
         database: Database = app.extensions["database"]
         async with database.session() as session:
-            issued = await issue_token(session, person.id)
+            issued = await issue_token(session, person.id, person.login_epoch)
         return Caller(app.test_client(), person.id, issued.token)
 
     return make

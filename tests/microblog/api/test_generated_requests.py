@@ -21,7 +21,7 @@ from quartapp.testing import LiveServer
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 EXAMPLES = os.environ.get("QUARTAPP_FUZZ_EXAMPLES", "")
-OPERATIONS = 15
+OPERATIONS = 17
 
 get, post = partial(httpx.get, timeout=60), partial(httpx.post, timeout=60)
 
@@ -63,11 +63,13 @@ def test_generated_requests_find_no_fault(live_server: StartServer, tmp_path: Pa
 
 
 def populate(server: LiveServer) -> str:
-    """Two people and a post; returns a token of the first."""
+    """Two people and a post; returns the second token of the first, as requests end token 1."""
     for name in ("susan", "david"):
         person = {"username": name, "email": f"{name}@example.com", "password": "cat-on-the-mat"}
         post(f"{server.url}/api/users", json=person).raise_for_status()
-    answer = post(f"{server.url}/api/tokens", auth=("susan", "cat-on-the-mat"))
+    susan = ("susan", "cat-on-the-mat")
+    for name in ("first", "second"):
+        answer = post(f"{server.url}/api/tokens", auth=susan, json={"name": name})
     token: str = answer.raise_for_status().json()["token"]
     headers = {"Authorization": f"Bearer {token}"}
     post(f"{server.url}/api/posts", json={"body": "hi"}, headers=headers).raise_for_status()

@@ -9,9 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database
 from quartapp.flasklike import App
+from quartapp.microblog.models.login import other_logins
 from quartapp.microblog.models.paging import PageRequest
 from quartapp.microblog.models.people import followed_by, followers_of
 from quartapp.microblog.models.post import all_posts, posts_of, timeline
+from quartapp.microblog.models.token import tokens_of
 
 Ask = Callable[[AsyncSession, PageRequest], Awaitable[Any]]
 
@@ -21,6 +23,8 @@ LISTS: dict[str, Ask] = {
     "posts of one": lambda session, wanted: posts_of(session, 1, wanted),
     "followers": lambda session, wanted: followers_of(session, 1, wanted),
     "followed": lambda session, wanted: followed_by(session, 1, wanted),
+    "logins": lambda session, wanted: other_logins(session, 1, 2, wanted),
+    "tokens": lambda session, wanted: tokens_of(session, 1, wanted),
 }
 
 

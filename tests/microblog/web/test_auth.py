@@ -124,7 +124,7 @@ async def test_only_a_remembered_login_outlives_the_browser(
     assert "Max-Age" not in _login_cookie(answer.headers.getlist("Set-Cookie"))
     await submit(client, "/logout")
     answer = await submit(client, "/login", **login, remember_me="y")
-    assert "Max-Age=31536000" in _login_cookie(answer.headers.getlist("Set-Cookie"))
+    assert "Max-Age=2592000" in _login_cookie(answer.headers.getlist("Set-Cookie"))
 
 
 def _login_cookie(cookies: list[str]) -> str:

@@ -11,7 +11,7 @@ import pytest
 from quartapp.flasklike import App
 from quartapp.microblog import passwords
 from quartapp.microblog.passwords import PasswordHasher
-from quartapp.microblog.testing import AddPerson
+from quartapp.microblog.testing import PASSWORD, AddPerson
 from quartapp.reporting import Report
 from quartapp.testing import Client
 from tests.microblog.web.conftest import Submit
@@ -43,12 +43,18 @@ async def test_a_login_beyond_the_queue_is_a_503_that_is_counted_and_not_recorde
     assert captured_reports == []
 
 
-async def test_a_login_reads_while_another_process_writes(
+async def test_a_login_takes_the_write_lock_only_for_a_right_password(
     app: App, client: Client, submit: Submit, add_person: AddPerson
 ) -> None:
     await add_person("susan")
     path = str(app.extensions["database"].url.database)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        answer = await submit(client, "/login", username="susan", password="cat-on-the-mat")
-        assert answer.status_code == 302
+        answer = await submit(client, "/login", username="susan", password="dog")
+        assert answer.status_code == 422
+        susan = {"username": "susan", "password": PASSWORD}
+        right = asyncio.ensure_future(submit(client, "/login", **susan))
+        await asyncio.sleep(0.2)
+        assert not right.done()
+        other.execute("COMMIT")
+        assert (await right).status_code == 302

@@ -109,7 +109,7 @@ def test_what_makes_no_sense_did_not_wait(text: str) -> None:
 async def test_a_stale_form_comes_back_with_its_text_and_a_fresh_token(
     log_in: LogIn, clock: Clock, session: AsyncSession
 ) -> None:
-    client = await log_in("susan")
+    client = await log_in("susan", remember=True)
     form = {"csrf_token": await token_of(client, "/"), "post": TEXT, "form_key": "a key"}
     clock.advance(hours=13)
     answer = await client.post("/", form=form)

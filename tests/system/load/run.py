@@ -161,7 +161,7 @@ async def _add_authors(url: str) -> list[str]:
     async with database.session() as session:
         for name in ("susan", *(f"author{number}" for number in range(AUTHORS))):
             person = await add_user(session, name, f"{name}@example.com", cheap)
-            tokens.append((await issue_token(session, person.id)).token)
+            tokens.append((await issue_token(session, person.id, person.login_epoch)).token)
     await database.dispose()
     return tokens[1:]
 

@@ -92,7 +92,7 @@ class Site:
         self.database = Database(text)
         async with self.database.session() as session:
             person = await add_user(session, "susan", "susan@example.com", "")
-            token = (await issue_token(session, person.id)).token
+            token = (await issue_token(session, person.id, person.login_epoch)).token
         self.head = f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
 
     async def start(self) -> None:

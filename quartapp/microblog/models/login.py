@@ -1,0 +1,238 @@
+"""Logins of people: what a login cookie leads to (docs/decisions/0113).
+
+A cookie holds a random secret, and the table its SHA-256. A login that is not there any more has
+ended, whichever copies of its cookie exist.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple, cast
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    Table,
+    bindparam,
+    case,
+    delete,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from quartapp.database.types import MAX_ID, Id, UTCDateTime
+from quartapp.microblog.models.base import Base, utc_now
+from quartapp.microblog.models.paging import Page, PageRequest, Pages
+from quartapp.microblog.models.token import revoke_tokens
+from quartapp.microblog.models.user import User, add_owned
+
+LOGIN_LIFE = timedelta(days=30)
+"""How long a login lasts at most, counted from the password."""
+
+LOGIN_IDLE = timedelta(hours=12)
+"""How long a login that is not remembered lasts without a request."""
+
+ADDRESS_LENGTH = 45
+USER_AGENT_LENGTH = 250
+
+_PRUNED = 100
+"""How many expired logins a new one deletes at most, so that its work is bounded."""
+
+# A login from the future was made before the clock was set back; it must not last for years.
+_CLOCKS_DIFFER = timedelta(days=1)
+
+
+class Login(Base):
+    """A login of a person in a browser."""
+
+    __tablename__ = "logins"
+    __table_args__ = (Index("ix_logins_user_id_id", "user_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_seen: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    remembered: Mapped[bool] = mapped_column(Boolean)
+    address: Mapped[str] = mapped_column(String(ADDRESS_LENGTH))
+    user_agent: Mapped[str] = mapped_column(String(USER_AGENT_LENGTH))
+
+
+class Device(NamedTuple):
+    """From where a request comes, as far as it says so itself."""
+
+    address: str
+    user_agent: str
+
+
+class Person(NamedTuple):
+    """What a request knows about the person who is logged in, and about this login."""
+
+    id: int
+    username: str
+    is_admin: bool
+    login_id: int
+    last_seen: datetime
+
+
+class LoginRow(NamedTuple):
+    """A login as its owner sees it."""
+
+    id: int
+    created_at: datetime
+    last_seen: datetime
+    expires_at: datetime
+    remembered: bool
+    address: str
+    user_agent: str
+
+
+_TABLE = cast(Table, Login.__table__)
+_LOGINS = _TABLE.c
+_PEOPLE = cast(Table, User.__table__)
+_USERS = _PEOPLE.c
+_OWNER = bindparam("owner_id", type_=Id)
+
+_IS_LIVE = (
+    _LOGINS.expires_at > bindparam("now"),
+    _LOGINS.created_at.between(bindparam("oldest"), bindparam("newest")),
+)
+
+_PERSON = (
+    select(_USERS.id, _USERS.username, _USERS.is_admin, _LOGINS.id, _LOGINS.last_seen)
+    .join(_PEOPLE, _USERS.id == _LOGINS.user_id)
+    .where(_LOGINS.digest == bindparam("digest"), *_IS_LIVE)
+)
+
+_ROWS = select(*(_LOGINS[name] for name in LoginRow._fields)).where(
+    _LOGINS.user_id == _OWNER, *_IS_LIVE
+)
+_ONE = _ROWS.where(_LOGINS.id == bindparam("login_id", type_=Id))
+_OTHERS = Pages(_ROWS.where(_LOGINS.id != bindparam("but", type_=Id)), _LOGINS.id)
+
+_EXPIRED = delete(_TABLE).where(
+    _LOGINS.id.in_(
+        select(_LOGINS.id)
+        .where(_LOGINS.expires_at <= bindparam("now"))
+        .order_by(_LOGINS.expires_at)
+        .limit(_PRUNED)
+    )
+)
+
+_SEEN_PERSON = update(_PEOPLE).where(_USERS.id == _OWNER).values(last_seen=bindparam("now"))
+_SEEN_LOGIN = (
+    update(_TABLE)
+    .where(_LOGINS.id == bindparam("login_id", type_=Id))
+    .values(
+        last_seen=bindparam("now"),
+        expires_at=case((_LOGINS.remembered, _LOGINS.expires_at), else_=bindparam("idle_until")),
+        address=bindparam("from_address"),
+        user_agent=bindparam("with_user_agent"),
+    )
+)
+
+_COUNT_UP = update(_PEOPLE).where(_USERS.id == _OWNER).values(login_epoch=_USERS.login_epoch + 1)
+
+
+async def find_person(session: AsyncSession, digest: str) -> Person | None:
+    """The person of a login that has not ended; one statement."""
+    row = (await session.execute(_PERSON, {"digest": digest, **_today()})).one_or_none()
+    return Person(*row) if row else None
+
+
+async def start_login(
+    session: AsyncSession,
+    user_id: int,
+    login_epoch: int,
+    digest: str,
+    device: Device,
+    *,
+    remembered: bool,
+    since: datetime | None = None,
+) -> bool:
+    """Add a login, delete some that have expired, and commit; False as `add_owned`.
+
+    `since` is when the password was given.
+    """
+    now = utc_now()
+    since = since or now
+    await session.execute(_EXPIRED, {"now": now})
+    return await add_owned(
+        session,
+        _TABLE,
+        user_id,
+        login_epoch,
+        digest=digest,
+        created_at=since,
+        last_seen=now,
+        expires_at=since + LOGIN_LIFE if remembered else now + LOGIN_IDLE,
+        remembered=remembered,
+        address=device.address[:ADDRESS_LENGTH],
+        user_agent=device.user_agent[:USER_AGENT_LENGTH],
+    )
+
+
+async def record_presence(session: AsyncSession, person: Person, device: Device) -> None:
+    """Note that a person was here now, with this login, and commit."""
+    now = utc_now()
+    await session.execute(_SEEN_PERSON, {"owner_id": person.id, "now": now})
+    values = {
+        "login_id": person.login_id,
+        "now": now,
+        "idle_until": now + LOGIN_IDLE,
+        "from_address": device.address[:ADDRESS_LENGTH],
+        "with_user_agent": device.user_agent[:USER_AGENT_LENGTH],
+    }
+    await session.execute(_SEEN_LOGIN, values)
+    await session.commit()
+
+
+async def end_logins(
+    session: AsyncSession, user_id: int, *, but: int | None = None, tokens: bool = False
+) -> None:
+    """End all logins of a person, in the session's transaction; the caller commits.
+
+    The login with the id `but` stays. With `tokens` the tokens of the API end too. The epoch is
+    counted up first: it refuses logins whose password is being checked at this moment, and cookies
+    of the version before.
+    """
+    await _end(session, user_id, () if but is None else (_LOGINS.id != but,))
+    if tokens:
+        await revoke_tokens(session, user_id)
+
+
+async def end_login(session: AsyncSession, user_id: int, login_id: int) -> None:
+    """End one login of a person, as `end_logins`. One that has ended already is not an error."""
+    if not 0 < login_id <= MAX_ID:
+        return
+    await _end(session, user_id, (_LOGINS.id == login_id,))
+
+
+async def _end(session: AsyncSession, user_id: int, which: Sequence[ColumnElement[bool]]) -> None:
+    await session.execute(_COUNT_UP, {"owner_id": user_id})
+    await session.execute(delete(_TABLE).where(_LOGINS.user_id == user_id, *which))
+
+
+async def find_login(session: AsyncSession, user_id: int, login_id: int) -> LoginRow | None:
+    """One login of a person; None if it has ended."""
+    values = {"owner_id": user_id, "login_id": login_id, **_today()}
+    row = (await session.execute(_ONE, values)).one_or_none()
+    return LoginRow(*row) if row else None
+
+
+async def other_logins(
+    session: AsyncSession, user_id: int, but: int, wanted: PageRequest
+) -> Page[LoginRow]:
+    """The logins of a person without the one that has the id `but`, newest first."""
+    rows = await _OTHERS.find(session, wanted, owner_id=user_id, but=but, **_today())
+    return wanted.collect([LoginRow._make(row) for row in rows])
+
+
+def _today() -> dict[str, datetime]:
+    now = utc_now()
+    return {"now": now, "oldest": now - LOGIN_LIFE, "newest": now + _CLOCKS_DIFFER}

@@ -1,0 +1,275 @@
+"""Login cookies: what they lead to, and that copies of them end with their login."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from quartapp.database import Database
+from quartapp.flasklike import App
+from quartapp.microblog.app import create_app
+from quartapp.microblog.config import Settings
+from quartapp.microblog.identity import COOKIE, SECURE_COOKIE
+from quartapp.microblog.models import Login, User
+from quartapp.microblog.models.login import LOGIN_LIFE
+from quartapp.microblog.testing import PASSWORD, AddPerson, LogIn, create_tables
+from quartapp.testing import Client, Clock
+from tests.microblog.web.conftest import Submit, text_of, token_of
+
+LOGIN = {"username": "susan", "password": PASSWORD}
+LOGGED_IN, STRANGER = 200, 302
+
+
+def cookies_of(client: Client) -> dict[str, str]:
+    return {cookie.name: str(cookie.value) for cookie in client.cookie_jar or ()}
+
+
+async def status_with(app: App, cookies: dict[str, str]) -> int:
+    """How a page for people answers these cookies."""
+    header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    answer = await app.test_client().get("/edit_profile", headers={"Cookie": header})
+    return answer.status_code
+
+
+def old_cookie(app: App, user: User, *, epoch: int = 0, days: float = 0) -> dict[str, str]:
+    """A cookie of the version before, which was issued some days ago."""
+    auth = app.extensions["identity"]
+    signer = auth.serializer_class(app.secret_key, auth.salt)
+    return {COOKIE: signer.dumps(f"{user.id}.{epoch}.0.{user.username}")}
+
+
+async def test_a_copied_cookie_ends_with_the_logout(
+    app: App, client: Client, add_person: AddPerson, submit: Submit
+) -> None:
+    await add_person("susan")
+    await submit(client, "/login", **LOGIN)
+    copied = cookies_of(client)
+    assert await status_with(app, copied) == LOGGED_IN
+    await submit(client, "/logout", "/")
+    assert await status_with(app, copied) == STRANGER
+
+
+async def test_a_logout_leaves_other_logins(log_in: LogIn, submit: Submit) -> None:
+    one, other = await log_in("susan"), await log_in("susan")
+    await submit(one, "/logout", "/")
+    assert (await other.get("/edit_profile")).status_code == LOGGED_IN
+
+
+async def test_a_logout_in_a_second_tab_is_no_error(log_in: LogIn, submit: Submit) -> None:
+    client = await log_in("susan")
+    token = await token_of(client, "/")
+    cookies = cookies_of(client)
+    await submit(client, "/logout", "/")
+    for name, value in cookies.items():
+        client.set_cookie("localhost", name, value)
+    answer = await client.post("/logout", form={"csrf_token": token})
+    assert (answer.status_code, answer.location) == (302, "/")
+    assert COOKIE not in cookies_of(client)
+
+
+async def test_a_login_ends_after_half_a_day_without_a_request(log_in: LogIn, clock: Clock) -> None:
+    client, remembered = await log_in("susan"), await log_in("susan", remember=True)
+    for _ in range(3):
+        clock.advance(hours=11)
+        assert (await client.get("/edit_profile")).status_code == LOGGED_IN
+    clock.advance(hours=13)
+    assert (await client.get("/edit_profile")).status_code == STRANGER
+    clock.advance(days=28)
+    assert (await remembered.get("/edit_profile")).status_code == LOGGED_IN
+    clock.advance(days=1)
+    assert (await remembered.get("/edit_profile")).status_code == STRANGER
+
+
+async def test_being_here_is_noted_once_a_minute_for_each_login(
+    app: App, log_in: LogIn, session: AsyncSession, clock: Clock
+) -> None:
+    clients = [await log_in("susan"), await log_in("susan")]
+    written: list[str] = []
+
+    def note(_c: Any, _k: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("UPDATE"):
+            written.append(statement.split()[1])
+
+    event.listen(app.extensions["database"].engine.sync_engine, "before_cursor_execute", note)
+    for seconds, expected in ((59, []), (2, ["users", "logins"] * 2), (59, []), (-600, None)):
+        written.clear()
+        clock.advance(seconds=seconds)
+        for client in clients:
+            await client.get("/")
+        if expected is None:  # the clock was set back
+            expected = ["users", "logins"] * 2
+        assert [table for table in written if table in {"users", "logins"}] == expected
+    assert set(await session.scalars(select(Login.last_seen))) == {clock.now}
+    assert set(await session.scalars(select(User.last_seen))) == {clock.now}
+
+
+async def test_a_page_costs_no_more_statements_for_a_login(
+    app: App, log_in: LogIn, client: Client
+) -> None:
+    """One statement finds the login and its person."""
+    susan = await log_in("susan")
+    sent: list[str] = []
+
+    def note(_c: Any, _k: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    event.listen(app.extensions["database"].engine.sync_engine, "before_cursor_execute", note)
+    numbers = []
+    for who in (client, susan):
+        sent.clear()
+        await who.get("/explore")
+        numbers.append(len([statement for statement in sent if "error_" not in statement]))
+    assert numbers[1] == numbers[0] + 1
+
+
+async def test_a_cookie_of_the_version_before_is_taken_over_once(
+    app: App, add_person: AddPerson, session: AsyncSession, submit: Submit
+) -> None:
+    susan = await add_person("susan")
+    cookies = old_cookie(app, susan)
+    for _ in range(3):
+        assert await status_with(app, cookies) == LOGGED_IN
+    assert await session.scalar(select(func.count(Login.id))) == 1
+    client = app.test_client()
+    client.set_cookie("localhost", COOKIE, cookies[COOKIE])
+    await submit(client, "/edit_profile", username="sue", about_me="")
+    assert (await client.get("/edit_profile")).status_code == LOGGED_IN
+    await submit(client, "/logout", "/")
+    assert await status_with(app, cookies) == STRANGER
+
+
+async def test_a_cookie_of_the_version_before_ends_with_the_logins(
+    app: App, add_person: AddPerson, log_in: LogIn, submit: Submit
+) -> None:
+    susan = await log_in("susan")
+    async with app.extensions["database"].session() as session:
+        user = await session.scalar(select(User))
+    used, unused = old_cookie(app, user), old_cookie(app, user, days=1)
+    assert await status_with(app, used) == LOGGED_IN
+    await submit(susan, "/sessions/end_others", "/sessions")
+    assert await status_with(app, used) == STRANGER
+    assert await status_with(app, unused) == STRANGER
+    assert (await susan.get("/edit_profile")).status_code == LOGGED_IN
+
+
+async def test_a_cookie_of_the_version_before_lasts_a_month(
+    app: App, add_person: AddPerson, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    susan = await add_person("susan")
+    import time
+
+    now = time.time()
+    day = timedelta(days=1).total_seconds()
+    for days, expected in ((29, LOGGED_IN), (31, STRANGER)):
+        with monkeypatch.context() as patch:
+            patch.setattr("itsdangerous.timed.time.time", lambda days=days: now - days * day)
+            cookies = old_cookie(app, susan)
+        assert await status_with(app, cookies) == expected
+    [expiry] = await session.scalars(select(Login.expires_at))
+    assert abs(expiry.timestamp() - now - day) < 5
+    assert LOGIN_LIFE.days == 30
+
+
+async def test_cookies_of_a_wrong_epoch_or_of_nobody_write_nothing(
+    app: App, add_person: AddPerson, session: AsyncSession
+) -> None:
+    susan = await add_person("susan")
+    susan_before = User(id=susan.id, username="susan")
+    nobody = User(id=99, username="nobody")
+    for cookies in (old_cookie(app, susan_before, epoch=1), old_cookie(app, nobody)):
+        assert await status_with(app, cookies) == STRANGER
+    assert await session.scalar(select(func.count(Login.id))) == 0
+
+
+async def test_who_reads_the_table_cannot_log_in(
+    app: App, log_in: LogIn, add_person: AddPerson, session: AsyncSession
+) -> None:
+    """Not even with the key that signs the cookies."""
+    await log_in("john")
+    auth = app.extensions["identity"]
+    susan = await add_person("susan")
+    digest = await session.scalar(select(Login.digest))
+    for key in (digest, "x" * 43):
+        cookies = {COOKIE: auth.dump_token(f"{susan.id}.{key}.1.susan", app=app)}
+        assert await status_with(app, cookies) == STRANGER
+
+
+async def test_a_login_renews_the_session_and_its_form_tokens(
+    app: App, client: Client, add_person: AddPerson, submit: Submit
+) -> None:
+    await add_person("susan")
+    before = await token_of(client, "/login")
+    planted = cookies_of(client)["session"]
+    await client.post("/login", form={"csrf_token": before, **LOGIN})
+    after = await token_of(client, "/")
+    assert cookies_of(client)["session"] != planted
+    answer = await client.post("/", form={"csrf_token": before, "post": "mine"})
+    page = await text_of(answer)
+    assert answer.status_code == 400
+    assert "mine</textarea>" in page
+    # Even together with the session of before, which another may know.
+    client.set_cookie("localhost", "session", planted)
+    answer = await client.post("/", form={"csrf_token": before, "post": "mine"})
+    assert answer.status_code == 400
+    answer = await client.post("/", form={"csrf_token": after, "post": "mine"})
+    assert answer.status_code == 400
+
+
+async def test_a_form_of_an_earlier_login_is_shown_again(
+    client: Client, add_person: AddPerson, submit: Submit
+) -> None:
+    """Two tabs: one logs out and in again, the other sends a form that was open before."""
+    await add_person("susan")
+    await submit(client, "/login", **LOGIN)
+    before = await token_of(client, "/")
+    await submit(client, "/logout", "/")
+    await submit(client, "/login", **LOGIN)
+    answer = await client.post("/", form={"csrf_token": before, "post": "kept text"})
+    page = await text_of(answer)
+    assert answer.status_code == 400
+    assert "kept text</textarea>" in page
+    token = re.findall(r'name="csrf_token" value="([^"]+)"', page)[-1]
+    answer = await client.post("/", form={"csrf_token": token, "post": "kept text"})
+    assert answer.status_code == 302
+
+
+@pytest.fixture
+async def secure_app(settings: Settings) -> App:
+    application = create_app(settings.model_copy(update={"cookie_secure": True}))
+    await create_tables(application)
+    return application
+
+
+async def test_secure_cookies_can_only_come_from_this_host(secure_app: App) -> None:
+    database: Database = secure_app.extensions["database"]
+    auth = secure_app.extensions["identity"]
+    async with secure_app.test_app():
+        async with database.session() as session:
+            susan = User(username="susan", email="s", password_hash="")
+            session.add(susan)
+            await session.commit()
+        assert (auth.cookie_name, secure_app.config["SESSION_COOKIE_NAME"]) == (
+            *(SECURE_COOKIE, "__Host-session"),
+        )
+        answer = await secure_app.test_client().get("/login", scheme="https")
+        [cookie] = answer.headers.getlist("Set-Cookie")
+        assert cookie.startswith("__Host-session=")
+        assert {"Secure", "HttpOnly", "Path=/"} <= set(cookie.split("; "))
+        assert "Domain" not in cookie
+        # A neighbouring host can set a cookie without the prefix: it may only be an old one.
+        planted = {COOKIE: auth.dump_token(f"{susan.id}.{'x' * 43}.1.susan", app=secure_app)}
+        assert await status_with(secure_app, planted) == STRANGER
+        old = old_cookie(secure_app, susan)
+        assert await status_with(secure_app, old) == LOGGED_IN
+        # It goes with the logout.
+        client = secure_app.test_client()
+        client.set_cookie("localhost", COOKIE, old[COOKIE], secure=True)
+        page = await (await client.get("/", scheme="https")).get_data(as_text=True)
+        token = re.findall(r'name="csrf_token" value="([^"]+)"', page)[0]
+        answer = await client.post("/logout", form={"csrf_token": token}, scheme="https")
+        deleted = [line for line in answer.headers.getlist("Set-Cookie") if "Max-Age=0" in line]
+        assert {line.partition("=")[0] for line in deleted} == {COOKIE, SECURE_COOKIE}
+        await database.dispose()
