@@ -70,8 +70,10 @@ class LiveServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # Not `stop`, which reads the output to its end: a process of the group may keep it open.
         if self.process.poll() is None:
-            self.stop()
+            self.process.terminate()
+            self.process.wait(self.timeout)
         self.kill()
 
     @property

@@ -1,6 +1,6 @@
 """The pages for the checks of whole pages, and their contents."""
 
-from playwright.async_api import Page
+from playwright.async_api import Locator, Page
 
 from tests.system.browser.conftest import OpenPage, publish, register
 
@@ -9,6 +9,32 @@ PERSONAL = [
     *("/", "/explore", "/user/john", "/user/susan", "/user/susan/followers", "/post/1"),
     *("/post/1/delete", "/edit_profile", "/security", "/logout", "/nowhere", "/boom"),
 ]
+
+CONTROLS = "a[href], button, input:not([type=hidden]), textarea"
+
+KIND = """controls => controls.map(control => {
+  const path = [];
+  for (let e = control; e; e = e.parentElement)
+    path.push(e.tagName, e.className, e.type, e.role, e.ariaCurrent);
+  return path.join(" ");
+})"""
+
+
+async def new_controls(page: Page, seen: set[str]) -> list[Locator]:
+    """The controls of a page that differ from those seen so far in what styles go by: elements,
+    classes and states, theirs and those of what they are in."""
+    controls = page.locator(CONTROLS)
+    new: list[Locator] = []
+    for number, kind in enumerate(await controls.evaluate_all(KIND)):
+        if kind not in seen:
+            seen.add(kind)
+            new.append(controls.nth(number))
+    return new
+
+
+async def is_shown(control: Locator) -> bool:
+    """Whether the pointer can reach it: the skip link is out of sight until it has the focus."""
+    return not await control.evaluate("e => e.classList.contains('skip')")
 
 
 async def stranger_and_susan(open_page: OpenPage, **options: object) -> tuple[Page, Page]:
