@@ -217,8 +217,8 @@ def faults(cut: Cut, counts: dict[str, int], mailed: set[str], failure: str) -> 
 @dataclass(frozen=True)
 class Plan:
     """How much to look at: every `stride`-th cut; of the pages at a time so many combinations
-    `beyond` those of names; only from the step `since` on; and with `stop` no more than the first
-    broken state."""
+    `beyond` those of names; only from the last step `since` on; and with `stop` no more than the
+    first broken state."""
 
     stride: int = 1
     beyond: int = 4
@@ -231,17 +231,18 @@ async def explore(
 ) -> Outcome:
     """Look at the states of a share (which, of how many) of the cuts."""
     disk, cut, outcome, generator = Disk(run.base), Cut(), Outcome(), random.Random(share[0])
-    before, looks = opener.different, not plan.since
-    for call in run.calls:
+    before = opener.different
+    steps = [number for number, call in enumerate(run.calls) if call.path == f"step {plan.since}"]
+    begin = steps[-1] if plan.since else 0
+    for number, call in enumerate(run.calls):
         if call.kind == "mark":
             cut.note(call.path)
-            looks = looks or cut.step == plan.since
             continue
         if without and call.label == without:
             continue
         newest = disk.apply(call)
         cut.number += 1
-        if not looks or cut.number % (share[1] * plan.stride) != share[0] * plan.stride:
+        if number < begin or cut.number % (share[1] * plan.stride) != share[0] * plan.stride:
             continue
         outcome.cuts += 1
         for recipe in recipes(disk.units(), newest, generator, plan.beyond):
@@ -252,6 +253,8 @@ async def explore(
                 outcome.wrong[fault] += 1
                 where = f"cut {cut.number}, {call.kind} {call.path} in {cut.step!r}"
                 outcome.examples.setdefault(fault, f"{where}: {_shown(recipe)}")
+            if plan.stop and wrong:
+                break
         if plan.stop and outcome.broken:
             break
     outcome.different = opener.different - before

@@ -16,7 +16,7 @@ from tests.system.faults.power import Plan
 def test_what_was_synced_survives_a_power_failure(tmp_path: Path) -> None:
     power.record_trace(tmp_path)
     first = Plan(stride=7, beyond=0, stop=True)
-    plans = {"": Plan(stride=16, beyond=1)} | dict.fromkeys(power.CALLS, first)
+    plans = {"": Plan(stride=48, beyond=1)} | dict.fromkeys(power.CALLS, first)
     plans["deletion"] = replace(first, stride=2, since="prune")
     outcomes = power.campaign(tmp_path, plans)
     whole = outcomes.pop("")
