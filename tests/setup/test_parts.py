@@ -16,7 +16,7 @@ for name in names:
 print(*names)
 """
 
-QUICK = ("redact", "mail", "reporting/alerts", "reporting/capture", "reporting/journal")
+QUICK = ("reporting/alerts", "reporting/capture", "reporting/journal")
 """Tests that together take seconds; `make parts` runs the tests of all parts."""
 
 NAMED = re.compile(r"\b(?:quartapp|tests)\.microblog\b|\bfrom quartapp import create_app\b")

@@ -150,7 +150,7 @@ async def settled(database: Database, errors: int) -> None:
     quiet = 0
     deadline = time.monotonic() + 240
     while quiet < 3 and time.monotonic() < deadline:
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(0.5)
         async with database.session(write=False) as session:
             counted = await session.scalar(select(func.sum(ErrorGroup.count)))
             waiting = select(func.count()).where(ErrorAlert.state == "waiting")

@@ -75,7 +75,7 @@ async def test_commits_that_are_cut_cost_no_count(tmp_path: Path) -> None:
 
 @pytest.mark.postgresql
 async def test_machines_on_one_database_count_exactly_and_mail_once(tmp_path: Path) -> None:
-    outcome = await machines.run(tmp_path, 4.0)
+    outcome = await machines.run(tmp_path, 2.0)
     assert outcome.is_right, outcome
 
 

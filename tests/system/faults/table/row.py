@@ -24,11 +24,16 @@ LONGEST = 180.0
 SLOWEST_PING = 1.0
 """Seconds that 99 of 100 pings may take while a fault lasts. It allows for a busy machine."""
 
-NOISE, QUIET = "socket.send() raised exception", 10
+NOISE, MOST_NOISE = "socket.send() raised exception", 10
 """What asyncio logs for each write to a connection that ended, and how often it may."""
 
-_COUNTING, _MAILING = 6.0, 20.0
-_QUIET = 8.0
+COUNTING = 6.0
+"""Seconds without a count after which no further one is expected."""
+
+QUIET = 8.0
+"""Seconds in which everything must be given back."""
+
+_MAILING = 20.0
 
 Inject = Callable[[Site], AbstractAsyncContextManager[None]]
 ENGINES = ("sqlite", "postgresql")
@@ -161,17 +166,17 @@ def _served_meanwhile(fault: Fault, site: Site, row: Row) -> str:
 
 async def _until_counted(site: Site) -> None:
     """Until all errors are counted, or none was for a while."""
-    total, deadline = 0, time.monotonic() + _COUNTING
+    total, deadline = 0, time.monotonic() + COUNTING
     while total < site.ledger.recorded and time.monotonic() < deadline:
         await asyncio.sleep(0.3)
         before, total = total, sum((await site.counted()).values())
         if total != before:
-            deadline = time.monotonic() + _COUNTING
+            deadline = time.monotonic() + COUNTING
 
 
 async def _leaks(site: Site, before: Usage) -> list[str]:
     """What is still held when there has been time to give it back."""
-    deadline = time.monotonic() + _QUIET
+    deadline = time.monotonic() + QUIET
     while leaks := (await site.usage()).exceeds(before):
         if time.monotonic() > deadline:
             break
@@ -212,7 +217,7 @@ async def _compare(fault: Fault, site: Site, row: Row) -> None:
         if ledger.answers[answer]
     ]
     row.wrong += [f"no {answer}" for answer in fault.expects if not ledger.answers[answer]]
-    if (noise := site.output.count(NOISE)) > QUIET:
+    if (noise := site.output.count(NOISE)) > MOST_NOISE:
         row.wrong.append(f"{noise} x {NOISE!r} logged")
     if any(site.exit_codes):
         row.wrong.append(f"exit codes {site.exit_codes}")
