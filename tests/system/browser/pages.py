@@ -7,7 +7,7 @@ from tests.system.browser.conftest import OpenPage, publish, register
 PUBLIC = ["/", "/explore", "/login", "/register", "/user/susan", "/post/1", "/nowhere", "/boom"]
 PERSONAL = [
     *("/", "/explore", "/user/john", "/user/susan", "/user/susan/followers", "/post/1"),
-    *("/post/1/delete", "/edit_profile", "/security", "/logout", "/nowhere", "/boom"),
+    *("/post/1/delete", "/edit_profile", "/security", "/sessions", "/logout", "/nowhere", "/boom"),
 ]
 
 CONTROLS = "a[href], button, input:not([type=hidden]), textarea"
