@@ -6,11 +6,12 @@ ended, whichever copies of its cookie exist.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     Boolean,
     ColumnElement,
+    CursorResult,
     ForeignKey,
     Index,
     String,
@@ -206,16 +207,18 @@ async def end_logins(
         await revoke_tokens(session, user_id)
 
 
-async def end_login(session: AsyncSession, user_id: int, login_id: int) -> None:
-    """End one login of a person, as `end_logins`. One that has ended already is not an error."""
+async def end_login(session: AsyncSession, user_id: int, login_id: int) -> bool:
+    """End one login of a person, as `end_logins`; False if there is none."""
     if not 0 < login_id <= MAX_ID:
-        return
-    await _end(session, user_id, (_LOGINS.id == login_id,))
+        return False
+    return await _end(session, user_id, (_LOGINS.id == login_id,)) > 0
 
 
-async def _end(session: AsyncSession, user_id: int, which: Sequence[ColumnElement[bool]]) -> None:
+async def _end(session: AsyncSession, user_id: int, which: Sequence[ColumnElement[bool]]) -> int:
+    """End logins of a person; return how many."""
     await session.execute(_COUNT_UP, {"owner_id": user_id})
-    await session.execute(delete(_TABLE).where(_LOGINS.user_id == user_id, *which))
+    result = await session.execute(delete(_TABLE).where(_LOGINS.user_id == user_id, *which))
+    return cast("CursorResult[Any]", result).rowcount
 
 
 async def find_login(session: AsyncSession, user_id: int, login_id: int) -> LoginRow | None:

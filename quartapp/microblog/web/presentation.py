@@ -10,6 +10,7 @@ from quartapp.microblog.models.event import EVENT_TEXTS, EventRow
 from quartapp.microblog.models.paging import Page
 from quartapp.microblog.models.post import PostRow
 from quartapp.microblog.models.user import Profile
+from quartapp.microblog.web.devices import describe
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July",
@@ -152,7 +153,7 @@ def show_events(rows: Sequence[EventRow]) -> list[EventView]:
         EventView(
             EVENT_TEXTS.get(row.kind, row.kind) + (f" ({row.detail})" if row.detail else ""),
             show_moment(row.at, now),
-            ", ".join(filter(None, (row.address, row.user_agent))),
+            ", ".join(filter(None, (row.address, row.user_agent and describe(row.user_agent)))),
         )
         for row in rows
     ]

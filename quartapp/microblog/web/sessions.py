@@ -1,6 +1,5 @@
 """Where a person is logged in, and which programs have a token: to look at, and to end."""
 
-from contextlib import suppress
 from typing import NamedTuple
 
 from quart import ResponseReturnValue
@@ -11,6 +10,7 @@ from quartapp.flasklike import Blueprint, flash, redirect, url_for
 from quartapp.microblog.exceptions import LoginRequiredError, NotFoundError
 from quartapp.microblog.identity import current_person, log_out
 from quartapp.microblog.models.base import utc_now
+from quartapp.microblog.models.event import EventKind
 from quartapp.microblog.models.login import (
     LoginRow,
     end_login,
@@ -20,15 +20,20 @@ from quartapp.microblog.models.login import (
 )
 from quartapp.microblog.models.paging import PageRequest
 from quartapp.microblog.models.token import TokenRow, revoke_own_token, revoke_tokens, tokens_of
+from quartapp.microblog.trail import latest_events, record_event
 from quartapp.microblog.web.devices import describe
 from quartapp.microblog.web.posts import wanted_page
-from quartapp.microblog.web.presentation import Moment, neighbours, show_moment
+from quartapp.microblog.web.presentation import Moment, neighbours, show_events, show_moment
 from quartapp.microblog.web.validation import EmptyForm, show
 
 blueprint = Blueprint("sessions", __name__)
 
 MOST_TOKENS = 25
 """How many tokens the page shows; `GET /api/tokens` lists all."""
+
+
+MOST_EVENTS = 10
+"""How many security events the page shows; `/security` has more."""
 
 
 class LoginView(NamedTuple):
@@ -59,6 +64,7 @@ async def sessions() -> ResponseReturnValue:
     own = await find_login(request_session(), person.id, person.login_id)
     if own is None:  # it has ended since the request began
         raise LoginRequiredError
+    events = await latest_events(person.id)
     page = await other_logins(request_session(), person.id, person.login_id, wanted_page())
     tokens = await tokens_of(request_session(), person.id, PageRequest(MOST_TOKENS))
     newer, older = neighbours(page, "sessions.sessions", {})
@@ -72,6 +78,7 @@ async def sessions() -> ResponseReturnValue:
         older_url=older,
         tokens=[_show_token(row) for row in tokens.items],
         has_more_tokens=tokens.has_older,
+        events=show_events(events[:MOST_EVENTS]),
     )
 
 
@@ -84,8 +91,9 @@ async def end(login_id: int) -> ResponseReturnValue:
         await log_out()
         await flash("You are logged out.")
         return redirect(url_for("posts.index"))
-    await end_login(request_session(), person.id, login_id)
-    return await _done("The login is ended.")
+    if not await end_login(request_session(), person.id, login_id):
+        return await _done("The login had ended already.")
+    return await _done("The login is ended.", EventKind.LOGIN_ENDED)
 
 
 @blueprint.post("/sessions/end_others")
@@ -94,7 +102,7 @@ async def end_others() -> ResponseReturnValue:
     person = current_person()
     await (await EmptyForm.load()).validate_on_submit()
     await end_logins(request_session(), person.id, but=person.login_id)
-    return await _done("All other logins are ended.")
+    return await _done("All other logins are ended.", EventKind.LOGIN_ENDED, "all others")
 
 
 @blueprint.post("/sessions/tokens/<int:token_id>/revoke")
@@ -102,9 +110,11 @@ async def revoke(token_id: int) -> ResponseReturnValue:
     """Revoke one token of the API."""
     person = current_person()
     await (await EmptyForm.load()).validate_on_submit()
-    with suppress(NotFoundError):  # it has expired, or was revoked in another tab
+    try:
         await revoke_own_token(request_session(), person.id, token_id)
-    return await _done("The token is revoked.")
+    except NotFoundError:
+        return await _done("The token had ended already.")
+    return await _done("The token is revoked.", EventKind.TOKEN_REVOKED)
 
 
 @blueprint.post("/sessions/tokens/revoke_all")
@@ -113,11 +123,13 @@ async def revoke_all() -> ResponseReturnValue:
     person = current_person()
     await (await EmptyForm.load()).validate_on_submit()
     await revoke_tokens(request_session(), person.id)
-    return await _done("All tokens are revoked.")
+    return await _done("All tokens are revoked.", EventKind.TOKEN_REVOKED, "all")
 
 
-async def _done(message: str) -> Response:
+async def _done(message: str, kind: EventKind | None = None, detail: str = "") -> Response:
     await request_session().commit()
+    if kind is not None:
+        record_event(kind, current_person().id, detail)
     await flash(message)
     return redirect(url_for("sessions.sessions"))
 

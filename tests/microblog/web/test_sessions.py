@@ -94,6 +94,8 @@ async def test_one_login_or_all_others_are_ended(log_in: LogIn, submit: Submit) 
     assert {(await other.get("/edit_profile")).status_code for other in others} == {302}
     page = await text_of(await susan.get("/sessions"))
     assert "All other logins are ended." in page
+    assert page.count("<li>A login was ended") == 2
+    assert "A login was ended (all others)" in page
     assert "You are logged in nowhere else." in page
     assert "End all other logins" not in page
 
@@ -119,6 +121,7 @@ async def test_the_login_of_another_stays(
     for number in (login_id, 999, 10**30):
         answer = await submit(john, f"/sessions/{number}/end", "/sessions")
         assert (answer.status_code, answer.location) == (302, "/sessions")
+        assert "The login had ended already." in await text_of(await john.get("/sessions"))
     assert (await susan.get("/sessions")).status_code == 200
 
 
@@ -154,6 +157,9 @@ async def test_tokens_are_listed_and_revoked(
     assert len(urls) == 25
     await submit(susan, urls[0], "/sessions")
     await submit(susan, urls[0], "/sessions")  # in a second tab
+    page = await text_of(await susan.get("/sessions"))
+    assert "The token had ended already." in page
+    assert page.count("<li>A token of the API was revoked") == 1
     assert await session.scalar(select(func.count(ApiToken.id))) == 30
     await session.rollback()
     await submit(susan, "/sessions/tokens/revoke_all", "/sessions")
