@@ -6,7 +6,7 @@ from pathlib import Path
 
 from quart import Quart
 
-from quartapp.logfile import handler
+from quartapp.logfile import handler, others
 from quartapp.logfile.handler import Clean, Target, ThreadedHandler
 from quartapp.logfile.rotation import RotatingFile
 from quartapp.logfile.settings import LogSettings
@@ -64,7 +64,9 @@ class Log:
             self._logger.info("%s startup", self._name.capitalize())
 
     def _attach(self, *targets: Target) -> None:
-        handler.attach(self._logger, ThreadedHandler(*targets, clean=self._clean), alone=True)
+        new = ThreadedHandler(*targets, clean=self._clean)
+        handler.attach(self._logger, new, alone=True)
+        others.take_over(new, self._clean)
 
 
 def log_path(folder: Path, name: str) -> Path:

@@ -15,9 +15,15 @@ from typing import Any
 from urllib.parse import unquote_plus, urlsplit
 
 from quartapp.redact.context import Context
-from quartapp.redact.introspection import as_name, attributes_of
+from quartapp.redact.introspection import as_name, attributes_of, fields_of
 from quartapp.redact.scrub import BYTES
-from quartapp.redact.secret_names import is_secret_name, is_secret_number
+from quartapp.redact.secret_names import (
+    EVERYTHING,
+    NOTHING,
+    hides,
+    is_secret_name,
+    is_secret_number,
+)
 
 _ITEMS = 200
 _DEPTH = 4
@@ -46,7 +52,7 @@ class SecretCollector:
         """Read a value and what it contains. Every string in it is a secret if the name is one of a
         secret."""
         if type(value) not in _EMPTY:
-            self._look(value, is_secret_name(name), _DEPTH)
+            self._look(value, hides(name), _DEPTH)
         elif type(value) is int and is_secret_number(name):
             self._add(str(value))
 
@@ -76,7 +82,8 @@ class SecretCollector:
             self._add(password)
         for argument in parts.query.split("&")[:_ITEMS]:
             name, _, value = argument.partition("=")
-            if value and is_secret_name(unquote_plus(name)):
+            hidden = hides(unquote_plus(name)) if value else NOTHING
+            if hidden == EVERYTHING or (hidden and "@" in unquote_plus(value)):
                 self._add(value)  # as it came: a client may encode more characters than necessary
                 self._add(unquote_plus(value))
 
@@ -96,24 +103,26 @@ class SecretCollector:
         if len(self.secrets) < _SECRETS:
             self.secrets.add(secret)
 
-    def _look(self, value: Any, secret: bool, depth: int) -> None:
+    def _look(self, value: Any, hidden: int, depth: int) -> None:
         cls = type(value)
         if issubclass(cls, str):
-            if secret:
+            if hidden == EVERYTHING or (hidden and str.__contains__(value, "@")):
                 self._add(str.__getitem__(value, slice(_LONGEST)))
         elif issubclass(cls, (bytes, bytearray)):
-            if secret:
+            if hidden == EVERYTHING:
                 base = bytes if issubclass(cls, bytes) else bytearray
                 self._add(base.__getitem__(value, slice(_LONGEST)).decode("utf-8", BYTES))
         elif depth > 0 and cls not in _EMPTY:
-            for name, item in _inside(value, secret):
+            for name, item in _inside(value, hidden):
                 self._left -= 1
                 if self._left < 0:
                     return
                 if type(item) is int:
                     self.named(name, item)
                 else:
-                    self._look(item, secret or is_secret_name(name), depth - 1)
+                    # an address under the name of a secret is a secret
+                    inner = hides(name) if name and hidden < EVERYTHING else 0
+                    self._look(item, inner or hidden, depth - 1)
 
 
 def locals_of(frame: FrameType) -> Iterator[tuple[str, object]]:
@@ -133,13 +142,15 @@ def _items(values: Mapping[str, object]) -> Iterable[tuple[object, object]]:
     return dict.items(values) if isinstance(values, dict) else values.items()
 
 
-def _inside(value: Any, secret: bool) -> Iterator[tuple[str, object]]:
+def _inside(value: Any, hidden: int) -> Iterator[tuple[str, object]]:
     """The items of a container, with their names if they have any, or the attributes of another
-    object that have the name of a secret."""
+    object whose names hide something."""
     cls = type(value)
     if issubclass(cls, dict):
         for key, item in islice(dict.items(value), _ITEMS):
             yield as_name(key), item
+    elif cls is not tuple and issubclass(cls, tuple) and (fields := fields_of(value)):
+        yield from islice(zip(fields, tuple.__iter__(value), strict=False), _ITEMS)
     elif issubclass(cls, tuple) and tuple.__len__(value) == 2:
         name, item = tuple.__iter__(value)
         yield "", name
@@ -149,8 +160,9 @@ def _inside(value: Any, secret: bool) -> Iterator[tuple[str, object]]:
             yield "", item
     else:
         attributes = attributes_of(value)
-        for name in _HELD if secret else tuple(islice(attributes, _ITEMS)):
-            if name in attributes and (secret or is_secret_name(as_name(name))):
+        whole = hidden == EVERYTHING
+        for name in _HELD if whole else tuple(islice(attributes, _ITEMS)):
+            if name in attributes and (whole or hides(as_name(name)) or (hidden and name in _HELD)):
                 yield as_name(name), attributes[name]
 
 

@@ -50,6 +50,15 @@ def attributes_of(value: object) -> dict[str, object]:
     return slots
 
 
+def fields_of(value: tuple[object, ...]) -> tuple[str, ...]:
+    """The names of a named tuple's items; none of another tuple."""
+    for cls in bases_of(type(value)):
+        fields = _members_of(cls).get("_fields")
+        if type(fields) is tuple and len(fields) == tuple.__len__(value):
+            return tuple(map(as_name, fields))
+    return ()
+
+
 def as_name(key: object) -> str:
     """A key as a name: a str, or bytes as in the headers of ASGI; "" for anything else."""
     cls = type(key)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from quartapp.redact import secret_patterns
+from quartapp.redact.numbers import hide_numbers
 from quartapp.redact.secret_names import BARE_WORDS, HIDDEN
 from quartapp.redact.secret_patterns import SECRET_PATTERNS, SecretPattern
 
@@ -75,22 +76,26 @@ class Scrubber:
         for secret in secrets:
             if _may_stand_in(both, secret, longest):
                 found.update(forms(secret))
+        patterns = self._patterns_that_may_match(both)
         if texts:
-            joined = self._without_patterns(_without(joined, found))
-            texts = _cut_marked(secret_patterns.assignments(joined)).split("\0")
+            joined = _without_patterns(_without(joined, found), patterns)
+            joined = hide_numbers(secret_patterns.assignments(joined))
+            texts = _cut_marked(joined).split("\0")
         if source:
-            joined = self._without_patterns(_without(joined_source, found))
+            joined = _without_patterns(_without(joined_source, found), patterns)
             source = [secret_patterns.literals(line) for line in joined.split("\0")]
         return list(texts), list(source)
 
-    def _without_patterns(self, joined: str) -> str:
-        lower = joined.lower()
-        for pattern in self._patterns:
-            for sign in pattern.signs:
-                if sign in lower:
-                    joined = pattern.regex.sub(pattern.replacement, joined)
-                    break
-        return joined
+    def _patterns_that_may_match(self, text: str) -> list[SecretPattern]:
+        # Once for texts and source: to look for the signs is most of what patterns cost.
+        lower = text.lower()
+        return [each for each in self._patterns if any(map(lower.__contains__, each.signs))]
+
+
+def _without_patterns(joined: str, patterns: Iterable[SecretPattern]) -> str:
+    for pattern in patterns:
+        joined = pattern.regex.sub(pattern.replacement, joined)
+    return joined
 
 
 def window(shown: int) -> int:

@@ -1,4 +1,4 @@
-"""Which names announce a secret."""
+"""Which names announce a secret, or the mail address of a person."""
 
 import re
 from functools import lru_cache
@@ -8,13 +8,26 @@ HIDDEN = "[hidden]"
 
 _LONGEST = 200
 _WORDS = re.compile(
-    "passw|passphrase|pwd|secret|token|key|auth|cookie|session|credential|csrf|xsrf|jwt|bearer|dsn"
-    "|private|signature"
+    "passw|passphrase|passcode|pincode|pwd|pswd|pwhash|userpass|kennwort|mot_de_passe|secret|token"
+    "|key|auth|cookie|session|credential|csrf|xsrf|jwt|bearer|dsn|conn_?str|connection_string"
+    "|private|signature|recovery_code|backup_code"
 )
-_WHOLE = re.compile(r"(?:^|[_\W])(?:pass|otp|pin|sid|cvv|ssn)(?:$|[_\W\d])")
+_WHOLE = re.compile(
+    r"(?:^|[_\W])(?:pass|pw|psw|creds|t?otp|pin|sid|sig|cvv|cvc|ssn|seed|iban)(?:$|[_\W\d])"
+    r"|pw\d*$"
+)
+_MAIL = re.compile(r"(?:\w*[_-])?e?[_-]?mail(?:[_-]?addr(?:ess)?)?\d?")
 _INNOCENT = re.compile(r"author(?!i[sz])|keyword|keyboard|monkey")
 
-_NUMBERS = re.compile(r"passw|pwd|secret|(?:^|[_\W])(?:pass|otp|pin|cvv|ssn)(?:$|[_\W\d])", re.I)
+_NUMBERS = re.compile(
+    r"passw|passcode|pincode|pwd|secret|(?:^|[_\W])(?:pass|pw|psw|t?otp|pin|cvv|cvc|ssn)(?:$|[_\W\d])",
+    re.I,
+)
+
+
+NOTHING, ADDRESS, EVERYTHING = 0, 1, 2
+"""What is hidden under a name. ADDRESS is what holds an @: the mail address of a person, which says
+who it was and not what happened."""
 
 BARE_WORDS = {
     "password",
@@ -45,7 +58,13 @@ def is_secret_name(name: str) -> bool:
     It is if it contains password, secret, token, key, auth, cookie, session ... in upper or lower
     case; `author` and similar words are excepted.
     """
-    return _is_secret(name[:_LONGEST])
+    return hides(name) == EVERYTHING
+
+
+def hides(name: str) -> int:
+    """What is hidden of a value under this name, and wherever else that value is: NOTHING, ADDRESS
+    or EVERYTHING."""
+    return _hides(name[:_LONGEST])
 
 
 def is_secret_number(name: str) -> bool:
@@ -55,6 +74,9 @@ def is_secret_number(name: str) -> bool:
 
 
 @lru_cache(maxsize=4096)  # a hundred names per report, almost always the same
-def _is_secret(name: str) -> bool:
-    name = _INNOCENT.sub("", name.lower())
-    return bool(_WORDS.search(name) or _WHOLE.search(name))
+def _hides(name: str) -> int:
+    name = name.lower()
+    innocent = _INNOCENT.sub("", name)
+    if _WORDS.search(innocent) or _WHOLE.search(innocent):
+        return EVERYTHING
+    return ADDRESS if _MAIL.fullmatch(name) else NOTHING

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from quartapp.redact.secret_names import HIDDEN, is_secret_name
+from quartapp.redact.secret_names import ADDRESS, EVERYTHING, HIDDEN, hides, is_secret_name
 
 _SHORTEST = 4
 
@@ -46,7 +46,49 @@ def _hide_userinfo(match: re.Match[str]) -> str:
     return f"://{HIDDEN}@{rest}"
 
 
+def _hide_vendors(match: re.Match[str]) -> str:
+    # Words and identifiers (npm_config_registry) have no digits.
+    return (
+        match[0]
+        if match["name"] and not _DIGIT.search(match[0])
+        else f"{match['at'] or ''}{HIDDEN}"
+    )
+
+
+_DIGIT = re.compile(r"\d")
+
+# How the tokens of vendors begin. Each sign costs a search of every text, so these are the frequent
+# ones and not all of a scanner's hundreds.
+_VENDORS = SecretPattern(
+    "vendor",
+    (
+        *("akia", "aiza", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "npm_", "hf_", "xox"),
+        *("k_live_", "sk-", "sg.", "hooks"),
+    ),
+    re.compile(
+        r"""(?P<at>hooks\.slack\.com/\w+/|/api/webhooks/\d+/)[\w/-]{16,}
+        |(?<![A-Za-z0-9_-])(?P<name>AKIA|AIza|gh[pos]_|github_pat_|glpat-|npm_|hf_|xox[a-z]-
+            |[rs]k_live_|sk-|SG\.)[\w-]{16,}(?:\.[\w-]{16,})?""",
+        re.X,
+    ),
+    _hide_vendors,
+)
+
 SECRET_PATTERNS: tuple[SecretPattern, ...] = (
+    _VENDORS,
+    _pattern(
+        "element",
+        "</",
+        r"<((?:[\w-]{1,40}:)?[\w-]{1,60})((?:\s[^<>\n\x00-\x02]{0,100})?>)[^<\x00-\x02]{4,4000}(?=</)",
+        lambda match: f"<{match[1]}{match[2]}{HIDDEN}" if is_secret_name(match[1]) else match[0],
+    ),
+    # Names that are secret in an address alone: `key=lambda` is none.
+    _pattern(
+        "query",
+        "key=|sig=|code=",
+        r"([?&;](?:(?:key|sig)=(?=[^\s&;#]{4})|code=(?=[^\s&;#]{12})))[^\s&;#'\"<>\x00-\x02]+",
+        rf"\g<1>{HIDDEN}",
+    ),
     _pattern("jwt", "eyj", r"eyJ[\w-]*(?:\.[\w-]*)*", _hide_jwt),
     _pattern("bearer", "bearer", r"(bearer\s+)[\w.~+/=-]{4,}", rf"\g<1>{HIDDEN}"),
     _pattern("basic", "basic", r"([:=]\s*['\"]?basic\s+)[\w+/=-]{4,}", rf"\g<1>{HIDDEN}"),
@@ -54,7 +96,7 @@ SECRET_PATTERNS: tuple[SecretPattern, ...] = (
         "pair",
         "cookie|authorization|passw|secret|token|api-key|api_key",
         r"([(\[]b?['\"][\w-]*(?:cookie|authorization|passw|secret|token|api[-_]key)[\w-]*['\"],\s*b?)"
-        r"(['\"])(?:(?!\2)[^\n\x00\x01\x02]){4,4000}\2(?=[)\]])",
+        r"(['\"])(?:\\[^\n\x00\x01\x02]|(?!\2)[^\\\n\x00\x01\x02]){4,4000}\2(?=[)\]])",
         rf"\g<1>{HIDDEN}",
     ),
     _pattern(
@@ -68,7 +110,7 @@ SECRET_PATTERNS: tuple[SecretPattern, ...] = (
     _pattern(
         "quoted",
         "passw",
-        r"(passw(?:or)?d\s+)(['\"])(?:(?!\2)[^\n\x00\x01\x02]){4,}\2",
+        r"(passw(?:or)?d\s+)(['\"])(?:\\[^\n\x00\x01\x02]|(?!\2)[^\\\n\x00\x01\x02]){4,}\2",
         rf"\g<1>{HIDDEN}",
     ),
     _pattern(
@@ -102,7 +144,6 @@ SECRET_PATTERNS: tuple[SecretPattern, ...] = (
 
 _ASSIGNED_WORDS = (
     "pass",
-    "pwd",
     "secret",
     "token",
     "key",
@@ -112,20 +153,44 @@ _ASSIGNED_WORDS = (
     "signature",
     "auth",
     "cookie",
-    "credential",
+    "cred",
     "jwt",
     "otp",
     "pin",
     "dsn",
     "cvv",
     "ssn",
+    "pw",
+    "psw",
+    "seed",
+    "kennwort",
+    "conn_str",
+    "recovery_code",
+    "mail",
 )
-_PROSE = re.compile(r"(?:.*[_-])?(?:auth|pass|cookies?|credentials?|otp|pin|signature)", re.I)
+_PROSE = re.compile(
+    r"(?:.*[_-])?(?:auth|pass|cookies?|cred(?:ential)?s?|otp|pin|seed|signature)", re.I
+)
 """Words after which a colon may begin a sentence: they are names only if quoted or before a `=`."""
-_NAME = re.compile(r"""([\w-]*)(\\*['"]?\s*(?:=>?|:)\s*)?""")
+_NAME = re.compile(
+    r"""([\w-]*)(\\*['"]?\s*(?:[=-]>|=|:|\N{RIGHTWARDS ARROW})\s*|\s+(?:is|was|ist|lautet)\s+)?"""
+)
+_SIGNS = frozenset("=:\\'\"")
+"""With which a sign begins that is none of prose."""
+_IN_PROSE = re.compile(r"[\d!@#$%^&*+=~]|\A['\"]")
+"""What a word has that is a secret after `password is`, or `token ->`."""
+# A quote after backslashes may be inside of the text, however often it was escaped. The end of a
+# text whose own quotes were escaped, \"abc\", has as many backslashes as its beginning.
 _VALUE = re.compile(
-    r"""b?\\*"[^"\n\x00]*"?|b?\\*'[^'\n\x00]*'?
+    r"""b?"(?:\\+[^\\\n\x00]|[^"\\\n\x00])*"?|b?'(?:\\+[^\\\n\x00]|[^'\\\n\x00])*'?
+    |b?(\\+)(["'])(?:(?!\2)[^\\\n\x00]|(?!\1\2)\\+[^\\\n\x00])*(?:\1\2)?
     |[^\s"'\\,;&(){}<>\[\]\x00-\x02?$:%][^\s"'\\,;&)}>\]\x00-\x02]*""",
+    re.X,
+)
+_LONGEST_WORD = 400
+_ADDRESS = re.compile(
+    r"""\\*['"]?[^\s"'\\,;:&(){}<>\[\]\x00-\x02@=?]{1,64}@
+    [^\s"'\\,;&(){}<>\[\]\x00-\x02]{1,255}\\*['"]?""",
     re.X,
 )
 _NAME_IN_REPR = re.compile(r"""([\w.-]*)(['"]\s*[=:,]\s*|\s*[=:]\s*)?""")
@@ -169,36 +234,46 @@ def _assigned(
         return None, end
     before = _NAME_BEFORE.search(joined, max(done, start - 40), start)
     name = (before[0] if before else "") + joined[start:end]
-    if not is_secret_name(name):
+    hidden = hides(name)
+    if not hidden:
         return None, end
     if in_repr:
-        return _VALUE_IN_REPR.match(joined, found.end()), end
+        is_secret = hidden is EVERYTHING
+        return _VALUE_IN_REPR.match(joined, found.end()) if is_secret else None, end
     if name.lower() in _NOT_ASSIGNED and (name, sign) not in _COOKIES:
         return None, end
     if sign[0] == ":" and _PROSE.fullmatch(name):
         return None, end
     if name.endswith(("Error", "Exception", "Warning")):  # KeyError: 'username'
         return None, end
-    value = _VALUE.match(joined, found.end())
+    if hidden == ADDRESS:
+        return _ADDRESS.match(joined, found.end()), end
+    is_weak = "->" in sign or sign.lstrip()[0] not in _SIGNS
+    # What is looked at and left is bounded, because the search goes on inside of it.
+    limit = found.end() + _LONGEST_WORD if is_weak else len(joined)
+    value = _VALUE.match(joined, found.end(), limit)
     if value is None or len(value[0]) < _SHORTEST or HIDDEN in value[0]:
+        return None, end
+    if is_weak and not _IN_PROSE.search(value[0]):
         return None, end
     return (None if value[0].lower() in _PLAIN else value), end
 
 
 def _positions(text: str, words: Iterable[str]) -> list[int]:
     found: list[int] = []
+    find = text.find
     for word in words:
-        start = text.find(word)
+        start = find(word)
         while start >= 0:
             found.append(start)
-            start = text.find(word, start + len(word))
+            start = find(word, start + len(word))
     return found
 
 
 _LITERAL = re.compile(
     r"""(?P<name>\w+)
     (?P<sign>["']?\]?\s*(?:[:=!]?=|:|:\s*[\w.]+(?:\s*\|\s*\w+)*\s*=)\s*[rbfu]{0,2}|\([rbfu]{0,2})
-    (["'])(?:(?!\3).){4,}\3""",
+    (["'])(?:\\.|(?!\3)[^\\]){4,}\3""",
     re.I | re.X,
 )
 _TAKES_SECRET = re.compile("passw|secret", re.I)

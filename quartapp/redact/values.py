@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
-from quartapp.redact.introspection import as_name, attributes_of, qualified
+from quartapp.redact.introspection import as_name, attributes_of, fields_of, qualified
 from quartapp.redact.scrub import LONG, SHOWN, window
-from quartapp.redact.secret_names import HIDDEN, is_secret_name
+from quartapp.redact.secret_names import ADDRESS, HIDDEN, hides, is_secret_name
 
 ITEMS = 20
 _DEPTH = 2
@@ -49,11 +49,14 @@ def shown(value: object, depth: int = _DEPTH) -> str:
 
 
 def is_secret(name: str, value: object) -> bool:
-    """Whether the name says that its value is a secret.
+    """Whether the name says that its value is a secret, or the mail address of a person.
 
     None, True, "" and 0 are shown under any name: that a token is None explains many errors.
     """
-    return is_secret_name(name) and not (type(value) in _HARMLESS_TYPES and value in _HARMLESS)
+    hidden = hides(name)
+    if hidden == ADDRESS:
+        return type(value) is str and "@" in value
+    return bool(hidden) and not (type(value) in _HARMLESS_TYPES and value in _HARMLESS)
 
 
 def named(name: str, value: object, depth: int = _DEPTH) -> str:
@@ -132,9 +135,13 @@ def _shown_tuple(value: tuple[object, ...], depth: int) -> str:
     if depth <= 0:
         return _nested(value, "()")
     size = tuple.__len__(value)
-    if size == 2:  # a header, a query's argument: the first names the second
+    if type(value) is not tuple and (fields := fields_of(value)):
+        pairs = zip(fields, tuple.__iter__(value), strict=False)
+        items = (f"{name}={named(name, item, depth - 1)}" for name, item in pairs)
+    elif size == 2:  # a header, a query's argument: the first names the second
         name, second = tuple.__iter__(value)
-        items = iter([shown(name, depth - 1), named(as_name(name), second, depth - 1)])
+        both = [shown(name, depth - 1), named(as_name(name), second, depth - 1)]
+        items = (item for item in both)
     else:
         items = (shown(item, depth - 1) for item in islice(tuple.__iter__(value), ITEMS))
     return _within(value, "(", items, ",)" if size == 1 else ")", size)

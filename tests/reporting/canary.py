@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from pydantic import BaseModel, SecretStr, ValidationError, field_validator
@@ -457,6 +457,93 @@ def an_option_of_a_command() -> None:
     raise Broken(f"Command '['psql', '--password', '{CORE}']' returned 1")
 
 
+class Issued(NamedTuple):
+    token: str
+    life: int
+
+
+class Registered(NamedTuple):
+    name: str
+    email: str
+
+
+@planting
+def a_named_tuple_by_position() -> None:
+    issued = Issued(CANARY, 24)
+    raise Broken(f"{issued.life} hours")
+
+
+@planting
+def a_named_tuple_in_the_message() -> None:
+    raise ValueError(Issued(CORE, 24))
+
+
+@planting
+def a_key_in_an_address() -> None:
+    raise Broken(f"GET https://maps.example/v1?a=1&key={CORE} failed")
+
+
+@planting
+def a_signature_in_an_address() -> None:
+    raise Broken(f"GET https://files.example/x.png?sig={CORE}&se=2030 failed")
+
+
+@planting
+def a_token_of_a_vendor() -> None:
+    raise Broken(f"cannot push with ghp_{CORE}{CORE}")
+
+
+@planting
+def a_web_hook() -> None:
+    raise Broken(f"POST https://hooks.slack.com/services/T0/B0/{CORE}{CORE} failed")
+
+
+@planting
+def a_password_in_a_sentence() -> None:
+    raise Broken(f"the password is {CORE}, and it is wrong")
+
+
+@planting
+def a_password_after_an_arrow() -> None:
+    raise Broken(f"passphrase -> {CORE}")
+
+
+@planting
+def an_element_of_xml() -> None:
+    raise Broken(f"refused: <login><password>{CORE}</password></login>")
+
+
+@planting
+def an_escaped_quote() -> None:
+    raise Broken(f"cannot use password='it\\'s {CORE}' here")
+
+
+@planting
+def an_escaped_quote_in_source() -> None:
+    line = f"password = 'it\\'s {CORE}'[:0]"
+    code = f"def connect():\n    {line}\n    return password.missing\nconnect()\n"
+    del line
+    path = Path(FOLDER.name) / "escaped.py"
+    path.write_text(code)
+    exec(compile(code, str(path), "exec"), {"__name__": "escaped"})
+
+
+@planting
+def a_card_number() -> None:
+    raise Broken(f"declined: 400000{NUMBER}0003, 12/30")
+
+
+@planting
+def an_account_number() -> None:
+    raise Broken(f"no funds: DE43370400000000{NUMBER} EUR")
+
+
+@planting
+def a_mail_address_of_a_person() -> None:
+    person = Registered("susan", f"{CORE}@example.com")
+    raise Broken(f"no such person: {person.email}")
+
+
 @planting
 def source() -> None:
     # another module, as the source of this one contains the word in other places
@@ -464,6 +551,28 @@ def source() -> None:
     path = Path(FOLDER.name) / "generated.py"
     path.write_text(code)
     exec(compile(code, str(path), "exec"), {"__name__": "generated"})
+
+
+NAMES = (
+    *("pw", "pw2", "pwhash", "creds", "passcode", "pincode", "psw", "pswd", "userpass", "conn_str"),
+    *("seed", "totp", "recovery_codes", "kennwort", "mot_de_passe"),
+)
+
+
+def under_a_name(name: str) -> Callable[[], Planted]:
+    """The secret in a dictionary, and after the name in a text."""
+
+    def planted() -> Planted:
+        values = {name: [CANARY]}
+        try:
+            raise Broken(f"{len(values)} values; {name}={CORE}")
+        except Broken as error:
+            return error, error.context
+
+    return planted
+
+
+PLANTINGS |= {f"the_name_{name}": under_a_name(name) for name in NAMES}
 
 
 def known_secrets() -> list[str]:

@@ -110,17 +110,20 @@ RULES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     ),
     "parts of headers": lambda patch: patch.setattr(collect, "_parts", lambda name, value: ()),
     "url": lambda patch: patch.setattr(collect.SecretCollector, "url", never),
+    "numbers": lambda patch: patch.setattr(scrub, "hide_numbers", unchanged),
+    "fields of named tuples": lambda patch: patch.setattr(values, "fields_of", lambda value: ()),
+    "mail addresses": lambda patch: patch.setattr(names, "_MAIL", re.compile("(?!)")),
     "validator": lambda patch: patch.setattr(messages, "_CAREFUL", {}),
 }
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_each_rule_is_needed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    names._is_secret.cache_clear()
+    names._hides.cache_clear()
     with monkeypatch.context() as patch:
         RULES[rule](patch)
         found = leaking()
-    names._is_secret.cache_clear()
+    names._hides.cache_clear()
     assert found
 
 

@@ -1,0 +1,64 @@
+"""What other loggers print on this process's terminal, without secrets: libraries and servers."""
+
+import logging
+
+from quartapp.logfile.handler import Clean, ThreadedHandler
+
+_SERVERS = ("hypercorn.error", "uvicorn.error")
+"""Loggers with handlers that their servers attach, now or later."""
+
+
+def take_over(target: ThreadedHandler, clean: Clean) -> None:
+    """Have loggers without handlers write to `target`, and clean what servers write themselves.
+
+    Python would print the former to standard error as they are. If the root logger has a handler,
+    whoever attached it decides about them.
+    """
+    root = logging.getLogger()
+    _remove(root)
+    if not root.handlers:
+        root.addHandler(_RootHandler(target))
+    for name in _SERVERS:
+        server = logging.getLogger(name)
+        for one in server.filters[:]:
+            if isinstance(one, _CleaningFilter):
+                server.removeFilter(one)
+        server.addFilter(_CleaningFilter(clean))
+
+
+def _remove(root: logging.Logger) -> None:
+    for one in root.handlers[:]:
+        if isinstance(one, _RootHandler):
+            root.removeHandler(one)
+
+
+class _RootHandler(logging.Handler):
+    """Passes on the records of loggers that do not print themselves."""
+
+    def __init__(self, target: ThreadedHandler) -> None:
+        super().__init__()
+        self._target = target
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not _prints_itself(logging.getLogger(record.name)):
+            self._target.handle(record)
+
+
+def _prints_itself(logger: logging.Logger | None) -> bool:
+    while logger is not None and logger is not logging.root:
+        if any(isinstance(one, logging.StreamHandler) for one in logger.handlers):
+            return True
+        logger = logger.parent
+    return False
+
+
+class _CleaningFilter(logging.Filter):
+    """Makes each record of a logger clean, in place: its handlers may be anybody's."""
+
+    def __init__(self, clean: Clean) -> None:
+        super().__init__()
+        self._clean = clean
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.__dict__.update(self._clean(record).__dict__)
+        return True

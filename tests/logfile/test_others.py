@@ -1,0 +1,102 @@
+"""What libraries and servers log is printed without secrets, and once."""
+
+import io
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from tests.shop.app import create_app
+
+SECRET = "hunter2-canary"
+SERVERS = ("hypercorn.error", "uvicorn.error")
+
+Start: TypeAlias = Callable[[], Callable[[], str]]
+
+
+@pytest.fixture
+def start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Start:
+    """Create an application as outside of pytest, whose handlers the root logger has until then.
+
+    Returns a function that returns what was printed.
+    """
+
+    def create() -> Callable[[], str]:
+        monkeypatch.setattr(logging.root, "handlers", [])
+        for name in SERVERS:
+            monkeypatch.setattr(logging.getLogger(name), "filters", [])
+            monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+        app = create_app(tmp_path, "sqlite://", name="others")
+
+        def printed() -> str:
+            for handler in logging.getLogger(app.name).handlers:
+                handler.flush()
+            return capsys.readouterr().err
+
+        return printed
+
+    return create
+
+
+def fail() -> None:
+    password = SECRET
+    raise ValueError(f"cannot use {password}")
+
+
+def test_a_library_is_cleaned(start: Start) -> None:
+    printed = start()
+    library = logging.getLogger("some.library")
+    library.warning("connecting with password=%s", SECRET)
+    try:
+        fail()
+    except ValueError:
+        library.exception("no connection")
+    text = printed()
+    assert text.count("WARNING in some.library: connecting with password=[hidden]") == 1
+    assert "ValueError: cannot use [hidden]" in text
+    assert SECRET not in text
+
+
+def test_what_is_below_a_warning_is_not_printed(start: Start) -> None:
+    printed = start()
+    logging.getLogger("some.library").info("chatter")
+    assert printed() == ""
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_server_that_prints_itself_is_cleaned_and_not_printed_twice(
+    start: Start, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    printed = start()
+    stream = io.StringIO()
+    server = logging.getLogger(name)
+    monkeypatch.setattr(server, "handlers", [logging.StreamHandler(stream)])
+    try:
+        fail()
+    except ValueError:
+        server.exception("Error in ASGI Framework, token=%s", SECRET)
+    text = stream.getvalue()
+    assert "Error in ASGI Framework, token=[hidden]" in text
+    assert "ValueError: cannot use [hidden]" in text
+    assert SECRET not in text
+    assert printed() == ""
+
+
+def test_who_attached_a_handler_to_the_root_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = logging.NullHandler()
+    monkeypatch.setattr(logging.root, "handlers", [own])
+    create_app(tmp_path, "sqlite://", name="others")
+    assert logging.root.handlers == [own]
+
+
+def test_the_newest_application_replaces_the_one_before(start: Start, tmp_path: Path) -> None:
+    start()
+    create_app(tmp_path, "sqlite://", name="others")
+    assert len(logging.root.handlers) == 1
+    assert len(logging.getLogger("hypercorn.error").filters) == 1
