@@ -109,17 +109,30 @@ async def test_warming_up_survives_a_database_that_is_away(
     await database.dispose()
 
 
+def slow_statement(database: Database) -> str:
+    if not database.is_sqlite:
+        return "SELECT pg_sleep(60)"
+    numbers = "SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000000"
+    return f"WITH RECURSIVE n(i) AS ({numbers}) SELECT count(*) FROM n"
+
+
+async def test_a_stream_that_takes_too_long_is_stopped(each_database_url: str) -> None:
+    database = Database(each_database_url, pool_size=1, statement_timeout=0.1)
+    async with database.session() as session:
+        with pytest.raises(StatementTimeoutError):
+            async for _ in await session.stream(text(slow_statement(database))):
+                pass
+        await session.rollback()
+        assert (await session.execute(text("SELECT 1"))).scalar() == 1
+    await database.dispose()
+
+
 @pytest.mark.parametrize("write", [False, True])
 async def test_a_statement_that_takes_too_long_is_stopped(
     each_database_url: str, write: bool
 ) -> None:
     database = Database(each_database_url, pool_size=1, statement_timeout=0.1)
-    slow = (
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000000)"
-        " SELECT count(*) FROM n"
-        if database.is_sqlite
-        else "SELECT pg_sleep(60)"
-    )
+    slow = slow_statement(database)
     began = time.monotonic()
     async with database.session(write=write) as session:
         with pytest.raises(StatementTimeoutError):

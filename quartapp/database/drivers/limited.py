@@ -5,12 +5,14 @@ usable. It cannot do so when the line to it is silent: then the connection is en
 later. Without a limit a lost line holds a connection until its client leaves.
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from sqlalchemy.dialects.postgresql.asyncpg import (
     AsyncAdapt_asyncpg_connection,
     AsyncAdapt_asyncpg_dbapi,
+    AsyncAdapt_asyncpg_ss_cursor,
     PGDialect_asyncpg,
 )
 from sqlalchemy.util.concurrency import await_
@@ -33,10 +35,37 @@ _CANCELLED = "57014"
 _OPTIONS = ("prepared_statement_cache_size", "prepared_statement_name_func")
 
 
+class StreamCursor(AsyncAdapt_asyncpg_ss_cursor):
+    """The cursor for streams. The stock one lets asyncpg's errors of later rows out as they are."""
+
+    __slots__ = ()
+
+    def fetchone(self) -> Any:
+        with self._as_ours():
+            return super().fetchone()  # type: ignore[no-untyped-call]  # SQLAlchemy's
+
+    def fetchmany(self, size: int | None = None) -> Any:
+        with self._as_ours():
+            return super().fetchmany(size)  # type: ignore[no-untyped-call]  # SQLAlchemy's
+
+    def fetchall(self) -> Any:
+        with self._as_ours():
+            return super().fetchall()  # type: ignore[no-untyped-call]  # SQLAlchemy's
+
+    @contextmanager
+    def _as_ours(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 it becomes SQLAlchemy's, as in `execute`
+            self._adapt_connection._handle_exception(error)
+
+
 class LimitedConnection(AsyncAdapt_asyncpg_connection):
     """A connection that is ended when the server does not answer."""
 
     __slots__ = ()
+
+    _ss_cursor_cls = StreamCursor
 
     def close(self) -> None:
         self.rollback()  # type: ignore[no-untyped-call]  # SQLAlchemy's

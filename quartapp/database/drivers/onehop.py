@@ -10,22 +10,22 @@ nothing to roll back. One such hop costs more than most statements (docs/decisio
   only read is sent without waiting: the connection's thread works in order, so the next user of the
   connection comes after it;
 - transactions that begin IMMEDIATE queue, first come first served, without polling SQLite;
-- a statement that takes longer than the engine's limit is interrupted;
+- a statement that takes longer than the engine's limit is interrupted (see `slow`);
 - a statement whose task is cancelled is interrupted too. SQLAlchemy then closes the connection, as
   with every driver, which releases everything that the connection held. A connection whose task is
-  cancelled while it opens is closed too.
+  cancelled while it opens is closed too (see `opening`).
 
-`stream()` keeps the stock cursor. This module uses private names: `Connection._tx`, `_running`,
-`_connection`, `_connector`, `_connect` and `_thread` of aiosqlite, some of which SQLAlchemy's own
-dialect uses too, and the interface of that dialect's cursor. tests/database/drivers/test_onehop.py
-fails when they change.
+`stream()` keeps the stock cursor. These modules use private names: `Connection._tx`, `_running`,
+`_conn`, `_connection`, `_connector`, `_connect` and `_thread` of aiosqlite, some of which
+SQLAlchemy's own dialect uses too, and the interface of that dialect's cursor.
+tests/database/drivers/test_onehop.py fails when they change.
 """
 
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar, cast
 
 from aiosqlite import Connection as Driver
@@ -41,17 +41,13 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
 from sqlalchemy.engine.characteristics import ConnectionCharacteristic
 from sqlalchemy.util.concurrency import await_
 
+from quartapp.database.drivers.opening import connect
+from quartapp.database.drivers.slow import Watch
 from quartapp.database.drivers.write_lock import WriteLock
 from quartapp.database.errors import DatabaseLockedError, StatementTimeoutError
-from quartapp.priority import give_way, processor_time
 
 DRIVER = "sqlite+onehop"
 """The name of the dialect in a database's address."""
-
-SLOW = 0.1
-"""Seconds after which a statement is watched; if its thread goes on to compute for as long, it
-gives way to those that answer requests. It would take the processors from pages that need no
-database."""
 
 WRITES = "quartapp_write"
 """Execution option of a connection or an engine: transactions take the write lock at their start.
@@ -127,14 +123,29 @@ class OneHopCursor(AsyncAdapt_aiosqlite_cursor):
 
 
 class StreamCursor(AsyncAdapt_aiosqlite_ss_cursor):
-    """The stock cursor for streams, which sends the BEGIN first."""
+    """The stock cursor for streams, which sends the BEGIN first. Each of its steps is watched."""
 
     __slots__ = ()
 
+    _adapt_connection: "OneHopConnection"
+
     def execute(self, operation: Any, parameters: Any = None) -> Any:
-        connection = cast(OneHopConnection, self._adapt_connection)
-        connection.send_begin()
-        return super().execute(operation, parameters)
+        self._adapt_connection.send_begin()
+        with self._adapt_connection.watched(operation):
+            return super().execute(operation, parameters)
+
+    # SQLite computes a row when it is fetched.
+    def fetchone(self) -> Any:
+        with self._adapt_connection.watched():
+            return super().fetchone()
+
+    def fetchmany(self, size: int | None = None) -> Any:
+        with self._adapt_connection.watched():
+            return super().fetchmany(size)
+
+    def fetchall(self) -> Any:
+        with self._adapt_connection.watched():
+            return super().fetchall()
 
 
 class OneHopConnection(AsyncAdapt_aiosqlite_connection):
@@ -144,9 +155,8 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
         "_begin",
         "_has_turn",
         "_is_ending",
-        "_is_late",
         "autocommits",
-        "gave_way",
+        "watch",
         "writes",
     )
 
@@ -161,9 +171,8 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
         self._begin: str | None = None
         self._has_turn = False
         self._is_ending = False
-        self._is_late = False
         self.autocommits = False
-        self.gave_way = False
+        self.watch = Watch(connection, dbapi.statement_timeout)
         self.writes = False
 
     def begin(self) -> None:
@@ -195,6 +204,23 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
                 self._end_turn()
             self._raise_as_ours(error, operation)
             self._handle_exception(error)
+
+    @contextmanager
+    def watched(self, operation: Any = None) -> Iterator[None]:
+        """Watch what the stock cursor has the thread do; raises what `run` raises."""
+        done = asyncio.get_running_loop().create_future()
+        timer = self.watch.begin(done)
+        try:
+            yield
+        except asyncio.CancelledError:
+            self.watch.interrupt()
+            raise
+        except Exception as error:
+            self._raise_as_ours(error, operation)
+            raise
+        finally:
+            timer.cancel()
+            done.cancel()
 
     def rollback(self) -> None:
         """Roll back; without waiting for the thread if the transaction only read."""
@@ -256,48 +282,22 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
             return None if future.cancelled() else work(raw)
 
         self._connection._tx.put_nowait((future, unless_cancelled))
-        timer = None
-        if stop:
-            self._is_late = False
-            timer = future.get_loop().call_later(SLOW, self._slow_down, future, raw)
+        timer = self.watch.begin(future) if stop else None
         try:
             return await_(future)
         except asyncio.CancelledError:
             if stop:
-                raw.interrupt()
+                self.watch.interrupt()
             raise
         finally:
             if timer is not None:
                 timer.cancel()
 
-    def _slow_down(self, future: asyncio.Future[Any], raw: sqlite3.Connection) -> None:
-        if future.done():
-            return
-        loop, limit = future.get_loop(), self.dbapi.statement_timeout
-        loop.call_later(SLOW, self._yield_processor, future, self._processor_time())
-        if limit is not None:
-            loop.call_later(max(limit - SLOW, 0), self._stop_late, future, raw)
-
-    def _yield_processor(self, future: asyncio.Future[Any], before: float) -> None:
-        # A thread that waits for a lock uses nothing; one that computes gets more than this even
-        # where many compute.
-        if not future.done() and self._processor_time() - before > SLOW / 100:
-            self.gave_way = True
-            give_way(self._connection._thread.native_id)
-
-    def _processor_time(self) -> float:
-        return processor_time(self._connection._thread)
-
-    def _stop_late(self, future: asyncio.Future[Any], raw: sqlite3.Connection) -> None:
-        if not future.done():
-            self._is_late = True
-            raw.interrupt()
-
     def _raise_as_ours(self, error: Exception, operation: Any) -> None:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without SQLite's extension
         if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             raise DatabaseLockedError(operation, None, error) from error
-        if code == sqlite3.SQLITE_INTERRUPT and self._is_late:
+        if code == sqlite3.SQLITE_INTERRUPT and self.watch.is_late:
             raise StatementTimeoutError(operation, None, error) from error
 
     def _run(
@@ -320,34 +320,6 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
             self.dbapi.write_lock.release()
 
 
-class _Driver(Driver):
-    """A connection whose file is closed although the task that opened it was cancelled.
-
-    aiosqlite keeps what its thread has opened after the waiting task received it. When that task
-    was cancelled meanwhile, nobody has it and nobody closes it. Here the thread keeps it, and
-    `stop()`, which the thread works off next, closes it.
-    """
-
-    async def _connect(self) -> "_Driver":
-        future = asyncio.get_running_loop().create_future()
-        self._tx.put_nowait((future, self._open))
-        try:
-            await future
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def _open(self) -> None:
-        self._connection = self._connector()
-
-
-def _connect(database: str, **options: Any) -> _Driver:
-    driver = _Driver(partial(sqlite3.connect, database, **options), iter_chunk_size=64)
-    driver._thread.daemon = True
-    return driver
-
-
 class OneHopDBAPI(AsyncAdapt_aiosqlite_dbapi):
     """The driver's module as SQLAlchemy sees it. Each engine has one."""
 
@@ -357,7 +329,7 @@ class OneHopDBAPI(AsyncAdapt_aiosqlite_dbapi):
         self.statement_timeout: float | None = None
 
     def connect(self, *arg: Any, **kw: Any) -> OneHopConnection:
-        connection = super().connect(*arg, async_creator_fn=_connect, **kw)
+        connection = super().connect(*arg, async_creator_fn=connect, **kw)
         return OneHopConnection(self, connection._connection)
 
 

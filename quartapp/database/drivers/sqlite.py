@@ -78,7 +78,7 @@ def sync(database: Path) -> None:
 def configure(engine: AsyncEngine) -> None:
     """Prepare each new connection of an engine with the dialect `onehop`.
 
-    One whose thread has given way (see `onehop.SLOW`) is replaced at its next use. A file is made
+    One whose thread has given way (see `slow.SLOW`) is replaced at its next use. A file is made
     for its owner alone, and made so if it was not.
     """
     file = database_file(engine.url)
@@ -98,7 +98,7 @@ def configure(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "checkin")
     def replace(dbapi_connection: Any, record: Any) -> None:
-        if dbapi_connection is not None and dbapi_connection.gave_way:
+        if dbapi_connection is not None and dbapi_connection.watch.gave_way:
             record.invalidate(soft=True)
 
 

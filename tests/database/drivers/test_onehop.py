@@ -18,7 +18,7 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from quartapp.database import Database
-from quartapp.database.drivers import onehop
+from quartapp.database.drivers import slow
 from quartapp.database.drivers import write_lock as turns
 from quartapp.database.errors import DatabaseLockedError, StatementTimeoutError
 from tests.shop.app import Base, Customer
@@ -437,7 +437,7 @@ async def test_a_slow_statement_gives_way_and_its_thread_is_replaced(
 
     usual, before = os.getpriority(os.PRIO_PROCESS, 0), await thread()
     async with database.engine.connect() as connection:
-        monkeypatch.setattr(onehop, "SLOW", 0.05)
+        monkeypatch.setattr(slow, "SLOW", 0.05)
         running = asyncio.create_task(connection.execute(SLOW))
         async with asyncio.timeout(60):
             while os.getpriority(os.PRIO_PROCESS, before) <= usual:  # noqa: ASYNC110 no event

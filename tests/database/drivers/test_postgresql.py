@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from quartapp.database import Database
 from quartapp.database.drivers import limited, postgresql
@@ -35,6 +36,16 @@ async def test_a_connection_that_the_server_ended_is_replaced(postgresql_url: st
     assert await ask(database) != before
     await database.dispose()
     await other.dispose()
+
+
+async def test_an_error_in_a_later_row_of_a_stream_is_sqlalchemys(postgresql_url: str) -> None:
+    database = Database(postgresql_url)
+    rows = text("SELECT 1 / (i - 150) FROM generate_series(1, 200) i")
+    async with database.session(write=False) as session:
+        with pytest.raises(DBAPIError, match="division by zero"):
+            async for _ in await session.stream(rows):
+                pass
+    await database.dispose()
 
 
 async def test_a_connection_is_asked_once_before_each_use_but_the_first(
