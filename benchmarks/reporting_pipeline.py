@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from benchmarks.reporting_capture import integrity_error
 from quartapp.microblog.migrate import migrate
+from quartapp.microblog.testing import environment
 from quartapp.redact.context import Context
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
@@ -159,11 +160,7 @@ def beside_errors(seconds: float, rounds: int) -> None:
         ):
             stack.callback(mail_server.kill)
             assert mail_server.stdout is not None
-            environment = {
-                "SECRET_KEY": "0123456789abcdef" * 4,
-                "DATABASE_URL": url,
-                "INSTANCE_PATH": str(folder / "instance"),
-                "LOG_DIR": str(folder / "logs"),
+            given = environment(folder, url) | {
                 "PYTHONPATH": str(ROOT),
                 "MAIL_SERVER": "127.0.0.1",
                 "MAIL_PORT": mail_server.stdout.readline().strip(),
@@ -172,7 +169,7 @@ def beside_errors(seconds: float, rounds: int) -> None:
             }
             alone: list[tuple[float, float]] = []
             beside: list[tuple[float, float]] = []
-            with LiveServer(environment, [str(SERVE)]) as server:
+            with LiveServer(given, [str(SERVE)]) as server:
                 for number in range(
                     rounds
                 ):  # in turns, so that changes of the machine's load affect both

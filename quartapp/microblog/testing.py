@@ -133,19 +133,24 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def live_server(database_url: str, tmp_path: Path) -> StartServer:
     """Start production servers on a migrated database, each on http and a free port."""
-    environment = {
-        "SECRET_KEY": secrets.token_hex(),
-        "DATABASE_URL": database_url,
-        "INSTANCE_PATH": str(tmp_path / "instance"),
-        "LOG_DIR": str(tmp_path / "logs"),
-        "COOKIE_SECURE": "false",
-    }
+    given = environment(tmp_path, database_url)
     migrate(database_url)
 
     def make(*command: str, **more: str) -> LiveServer:
-        return LiveServer(environment | more, command or SERVE, cwd=tmp_path)
+        return LiveServer(given | more, command or SERVE, cwd=tmp_path)
 
     return make
+
+
+def environment(folder: Path, database_url: str) -> dict[str, str]:
+    """The environment of a server whose data is in a folder, and which is reached by http."""
+    return {
+        "SECRET_KEY": secrets.token_hex(),
+        "DATABASE_URL": database_url,
+        "INSTANCE_PATH": str(folder / "instance"),
+        "LOG_DIR": str(folder / "logs"),
+        "COOKIE_SECURE": "false",
+    }
 
 
 async def create_tables(application: App) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 
 from quartapp.database import Database
 from quartapp.microblog.migrate import migrate
+from quartapp.microblog.testing import environment
 from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits
 from quartapp.reporting.counting.consumer import Consumer
@@ -91,17 +92,10 @@ async def recorded(url: str, journal: Path) -> int:
 def run(rounds: int, folder: Path, workers: int = 2) -> Sums:
     url = f"sqlite+aiosqlite:///{folder / 'faults.db'}"
     migrate(url)
-    environment = {
-        "SECRET_KEY": "0123456789abcdef" * 4,
-        "DATABASE_URL": url,
-        "INSTANCE_PATH": str(folder / "instance"),
-        "LOG_DIR": str(folder / "logs"),
-        "WORKERS": str(workers),
-        "PYTHONPATH": str(ROOT),
-    }
+    given = environment(folder, url) | {"WORKERS": str(workers), "PYTHONPATH": str(ROOT)}
     sums = Sums()
     for number in range(1, rounds + 1):
-        with LiveServer(environment, [SERVE]) as server:
+        with LiveServer(given, [SERVE]) as server:
             seconds = random.uniform(0.2, 1.2)
             asyncio.run(load(server.url, seconds, server.process.pid, sums))
         print(f"round {number} of {rounds}: attempted {sums.attempted} received {sums.received}")

@@ -16,6 +16,7 @@ from quartapp.microblog.migrate import migrate
 from quartapp.microblog.models import Post
 from quartapp.microblog.models.token import issue_token
 from quartapp.microblog.models.user import add_user
+from quartapp.microblog.testing import environment
 from quartapp.reporting.tables import ErrorGroup
 from quartapp.testing.server import LiveServer
 from tests.system.faults.kill_workers import ROOT, SERVE
@@ -91,24 +92,16 @@ async def run(
     traffic = Traffic()
     people = [Person(n, tokens[n % AUTHORS], traffic) for n in range(connections)]
     outcome = Outcome(traffic, [], 0, [])
-    environment = {
-        "SECRET_KEY": "0123456789abcdef" * 4,
-        "DATABASE_URL": url,
-        "INSTANCE_PATH": str(folder / "instance"),
-        "LOG_DIR": str(folder / "logs"),
-        "COOKIE_SECURE": "false",
-        "WORKERS": "2",
-        "PYTHONPATH": str(ROOT),
-    }
+    given = environment(folder, url) | {"WORKERS": "2", "PYTHONPATH": str(ROOT)}
     using: list[asyncio.Task[None]] = []
     for life in (1, 2):
-        async with _served(environment) as server:
+        async with _served(given) as server:
             traffic.is_restarting = False
             if not using:
                 address = urlsplit(server.url)
                 assert address.hostname
                 assert address.port
-                environment["PORT"] = str(address.port)
+                given["PORT"] = str(address.port)
                 using = [
                     asyncio.create_task(person.act_until_over(address.hostname, address.port))
                     for person in people

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import json
 import os
-import secrets
 import signal
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from quartapp.microblog.migrate import migrate
 from quartapp.microblog.models import Post
 from quartapp.microblog.models.token import issue_token
 from quartapp.microblog.models.user import add_user
+from quartapp.microblog.testing import environment
 from quartapp.reporting.journal.servers import living_servers
 from quartapp.reporting.tables import ErrorAlert, ErrorGroup, ErrorSample
 from quartapp.testing.mail import MailServer
@@ -49,16 +49,11 @@ class Site:
         self.exit_codes: list[int] = []
         self.output = ""
         near = line.leads_to(url) if line else url.render_as_string(hide_password=False)
-        self._environment = {
-            "SECRET_KEY": secrets.token_hex(),
-            "DATABASE_URL": near,
+        self._environment = environment(folder, near) | {
             "DATABASE_POOL_SIZE": str(POOL),
             "DATABASE_TIMEOUT": "3",
             "REQUEST_TIMEOUT": "6",
             "GRACEFUL_TIMEOUT": "2",
-            "INSTANCE_PATH": str(folder / "instance"),
-            "LOG_DIR": str(folder / "logs"),
-            "COOKIE_SECURE": "false",
             "MAIL_SERVER": self.mail_server.host,
             "ADMINS": "ops@example.com",
             "WORKERS": str(WORKERS),
