@@ -93,6 +93,15 @@ async def test_a_login_ends_after_half_a_day_without_a_request(log_in: LogIn, cl
     assert (await remembered.get("/edit_profile")).status_code == STRANGER
 
 
+async def test_a_cookie_from_a_machine_whose_clock_is_ahead_is_valid_at_once(
+    log_in: LogIn,
+) -> None:
+    ahead = int(time.time() + 3600)
+    with patch.object(TimestampSigner, "get_timestamp", lambda _: ahead):
+        client = await log_in("susan")
+    assert (await client.get("/edit_profile")).status_code == LOGGED_IN
+
+
 async def test_being_here_is_noted_once_a_minute_for_each_login(
     app: App, log_in: LogIn, session: AsyncSession, clock: Clock
 ) -> None:
