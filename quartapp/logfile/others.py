@@ -1,6 +1,8 @@
-"""What other loggers print on this process's terminal, without secrets: libraries and servers."""
+"""What others print on this process's terminal, without secrets: libraries, servers, Python."""
 
 import logging
+import sys
+from types import TracebackType
 
 from quartapp.logfile.handler import Clean, ThreadedHandler
 
@@ -24,6 +26,33 @@ def take_over(target: ThreadedHandler, clean: Clean) -> None:
             if isinstance(one, _CleaningFilter):
                 server.removeFilter(one)
         server.addFilter(_CleaningFilter(clean))
+
+
+def clean_uncaught(clean: Clean) -> None:
+    """Have Python print the exception that ends this process, as a command, without secrets.
+
+    If somebody else has taken that over, they decide.
+    """
+    if sys.excepthook is not sys.__excepthook__ and not isinstance(sys.excepthook, _Uncaught):
+        return
+    sys.excepthook = _Uncaught(clean)
+
+
+class _Uncaught:
+    """An exception hook (`sys.excepthook`)."""
+
+    def __init__(self, clean: Clean) -> None:
+        self._clean = clean
+
+    def __call__(
+        self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        if not issubclass(kind, Exception):  # KeyboardInterrupt
+            sys.__excepthook__(kind, error, traceback)
+            return
+        info = (kind, error, traceback)
+        record = logging.LogRecord(__name__, logging.ERROR, __file__, 0, "", (), info)
+        print(self._clean(record).exc_text, file=sys.stderr)  # noqa: T201
 
 
 def _remove(root: logging.Logger) -> None:

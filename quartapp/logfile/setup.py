@@ -48,6 +48,8 @@ class Log:
             if not any(isinstance(h, logging.NullHandler) for h in self._logger.handlers):
                 self._logger.addHandler(logging.NullHandler())
             return
+        if not self._is_debug:
+            others.clean_uncaught(self._clean)
         self._logger.setLevel(logging.DEBUG if self._is_debug else logging.INFO)
         self._attach(handler.to_stream(sys.stderr, self._stream_formatter))
 

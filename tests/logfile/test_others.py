@@ -2,6 +2,7 @@
 
 import io
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -30,6 +31,7 @@ def start(
         for name in SERVERS:
             monkeypatch.setattr(logging.getLogger(name), "filters", [])
             monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+        monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
         app = create_app(tmp_path, "sqlite://", name="others")
 
         def printed() -> str:
@@ -100,3 +102,25 @@ def test_the_newest_application_replaces_the_one_before(start: Start, tmp_path: 
     create_app(tmp_path, "sqlite://", name="others")
     assert len(logging.root.handlers) == 1
     assert len(logging.getLogger("hypercorn.error").filters) == 1
+
+
+def test_the_exception_that_ends_a_command_is_cleaned(start: Start, tmp_path: Path) -> None:
+    printed = start()
+    create_app(tmp_path, "sqlite://", name="others")
+    try:
+        fail()
+    except ValueError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    text = printed()
+    assert "Traceback (most recent call last)" in text
+    assert text.endswith("ValueError: cannot use [hidden]\n")
+    assert SECRET not in text
+
+
+def test_an_exception_hook_of_others_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def own(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(sys, "excepthook", own)
+    create_app(tmp_path, "sqlite://", name="others")
+    assert sys.excepthook is own
