@@ -17,9 +17,10 @@ from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings
 from quartapp.microblog.identity import COOKIE, SECURE_COOKIE
 from quartapp.microblog.models import Login, User
-from quartapp.microblog.models.login import Device, start_login
+from quartapp.microblog.models.login import Device, end_logins, start_login
 from quartapp.microblog.models.token import digest_of
 from quartapp.microblog.testing import PASSWORD, AddPerson, LogIn, create_tables
+from quartapp.microblog.web import auth
 from quartapp.testing import Client, Clock
 from tests.microblog.web.conftest import Submit, text_of, token_of
 
@@ -60,6 +61,24 @@ async def test_a_copied_cookie_ends_with_the_logout(
     assert await status_with(app, copied) == LOGGED_IN
     await submit(client, "/logout", "/")
     assert await status_with(app, copied) == STRANGER
+
+
+async def test_a_login_that_is_overtaken_by_the_end_of_all_logins_says_so(
+    app: App, client: Client, add_person: AddPerson, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    susan = await add_person("susan")
+
+    async def is_right(*_: object) -> bool:
+        async with app.extensions["database"].session() as session:
+            await end_logins(session, susan.id)
+            await session.commit()
+        return True
+
+    monkeypatch.setattr(auth, "is_password_right", is_right)
+    answer = await submit(client, "/login", **LOGIN)
+    assert answer.status_code == 422
+    assert "Your logins were ended at this moment." in await text_of(answer)
+    assert COOKIE not in cookies_of(client)
 
 
 async def test_a_logout_leaves_other_logins(log_in: LogIn, submit: Submit) -> None:
