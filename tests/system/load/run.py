@@ -106,7 +106,7 @@ async def run(
                     asyncio.create_task(person.act_until_over(address.hostname, address.port))
                     for person in people
                 ]
-            await asyncio.sleep(seconds / 2 * WARM_UP)
+            await _warm_up(traffic, seconds / 2 * WARM_UP, connections)
             warm = _usage(server)
             say(f"server {life}: {sum(traffic.answers.values())} answers, {warm}")
             await asyncio.sleep(seconds / 2 * (1 - WARM_UP))
@@ -125,6 +125,15 @@ async def run(
         f"usage {outcome.usages[-1]}"
     )
     return outcome
+
+
+async def _warm_up(traffic: Traffic, seconds: float, connections: int) -> None:
+    """Wait for so long, and until everybody has had some answers of this server."""
+    before = traffic.answers.total()
+    await asyncio.sleep(seconds)
+    async with asyncio.timeout(60):
+        while traffic.answers.total() < before + 4 * connections:  # noqa: ASYNC110 it counts
+            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
