@@ -9,7 +9,7 @@ from quartapp import database as db
 from quartapp.errors import admission, bounds, deadlines, headers
 from quartapp.flasklike import App
 from quartapp.logfile.record import Cleaner
-from quartapp.microblog import api, domain_errors, identity, passwords, trail, web
+from quartapp.microblog import accounts, api, domain_errors, identity, passwords, trail, web
 from quartapp.microblog.config import Settings, load_settings
 from quartapp.microblog.web import protection
 from quartapp.microblog.web.validation import MAX_FORM_PARTS
@@ -61,6 +61,7 @@ def create_app(settings: Settings | None = None) -> App:
     identity.init_app(app, settings)
     passwords.init_app(app, settings)
     trail.init_app(app, database)
+    accounts.init_app(app, settings, database)
     errors.init_app(app, errors.PlainPage("Microblog", _STYLESHEETS))
     domain_errors.init_app(app)
     web.init_app(app)

@@ -9,6 +9,7 @@ import os
 import secrets
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     Field,
@@ -79,6 +80,8 @@ class Settings(
     password_threads: int = Field(default=1, ge=1, le=64)
     password_queue: int = Field(default=64, ge=0, le=10_000)
     contact: str = ""
+    public_url: str = ""
+    email_confirmation: Literal["off", "soft", "required"] | None = None
 
     @field_validator("instance_path", "log_dir", mode="after")
     @classmethod
@@ -92,6 +95,15 @@ class Settings(
         if value and not is_mail and not value.startswith(("https://", "http://")):
             raise ValueError("expected a mail address, or the address of a page (https://...)")
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _address_of_a_site(cls, value: str) -> str:
+        parts = urlsplit(value)
+        is_whole = parts.scheme in {"http", "https"} and parts.hostname and value.isprintable()
+        if value and (not is_whole or "@" in parts.netloc or parts.query or parts.fragment):
+            raise ValueError("expected the address of this site, such as https://example.com")
+        return value.rstrip("/")
 
     @field_validator("secret_key")
     @classmethod
@@ -115,7 +127,19 @@ class Settings(
         if not self.database_url:
             url = async_url(f"sqlite:///{self.instance_path / 'quartapp.db'}")
             object.__setattr__(self, "database_url", url.render_as_string(hide_password=False))
+        if not self.public_url and is_loopback(self.host) and not self.proxy_hops:
+            host = f"[{self.host}]" if ":" in self.host else self.host
+            object.__setattr__(self, "public_url", f"http://{host}:{self.port}")
+        if self.email_confirmation is None:
+            object.__setattr__(self, "email_confirmation", "soft" if self.mails_people else "off")
+        if self.email_confirmation == "required" and not self.mails_people:
+            raise ValueError("EMAIL_CONFIRMATION: required needs MAIL_SERVER and PUBLIC_URL")
         return self
+
+    @property
+    def mails_people(self) -> bool:
+        """Whether people get mails about their accounts, whose links lead to PUBLIC_URL."""
+        return bool(self.mail_server and self.public_url)
 
     def _default_cookie_secure(self) -> bool:
         return self.environment == "production"

@@ -7,6 +7,7 @@ QuartappError
 │   └── EmailTakenError
 ├── LoginRequiredError      only people who are logged in may do this
 ├── ForbiddenError          the person may not do this
+│   └── EmailUnconfirmedError
 ├── TokenRequiredError      the API asks for a token, and none was sent
 ├── InvalidTokenError       an API token is unknown, expired or revoked
 ├── InsufficientScopeError  an API token was issued for less than this
@@ -77,6 +78,13 @@ class ForbiddenError(QuartappError, PermissionError):
 
     code = "forbidden"
     message = "You are not allowed to do this."
+
+
+class EmailUnconfirmedError(ForbiddenError):
+    """The person has not confirmed their email address, and this site asks for it first."""
+
+    code = "email-unconfirmed"
+    message = "Please confirm your email address first: follow the link in the mail that you got."
 
 
 class TokenRequiredError(QuartappError, PermissionError):

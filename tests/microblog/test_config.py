@@ -3,6 +3,7 @@
 import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -239,3 +240,39 @@ def test_the_example_file_holds_the_defaults() -> None:
     example = Settings(_env_file=EXAMPLE, secret_key=STRONG)  # type: ignore[call-arg]
     assert example == Settings(secret_key=STRONG)
     assert "SECRET_KEY" not in values
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, "http://127.0.0.1:5000"),
+        ({"host": "::1", "port": 8000}, "http://[::1]:8000"),
+        ({"proxy_hops": 1}, ""),
+        ({"host": "0.0.0.0"}, ""),
+        ({"public_url": "https://blog.example/"}, "https://blog.example"),
+        ({"public_url": "https://example.com/blog"}, "https://example.com/blog"),
+    ],
+)
+def test_mails_link_to_the_public_address(values: dict[str, Any], expected: str) -> None:
+    assert load_settings(secret_key=STRONG, **values).public_url == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["blog.example", "ftp://blog.example", "https://", "https://susan@blog.example",
+     "https://blog.example/?a=b", "https://blog.example/#top", "https://blog.example/\r\nBcc: x"],
+)  # fmt: skip
+def test_a_public_address_that_is_none_is_refused(value: str) -> None:
+    text = refusal(secret_key=STRONG, public_url=value)
+    assert text.startswith("PUBLIC_URL: expected the address of this site")
+
+
+def test_people_are_asked_to_confirm_their_address_where_they_get_mails() -> None:
+    mails: dict[str, Any] = {"mail_server": "mail.example", "admins": "a@b.example"}
+    mails["secret_key"] = STRONG
+    assert load_settings(secret_key=STRONG).email_confirmation == "off"
+    assert load_settings(**mails).email_confirmation == "soft"
+    assert load_settings(**mails, proxy_hops=1).email_confirmation == "off"
+    assert load_settings(**mails, email_confirmation="off").email_confirmation == "off"
+    text = refusal(secret_key=STRONG, email_confirmation="required")
+    assert "needs MAIL_SERVER and PUBLIC_URL" in text

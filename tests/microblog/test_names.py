@@ -1,7 +1,7 @@
 """Which names are the same to people, and which cannot be chosen."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from quartapp.microblog.models.user import USERNAME_LENGTH
@@ -52,6 +52,7 @@ def test_other_names_are_not(one: str, other: str) -> None:
 
 
 @given(st.text(max_size=USERNAME_LENGTH))
+@example("\ufdfa" * USERNAME_LENGTH)
 def test_every_name_has_keys_that_fit_into_their_columns(name: str) -> None:
     keys = keys_of(name)
     assert keys == keys_of(name)

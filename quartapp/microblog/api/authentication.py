@@ -9,11 +9,14 @@ from werkzeug.datastructures import Authorization
 
 from quartapp.database import reading_first
 from quartapp.database.request import SAFE_METHODS
+from quartapp.microblog.accounts import accounts
 from quartapp.microblog.exceptions import (
+    EmailUnconfirmedError,
     InsufficientScopeError,
     InvalidCredentialsError,
     TokenRequiredError,
 )
+from quartapp.microblog.models.account import is_email_confirmed
 from quartapp.microblog.models.token import find_grant
 from quartapp.microblog.models.user import PASSWORD_LENGTH, Credentials, find_credentials
 from quartapp.microblog.passwords import hasher, is_password_right
@@ -26,6 +29,7 @@ NEEDS_TOKEN = "_api_needs_token"
 """The attribute of a view that needs a token, for the OpenAPI document."""
 
 ANY_SCOPE = "_api_any_scope"
+UNCONFIRMED = "_api_also_unconfirmed"
 
 
 def token_required(view: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
@@ -40,6 +44,8 @@ def token_required(view: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]
         needed = needed_scope(request.method)
         if needed not in scope.split() and not hasattr(view, ANY_SCOPE):
             raise InsufficientScopeError(needed)
+        if needed == "write" and not hasattr(view, UNCONFIRMED):
+            await _require_confirmation()
         return await view(*args, **kwargs)
 
     setattr(wrapper, NEEDS_TOKEN, True)
@@ -49,6 +55,12 @@ def token_required(view: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]
 def any_scope(view: V) -> V:
     """Let every valid token call a view that has `token_required` above."""
     setattr(view, ANY_SCOPE, True)
+    return view
+
+
+def also_unconfirmed(view: V) -> V:
+    """Let people call a view who have not confirmed their address, where that is required."""
+    setattr(view, UNCONFIRMED, True)
     return view
 
 
@@ -81,14 +93,20 @@ async def check_password() -> Credentials:
     password = authorization.password or ""
     if len(password) > PASSWORD_LENGTH:
         raise InvalidCredentialsError
+    credentials = await credentials_of(authorization.username or "", password)
+    if credentials is None:
+        raise InvalidCredentialsError
+    return credentials
+
+
+async def credentials_of(username: str, password: str) -> Credentials | None:
+    """The person with this name and this password."""
     hasher().require_room()
     # Hashing takes a tenth of a second or more: no lock and no connection is held meanwhile.
     async with reading_first() as reader:
-        credentials = await find_credentials(reader, authorization.username or "")
+        credentials = await find_credentials(reader, username)
     password_hash = credentials.password_hash if credentials else None
-    if not await is_password_right(password_hash, password) or credentials is None:
-        raise InvalidCredentialsError
-    return credentials
+    return credentials if await is_password_right(password_hash, password) else None
 
 
 def _authorization() -> Authorization | None:
@@ -106,3 +124,10 @@ async def _authenticate() -> str:
         grant = await find_grant(session, token)
     g.api_caller_id = grant.user_id
     return grant.scope
+
+
+async def _require_confirmation() -> None:
+    if accounts().confirmation == "required":
+        async with reading_first() as session:
+            if not await is_email_confirmed(session, caller_id()):
+                raise EmailUnconfirmedError

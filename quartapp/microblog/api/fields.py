@@ -96,6 +96,11 @@ Password = Annotated[
     ),
     _text(PASSWORD_LENGTH),
 ]
+CurrentPassword = Annotated[
+    str,
+    Field(min_length=1, max_length=PASSWORD_LENGTH, json_schema_extra=_schema(pattern=_ANYTHING)),
+    _text(PASSWORD_LENGTH),
+]
 AboutMe = Annotated[
     str,
     Field(max_length=ABOUT_ME_LENGTH, json_schema_extra=_schema(pattern=_ANYTHING)),

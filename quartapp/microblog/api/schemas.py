@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from quartapp.microblog.api.fields import (
     AboutMe,
     Body,
+    CurrentPassword,
     Email,
     Password,
     TokenName,
@@ -49,10 +50,11 @@ class NewUser(Input):
 
 
 class UserChange(Input):
-    """The fields to change; the others stay as they are."""
+    """The fields to change; the others stay as they are. Another `email` needs the `password`."""
 
     username: Username = ABSENT
     email: Email = ABSENT
+    password: CurrentPassword = ABSENT
     about_me: AboutMe = ABSENT
 
 

@@ -3,6 +3,7 @@
 from quartapp.database import request_session
 from quartapp.flasklike import Response
 from quartapp.microblog.api.authentication import (
+    also_unconfirmed,
     any_scope,
     caller_id,
     check_password,
@@ -54,6 +55,7 @@ async def list_tokens() -> Response:
 @blueprint.delete("/tokens")
 @token_required
 @any_scope
+@also_unconfirmed
 @answers(204)
 async def revoke() -> Response:
     """Revoke the token that the request carries."""
@@ -63,6 +65,7 @@ async def revoke() -> Response:
 
 @blueprint.delete("/tokens/<id:token_id>")
 @token_required
+@also_unconfirmed
 @answers(204, errors=(404,))
 async def revoke_one(token_id: int) -> Response:
     """Revoke one of the caller's tokens."""

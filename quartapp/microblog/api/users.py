@@ -7,7 +7,13 @@ from quart import ResponseReturnValue, jsonify, request
 from quartapp.database import reading_first, request_session
 from quartapp.database.types import MAX_ID
 from quartapp.flasklike import Response, url_for
-from quartapp.microblog.api.authentication import caller_id, token_required
+from quartapp.microblog.accounts import accounts
+from quartapp.microblog.api.authentication import (
+    also_unconfirmed,
+    caller_id,
+    credentials_of,
+    token_required,
+)
 from quartapp.microblog.api.blueprint import blueprint
 from quartapp.microblog.api.bodies import reply, takes
 from quartapp.microblog.api.listing import reply_page, wanted_page
@@ -19,13 +25,16 @@ from quartapp.microblog.exceptions import (
     ForbiddenError,
     InvalidAPIUsage,
     InvalidInputError,
+    InvalidTokenError,
     NotFoundError,
     UsernameTakenError,
 )
+from quartapp.microblog.models.account import Account, find_account
+from quartapp.microblog.models.account import register as register_person
+from quartapp.microblog.models.account_mail import MailKind, queue_mail
 from quartapp.microblog.models.people import all_people, find_email
 from quartapp.microblog.models.user import (
     Profile,
-    add_user,
     find_profile,
     is_email_taken,
     is_username_taken,
@@ -61,8 +70,11 @@ async def register(data: NewUser) -> Response:
         if await is_email_taken(reader, data.email):
             raise EmailTakenError
     password_hash = await hash_password(data.password)
-    user = await add_user(request_session(), data.username, data.email, password_hash)
-    return await _reply_own(user.id, 201)
+    confirms = accounts().confirmation != "off"
+    user_id = await register_person(
+        request_session(), data.username, data.email, password_hash, confirms=confirms
+    )
+    return await _reply_own(user_id, 201)
 
 
 @blueprint.get("/users/<id:user_id>")
@@ -77,20 +89,33 @@ async def get_user(user_id: int) -> Response:
 
 @blueprint.put("/users/<id:user_id>")
 @token_required
+@also_unconfirmed
 @takes(UserChange)
 @answers(200, User, errors=(403, 404, 409))
 async def update_own_user(user_id: int, data: UserChange) -> Response:
-    """Change the caller's own name, email address or text."""
+    """Change the caller's own name, email address or text.
+
+    The address changes once a mail to the new one is confirmed, where mails are sent.
+    """
     if user_id != caller_id():
         await find_profile(request_session(), user_id)
         raise ForbiddenError
-    if values := data.model_dump(exclude_unset=True):
-        if "username" in values:
-            async with reading_first() as reader:
-                profile = await find_profile(reader, user_id)
-            if data.username != profile.username:
-                _refuse(username=new_name_fault(data.username))
+    values = data.model_dump(exclude_unset=True, exclude={"password"})
+    async with reading_first() as reader:
+        account = await find_account(reader, user_id)
+    if account is None:
+        raise InvalidTokenError
+    if values.get("username", account.username) != account.username:
+        _refuse(username=new_name_fault(data.username))
+    if (email := values.pop("email", account.email)) != account.email:
+        await _require_password(account, data)
+        if accounts().can_mail:
+            await queue_mail(request_session(), MailKind.CHANGE, email, user_id=user_id)
+        else:
+            values |= {"email": email, "email_confirmed_at": None}
+    if values:
         await update_user(request_session(), user_id, **values)
+    await request_session().commit()
     return await _reply_own(user_id, 200)
 
 
@@ -142,6 +167,17 @@ async def _reply_own(user_id: int, status: int) -> Response:
     profile = await find_profile(request_session(), user_id)
     user = show_user(profile, await find_email(request_session(), user_id))
     return reply(user, status, {"Location": user.links.self} if status == 201 else None)
+
+
+async def _require_password(account: Account, data: UserChange) -> None:
+    """A token alone does not change the address, by which the password could be reset."""
+    async with reading_first() as reader:
+        if await is_email_taken(reader, data.email):
+            raise EmailTakenError
+    if not data.password:
+        _refuse(password="Please send your password to change your email address.")
+    if await credentials_of(account.username, data.password) is None:
+        _refuse(password="This is not your password.")
 
 
 def _refuse(**faults: str | None) -> None:

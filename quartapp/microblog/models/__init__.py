@@ -4,6 +4,7 @@ Lists are returned as rows (named tuples), not as entities: rows are cheaper, an
 can load lazily or expire while a page is rendered.
 """
 
+from quartapp.microblog.models.account_mail import AccountMail
 from quartapp.microblog.models.base import Base
 from quartapp.microblog.models.event import SecurityEvent
 from quartapp.microblog.models.login import Login
@@ -13,6 +14,7 @@ from quartapp.microblog.models.user import User, followers
 from quartapp.reporting.tables import ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample, ErrorSegment
 
 __all__ = [
+    "AccountMail",
     "ApiToken",
     "Base",
     "ErrorAlert",

@@ -79,6 +79,7 @@ class Person(NamedTuple):
     is_admin: bool
     login_id: int
     last_seen: datetime
+    is_confirmed: bool
 
 
 class LoginRow(NamedTuple):
@@ -105,7 +106,14 @@ _IS_LIVE = (
 )
 
 _PERSON = (
-    select(_USERS.id, _USERS.username, _USERS.is_admin, _LOGINS.id, _LOGINS.last_seen)
+    select(
+        _USERS.id,
+        _USERS.username,
+        _USERS.is_admin,
+        _LOGINS.id,
+        _LOGINS.last_seen,
+        _USERS.email_confirmed_at.is_not(None),
+    )
     .join(_PEOPLE, _USERS.id == _LOGINS.user_id)
     .where(_LOGINS.digest == bindparam("digest"), *_IS_LIVE)
 )

@@ -1,6 +1,6 @@
 """Which revisions of the tables this version of the code can work with."""
 
-NEEDED = "0007"
+NEEDED = "0008"
 """The newest migration when this version was written."""
 
 _INCOMPATIBLE = "-incompatible"

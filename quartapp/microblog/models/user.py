@@ -74,6 +74,7 @@ class User(Base):
     is_admin: Mapped[bool] = mapped_column(Boolean, default=False)
     # It is counted up when logins are ended, so that a login that is under way notices it.
     login_epoch: Mapped[int] = mapped_column(Integer, default=0)
+    email_confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # By these names are compared (`quartapp.microblog.names`). None for a name that was given when
     # somebody had a name like it already, before that was refused.
     skeleton: Mapped[str | None] = mapped_column(String(KEY_LENGTH), index=True, unique=True)
@@ -215,6 +216,15 @@ async def add_user(
     session: AsyncSession, username: str, email: str, password_hash: str, *, is_admin: bool = False
 ) -> User:
     """Add a person and commit. Raises UsernameTakenError or EmailTakenError after a rollback."""
+    user = await insert_user(session, username, email, password_hash, is_admin=is_admin)
+    await session.commit()
+    return user
+
+
+async def insert_user(
+    session: AsyncSession, username: str, email: str, password_hash: str, *, is_admin: bool = False
+) -> User:
+    """As `add_user`, in the session's transaction; the caller commits."""
     user = User(
         username=username,
         email=email,
@@ -223,8 +233,8 @@ async def add_user(
         **keys_of(username)._asdict(),
     )
     session.add(user)
-    async with _one_of_a_kind(session):
-        await session.commit()
+    async with one_of_a_kind(session):
+        await session.flush()
     return user
 
 
@@ -239,7 +249,7 @@ async def update_user(session: AsyncSession, user_id: int, **values: Any) -> Non
         name = values.pop("username")
         keys = {f"new_{key}": text for key, text in keys_of(name)._asdict().items()}
         statement, values = _RENAME, {**values, **keys, "new_username": name}
-    async with _one_of_a_kind(session):
+    async with one_of_a_kind(session):
         await session.execute(statement, {"changed_id": user_id, **values})
         await session.commit()
 
@@ -282,7 +292,8 @@ _CONFLICTS: dict[str, type[ConflictError]] = {
 
 
 @asynccontextmanager
-async def _one_of_a_kind(session: AsyncSession) -> AsyncIterator[None]:
+async def one_of_a_kind(session: AsyncSession) -> AsyncIterator[None]:
+    """Raise UsernameTakenError or EmailTakenError for a unique index, after a rollback."""
     try:
         yield
     except IntegrityError as error:

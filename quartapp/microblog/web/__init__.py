@@ -11,6 +11,7 @@ from quart import Quart, current_app, has_request_context
 
 from quartapp.microblog.identity import visitor
 from quartapp.microblog.web import (
+    accounts,
     auth,
     avatars,
     health,
@@ -27,7 +28,7 @@ from quartapp.microblog.web.validation import csrf_token
 def init_app(app: Quart) -> None:
     """Register the pages, their protection, and what base.html needs."""
     protection.init_app(app)
-    for module in (health, avatars, auth, posts, profile, security, sessions):
+    for module in (health, avatars, auth, accounts, posts, profile, security, sessions):
         app.register_blueprint(module.blueprint)
     app.context_processor(page_context)
 
@@ -43,5 +44,6 @@ async def page_context() -> dict[str, Any]:
     }
     if has_request_context():
         context["contact"] = current_app.config["CONTACT"]
+        context["asks_to_confirm"] = accounts.asks_to_confirm()
         context |= {"kept": await kept_form(), "back_url": back_url()}
     return context

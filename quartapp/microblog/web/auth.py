@@ -4,6 +4,7 @@ from quart import ResponseReturnValue, request
 
 from quartapp.database import reading_first, request_session
 from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
+from quartapp.microblog.accounts import accounts
 from quartapp.microblog.exceptions import ConflictError
 from quartapp.microblog.identity import (
     fits_into_next,
@@ -11,7 +12,8 @@ from quartapp.microblog.identity import (
     log_out,
     visitor,
 )
-from quartapp.microblog.models.user import add_user, find_credentials
+from quartapp.microblog.models.account import register as register_person
+from quartapp.microblog.models.user import find_credentials
 from quartapp.microblog.passwords import hash_password, hasher, is_password_right
 from quartapp.microblog.web.forms import LoginForm, RegistrationForm
 from quartapp.microblog.web.kept import unpack
@@ -92,8 +94,12 @@ async def register() -> ResponseReturnValue:
 
 async def _register(form: RegistrationForm) -> None:
     password_hash = await hash_password(form.password.data or "")
-    await add_user(
-        request_session(), form.username.data or "", form.email.data or "", password_hash
+    await register_person(
+        request_session(),
+        form.username.data or "",
+        form.email.data or "",
+        password_hash,
+        confirms=accounts().confirmation != "off",
     )
 
 

@@ -9,9 +9,11 @@ from wtforms import (
     Field,
     HiddenField,
     PasswordField,
+    RadioField,
     StringField,
     TextAreaField,
 )
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # not in its stubs
 from wtforms.validators import DataRequired, Email, EqualTo, InputRequired, ValidationError
 
 from quartapp.database import request_session
@@ -54,6 +56,23 @@ def _password_field(label: str, autocomplete: str, *validators: Any) -> Password
     )
 
 
+def _repeated_password_field() -> PasswordField:
+    same = EqualTo("password", "The passwords differ.")
+    return _password_field("Repeat Password", "new-password", same)
+
+
+def _email_field(label: str) -> EmailField:
+    return EmailField(
+        label,
+        validators=[
+            DataRequired("Please enter an email address."),
+            Text(EMAIL_LENGTH, email_address),
+            Email("Please enter an address such as name@example.com."),
+        ],
+        render_kw={"autocomplete": "email"},
+    )
+
+
 async def _check_new_password(password: str, *names: str) -> None:
     if fault := await find_password_fault(password, *names):
         raise ValidationError(fault)
@@ -77,19 +96,9 @@ class LoginForm(Form):
 
 class RegistrationForm(Form):
     username = _username_field()
-    email = EmailField(
-        "Email",
-        validators=[
-            DataRequired("Please enter an email address."),
-            Text(EMAIL_LENGTH, email_address),
-            Email("Please enter an address such as name@example.com."),
-        ],
-        render_kw={"autocomplete": "email"},
-    )
+    email = _email_field("Email")
     password = _password_field("Password", "new-password")
-    password2 = _password_field(
-        "Repeat Password", "new-password", EqualTo("password", "The passwords differ.")
-    )
+    password2 = _repeated_password_field()
 
     async def check_username(self, field: Field) -> None:
         await _check_new_name(field.data)
@@ -100,6 +109,51 @@ class RegistrationForm(Form):
     async def check_email(self, field: Field) -> None:
         if await is_email_taken(request_session(), field.data):
             raise ValidationError(EmailTakenError.message)
+
+
+class _NewPasswordForm(Form):
+    """Set `names` before validation: the password may not be made of them."""
+
+    names: tuple[str, ...] = ()
+
+    async def check_password(self, field: Field) -> None:
+        await _check_new_password(field.data, *self.names)
+
+
+class ChangePasswordForm(_NewPasswordForm):
+    current_password = _password_field("Current Password", "current-password")
+    password = _password_field("New Password", "new-password")
+    password2 = _repeated_password_field()
+
+
+class ResetPasswordForm(_NewPasswordForm):
+    password = _password_field("New Password", "new-password")
+    password2 = _repeated_password_field()
+
+
+class ResetPasswordRequestForm(Form):
+    email = _email_field("Email")
+
+
+class ChangeEmailForm(Form):
+    password = _password_field("Password", "current-password")
+    email = _email_field("New Email")
+
+    async def check_email(self, field: Field) -> None:
+        if await is_email_taken(request_session(), field.data):
+            raise ValidationError(EmailTakenError.message)
+
+
+class DeleteAccountForm(Form):
+    posts = RadioField(
+        "Your posts",
+        choices=[
+            SelectChoice("delete", "Delete them too"),
+            SelectChoice("keep", 'Keep them, by the author "deleted"'),
+        ],
+        default="delete",
+    )
+    password = _password_field("Password", "current-password")
 
 
 class EditProfileForm(Form):

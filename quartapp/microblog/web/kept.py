@@ -18,12 +18,30 @@ from wtforms import PasswordField
 from quartapp.flasklike import url_for
 from quartapp.microblog.exceptions import LoginRequiredError
 from quartapp.microblog.identity import visitor
-from quartapp.microblog.web.forms import EditProfileForm, LoginForm, PostForm, RegistrationForm
+from quartapp.microblog.web.forms import (
+    ChangeEmailForm,
+    ChangePasswordForm,
+    DeleteAccountForm,
+    EditProfileForm,
+    LoginForm,
+    PostForm,
+    RegistrationForm,
+    ResetPasswordForm,
+    ResetPasswordRequestForm,
+)
 from quartapp.microblog.web.protection import is_foreign
 from quartapp.microblog.web.validation import MAX_FORM_PARTS, EmptyForm, Form, read_form, show
 
 # The forms by their endpoint, with the labels of their buttons.
 _FORMS: Mapping[str, tuple[type[Form], str]] = {
+    "accounts.change_email_confirm": (EmptyForm, "Confirm"),
+    "accounts.change_email_request": (ChangeEmailForm, "Change email address"),
+    "accounts.change_password": (ChangePasswordForm, "Change password"),
+    "accounts.confirm_email_done": (EmptyForm, "Confirm"),
+    "accounts.confirm_email_request": (EmptyForm, "Send the mail again"),
+    "accounts.delete": (DeleteAccountForm, "Delete account"),
+    "accounts.reset_password": (ResetPasswordForm, "Set password"),
+    "accounts.reset_password_request": (ResetPasswordRequestForm, "Send link"),
     "auth.login": (LoginForm, "Sign In"),
     "auth.logout": (EmptyForm, "Log out"),
     "auth.register": (RegistrationForm, "Register"),

@@ -1,19 +1,12 @@
 """The mails, as text and HTML; pure. They are built in a thread."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.header import Header
-from email.headerregistry import Address
-from email.headerregistry import Group as Recipients
 from email.message import EmailMessage
-from email.policy import EmailPolicy
-from email.utils import format_datetime, parseaddr
 from hashlib import blake2b
-from typing import Any
 
-from quartapp.mail.strings import ascii_address, one_line
+from quartapp.mail.message import addressed, domain_of, fill, token
+from quartapp.mail.strings import one_line
 from quartapp.reporting.alerts.policy import Alert, Kind
 from quartapp.reporting.mails.rendering import render
 from quartapp.reporting.mails.summary import GroupSummary, label
@@ -23,25 +16,7 @@ __all__ = ["GroupSummary", "Letterhead", "build_digest", "build_message"]
 
 _SHORT = {"production": "prod", "development": "dev"}
 _SUBJECT = 120
-_LINE = 500
 _DIGEST = 100
-
-
-class _OneLine(EmailPolicy):
-    """Headers in ASCII are not folded: the standard library would break the line after `Subject:`
-    and `Message-ID:`. RFC 5322, 2.2.3 allows that, but not all mail programs understand it."""
-
-    def fold_binary(self, name: str, value: Any) -> bytes:
-        line = f"{name}: {value}"
-        if line.isascii() and len(line) <= _LINE and "\n" not in line:
-            return f"{line}\r\n".encode()
-        if name.lower() == "subject":  # Python 3.13.0 doubles spaces where it folds such a text
-            words = Header(str(value), "utf-8", header_name=name).encode(linesep="\r\n")
-            return f"{name}: {words}\r\n".encode()
-        return super().fold_binary(name, value)
-
-
-_POLICY = _OneLine(linesep="\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +77,7 @@ def build_digest(
     message["Subject"] = one_line(f"{_prefix(letterhead)} {title}")
     ids = "\n".join(_message_id(alert, group, letterhead) for alert, group in alerts)
     digest = blake2b(ids.encode(), digest_size=16).hexdigest()
-    message["Message-ID"] = f"<digest.{digest}@{_domain(letterhead)}>"
+    message["Message-ID"] = f"<digest.{digest}@{domain_of(letterhead.domain)}>"
     values = {
         "title": title,
         "alerts": alerts[:_DIGEST],
@@ -113,31 +88,20 @@ def build_digest(
 
 
 def _addressed(letterhead: Letterhead, now: float) -> EmailMessage:
-    message = EmailMessage(policy=_POLICY)
-    message["From"] = _sender(letterhead)
-    known = [Address(addr_spec=to) for to in map(ascii_address, letterhead.recipients) if to]
-    # an address that needs SMTPUTF8 is only in the envelope, which the mailer handles
-    message["To"] = known or Recipients("undisclosed-recipients")
-    message["Date"] = format_datetime(_date(now))
-    message["List-Id"] = f"<errors.{_token(letterhead.app)}.{_domain(letterhead)}>"
-    message["Auto-Submitted"] = "auto-generated"
-    message["X-Auto-Response-Suppress"] = "All"
+    message = addressed(
+        letterhead.sender,
+        letterhead.recipients,
+        name=f"{letterhead.app} errors",
+        domain=letterhead.domain,
+        now=now,
+    )
+    message["List-Id"] = f"<errors.{token(letterhead.app)}.{domain_of(letterhead.domain)}>"
     return message
-
-
-def _sender(letterhead: Letterhead) -> Address:
-    name, address = parseaddr(letterhead.sender)
-    safe = ascii_address(address)
-    if safe is None:
-        safe = f"no-reply@{_domain(letterhead)}"
-    return Address(one_line(name or f"{letterhead.app} errors"), addr_spec=safe)
 
 
 def _filled(message: EmailMessage, template: str, values: dict[str, object]) -> EmailMessage:
-    message.set_content(render(f"{template}.txt", **values), cte="quoted-printable")
-    html = render(f"{template}.html", **values)
-    message.add_alternative(html, subtype="html", cte="quoted-printable")
-    return message
+    text, html = (render(f"{template}.{kind}", **values) for kind in ("txt", "html"))
+    return fill(message, text, html)
 
 
 def _prefix(letterhead: Letterhead) -> str:
@@ -146,22 +110,5 @@ def _prefix(letterhead: Letterhead) -> str:
 
 
 def _message_id(alert: Alert, group: GroupSummary, letterhead: Letterhead) -> str:
-    name = f"{_token(group.fingerprint)}.{alert.kind}.{alert.ordinal}.{alert.episode}"
-    return f"<{name}@{_domain(letterhead)}>"
-
-
-def _domain(letterhead: Letterhead) -> str:
-    address = ascii_address(f"errors@{letterhead.domain}")
-    return _token(address.rpartition("@")[2]) if address else "localhost"
-
-
-def _token(text: str) -> str:
-    """A text as part of a Message-ID or List-Id."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "-", text)[:64].strip(".-") or "unknown"
-
-
-def _date(now: float) -> datetime:
-    try:
-        return datetime.fromtimestamp(now, UTC)
-    except (ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, UTC)
+    name = f"{token(group.fingerprint)}.{alert.kind}.{alert.ordinal}.{alert.episode}"
+    return f"<{name}@{domain_of(letterhead.domain)}>"

@@ -2,21 +2,12 @@
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-
-from quartapp.mail.strings import plain
+from quartapp.mail import message
+from quartapp.mail.message import templates
 from quartapp.redact.traceback import folded
 from quartapp.reporting.mails import summary
 
-_environment = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=select_autoescape(["html"]),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-    auto_reload=False,
-)
+_environment = templates(Path(__file__).parent / "templates")
 _environment.globals.update(
     detail=summary.detail,
     facts=summary.facts,
@@ -29,8 +20,5 @@ _environment.globals.update(
 
 
 def render(name: str, **values: object) -> str:
-    """A template with these values, as lines without invisible characters.
-
-    Lines are not wrapped: the transfer encoding folds them.
-    """
-    return plain(_environment.get_template(name).render(values))
+    """A template with these values, as lines without invisible characters."""
+    return message.render(_environment, name, **values)

@@ -4,10 +4,14 @@ from playwright.async_api import Locator, Page
 
 from tests.system.browser.conftest import OpenPage, publish, register
 
-PUBLIC = ["/", "/explore", "/login", "/register", "/user/susan", "/post/1", "/nowhere", "/boom"]
+PUBLIC = [
+    *("/", "/explore", "/login", "/register", "/reset_password_request", "/user/susan", "/post/1"),
+    *("/nowhere", "/boom"),
+]
 PERSONAL = [
     *("/", "/explore", "/user/john", "/user/susan", "/user/susan/followers", "/post/1"),
-    *("/post/1/delete", "/edit_profile", "/security", "/sessions", "/logout", "/nowhere", "/boom"),
+    *("/post/1/delete", "/edit_profile", "/change_password", "/change_email", "/delete_account"),
+    *("/security", "/sessions", "/logout", "/nowhere", "/boom"),
 ]
 
 CONTROLS = "a[href], button, input:not([type=hidden]), textarea"
@@ -34,7 +38,7 @@ async def new_controls(page: Page, seen: set[str]) -> list[Locator]:
 
 async def is_shown(control: Locator) -> bool:
     """Whether the pointer can reach it: the skip link is out of sight until it has the focus."""
-    return not await control.evaluate("e => e.classList.contains('skip')")
+    return bool(await control.evaluate("e => e.checkVisibility() && !e.classList.contains('skip')"))
 
 
 async def stranger_and_susan(open_page: OpenPage, **options: object) -> tuple[Page, Page]:

@@ -11,7 +11,8 @@ from tests.system.browser.contrast import TOO_FAINT
 pytestmark = pytest.mark.browser
 
 PAGES = ["/", "/explore", "/user/susan", "/edit_profile", "/logout", "/nowhere", "/boom"]
-PAGES += ["/post/1", "/post/1/delete", "/security", "/sessions"]
+PAGES += ["/post/1", "/post/1/delete", "/change_email", "/delete_account"]
+PAGES += ["/security", "/sessions"]
 ANONYMOUS = ["/", "/login", "/register", "/nowhere"]
 
 # Not innerWidth: a phone zooms out until the widest element fits.

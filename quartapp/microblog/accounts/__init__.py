@@ -1,0 +1,83 @@
+"""Accounts by mail: links that only the owner of a mailbox gets, and the mails that bring them.
+
+A mail is queued in the transaction of what it is about, and built when it is sent: so its link is
+signed then, and is valid for its whole time however long the mail server was down. Here are no
+pages; those are in `web.accounts`.
+"""
+
+import asyncio
+import logging
+from typing import Literal, cast
+
+from quart import Quart, current_app
+
+from quartapp.database import Database
+from quartapp.mail.mailer import Mailer
+from quartapp.microblog.accounts.links import Links
+from quartapp.microblog.accounts.message import Letterhead
+from quartapp.microblog.accounts.outbox import AccountOutbox
+from quartapp.microblog.config import Settings
+from quartapp.reporting.pipeline import end, repeat
+
+EVERY = 1.0
+"""Seconds between two looks at the outbox."""
+
+_logger = logging.getLogger(__name__)
+
+
+class Accounts:
+    """Links and mails of one application; `app.extensions["accounts"]`."""
+
+    def __init__(self, app: Quart, settings: Settings, database: Database) -> None:
+        self.links = Links(settings.secret_key)
+        self.confirmation: Literal["off", "soft", "required"] = settings.email_confirmation or "off"
+        self.mailer: Mailer | None = None
+        self._lacks_address = bool(settings.mail_server) and not settings.public_url
+        self._task: asyncio.Task[None] | None = None
+        self._is_failing = False
+        if settings.mails_people and (server := settings.server()) is not None:
+            letterhead = Letterhead(settings.sender(), settings.public_url, settings.contact)
+            self.mailer = Mailer(database, server, AccountOutbox(letterhead, self.links))
+
+    @property
+    def can_mail(self) -> bool:
+        """Whether people can be sent mails: there is a mail server, and an address for links."""
+        return self.mailer is not None
+
+    async def start(self) -> None:
+        """Send what is due from now on."""
+        if self._lacks_address:
+            _logger.warning("People get no mails: set PUBLIC_URL, to which their links lead")
+        if self.mailer is not None:
+            self._task = asyncio.create_task(repeat(EVERY, self._send), name="account mails")
+
+    async def stop(self) -> None:
+        """End the task. What is not sent yet waits in the outbox for the next start."""
+        if self._task is not None:
+            await end(self._task)
+
+    async def _send(self) -> None:
+        assert self.mailer is not None
+        try:
+            await self.mailer.send_due()
+        except Exception as error:  # noqa: BLE001 - the outbox keeps mails; the next round tries again
+            if not self._is_failing:
+                _logger.error("Account mails wait in the outbox: %s", type(error).__name__)
+            self._is_failing = True
+        else:
+            self._is_failing = False
+
+
+def init_app(app: Quart, settings: Settings, database: Database) -> None:
+    """Give an application its account mails, which are sent while it serves.
+
+    Call it before `database.dispose` is registered to run after serving.
+    """
+    own = app.extensions["accounts"] = Accounts(app, settings, database)
+    app.before_serving(own.start)
+    app.after_serving(own.stop)
+
+
+def accounts() -> Accounts:
+    """The accounts of the current application."""
+    return cast(Accounts, current_app.extensions["accounts"])

@@ -1,0 +1,81 @@
+"""The tokens in the links of account mails: signed, for a purpose, for a time, and used once.
+
+A token holds a digest of what it would change. When that has changed, by this link or otherwise,
+the token is worth nothing; so no table of used tokens is needed.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import blake2b, sha256
+from typing import NamedTuple
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from quartapp.microblog.models.base import utc_now
+
+LONGEST_TOKEN = 500
+"""In characters. A token has about 150, and one with a mail address up to 400."""
+
+_CLOCKS_DIFFER = timedelta(minutes=1)
+
+
+class Purpose(StrEnum):
+    """What a link is for; a token of one purpose is no token of another."""
+
+    RESET_PASSWORD = "reset-password"
+    CONFIRM_EMAIL = "confirm-email"
+    CHANGE_EMAIL = "change-email"
+
+
+LIFE = {
+    Purpose.RESET_PASSWORD: timedelta(hours=1),
+    Purpose.CONFIRM_EMAIL: timedelta(days=3),
+    Purpose.CHANGE_EMAIL: timedelta(days=1),
+}
+"""How long the link of a mail is valid, from the moment at which the mail is sent."""
+
+
+class Claim(NamedTuple):
+    """What a genuine token says: about whom, in which state, and the new address if it has one."""
+
+    user_id: int
+    state: str
+    address: str = ""
+
+
+class Links:
+    """Signs and reads tokens with the key of one application."""
+
+    def __init__(self, secret_key: str) -> None:
+        self._secret_key = secret_key
+        self._digest_key = sha256(f"account states {secret_key}".encode()).digest()
+
+    def sign(self, purpose: Purpose, user_id: int, *state: str, address: str = "") -> str:
+        """A token that is valid from now on for its LIFE, while the state is the same."""
+        claim = Claim(user_id, self.digest(*state), address)
+        return self._serializer(purpose).dumps([*claim, int(utc_now().timestamp())])
+
+    def read(self, purpose: Purpose, token: str) -> Claim | None:
+        """What a token says; None if it is forged, too old, from the future or for another purpose.
+
+        Whether the state is still the same remains to be compared: see `digest`.
+        """
+        if len(token) > LONGEST_TOKEN:
+            return None
+        try:
+            user_id, state, address, issued = self._serializer(purpose).loads(token)
+        except BadData:
+            return None
+        age = utc_now() - datetime.fromtimestamp(issued, utc_now().tzinfo)
+        # A clock that was set back must not make a link valid for years.
+        return Claim(user_id, state, address) if -_CLOCKS_DIFFER <= age <= LIFE[purpose] else None
+
+    def digest(self, *state: str) -> str:
+        """A short text that changes when the state does, and that tells nothing about it."""
+        text = "\0".join(state).encode()
+        return blake2b(text, key=self._digest_key, digest_size=16).hexdigest()
+
+    def _serializer(self, purpose: Purpose) -> URLSafeSerializer:
+        return URLSafeSerializer(
+            self._secret_key, salt=f"account {purpose}", signer_kwargs={"digest_method": sha256}
+        )
