@@ -99,6 +99,7 @@ _LOGINS = _TABLE.c
 _PEOPLE = cast(Table, User.__table__)
 _USERS = _PEOPLE.c
 _OWNER = bindparam("owner_id", type_=Id)
+_IDLE_UNTIL = bindparam("idle_until", type_=UTCDateTime)
 
 _IS_LIVE = (
     _LOGINS.expires_at > bindparam("now"),
@@ -139,7 +140,7 @@ _SEEN_LOGIN = (
     .where(_LOGINS.id == bindparam("login_id", type_=Id))
     .values(
         last_seen=bindparam("now"),
-        expires_at=case((_LOGINS.remembered, _LOGINS.expires_at), else_=bindparam("idle_until")),
+        expires_at=case((_LOGINS.remembered, _LOGINS.expires_at), else_=_IDLE_UNTIL),
         address=bindparam("from_address"),
         user_agent=bindparam("with_user_agent"),
     )
