@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Iterator
 
 from quartapp.redact.collect import SecretCollector
@@ -12,6 +13,13 @@ from quartapp.redact.places import Places
 from quartapp.redact.reading import ExceptionReading, attach, attached
 from quartapp.redact.scrub import Scrubber, cut
 from quartapp.redact.traceback import ExceptionInfo, Folded, Frame, folded
+
+# Also those that end a line, or turn its direction, for some readers.
+_CONTROL = re.compile(
+    "[\x00-\x08\n-\x1f\x7f-\x9f\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}"
+    "\N{LEFT-TO-RIGHT EMBEDDING}-\N{RIGHT-TO-LEFT OVERRIDE}"
+    "\N{LEFT-TO-RIGHT ISOLATE}-\N{POP DIRECTIONAL ISOLATE}]"
+)
 
 _BETWEEN = {
     "cause": "The above exception was the direct cause of the following exception:",
@@ -49,7 +57,7 @@ class Cleaner:
         error = exception_of(record)
         if error is None or record.stack_info:
             message, stack = self._texts(record)
-            clean.msg, clean.stack_info = message, stack or None
+            clean.msg, clean.stack_info = one_line(message), stack or None
         if error is None:
             return clean
         try:
@@ -81,7 +89,26 @@ class Cleaner:
             reading.collector.context(self._request_secrets())
             reading.collector.record(record)
             [message] = reading.scrub(self._scrubber, texts)
-        return cut(message, MESSAGE), "\n".join(_lines(reading.exceptions))
+        return one_line(cut(message, MESSAGE)), "\n".join(_lines(reading.exceptions))
+
+
+def one_line(text: str) -> str:
+    r"""A text whose control characters are escapes, `\n` for a line feed.
+
+    Otherwise a client could write lines of its own into the log, or commands to a terminal.
+    """
+    return text if text.isprintable() else _CONTROL.sub(_escape, text)
+
+
+def _indented(text: str) -> str:
+    """A text of several lines, none of which can be taken for the first of an entry."""
+    if text.isprintable():
+        return text
+    return "\n  ".join(map(one_line, text.split("\n")))
+
+
+def _escape(control: re.Match[str]) -> str:
+    return control[0].encode("unicode_escape").decode()
 
 
 def _lines(exceptions: tuple[ExceptionInfo, ...]) -> Iterator[str]:
@@ -93,8 +120,8 @@ def _lines(exceptions: tuple[ExceptionInfo, ...]) -> Iterator[str]:
             yield from _folded(call) if isinstance(call, Folded) else _call(call)
         if info.left_out:
             yield f"  … {info.left_out} more calls"
-        yield f"{info.type}: {info.message}" if info.message else info.type
-        yield from info.notes
+        yield f"{info.type}: {_indented(info.message)}" if info.message else info.type
+        yield from map(_indented, info.notes)
         if info.relation:
             yield from ("", _BETWEEN[info.relation], "")
 

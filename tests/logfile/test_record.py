@@ -94,7 +94,7 @@ def test_data_that_a_driver_adds_is_left_out(logger: logging.Logger, stream: io.
         logger.exception("failed: %s", error)
         logger.error(f"failed: {error}")  # noqa: G004 - as people do
     assert "susan" not in stream.getvalue()
-    assert stream.getvalue().count("failed: duplicate key\nend") == 2
+    assert stream.getvalue().count(r"failed: duplicate key\nend") == 2
 
 
 def test_the_secrets_of_the_request_are_kept_out(
@@ -201,3 +201,25 @@ def test_a_line_without_an_exception_holds_no_secret_of_the_request(
     logger.warning("no login with %s", "abcd1234")
     logger.warning("no login with %(password)s", {"password": "efgh5678"})
     assert stream.getvalue() == f"WARNING: no login with {HIDDEN}\n" * 2
+
+
+FORGED = "x\n2026-01-01 00:00:00 INFO: forged\r\x1b[2J\u202e\u2028\x85"
+
+
+def test_nobody_can_write_lines_of_their_own(logger: logging.Logger, stream: io.StringIO) -> None:
+    logger.warning("no page for %s", FORGED)
+    error = ValueError(FORGED)
+    error.add_note(FORGED)
+    logger.error("failed: %s", FORGED, exc_info=error)
+    lines = stream.getvalue().split("\n")
+    assert not [line for line in lines if line.startswith("2026")]
+    assert not any(set(line) & set("\r\x1b\u202e\u2028\x85") for line in lines)
+    assert lines[0].endswith(
+        r"no page for x\n2026-01-01 00:00:00 INFO: forged\r\x1b[2J\u202e\u2028\x85"
+    )
+    assert r"  2026-01-01 00:00:00 INFO: forged\r\x1b[2J\u202e\u2028\x85" in lines
+
+
+def test_ordinary_text_stays(logger: logging.Logger, stream: io.StringIO) -> None:
+    logger.warning("Grüße an %s,\t\N{SNAKE}\N{NO-BREAK SPACE}%s", "محمد", "C:\\new")
+    assert stream.getvalue() == "WARNING: Grüße an محمد,\t\N{SNAKE}\N{NO-BREAK SPACE}C:\\new\n"
