@@ -1,16 +1,16 @@
-"""Admission: under overload some requests wait, or get a 503, so that the others are answered soon.
+"""Admission: under overload some requests wait or get a 503, so that the others are answered soon.
 
-Overload is measured as delay, by how late the event loop is. A request that waits (for a clock, a
-client, a database) delays nobody, so it takes nobody's place; a count of open requests could not
-distinguish it from one that computes. The idea is that of CoDel (RFC 8289): a delay that does not
-go away within an interval is a standing queue, and the remedy is to admit less.
+Overload is measured as delay: how late the timers of the event loop fire. A request that only waits
+(for a timer, a client, a database) does not delay the loop and does not count as load; a count of
+open requests could not distinguish it from one that computes. The rule follows CoDel (RFC 8289): a
+delay that persists for an interval is a standing queue, and the remedy is to admit less.
 
-- While the loop is in time, everything is admitted, up to REQUEST_LIMIT open requests.
-- While it is later than REQUEST_MAX_LAG, the number of requests that may be open of those that came
-  in the last second is lowered; it rises again when the loop is in time.
-- Further requests wait in the order of their arrival, REQUEST_QUEUE of them, for at most
-  REQUEST_QUEUE_TIMEOUT seconds. Whichever waits in vain, or finds no place to wait, gets 503 before
-  any work was done for it.
+- While the lag is at most REQUEST_MAX_LAG, requests are admitted up to REQUEST_LIMIT open ones.
+- While it is larger, the limit for new requests (open, and admitted within the last second) falls;
+  it rises again when the lag is small.
+- Further requests wait in order of arrival: at most REQUEST_QUEUE requests, for at most
+  REQUEST_QUEUE_TIMEOUT seconds. A request that waits too long, or finds the queue full, gets 503
+  before the application does any work for it.
 
 /health and /ready are always answered.
 """
@@ -38,12 +38,12 @@ EXPECTED = "admission"
 """The name under which reporting counts refused requests, which are not errors."""
 
 TICK = 0.01
-"""Seconds between two looks at the clock, while requests are open."""
+"""Seconds between two measurements of the lag, while requests are open."""
 
 INTERVAL = 0.1
-"""Seconds after which a delay that never went away is a standing one, as in CoDel."""
+"""Seconds for which a delay must persist to count as a standing queue, as in CoDel."""
 
-_COHORTS = 10  # intervals in which a request counts as new
+_COHORTS = 10  # intervals for which a request counts as new
 _START = 256.0
 _LEAST = 4.0
 _ALWAYS = frozenset({"/health", "/ready"})
@@ -57,7 +57,7 @@ _MOST_FIELDS = 100
 
 
 def init_app(app: Quart) -> None:
-    """Limit an application. Call it before reporting, which has to see the refused requests.
+    """Add admission to an application. Call it before reporting, which must see the refusals.
 
     Reads `app.config` (see `AdmissionSettings`). Raises ConfigurationError.
     """
@@ -69,7 +69,7 @@ def init_app(app: Quart) -> None:
 
 
 class _Cohort:
-    """The requests that were admitted in the same interval."""
+    """The requests admitted in one interval."""
 
     __slots__ = ("is_new", "open")
 
@@ -79,10 +79,10 @@ class _Cohort:
 
 
 class Admission:
-    """ASGI middleware that admits requests, lets them wait, or refuses them with 503.
+    """ASGI middleware that admits requests, makes them wait, or refuses them with 503.
 
-    A request that is cancelled while it waits leaves the queue. Websockets are not counted, nor
-    are the stylesheets of the page of a 503.
+    A request that is cancelled while it waits leaves the queue. Websockets and the stylesheets of
+    the 503 page are not counted.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Admission:
             self._admit()
 
     async def _turn(self) -> _Cohort | None:
-        """Wait for a turn; None if there is none in time."""
+        """Wait for admission; None if the queue is full or the wait times out."""
         if len(self._waiting) >= self._settings.request_queue:
             return None
         turn: asyncio.Future[_Cohort | None] = asyncio.get_running_loop().create_future()
@@ -148,12 +148,12 @@ class Admission:
             if turn.cancelled():
                 with suppress(ValueError):
                     self._waiting.remove(waits)
-            elif (cohort := turn.result()) is not None:  # it came together with the cancellation
+            elif (cohort := turn.result()) is not None:  # admitted before the cancellation arrived
                 self._leave(cohort)
             raise
 
     def _admit(self) -> None:
-        """Give the next turns, and refuse those that have waited for too long."""
+        """Admit the next waiting requests, and refuse those that have waited too long."""
         now = time.monotonic()
         while self._waiting:
             turn, until = self._waiting[0]
@@ -210,9 +210,9 @@ class Admission:
 
 
 async def _sent_again(scope: Any, receive: Any) -> str | None:
-    """The form that was sent, to be sent again; None where there is none to show.
+    """The submitted form as HTML, to send again; None if there is none to show.
 
-    It holds all that came but passwords. What another site made the browser send is not repeated.
+    It contains all fields except passwords. A form that came from another site is not repeated.
     """
     headers = {name.lower(): value.decode("latin-1") for name, value in scope.get("headers", ())}
     kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
@@ -249,12 +249,12 @@ def _is_foreign(headers: Mapping[bytes, str]) -> bool:
 
 
 async def _read(receive: Any) -> bytes:
-    """A request's body. Raises ValueError if it is too long, or the client is gone."""
+    """The body of a request. Raises ValueError if it is too long or the client disconnects."""
     body, more = b"", True
     while more:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if message["type"] != "http.request" or len(body) > _LONGEST_FORM:
-            raise ValueError("no form of a page")
+            raise ValueError("too long, or the client disconnected")
     return body

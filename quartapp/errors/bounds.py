@@ -1,7 +1,7 @@
-"""Bounds on the head of a request, which are checked before anything is processed.
+"""Bounds on the head of a request, checked before any other processing.
 
-The servers have bounds too, but each its own, and some have none. Bodies are bounded where they are
-read: MAX_CONTENT_LENGTH, MAX_FORM_PARTS.
+ASGI servers have different bounds, and some have none. Bodies are bounded where they are read:
+MAX_CONTENT_LENGTH, MAX_FORM_PARTS.
 """
 
 import re
@@ -15,26 +15,26 @@ from quartapp.errors.refusal import refuse
 from quartapp.errors.responses import ClientError, describe
 
 LONGEST_ADDRESS = 8_000
-"""Of path and query, in characters as they are sent (RFC 9110, 4.1, asks for 8000)."""
+"""Of path and query together, in octets as sent (RFC 9110, 4.1, recommends at least 8000)."""
 
 MOST_ARGUMENTS = 100
-"""In a query. What is not a list is a dictionary built for nothing."""
+"""In a query. Parsing many arguments costs time, and no page reads that many."""
 
 LARGEST_HEAD = 32 * 1024
-"""Of all header fields, in bytes, as nginx has it: four buffers of 8 KB."""
+"""Of all header fields together, in bytes. nginx has the same limit: four buffers of 8 KB."""
 
 MOST_FIELDS = 100
-"""Header fields, as Apache has it."""
+"""Header fields, the default of Apache."""
 
 MOST_COOKIES = 200
 """Browsers keep at most 180 for a site (Chromium)."""
 
 _BAD_LABEL = re.compile(rb"(?:^|\.)-|-(?:[.:]|$)")
-"""No label of a name begins or ends with a hyphen (RFC 952)."""
+"""A label of a host name must not begin or end with a hyphen (RFC 952)."""
 
 
 def init_app(app: Quart) -> None:
-    """Bound what an application is asked. Call it after admission, whose places it spares."""
+    """Check the heads of requests. Call it after admission, which should not count refused ones."""
     app.asgi_app = Bounds(  # type: ignore[method-assign]  # Quart's documented place
         app.asgi_app, app.extensions.get("errors", PlainPage())
     )
@@ -75,8 +75,8 @@ def _fault(scope: Any) -> ClientError | None:
 
 
 def _is_host(value: bytes) -> bool:
-    """Whether it may be a host, by its characters; empty is allowed (RFC 9112, 3.2)."""
+    """Whether its characters may form a host; empty is allowed (RFC 9112, 3.2)."""
     if _BAD_LABEL.search(value):
         return False
-    # Names in a network of containers may have underscores, which Werkzeug does not know.
+    # Host names in a container network may have underscores, which Werkzeug rejects.
     return not value or host_is_trusted(value.decode("latin-1").replace("_", "-"))

@@ -1,12 +1,13 @@
-"""Time limits for requests: until an answer begins, and for bodies that arrive slowly.
+"""Time limits for requests: until the response starts, and for bodies that arrive slowly.
 
-A request that is not answered in REQUEST_TIMEOUT seconds is cancelled, and answered with 503 and
-Retry-After. It is an error of its route, with the place where it waited. The limit ends with the
-beginning of the answer, so streams, event streams and accepted websockets may go on.
+A request whose response does not start within REQUEST_TIMEOUT seconds is cancelled and answered
+with 503 and Retry-After. It is reported as an error of its route; the traceback shows where it
+waited. Once the response has started there is no limit, so streams, event streams and accepted
+websockets continue.
 
-The time in which a client sends a body is the client's. A body must come at a rate instead, as with
-Apache's mod_reqtimeout ("body=20,MinRate=500"); otherwise the answer is 408, which is no error of
-the server. What a waiting request holds is memory.
+The time in which a client sends a body does not count. The body must arrive at a minimum rate
+instead, as with Apache's mod_reqtimeout ("body=20,MinRate=500"); otherwise the answer is 408, which
+is not an error of the server. MOST_BODIES limits the memory that such requests hold.
 """
 
 import asyncio
@@ -25,20 +26,20 @@ from quartapp.errors.settings import AdmissionSettings
 from quartapp.reporting import error_reference, expect
 
 BODY_SECONDS = 20.0
-"""In which a body may arrive at any rate."""
+"""Seconds during which a body may arrive at any rate."""
 
 BODY_RATE = 500
-"""Bytes a second at which it has to arrive after that."""
+"""Bytes per second at which it must arrive after that."""
 
 MOST_BODIES = 1024
-"""Bodies that may be arriving at a time, for a worker."""
+"""Bodies that may be arriving at the same time, per worker."""
 
 GRACE = 1.0
-"""Seconds in which a cancelled request has to end. It is answered then, even if it has not ended:
-a thread cannot be cancelled."""
+"""Seconds that a cancelled request has to end. After them it is answered even if it has not ended,
+because a thread cannot be cancelled."""
 
 LOOK_EVERY = 0.25
-"""Seconds between two looks at the clock, while requests are open."""
+"""Seconds between two checks of the limits, while requests are open."""
 
 _DEEPEST = 200
 _STARTS = frozenset(
@@ -54,7 +55,7 @@ _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 class RequestTimeoutError(TimeoutError):
-    """A request was not answered in time. The traceback says where it waited."""
+    """A request was not answered in time. The traceback shows where it waited."""
 
 
 def init_app(app: Quart) -> None:
@@ -67,7 +68,7 @@ def init_app(app: Quart) -> None:
 
 
 class Deadlines:
-    """ASGI middleware that answers requests which take longer than `seconds`; 0 means no limit."""
+    """ASGI middleware that ends requests after `seconds` without a response; 0 means no limit."""
 
     def __init__(self, app: Quart, seconds: float) -> None:
         self._app = app
@@ -109,9 +110,9 @@ class Deadlines:
                 await self._end(request)
 
     async def _end(self, request: "_Request") -> None:
-        """Return when the request is answered, whatever the application did about its end.
+        """Answer the request, or wait until it is answered, however the application ended.
 
-        It gets no answer from here if something else has cancelled it too: the server stops.
+        It is not answered here if it was also cancelled elsewhere: the server is stopping.
         """
         if request.timer is not None:
             request.timer.cancel()
@@ -122,7 +123,7 @@ class Deadlines:
 
     async def _answer(self, request: "_Request") -> None:
         error, where = request.verdict, request.where
-        request.where = None  # it holds the frames of the request
+        request.where = None  # it references the frames of the request
         assert error is not None
         reference = None
         if error.status >= 500:
@@ -177,7 +178,7 @@ class Deadlines:
 
 
 class _Request:
-    """A request whose answer has not begun, as `Deadlines` sees it."""
+    """The state that `Deadlines` keeps of a request."""
 
     answering: asyncio.Future[None] | None = None
     has_started = False
@@ -210,7 +211,7 @@ class _Request:
         return message
 
     def send(self, message: Any) -> Any:
-        """As ASGI's. What it returns is awaited; a coroutine function would cost more."""
+        """ASGI's `send`. It returns the awaitable of the server's; a coroutine would cost more."""
         if not self.has_started and message["type"] in _STARTS and self.verdict is None:
             self.has_started = True
             self._open.pop(self, None)
@@ -218,12 +219,12 @@ class _Request:
         return self._send(message)
 
     def drop(self) -> None:
-        """Drop what the application sends from now on: it comes too late."""
+        """Discard what the application sends from now on: it is too late."""
         self._send = _drop
 
 
 def _stack(task: asyncio.Task[Any]) -> TracebackType | None:
-    """Where a task waits, as a traceback, down to the first that is no coroutine."""
+    """The coroutines of a waiting task as a traceback, down to the first other awaitable."""
     waits: Any = task.get_coro()
     frames: list[Any] = []
     while (frame := getattr(waits, "cr_frame", None)) is not None and len(frames) < _DEEPEST:
@@ -236,14 +237,14 @@ def _stack(task: asyncio.Task[Any]) -> TracebackType | None:
 
 
 def _first(cancelled: BaseException) -> BaseException:
-    """The CancelledError from where the request waited; others are raised while it ends."""
+    """The CancelledError raised where the request waited; later ones have it as their context."""
     while isinstance(cancelled.__context__, asyncio.CancelledError):
         cancelled = cancelled.__context__
     return cancelled
 
 
 async def _drop(_message: Any) -> None:
-    """A `send` for answers that come too late."""
+    """A `send` that discards responses that are too late."""
 
 
 def _busy() -> ClientError:

@@ -1,4 +1,4 @@
-"""The page of last resort: in the look of the site, without its templates, database or session."""
+"""The last-resort page: it looks like the site, without its templates, database or session."""
 
 from dataclasses import dataclass
 from html import escape
@@ -6,13 +6,13 @@ from html import escape
 
 @dataclass(frozen=True, slots=True)
 class PlainPage:
-    """What such a page takes from its site: a name, and stylesheets by their paths."""
+    """The parts of a site that this page uses: its name, and the paths of its stylesheets."""
 
     name: str = ""
     stylesheets: tuple[str, ...] = ()
 
     def render(self, title: str, detail: str, more: str = "", root: str = "") -> str:
-        """A page with a heading and a sentence; `more` is HTML, `root` where the site begins."""
+        """The page as HTML. `more` is HTML after the sentence `detail`; `root` is the root path."""
         root = escape(root)
         links = "".join(
             f'<link rel="stylesheet" href="{root}{escape(path)}">' for path in self.stylesheets

@@ -18,7 +18,7 @@ PROBLEM_JSON = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class ClientError:
-    """What a client gets to know of an error. All its texts may be shown to anybody.
+    """What a client learns about an error. All its texts are safe to show to anybody.
 
     `code` is stable; `title` is a heading; `detail` says what happened and what to do.
     """
@@ -31,7 +31,7 @@ class ClientError:
     extensions: tuple[tuple[str, object], ...] = ()
 
 
-# Texts for people who only clicked something; werkzeug's descriptions are for developers.
+# Texts for the users of a site; werkzeug's descriptions are for developers.
 _DETAILS = {
     400: "Your browser sent something that this server could not understand.",
     401: "Please log in to see this page.",
@@ -48,7 +48,7 @@ _DETAILS = {
     504: "A server that this page depends on did not answer in time. Please try again.",
 }
 
-# The phrases of RFC 9110 where those of Python depend on its version; codes are derived from them.
+# RFC 9110's phrases, where Python's depend on its version; the codes are derived from them.
 _PHRASES = {
     413: "Content Too Large",
     414: "URI Too Long",
@@ -60,7 +60,7 @@ _TITLES = {404: "Not Found", 500: "An unexpected error has occurred"}
 
 
 def describe(status: int, detail: str | None = None, **more: object) -> ClientError:
-    """A ClientError for a status, with its default texts; `more` replaces fields."""
+    """A ClientError with the default texts of a status; `more` replaces fields."""
     phrase = _phrase(status)
     values: dict[str, object] = {
         "status": status,
@@ -72,9 +72,9 @@ def describe(status: int, detail: str | None = None, **more: object) -> ClientEr
 
 
 def wants_json() -> bool:
-    """Whether the client wants JSON: by the path, otherwise if it prefers JSON to HTML.
+    """Whether the client wants JSON: the path is of the API, or it prefers JSON to HTML.
 
-    A client that opens a WebSocket always does.
+    Always true for a WebSocket.
     """
     if not has_request_context():
         return True
@@ -86,15 +86,15 @@ def wants_json() -> bool:
 
 
 def is_api(path: str) -> bool:
-    """Whether programs use this address: everything below /api."""
+    """Whether the path belongs to the API: /api and everything below it."""
     return path == "/api" or path.startswith("/api/")
 
 
 async def respond(error: ClientError, *, plain: bool = False) -> Response:
     """The response for an error, as a page or as problem+json. Raises nothing.
 
-    A 5xx that is recorded has the reference by which the operator finds its report. With `plain` no
-    template is rendered, which saves most of the time.
+    The response to a recorded 5xx contains the reference by which the operator finds the report.
+    With `plain` no template is rendered, which saves most of the time.
     """
     reference = error_reference() if has_reference(error.status) else None
     if wants_json():
@@ -122,13 +122,13 @@ async def _page(error: ClientError, reference: str | None) -> str:
         return _plain_page(error, reference)
     try:
         return await render_template(_template(error.status), error=error, reference=reference)
-    except Exception:  # noqa: BLE001 whatever fails in a template, the client needs a response
+    except Exception:  # noqa: BLE001 the client needs a response whatever fails
         current_app.logger.exception("The page of an error could not be rendered")
         return _plain_page(error, reference)
 
 
 def _is_host_refused() -> bool:
-    """Whether the client named a host that is none of ours or cannot exist: no URL can be built."""
+    """Whether the Host is untrusted or invalid, so that no URL can be built."""
     return has_request_context() and request_ctx.url_adapter is None
 
 
