@@ -26,7 +26,7 @@ POOL_TIMEOUT = 5.0
 """Seconds that a request waits for a connection before it gets a 503."""
 
 WARM_UP = 2.0
-"""The most seconds that a start spends on opening connections."""
+"""The most seconds that a start may spend on opening connections."""
 
 _logger = logging.getLogger(__name__)
 
@@ -34,14 +34,14 @@ _logger = logging.getLogger(__name__)
 class Database:
     """An engine and its session factories. It connects at the first statement.
 
-    Accepts the addresses that the setting DATABASE_URL accepts; raises ValueError for others. The
-    owner calls `dispose()` after the last session was closed.
+    Accepts the URLs that the setting DATABASE_URL accepts; raises ValueError for others. The owner
+    calls `dispose()` after the last session is closed.
 
     A request waits at most `pool_timeout` seconds for a connection; `pool_queue` requests of a
     route may wait at a time.
 
-    A statement that takes longer than `statement_timeout` seconds is stopped, and raises
-    StatementTimeoutError; None means no limit. On PostgreSQL a silent line is noticed by it too.
+    A statement that takes longer than `statement_timeout` seconds is stopped and raises
+    StatementTimeoutError; None means no limit. On PostgreSQL this also detects a lost connection.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Database:
         }
         if self.is_sqlite:
             _make_folder(self.url.database)
-        # Parameters contain what people typed, so they are kept out of all messages and logs.
+        # Parameters contain user input, so `hide_parameters` keeps them out of messages and logs.
         self._pool_size = pool_size
         self.engine: AsyncEngine = create_async_engine(
             self.url.set(drivername=onehop.DRIVER if self.is_sqlite else postgresql.DRIVER),
@@ -82,25 +82,25 @@ class Database:
 
     @property
     def address(self) -> str:
-        """Where the database is, without the user and the password."""
+        """The URL of the database without user, password and options."""
         return self.url.set(username=None, password=None, query={}).render_as_string()
 
     def file_identity(self) -> tuple[int, int] | None:
-        """Device and inode of the file that is now at an SQLite database's path; None without."""
+        """Device and inode of the file now at an SQLite database's path; None if there is none."""
         return sqlite.file_identity(self.url)
 
     def session(self, *, write: bool = True) -> AsyncSession:
         """A new session, which the caller closes.
 
-        With `write`, a transaction on SQLite takes the write lock at its start. So it never
-        overwrites what another transaction wrote after it has read. It waits for the lock no longer
-        than the busy timeout. On PostgreSQL, `SELECT ... FOR UPDATE` or one UPDATE statement gives
-        the same protection.
+        With `write`, a transaction on SQLite takes the write lock at its start, so nothing that it
+        reads can be changed by another transaction before it writes. It waits for the lock no
+        longer than the busy timeout. On PostgreSQL, `SELECT ... FOR UPDATE` or a single UPDATE
+        statement gives the same protection.
         """
         return (self._writers if write else self._sessions)()
 
     def let_write(self, session: AsyncSession, write: bool) -> None:
-        """Change the `write` of a session, for the transactions that it begins from now on."""
+        """Change `write` of a session for the transactions that it begins from now on."""
         engine = self._writing_engine if write else self.engine
         session.sync_session.bind = engine.sync_engine
 
@@ -111,16 +111,16 @@ class Database:
             yield session
 
     async def ping(self) -> None:
-        """Run a trivial query; raises SQLAlchemy's or the driver's error."""
+        """Run a trivial query. Raises SQLAlchemy's or the driver's errors."""
         async with self.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
     async def warm_up(self) -> None:
-        """Open the connections that one route may have, so that the first requests need not wait.
+        """Open the connections that one route may use, so that the first requests need not wait.
 
-        On SQLite it opens only one: opening a file delays a request by two milliseconds, opening
-        ten delays a start by 30. It takes at most WARM_UP seconds and raises nothing, because an
-        application also starts without its database and connects when it is reachable.
+        On SQLite it opens only one: opening a file delays a request by 2 ms, opening ten delays a
+        start by 30 ms. It takes at most WARM_UP seconds. A database that is not reachable is
+        logged, not raised: the application starts without it and connects later.
         """
         try:
             async with asyncio.timeout(WARM_UP), AsyncExitStack() as stack:
@@ -132,9 +132,9 @@ class Database:
             _logger.warning("The database did not answer at the start: %s", type(error).__name__)
 
     def sync(self) -> None:
-        """Have the disk itself hold what is committed. Blocks, so call it off the loop.
+        """Sync what is committed to the disk. Blocks, so call it in a thread.
 
-        PostgreSQL has done so at each COMMIT. Raises OSError.
+        PostgreSQL does so at each COMMIT. Raises OSError.
         """
         if file := sqlite.database_file(self.url):
             sqlite.sync(file)

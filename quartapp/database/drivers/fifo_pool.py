@@ -1,8 +1,8 @@
-"""A pool that gives a free connection to the request that has waited longest, by routes.
+"""A pool with a first-come-first-served queue for each route.
 
-SQLAlchemy's asyncio pool waits in an `asyncio.Queue`. A request that asks while a connection is
-free takes it, even if others were woken for it; these then wait again, behind everybody. Under load
-some requests wait until their timeout while newcomers are served (docs/decisions/0056).
+SQLAlchemy's asyncio pool waits in an `asyncio.Queue`: a new request takes a free connection, even
+if a waiting request was woken for it, which then waits again at the end of the queue. Under load
+some requests wait until their timeout while newer ones are served (docs/decisions/0056).
 """
 
 import logging
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class IdleQueue(QueueCommon[T]):
-    """The connections that nobody uses. Nobody waits in it: see `FifoQueuePool`."""
+    """The idle connections. It never blocks: requests wait in `Shares`."""
 
     def __init__(self, maxsize: int = 0, use_lifo: bool = False) -> None:
         self.maxsize = maxsize
@@ -53,13 +53,13 @@ class IdleQueue(QueueCommon[T]):
 
 
 class FifoQueuePool(AsyncAdaptedQueuePool):
-    """SQLAlchemy's asyncio pool behind `Shares`. It logs where SQLAlchemy's own pools do.
+    """SQLAlchemy's asyncio pool behind `Shares`. It logs under the name of SQLAlchemy's pools.
 
-    A request that has a turn finds a connection, or room for a new one.
+    A request that has a turn always finds an idle connection, or room for a new one.
     """
 
     queue = 1024
-    """Requests of a route that may wait."""
+    """The number of requests of one route that may wait."""
 
     _queue_class: type[QueueCommon[ConnectionPoolEntry]] = IdleQueue
 
@@ -67,8 +67,8 @@ class FifoQueuePool(AsyncAdaptedQueuePool):
         super().__init__(*args, **kwargs)
         self._shares = Shares(self.size() + self._max_overflow, self.queue)
         self._users: dict[ConnectionPoolEntry, Share] = {}
-        # SQLAlchemy names the logger after the module of the class, which would be the
-        # application's: what goes wrong while a connection is closed is no error of a request.
+        # SQLAlchemy names the logger after the class's module. Under the name of the application,
+        # an error while a connection is closed would be reported as an error of a request.
         self.logger = logging.getLogger(f"{AsyncAdaptedQueuePool.__module__}.FifoQueuePool")
 
     def _do_get(self) -> ConnectionPoolEntry:

@@ -1,8 +1,8 @@
-"""SQLAlchemy's dialect for asyncpg, with a time limit for every answer of the server.
+"""SQLAlchemy's dialect for asyncpg, with a time limit for every response of the server.
 
-The server ends a statement that takes too long (`statement_timeout`), which leaves the connection
-usable. It cannot do so when the line to it is silent: then the connection is ended here, a moment
-later. Without a limit a lost line holds a connection until its client leaves.
+The server cancels a statement that takes too long (`statement_timeout`), and the connection stays
+usable. If the network connection is lost, the server cannot report that: the client then closes the
+connection, MARGIN seconds later. Without a limit a request holds it until its client leaves.
 """
 
 from collections.abc import Iterator
@@ -20,23 +20,23 @@ from sqlalchemy.util.concurrency import await_
 from quartapp.database.errors import StatementTimeoutError
 
 MARGIN = 1.0
-"""Seconds by which the server's limit is ahead."""
+"""Seconds by which the client's limit is longer than the server's."""
 
 CONNECT_TIMEOUT = 5.0
-"""Seconds in which a connection has to be opened."""
+"""The most seconds that opening a connection may take."""
 
 CLOSE_TIMEOUT = 0.5
-"""Seconds in which the server may confirm that a connection is closed. A pool closes its
-connections one after another, when the application stops."""
+"""Seconds to wait for the server to confirm that a connection is closed. When the application
+stops, a pool closes its connections one after another."""
 
 _CANCELLED = "57014"
-"""The SQLSTATE of a statement that the server has ended: its text is in the server's language."""
+"""The SQLSTATE of a cancelled statement; the message is in the server's language."""
 
 _OPTIONS = ("prepared_statement_cache_size", "prepared_statement_name_func")
 
 
 class StreamCursor(AsyncAdapt_asyncpg_ss_cursor):
-    """The cursor for streams. The stock one lets asyncpg's errors of later rows out as they are."""
+    """The cursor for streams. SQLAlchemy's does not translate asyncpg's errors in later rows."""
 
     __slots__ = ()
 
@@ -61,7 +61,7 @@ class StreamCursor(AsyncAdapt_asyncpg_ss_cursor):
 
 
 class LimitedConnection(AsyncAdapt_asyncpg_connection):
-    """A connection that is ended when the server does not answer."""
+    """A connection that is closed when the server does not answer in time."""
 
     __slots__ = ()
 
@@ -70,7 +70,7 @@ class LimitedConnection(AsyncAdapt_asyncpg_connection):
     def close(self) -> None:
         self.rollback()  # type: ignore[no-untyped-call]  # SQLAlchemy's
         connection: Any = self._connection
-        with suppress(TimeoutError):  # asyncpg has ended it then
+        with suppress(TimeoutError):  # asyncpg has then aborted it
             await_(connection.close(timeout=CLOSE_TIMEOUT))
 
     def _handle_exception(self, error: Exception) -> NoReturn:
@@ -83,7 +83,7 @@ class LimitedConnection(AsyncAdapt_asyncpg_connection):
 
 
 class LimitedDBAPI(AsyncAdapt_asyncpg_dbapi):
-    """The driver's module as SQLAlchemy sees it. Each engine has one."""
+    """The DBAPI module that SQLAlchemy uses. Each engine has its own."""
 
     def __init__(self, asyncpg: Any) -> None:
         super().__init__(asyncpg)  # type: ignore[no-untyped-call]  # SQLAlchemy's
@@ -105,7 +105,7 @@ class LimitedDBAPI(AsyncAdapt_asyncpg_dbapi):
 
 
 class LimitedDialect(PGDialect_asyncpg):
-    """SQLAlchemy's dialect for asyncpg, with the connection above."""
+    """SQLAlchemy's dialect for asyncpg, with `LimitedConnection`."""
 
     driver = "limited"
     supports_statement_cache = True

@@ -47,20 +47,20 @@ from quartapp.database.drivers.write_lock import WriteLock
 from quartapp.database.errors import DatabaseLockedError, StatementTimeoutError
 
 DRIVER = "sqlite+onehop"
-"""The name of the dialect in a database's address."""
+"""The name of the dialect in a database URL."""
 
 WRITES = "quartapp_write"
 """Execution option of a connection or an engine: transactions take the write lock at their start.
 
-It is a characteristic of the dialect and not an event listener, because with a single listener on
-an engine SQLAlchemy looks for listeners at every step of every statement.
+It is a characteristic of the dialect and not an event listener, because with even one listener on
+an engine SQLAlchemy checks for listeners at every step of every statement.
 """
 
 T = TypeVar("T")
 
 
 class _Outcome(NamedTuple):
-    """The result of a cursor that was closed in the connection's thread."""
+    """The result of a statement, whose cursor was closed in the connection's thread."""
 
     description: Any
     rows: list[Any]
@@ -78,7 +78,7 @@ class OneHopCursor(AsyncAdapt_aiosqlite_cursor):
 
     _adapt_connection: "OneHopConnection"
 
-    # The inherited one is not called, because it opens a cursor of the driver, which is a hop.
+    # The inherited __init__ is not called, because it opens a driver cursor, which is a hop.
     def __init__(self, adapt_connection: AsyncAdapt_dbapi_connection) -> None:
         self._adapt_connection = cast(OneHopConnection, adapt_connection)
         self._rows = deque()
@@ -116,14 +116,14 @@ class OneHopCursor(AsyncAdapt_aiosqlite_cursor):
         self._rows = deque(outcome.rows)
 
     async def _async_soft_close(self) -> None:
-        """Nothing is open."""
+        """There is nothing to close."""
 
     def close(self) -> None:
         self._rows.clear()
 
 
 class StreamCursor(AsyncAdapt_aiosqlite_ss_cursor):
-    """The stock cursor for streams, which sends the BEGIN first. Each of its steps is watched."""
+    """SQLAlchemy's cursor for streams, which sends the BEGIN first. Each step is watched."""
 
     __slots__ = ()
 
@@ -149,7 +149,7 @@ class StreamCursor(AsyncAdapt_aiosqlite_ss_cursor):
 
 
 class OneHopConnection(AsyncAdapt_aiosqlite_connection):
-    """A connection that knows whether its transaction was begun, and whether it may write now."""
+    """A connection that tracks its pending BEGIN, and whether it holds the write lock."""
 
     __slots__ = (
         "_begin",
@@ -176,9 +176,9 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
         self.writes = False
 
     def begin(self) -> None:
-        """Begin a transaction with the next statement; nothing is sent before it.
+        """Begin a transaction at the next statement; nothing is sent before.
 
-        Raises the driver's OperationalError if a transaction is in progress.
+        Raises the driver's OperationalError if a BEGIN is already pending.
         """
         if self._begin is not None:
             raise sqlite3.OperationalError("cannot start a transaction within a transaction")
@@ -192,14 +192,17 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
             self.run("execute", "SELECT 1", ())
 
     def run(self, method: str, operation: Any, parameters: Any) -> _Outcome:
-        """Execute, fetch and close in one hop; `method` is a method of sqlite3.Connection."""
+        """Execute, fetch and close in one hop; `method` is a method of sqlite3.Connection.
+
+        Raises DatabaseLockedError, StatementTimeoutError, or what SQLAlchemy's dialect raises.
+        """
         self._is_ending = False
         try:
             if self._begin == "BEGIN IMMEDIATE" and not self._has_turn:
                 await_(self.dbapi.write_lock.acquire())
                 self._has_turn = True
             return self._hop(lambda raw: self._run(raw, method, operation, parameters), stop=True)
-        except Exception as error:  # noqa: BLE001 SQLAlchemy's own rule decides what it becomes
+        except Exception as error:  # noqa: BLE001 SQLAlchemy's dialect translates it
             if self._begin is not None:
                 self._end_turn()
             self._raise_as_ours(error, operation)
@@ -207,7 +210,7 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
 
     @contextmanager
     def watched(self, operation: Any = None) -> Iterator[None]:
-        """Watch what the stock cursor has the thread do; raises what `run` raises."""
+        """Watch one step of SQLAlchemy's cursor; raises what `run` raises."""
         done = asyncio.get_running_loop().create_future()
         timer = self.watch.begin(done)
         try:
@@ -223,7 +226,7 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
             done.cancel()
 
     def rollback(self) -> None:
-        """Roll back; without waiting for the thread if the transaction only read."""
+        """Roll back. Does not wait for the thread if the transaction only read."""
         if self._is_idle():
             self._end_turn()
             return
@@ -271,8 +274,8 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
         return not raw.in_transaction
 
     def _hop(self, work: Callable[[sqlite3.Connection], T], *, stop: bool = False) -> T:
-        """Run work in the connection's thread; with `stop`, a cancellation or the limit for a
-        statement interrupts it."""
+        """Run work in the connection's thread. With `stop`, a cancellation or the statement timeout
+        interrupts it."""
         raw = self._connection._conn
         if not self._connection._running:
             raise ValueError("Connection closed")
@@ -294,7 +297,9 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
                 timer.cancel()
 
     def _raise_as_ours(self, error: Exception, operation: Any) -> None:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without SQLite's extension
+        code = (
+            getattr(error, "sqlite_errorcode", 0) & 0xFF
+        )  # the primary code, without SQLite's extended bits
         if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             raise DatabaseLockedError(operation, None, error) from error
         if code == sqlite3.SQLITE_INTERRUPT and self.watch.is_late:
@@ -321,7 +326,7 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
 
 
 class OneHopDBAPI(AsyncAdapt_aiosqlite_dbapi):
-    """The driver's module as SQLAlchemy sees it. Each engine has one."""
+    """The DBAPI module that SQLAlchemy uses. Each engine has its own."""
 
     def __init__(self, aiosqlite: Any, sqlite: Any) -> None:
         super().__init__(aiosqlite, sqlite)
@@ -351,7 +356,7 @@ class _Writes(ConnectionCharacteristic):
 
 
 class OneHopDialect(SQLiteDialect_aiosqlite):
-    """SQLAlchemy's dialect for aiosqlite, with the cursor and connection above."""
+    """SQLAlchemy's dialect for aiosqlite, with `OneHopConnection` and its cursors."""
 
     driver = "onehop"
     supports_statement_cache = True
@@ -363,7 +368,7 @@ class OneHopDialect(SQLiteDialect_aiosqlite):
         dbapi_connection.begin()
 
     def set_isolation_level(self, dbapi_connection: Any, level: Any) -> None:
-        """As in the stock dialect; this dialect begins transactions except under AUTOCOMMIT."""
+        """As in SQLAlchemy's dialect; under AUTOCOMMIT, `begin` then sends no BEGIN."""
         dbapi_connection.autocommits = level == "AUTOCOMMIT"
         super().set_isolation_level(dbapi_connection, level)
 

@@ -1,4 +1,4 @@
-"""Connections of aiosqlite to files, none of which stays open without an owner."""
+"""Opening aiosqlite connections so that a cancellation leaves no file open."""
 
 import asyncio
 import sqlite3
@@ -9,11 +9,11 @@ from aiosqlite import Connection
 
 
 class Driver(Connection):
-    """A connection whose file is closed although the task that opened it was cancelled.
+    """A connection whose file is closed even if the task that opens it is cancelled.
 
-    aiosqlite keeps what its thread has opened after the waiting task received it. When that task
-    was cancelled meanwhile, nobody has it and nobody closes it. Here the thread keeps it, and
-    `stop()`, which the thread works off next, closes it.
+    In aiosqlite the waiting task stores what its thread opened; if the task is cancelled meanwhile,
+    nothing refers to the open file and nothing closes it. Here the thread stores it, and `stop()`,
+    the next item in the thread's queue, closes it.
     """
 
     async def _connect(self) -> "Driver":
@@ -31,7 +31,7 @@ class Driver(Connection):
 
 
 def connect(database: str, **options: Any) -> Driver:
-    """A connection, which opens the file when it is awaited."""
+    """A connection; awaiting it opens the file."""
     driver = Driver(partial(sqlite3.connect, database, **options), iter_chunk_size=64)
     driver._thread.daemon = True
     return driver

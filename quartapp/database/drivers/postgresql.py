@@ -1,8 +1,8 @@
-"""What an engine for PostgreSQL needs: a check of connections in one round trip before their use.
+"""Configuration of an engine for PostgreSQL: a check of pooled connections in one round trip.
 
 With asyncpg, SQLAlchemy's `pool_pre_ping` takes three round trips (BEGIN, a query, ROLLBACK), as
 many as a page with one SELECT in its transaction, and it has no time limit (docs/decisions/0057).
-The dialect is in `limited`, which is imported when an address names it: that takes 60 ms.
+The dialect is in `limited`, which is imported only when a URL names it: the import takes 60 ms.
 """
 
 from typing import Any
@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util.concurrency import await_
 
 DRIVER = "postgresql+limited"
-"""The name of the dialect in a database's address."""
+"""The name of the dialect in a database URL."""
 
 PATIENCE = 2.0
-"""Seconds that a connection has to answer."""
+"""Seconds within which a connection must answer the check."""
 
 _WAS_USED = "quartapp_was_used"
 
@@ -25,7 +25,7 @@ registry.register("postgresql.limited", "quartapp.database.drivers.limited", "Li
 
 
 def configure(engine: AsyncEngine) -> None:
-    """Let the pool of an engine replace dead connections before they are used."""
+    """Make an engine check pooled connections before use, and replace dead ones."""
 
     @event.listens_for(engine.sync_engine, "checkin")
     def note(_connection: object, record: Any) -> None:
@@ -33,12 +33,12 @@ def configure(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "checkout")
     def check(connection: Any, record: Any, _fairy: object) -> None:
-        if _WAS_USED in record.info:  # otherwise it was opened just now
+        if _WAS_USED in record.info:  # a new connection needs no check
             _ask(connection)
 
 
 def _ask(connection: Any) -> None:
     try:
         await_(connection.driver_connection.execute("SELECT 1", timeout=PATIENCE))
-    except Exception as error:  # whatever it is, the connection cannot be used
+    except Exception as error:  # after any error the connection is unusable
         raise DisconnectionError("this connection was ended or lost") from error

@@ -1,9 +1,9 @@
-"""Who may use a connection of the pool next, and what a slow page may take of it.
+"""The order in which requests get connections, and the share of the pool that a route may use.
 
-Requests that wait for a connection have a queue for each route, and the queues are served in turn.
-A route gets at most four fifths of the pool, so a page whose query is slow waits for itself, and
-others find a connection. All requests that may write count as one route, because on SQLite they
-wait for each other with a connection in hand.
+Requests wait in one queue for each route, and the queues are served in turn. A route gets at most
+four fifths of the pool, so a page with a slow query delays only itself, and others still find a
+connection. All requests that may write count as one route, because on SQLite they hold a connection
+while they wait for each other.
 """
 
 import asyncio
@@ -15,30 +15,30 @@ from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
 from quartapp.database.errors import DatabaseQueueFullError
 
 RESERVED = 5
-"""One of so many connections of a pool is kept from each route."""
+"""A route may not use one of every RESERVED connections of a pool."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-"""Methods that ask for no change (RFC 9110, 9.2.1)."""
+"""Methods that request no change (RFC 9110, 9.2.1)."""
 
 Share = str | None
 
 
 def current_share() -> Share:
-    """The share of the request under way: its endpoint, or "" if it may write; None without one."""
+    """The share of the current request: its endpoint, "" if it may write, None outside requests."""
     if not has_request_context():
         return None
     return request.endpoint if request.method in SAFE_METHODS else ""
 
 
 def largest_share(size: int) -> int:
-    """How many of a pool's connections one route may have at a time."""
+    """The number of a pool's connections that one route may use at a time."""
     return size - size // RESERVED
 
 
 class Shares:
-    """Turns for `size` connections, for one event loop; `queue` requests of a route may wait.
+    """Turns for `size` connections, in one event loop; `queue` requests of a route may wait.
 
-    A turn that was given to a cancelled waiter goes to the next one.
+    A turn that was given to a cancelled request goes to the next one.
     """
 
     def __init__(self, size: int, queue: int) -> None:
@@ -50,7 +50,7 @@ class Shares:
 
     def take(self, share: Share) -> bool:
         """Take a turn if one is free for this share."""
-        # Nobody of the share is waiting then, or it would have been given the turn.
+        # If this succeeds, no request of the share is waiting: it would have been given the turn.
         if not self._free or self._held[share] >= self._most:
             return False
         self._free -= 1
@@ -61,7 +61,7 @@ class Shares:
         """Wait for a turn of this share.
 
         Raises SQLAlchemy's TimeoutError after `timeout` seconds, and DatabaseQueueFullError at once
-        if too many wait already.
+        if too many already wait.
         """
         if len(self._waiting.get(share, ())) >= self._queue:
             raise DatabaseQueueFullError(f"{self._queue} requests wait for a connection already")
@@ -87,7 +87,7 @@ class Shares:
                 del self._waiting[share]
 
     def give_back(self, share: Share) -> None:
-        """End a turn, and give it to the share that has waited longest for one."""
+        """End a turn, and give it to the next share in turn that may have it."""
         self._free += 1
         self._held[share] -= 1
         if not self._held[share]:
@@ -98,5 +98,5 @@ class Shares:
                 queue.popleft()
             if queue and self.take(waiting):
                 queue.popleft().set_result(None)
-                self._waiting[waiting] = self._waiting.pop(waiting)  # the last in turn
+                self._waiting[waiting] = self._waiting.pop(waiting)  # now last in turn
                 return

@@ -1,4 +1,4 @@
-"""Statements on SQLite that take long: they give way to others, and are stopped at a limit."""
+"""Slow statements on SQLite: their threads get a low priority, and a time limit stops them."""
 
 import asyncio
 from typing import Any
@@ -8,16 +8,16 @@ from aiosqlite import Connection
 from quartapp.priority import give_way, processor_time
 
 SLOW = 0.1
-"""Seconds after which a statement is watched; if its thread goes on to compute for as long, it
-gives way to those that answer requests. It would take the processors from pages that need no
-database."""
+"""Seconds after which a statement is watched. If its thread still computes this long afterwards,
+its priority is lowered: it would take processor time from pages that need no database."""
 
 
 class Watch:
     """Watches the statements of one connection, which its thread executes one after the other.
 
-    One that takes longer than `limit` seconds is interrupted; None means no limit. `is_late`: the
-    last statement was. `gave_way`: the thread has a low priority from now on.
+    A statement that takes longer than `limit` seconds is interrupted; None means no limit.
+    `is_late`: the last statement was interrupted for that. `gave_way`: the thread's priority was
+    lowered, and stays low.
     """
 
     def __init__(self, connection: Connection, limit: float | None) -> None:
@@ -27,12 +27,12 @@ class Watch:
         self.gave_way = False
 
     def begin(self, future: asyncio.Future[Any]) -> asyncio.TimerHandle:
-        """Watch a statement until its future is done. The owner cancels the timer then."""
+        """Watch a statement until its future is done; then the caller cancels the timer."""
         self.is_late = False
         return future.get_loop().call_later(SLOW, self._look, future)
 
     def interrupt(self) -> None:
-        """Stop the statement under way; SQLite raises its error in the thread."""
+        """Interrupt the current statement; SQLite raises its error in the thread."""
         self._connection._conn.interrupt()
 
     def _look(self, future: asyncio.Future[Any]) -> None:
@@ -44,8 +44,8 @@ class Watch:
             loop.call_later(max(self._limit - SLOW, 0), self._stop, future)
 
     def _give_way(self, future: asyncio.Future[Any], before: float) -> None:
-        # A thread that waits for a lock uses nothing; one that computes gets more than this even
-        # where many compute.
+        # A thread that waits for a lock uses no processor time; one that computes gets more than
+        # this even if many threads compute.
         if not future.done() and self._processor_time() - before > SLOW / 100:
             self.gave_way = True
             give_way(self._connection._thread.native_id)

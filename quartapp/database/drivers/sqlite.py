@@ -1,9 +1,9 @@
-"""The configuration that SQLite needs as the database of a server.
+"""The configuration of SQLite as the database of a server.
 
 WAL lets readers and one writer work at the same time; foreign keys are off by default; the busy
-timeout makes writers wait for each other. The driver's own transaction control is switched off,
-because it begins a transaction only at the first write: what was read before may have changed by
-then, and an update is lost without any error (SQLAlchemy, "Serializable isolation / Savepoints /
+timeout makes writers wait for each other. The driver's own transaction control is disabled because
+it begins a transaction only at the first write. What the transaction read before may have changed
+by then, and an update is lost without an error (SQLAlchemy, "Serializable isolation / Savepoints /
 Transactional DDL").
 """
 
@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from quartapp.permissions import make_private, make_private_file
 
 BUSY_TIMEOUT = 5.0
-"""Seconds that a writer waits for another process."""
+"""Seconds that a writer waits for a writer in another process."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -31,10 +31,10 @@ _PRAGMAS = (
 
 
 def shared_memory(url: URL) -> URL:
-    """An address whose connections share a database: one in memory gets a new name.
+    """A URL whose connections share one database: one in memory gets a unique name.
 
-    `:memory:` is private to each connection, and one connection cannot serve two transactions at a
-    time. The database in memory exists as long as the pool has a connection to it.
+    `:memory:` is private to each connection, and one connection cannot run two transactions at a
+    time. The named database in memory exists as long as the pool has a connection to it.
     """
     if url.get_backend_name() != "sqlite" or url.database not in {None, "", ":memory:"}:
         return url
@@ -43,14 +43,14 @@ def shared_memory(url: URL) -> URL:
 
 
 def database_file(url: URL) -> Path | None:
-    """The file of a database; None for one in memory, or one that is not SQLite's."""
+    """The file of an SQLite database; None for one in memory, and for other databases."""
     if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith("file:"):
         return None
     return Path(url.database)
 
 
 def file_identity(url: URL) -> tuple[int, int] | None:
-    """Device and inode of the file that is at the path of a database; None if there is none."""
+    """Device and inode of the file now at the path of a database; None if there is none."""
     try:
         found = os.stat(database_file(url) or "")
     except OSError:
@@ -59,14 +59,14 @@ def file_identity(url: URL) -> tuple[int, int] | None:
 
 
 def sync(database: Path) -> None:
-    """Have the disk hold the write-ahead log, which `synchronous = NORMAL` leaves to the kernel.
+    """Sync the write-ahead log to the disk; with `synchronous = NORMAL` a commit does not.
 
-    The log and never the database itself: closing any handle of the database drops the POSIX locks
-    that SQLite's connections in this process have on it, and the log has none. What is no longer
-    in the log was synced by the checkpoint that moved it, and its name when SQLite made it. Raises
-    OSError.
+    Never the database file: closing any handle of it drops the POSIX locks that SQLite's
+    connections in this process hold on it, and the log has none. Data that is no longer in the log
+    was synced by the checkpoint that moved it; the log's name was synced when SQLite created it.
+    Blocks. Raises OSError.
     """
-    path = os.path.realpath(database)  # as SQLite does, to name the log
+    path = os.path.realpath(database)  # SQLite names the log after the real path
     with suppress(FileNotFoundError):
         handle = os.open(f"{path}-wal", os.O_RDONLY)
         try:
@@ -76,10 +76,10 @@ def sync(database: Path) -> None:
 
 
 def configure(engine: AsyncEngine) -> None:
-    """Prepare each new connection of an engine with the dialect `onehop`.
+    """Configure each new connection of an engine with the dialect `onehop`.
 
-    One whose thread has given way (see `slow.SLOW`) is replaced at its next use. A file is made
-    for its owner alone, and made so if it was not.
+    A connection whose thread has a lowered priority (see `slow.SLOW`) is replaced at its next use.
+    The database file is readable only by its owner; an existing file loses the rights of others.
     """
     file = database_file(engine.url)
 
@@ -105,10 +105,11 @@ def configure(engine: AsyncEngine) -> None:
 def _protect(database: Path) -> None:
     """Make the file of a database, its log and its shared memory private.
 
-    SQLite gives the other two the mode and the owner of the first. No existing file is opened, for
-    the reason that `sync` has. Where none can be made, SQLite says why.
+    SQLite gives the log and the shared memory the mode and the owner of the database. No existing
+    file is opened, because that would drop locks (see `sync`). If the file cannot be created, this
+    raises nothing, and SQLite reports why.
     """
-    path = os.path.realpath(database)  # as SQLite does, to name the others
+    path = os.path.realpath(database)  # SQLite names the others after the real path
     with suppress(OSError):
         make_private_file(Path(path))
     for name in (path, f"{path}-wal", f"{path}-shm"):

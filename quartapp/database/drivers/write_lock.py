@@ -1,7 +1,7 @@
-"""The order in which transactions of a process write to SQLite.
+"""A queue for the write transactions of one process on SQLite.
 
-SQLite lets one transaction write and makes the others poll, with growing pauses, so that newcomers
-overtake those that have waited. Within a process, the writers of an engine queue here instead.
+SQLite allows one writer; the others poll with growing pauses, so newer ones overtake those that
+have waited longer. Within a process, the writers of an engine wait in this queue instead.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ import threading
 from quartapp.database.errors import DatabaseLockedError
 
 PATIENCE = 5.0
-"""Seconds that a writer waits for its turn. SQLite's busy timeout limits the wait for other
-processes."""
+"""Seconds that a writer waits for its turn. SQLite's busy timeout limits the wait for writers of
+other processes."""
 
 
 class WriteLock:
-    """A lock, first come first served. A wait that is cancelled leaves the queue."""
+    """A first-come-first-served lock. A waiter that is cancelled leaves the queue."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -25,11 +25,11 @@ class WriteLock:
 
     @property
     def locked(self) -> bool:
-        """Whether somebody writes."""
+        """Whether a transaction holds the lock."""
         return self._lock.locked()
 
     async def acquire(self) -> None:
-        """Wait for the turn; the caller calls `release` after it.
+        """Acquire the lock; the caller must call `release`.
 
         Raises DatabaseLockedError, with SQLite's message, after PATIENCE seconds.
         """
@@ -42,7 +42,7 @@ class WriteLock:
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
 
     def release(self) -> None:
-        """End the turn; also from another thread, in which a lost connection was collected."""
+        """Release the lock, from any thread: the garbage collector may close a lost connection."""
         if threading.get_ident() == self._thread:
             self._lock.release()
         elif self._loop is not None and not self._loop.is_closed():
