@@ -45,22 +45,24 @@ _OLD_LINK = (
     "This link is not valid any more: it was used, or it is too old. Please ask for a new one."
 )
 
-# What a person whose address is not confirmed may do where that is required.
-_BEFORE_CONFIRMING = frozenset({"auth.logout", "static"})
+# What a person whose address is not confirmed may do where that is required: change the account,
+# and end a login that is not theirs.
+_BEFORE_CONFIRMING = frozenset({blueprint.name, "sessions"})
 
 
 @blueprint.before_app_request
 async def require_confirmation() -> None:
     """Where it is required, let people write once their address is confirmed.
 
-    Raises EmailUnconfirmedError. They may log out, and change or confirm the address.
+    Raises EmailUnconfirmedError. They may log out, end logins and tokens, and change or confirm the
+    address.
     """
     if accounts().confirmation != "required" or request.method in SAFE_METHODS:
         return
     person = visitor().person
-    if person is None or person.is_confirmed or request.blueprint == blueprint.name:
+    if person is None or person.is_confirmed or request.blueprint in _BEFORE_CONFIRMING:
         return
-    if request.endpoint not in _BEFORE_CONFIRMING:
+    if request.endpoint not in {"auth.logout", "static"}:
         raise EmailUnconfirmedError
 
 

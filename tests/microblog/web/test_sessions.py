@@ -100,6 +100,17 @@ async def test_one_login_or_all_others_are_ended(log_in: LogIn, submit: Submit) 
     assert "End all other logins" not in page
 
 
+async def test_who_has_not_confirmed_an_address_may_end_logins(
+    app: App, log_in: LogIn, submit: Submit
+) -> None:
+    app.extensions["accounts"].confirmation = "required"
+    susan, thief = await log_in("susan"), await log_in("susan")
+    assert (await submit(susan, "/", post="x")).status_code == 403
+    answer = await submit(susan, "/sessions/end_others", "/sessions")
+    assert answer.status_code == 302
+    assert (await thief.get("/edit_profile")).status_code == 302
+
+
 async def test_ending_ones_own_login_is_a_logout(
     log_in: LogIn, submit: Submit, session: AsyncSession
 ) -> None:
