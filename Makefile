@@ -106,7 +106,7 @@ deps: $(TOOLS)  ## Check that what is imported is declared (the package alone, t
 # The superset first: what the tools need decides the version of a library that both have.
 lock: $(TOOLS)  ## Renew both lock files from pyproject.toml (UPGRADE=1: with the newest releases)
 	$(COMPILE) --group build --group dev --all-extras -o requirements-dev.lock
-	$(COMPILE) --group build --extra postgresql --extra uvloop --extra sentry --constraint requirements-dev.lock -o requirements.lock
+	$(COMPILE) --group build --extra postgresql --extra redis --extra uvloop --extra sentry --constraint requirements-dev.lock -o requirements.lock
 
 bench: $(TOOLS) $(TWIN)/.installed  ## Measure against the version on Flask (SCENARIO=index for one)
 	$(BIN)/python -m benchmarks $(if $(SCENARIO),--scenario $(SCENARIO)) $(BENCH)

@@ -38,6 +38,7 @@ class Server:
             "INSTANCE_PATH": f"{self.folder}/instance",
             "LOG_DIR": f"{self.folder}/logs",
             "COOKIE_SECURE": "false",
+            "THROTTLING": "false",
             "TWIN": "tuned" if name == "flask-tuned" else "",
             **more,
         }

@@ -24,6 +24,7 @@ if find_spec("quartapp.microblog"):
     pytest_plugins.append("quartapp.microblog.testing")
 
 POSTGRESQL = os.environ.get("QUARTAPP_TEST_POSTGRESQL", "")
+REDIS = os.environ.get("QUARTAPP_TEST_REDIS", "")
 CHROMIUM = os.environ.get("QUARTAPP_TEST_CHROMIUM") or shutil.which("chromium") or ""
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
@@ -72,6 +73,7 @@ def skip_what_lacks_its_service(items: list[pytest.Item]) -> None:
     """Say why it is skipped. If the service is required, the test fails instead."""
     services = {
         "postgresql": (POSTGRESQL, "set QUARTAPP_TEST_POSTGRESQL to a server's address"),
+        "redis": (REDIS, "set QUARTAPP_TEST_REDIS to a server's address"),
         "browser": (CHROMIUM, "install Chromium or set QUARTAPP_TEST_CHROMIUM to its path"),
         "strace": (STRACE, "install strace, where processes may be traced"),
         "html": (HTML_VALIDATE, "npm install html-validate, set QUARTAPP_TEST_HTML_VALIDATE"),

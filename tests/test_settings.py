@@ -17,6 +17,7 @@ from quartapp.mail.settings import MailSettings
 from quartapp.reporting.settings import ReportingSettings
 from quartapp.serving.settings import ServingSettings
 from quartapp.settings import ConfigurationError, PartSettings
+from quartapp.throttling.settings import ThrottlingSettings
 
 CANARY = "hunter2-canary"
 
@@ -103,7 +104,7 @@ def test_every_part_can_do_without_any_setting() -> None:
     """Each key of a part has a default; the listed classes are complete."""
     named = {DatabaseSettings, AdmissionSettings, LogSettings, MailSettings, ReportingSettings}
     classes = part_settings()
-    assert classes == named | {ServingSettings}
+    assert classes == named | {ServingSettings, ThrottlingSettings}
     for kind in classes:
         assert kind.from_config({}) == kind()
 
@@ -149,6 +150,7 @@ def part_settings() -> set[type[PartSettings]]:
         ),
         (ServingSettings, {"TRUSTED_HOSTS": "a.example,b:80"}, "TRUSTED_HOSTS: expected names"),
         (ServingSettings, {"WORKERS": "many"}, "WORKERS: expected a valid integer"),
+        (ThrottlingSettings, {"REDIS_URL": f"http://:{CANARY}@host"}, "REDIS_URL: expected an add"),
     ],
 )
 def test_the_parts_say_what_they_expect(

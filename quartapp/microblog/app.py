@@ -9,13 +9,23 @@ from quartapp import database as db
 from quartapp.errors import admission, bounds, deadlines, headers
 from quartapp.flasklike import App
 from quartapp.logfile.record import Cleaner
-from quartapp.microblog import accounts, api, domain_errors, identity, passwords, trail, web
+from quartapp.microblog import (
+    accounts,
+    api,
+    domain_errors,
+    identity,
+    passwords,
+    throttling,
+    trail,
+    web,
+)
 from quartapp.microblog.config import Settings, load_settings
 from quartapp.microblog.web import protection
 from quartapp.microblog.web.validation import MAX_FORM_PARTS
 from quartapp.permissions import make_private
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
+from quartapp.serving import proxies
 
 NAME = "microblog"
 """The name in the subjects of mails and of the log file."""
@@ -56,12 +66,14 @@ def create_app(settings: Settings | None = None) -> App:
         statement_timeout=settings.database_timeout or None,
     )
     places = Places(_FOLDER, name="quartapp")
-    scrubber = Scrubber(known=reporting.secrets_of(app.config, database))
+    known = [*reporting.secrets_of(app.config, database), *settings.redis_secrets]
+    scrubber = Scrubber(known=known)
     db.init_app(app, database)
     identity.init_app(app, settings)
     passwords.init_app(app, settings)
     trail.init_app(app, database)
     accounts.init_app(app, settings, database)
+    throttling.init_app(app, settings)
     errors.init_app(app, errors.PlainPage("Microblog", _STYLESHEETS))
     domain_errors.init_app(app)
     web.init_app(app)
@@ -70,6 +82,7 @@ def create_app(settings: Settings | None = None) -> App:
     admission.init_app(app)
     bounds.init_app(app)
     headers.init_app(app, protection.response_headers(app.config))
+    proxies.init_app(app)
     clean = Cleaner(places=places, scrubber=scrubber, request_secrets=reporting.request_secrets)
     logfile.init_app(app, name=NAME, clean=clean)
     reporting.init_app(

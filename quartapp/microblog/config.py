@@ -30,6 +30,10 @@ from quartapp.reporting.settings import ReportingSettings
 from quartapp.serving.settings import ServingSettings
 from quartapp.settings import ConfigurationError
 from quartapp.sockets import is_loopback
+from quartapp.throttling.settings import LimitText, ThrottlingSettings
+
+PASSWORD_COST = 15
+"""The default, and the least in production: 32 MB and a quarter of a second for each hash."""
 
 SECRET_KEY_COMMAND = "python -c 'import secrets; print(secrets.token_hex())'"
 
@@ -49,6 +53,7 @@ class Settings(
     ReportingSettings,
     LogSettings,
     AdmissionSettings,
+    ThrottlingSettings,
     ServingSettings,
     DatabaseSettings,
     BaseSettings,
@@ -78,7 +83,15 @@ class Settings(
     instance_path: Path = Path("instance")
     posts_per_page: int = Field(default=25, ge=1, le=100)
     password_threads: int = Field(default=1, ge=1, le=64)
-    password_queue: int = Field(default=64, ge=0, le=10_000)
+    password_queue: int = Field(default=24, ge=0, le=10_000)
+    password_cost: int = Field(default=PASSWORD_COST, ge=7, le=20)
+    limit_passwords: LimitText = "10 per 15 minutes"
+    limit_passwords_of_address: LimitText = "100 per 15 minutes"
+    limit_registrations: LimitText = "30 per hour"
+    limit_posts: LimitText = "60 per 10 minutes"
+    limit_tokens: LimitText = "60 per hour"
+    limit_mails: LimitText = "5 per hour"
+    limit_api: LimitText = "1200 per minute"
     contact: str = ""
     public_url: str = ""
     email_confirmation: Literal["off", "soft", "required"] | None = None
@@ -119,9 +132,18 @@ class Settings(
             )
         return value
 
+    @field_validator("password_cost")
+    @classmethod
+    def _costly(cls, value: int, info: ValidationInfo) -> int:
+        if value < PASSWORD_COST and info.data.get("environment") == "production":
+            raise ValueError(f"expected {PASSWORD_COST} or more in production")
+        return value
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         # The model is frozen, and this is the last step of its construction.
+        if self.environment == "testing" and "throttling" not in self.model_fields_set:
+            object.__setattr__(self, "throttling", False)
         if self.cookie_secure is None:
             object.__setattr__(self, "cookie_secure", self._default_cookie_secure())
         if not self.database_url:

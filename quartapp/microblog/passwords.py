@@ -1,45 +1,85 @@
 """Hashing passwords, in a few threads with a short queue.
 
-A scrypt hash takes a tenth of a second of a processor, by design. Without a bound a few dozen
+A scrypt hash takes a quarter of a second of a processor, by design. Without a bound a few dozen
 clients that log in keep all processors busy, and every other page waits for them.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from quart import Quart, current_app
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from quartapp.microblog.config import Settings
+from quartapp.microblog.config import PASSWORD_COST, Settings
 from quartapp.microblog.exceptions import ServerBusyError
 from quartapp.microblog.password_rules import password_fault
 from quartapp.priority import give_way
 
 T = TypeVar("T")
 
-# The hash of a password that nobody has, computed like the others. It is a constant because hashing
-# takes a tenth of a second at every start. It logs nobody in.
-_NOBODY = (
-    "scrypt:32768:8:1$iuqBnm226zAdx7uP$"
-    "5d0e51cd5490d52330151fc1ba3c61d5db928b3015086623c8cdeefd7e236f9a"
-    "7988ebb4c0e15dcd6f737a52839291fe9b1686a6c87407aca569ef64b50b7026"
-)
+_BLOCK, _PARALLEL = 8, 3
+
+
+class Scrypt(NamedTuple):
+    """The parameters of a hash. It takes `n * r * p` steps and 128 * `n * r` bytes."""
+
+    n: int
+    r: int = _BLOCK
+    p: int = _PARALLEL
+
+    @property
+    def method(self) -> str:
+        """The method as Werkzeug writes it, which is the first part of a hash."""
+        return f"scrypt:{self.n}:{self.r}:{self.p}"
+
+    @property
+    def nobody(self) -> str:
+        """A hash that no password has, and that takes as long to check as any other."""
+        return f"{self.method}${'0' * 16}${'0' * 128}"
+
+    @classmethod
+    def of(cls, password_hash: str) -> "Scrypt | None":
+        """The parameters of a hash; None for another method."""
+        name, *numbers = password_hash.partition("$")[0].split(":")
+        return cls(*map(int, numbers)) if name == "scrypt" and len(numbers) == 3 else None
+
+    def is_stronger_than(self, other: "Scrypt | None") -> bool:
+        """Whether this takes more memory, or more time."""
+        if other is None:
+            return True
+        return self.n * self.r > other.n * other.r or self._steps > other._steps
+
+    @property
+    def _steps(self) -> int:
+        return self.n * self.r * self.p
+
+
+def scrypt(cost: int = PASSWORD_COST) -> Scrypt:
+    """OWASP's choice of 32 MB (N=2^15, r=8, p=3) with the default cost; 2^cost is N."""
+    return Scrypt(2**cost)
+
+
+def hash_now(password: str, parameters: Scrypt | None = None) -> str:
+    """A salted scrypt hash. Blocks for a quarter of a second: for commands."""
+    return generate_password_hash(password, method=(parameters or scrypt()).method)
 
 
 class PasswordHasher:
     """`threads` passwords at a time; `queue` more may wait. The threads have a low priority."""
 
-    def __init__(self, threads: int, queue: int) -> None:
+    def __init__(self, threads: int, queue: int, parameters: Scrypt | None = None) -> None:
         self._executor = ThreadPoolExecutor(threads, "passwords", initializer=give_way)
         self._turns = asyncio.Semaphore(threads)
         self._most = threads + queue
         self._under_way = 0
+        self._parameters = parameters or scrypt()
 
     async def hash(self, password: str) -> str:
         """A salted scrypt hash. Raises ServerBusyError."""
-        return await self._run(lambda: generate_password_hash(password))
+        return await self._run(lambda: hash_now(password, self._parameters))
 
     async def is_right(self, password_hash: str | None, password: str) -> bool:
         """Whether a password has this hash. Raises ServerBusyError.
@@ -47,8 +87,12 @@ class PasswordHasher:
         Without a hash (None) it takes as long as with one, so that the time does not reveal which
         names exist.
         """
-        right = await self._run(lambda: check_password_hash(password_hash or _NOBODY, password))
+        right = await self._run(lambda: self._check(password_hash, password))
         return right and password_hash is not None
+
+    def is_weak(self, password_hash: str) -> bool:
+        """Whether a hash was made with weaker parameters than those of now."""
+        return self._parameters.is_stronger_than(Scrypt.of(password_hash))
 
     def require_room(self) -> None:
         """Raise ServerBusyError if a hash that is asked for now would be refused."""
@@ -58,6 +102,19 @@ class PasswordHasher:
     async def close(self) -> None:
         """End the threads, after the hashes under way."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _check(self, password_hash: str | None, password: str) -> bool:
+        right = check_password_hash(password_hash or self._parameters.nobody, password)
+        if password_hash is not None:
+            self._make_up(Scrypt.of(password_hash))
+        return right
+
+    def _make_up(self, used: Scrypt | None) -> None:
+        """Take the time that is missing: an old hash has a smaller p, and is checked faster."""
+        n, r, p = self._parameters
+        if used is not None and used[:2] == (n, r) and used.p < p:
+            memory = 132 * n * r * p
+            hashlib.scrypt(b"", salt=b"", n=n, r=r, p=p - used.p, maxmem=memory)
 
     async def _run(self, work: Callable[[], T]) -> T:
         self.require_room()
@@ -71,7 +128,8 @@ class PasswordHasher:
 
 def init_app(app: Quart, settings: Settings) -> None:
     """Give an application its hasher, and end its threads when the application stops."""
-    hasher = PasswordHasher(settings.password_threads, settings.password_queue)
+    parameters = scrypt(settings.password_cost)
+    hasher = PasswordHasher(settings.password_threads, settings.password_queue, parameters)
     app.extensions["passwords"] = hasher
     app.after_serving(hasher.close)
 

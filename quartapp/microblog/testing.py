@@ -6,7 +6,7 @@ application with a new, empty database; nothing is shared, so tests run in any o
 
 | fixture | what a test gets |
 |---|---|
-| `settings` | settings for tests: temporary folders, a SQLite file, TESTING |
+| `settings` | settings for tests: temporary folders, a SQLite file, TESTING, no throttling |
 | `app` | the application, started and stopped around the test (lifespan), with its tables |
 | `add_person` | `await add_person("susan")` adds a person with the password "cat-on-the-mat" |
 | `log_in` | `await log_in("susan")` is a client logged in as that person, who is added if new |
@@ -22,7 +22,6 @@ from typing import TypeAlias
 
 import pytest
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
-from werkzeug.security import generate_password_hash
 
 from quartapp.database import Database
 from quartapp.flasklike import App
@@ -34,6 +33,7 @@ from quartapp.microblog.models import Base, User, base
 from quartapp.microblog.models.login import Device, start_login
 from quartapp.microblog.models.token import digest_of
 from quartapp.microblog.models.user import add_user, find_login_epoch
+from quartapp.microblog.passwords import hash_now, scrypt
 from quartapp.reporting import tables
 from quartapp.testing import Client, Clock, LiveServer
 
@@ -43,7 +43,8 @@ SERVE = ("-c", "import sys, quartapp.microblog.serve as s; sys.exit(s.main())")
 """What `run.py` does, for an installed package."""
 
 # Cheap on purpose: tests need no protection by a slow hash.
-_PASSWORD_HASH = generate_password_hash(PASSWORD, method="pbkdf2:sha256:1")
+_COST = 7
+_PASSWORD_HASH = hash_now(PASSWORD, scrypt(_COST))
 
 StartServer: TypeAlias = Callable[..., LiveServer]
 
@@ -73,6 +74,7 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
         database_url=database_url,
         instance_path=tmp_path / "instance",
         log_dir=tmp_path / "logs",
+        password_cost=_COST,
     )
 
 
@@ -150,6 +152,7 @@ def environment(folder: Path, database_url: str) -> dict[str, str]:
         "INSTANCE_PATH": str(folder / "instance"),
         "LOG_DIR": str(folder / "logs"),
         "COOKIE_SECURE": "false",
+        "THROTTLING": "false",
     }
 
 

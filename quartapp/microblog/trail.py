@@ -75,11 +75,16 @@ def record_event(kind: EventKind, user_id: int | None = None, detail: str = "") 
     nobody has. `detail` is a few words of ours: never a secret, never what a client typed. Call it
     after the commit. Raises nothing.
     """
+    trail().record(event(kind, user_id, detail))
+
+
+def event(kind: EventKind, user_id: int | None = None, detail: str = "") -> NewEvent:
+    """An event of now, for a command, which stores it with `add_events`; see `record_event`."""
     address = agent = ""
     if has_request_context():
         address = request.remote_addr or ""
         agent = request.headers.get("User-Agent", "")
-    event = NewEvent(
+    return NewEvent(
         utc_now(),
         kind.value,
         user_id,
@@ -87,7 +92,6 @@ def record_event(kind: EventKind, user_id: int | None = None, detail: str = "") 
         _cut(agent, AGENT_LENGTH),
         _cut(detail, DETAIL_LENGTH),
     )
-    trail().record(event)
 
 
 async def latest_events(user_id: int) -> list[EventRow]:
@@ -116,13 +120,13 @@ class Trail:
         self._is_failing = False
         self._prune_at = 0.0
 
-    def record(self, event: NewEvent) -> None:
+    def record(self, new: NewEvent) -> None:
         """Log an event, and have it stored."""
-        _events_logger.info("%s", _line(event))
+        _events_logger.info("%s", _line(new))
         if len(self._waiting) >= MOST_WAITING:
             self._left_out += 1
             return
-        self._waiting.append(event)
+        self._waiting.append(new)
         self._some.set()
 
     async def start(self) -> None:
@@ -181,11 +185,11 @@ class Trail:
                 await add_events(session, batch)
         except IntegrityError:
             # An account was deleted meanwhile: the event remains without it, as earlier ones do.
-            for event in batch:
-                await self._insert_one(event)
+            for each in batch:
+                await self._insert_one(each)
 
-    async def _insert_one(self, event: NewEvent) -> None:
-        for each in (event, event._replace(user_id=None)):
+    async def _insert_one(self, new: NewEvent) -> None:
+        for each in (new, new._replace(user_id=None)):
             with suppress(IntegrityError):
                 async with self._database.session() as session:
                     await add_events(session, [each])
@@ -216,8 +220,8 @@ class _Log:
         handler.attach(_events_logger, ThreadedHandler(target), alone=True)
 
 
-def _line(event: NewEvent) -> str:
-    return json.dumps(event._asdict() | {"at": event.at.isoformat(timespec="milliseconds")})
+def _line(new: NewEvent) -> str:
+    return json.dumps(new._asdict() | {"at": new.at.isoformat(timespec="milliseconds")})
 
 
 def _cut(text: str, longest: int) -> str:

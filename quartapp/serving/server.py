@@ -17,7 +17,6 @@ from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
-from hypercorn.middleware import ProxyFixMiddleware
 from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
 
 from quartapp.serving.settings import ServingSettings
@@ -47,15 +46,8 @@ class Service:
     """
 
     make: Callable[[], Any]
-    proxy_hops: int = 0
     use_uvloop: bool = False
     grace: float = 10.0
-
-    def behind_proxies(self, app: Any) -> Any:
-        """The application, which trusts as many forwarded headers as PROXY_HOPS says."""
-        if self.proxy_hops:
-            return ProxyFixMiddleware(app, mode="legacy", trusted_hops=self.proxy_hops)
-        return app
 
     def loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
         """The factory of the event loop; None means asyncio's own."""
@@ -80,7 +72,7 @@ def run(make: Callable[[], Any], settings: ServingSettings, *, use_uvloop: bool 
     listener.setblocking(False)
     listener.set_inheritable(True)
     grace = settings.graceful_timeout
-    work = partial(_work, Service(make, settings.proxy_hops, use_uvloop, grace))
+    work = partial(_work, Service(make, use_uvloop, grace))
     if settings.workers > 1:
         collect_from_now_on()
         return run_workers(work, listener, settings.workers, longest(grace) + HURRY)
@@ -121,7 +113,7 @@ def serve_here(
             await stop.begun.wait()
 
         try:
-            await serve(service.behind_proxies(app), config, shutdown_trigger=until_told)
+            await serve(app, config, shutdown_trigger=until_told)
         except LifespanFailureError as error:
             raise ServingFailedError(_failure(stop, str(error))) from error
         except (LifespanTimeoutError, asyncio.CancelledError) as error:

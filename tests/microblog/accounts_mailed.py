@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import pytest
-from werkzeug.security import generate_password_hash
 
 from quartapp.microblog import accounts
 from quartapp.microblog.config import Settings
@@ -20,11 +19,6 @@ def mailed(
     settings: Settings, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> Settings:
     """The settings with this mail server. Nothing is sent before the test sends it."""
-
-    def cheap(password: str, *_: object) -> str:
-        return generate_password_hash(password, method="pbkdf2:sha256:1")
-
-    monkeypatch.setattr("quartapp.microblog.passwords.generate_password_hash", cheap)
     monkeypatch.setattr(accounts, "EVERY", 3600.0)
     more = {
         "mail_server": "127.0.0.1",

@@ -1,36 +1,67 @@
 """Hashing is bounded, gives way to requests, and does not reveal which names exist."""
 
 import asyncio
+import hashlib
 import os
 import sys
 import threading
+from typing import Any
 
 import pytest
-from werkzeug.security import generate_password_hash
+from pydantic import ValidationError
 
 from quartapp.microblog import passwords
 from quartapp.microblog.exceptions import ServerBusyError
-from quartapp.microblog.passwords import PasswordHasher
+from quartapp.microblog.passwords import PasswordHasher, hash_now, scrypt
+from quartapp.microblog.testing import GivenSettings
+
+STRONG = scrypt(7)
+OLD = STRONG._replace(p=1)
 
 
-async def test_a_login_of_nobody_is_checked_like_one_of_somebody(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("stored", [hash_now("cat", STRONG), hash_now("cat", OLD), None])
+async def test_every_login_takes_as_long(
+    monkeypatch: pytest.MonkeyPatch, stored: str | None
 ) -> None:
-    """The hash for unknown names is a constant, and Werkzeug may change its method."""
-    checked = []
+    """Of somebody, of somebody with a hash of the version before, of nobody."""
+    work = []
+    compute = hashlib.scrypt
 
-    def check(password_hash: str, _password: str) -> bool:
-        checked.append(password_hash)
-        return True
+    def count(*arguments: Any, **numbers: Any) -> bytes:
+        work.append(numbers["n"] * numbers["r"] * numbers["p"])
+        return compute(*arguments, **numbers)
 
-    monkeypatch.setattr(passwords, "check_password_hash", check)
-    hasher = PasswordHasher(1, 1)
-    somebody = generate_password_hash("cat")
-    assert await hasher.is_right(somebody, "cat") is True
-    assert await hasher.is_right(None, "cat") is False
+    monkeypatch.setattr(hashlib, "scrypt", count)
+    hasher = PasswordHasher(1, 1, STRONG)
+    for password in ("cat", "dog"):
+        work.clear()
+        assert await hasher.is_right(stored, password) is (stored is not None and password == "cat")
+        assert sum(work) == 128 * 8 * 3
     await hasher.close()
-    (method, salt, digest), others = (each.split("$") for each in checked)
-    assert [method, len(salt), len(digest)] == [others[0], len(others[1]), len(others[2])]
+
+
+def test_hashes_have_the_cost_that_owasp_asks_for() -> None:
+    """Password Storage Cheat Sheet: with 32 MB N=2^15, r=8, p=3."""
+    assert scrypt().method == "scrypt:32768:8:3"
+    assert GivenSettings(secret_key="0123456789abcdef" * 2).password_cost == 15
+    with pytest.raises(ValidationError, match="expected 15 or more in production"):
+        GivenSettings(secret_key="0123456789abcdef" * 2, password_cost=14)
+
+
+@pytest.mark.parametrize(
+    ("password_hash", "is_weak"),
+    [
+        ("scrypt:32768:8:3$salt$digest", False),
+        ("scrypt:65536:8:2$salt$digest", False),
+        ("scrypt:32768:8:1$salt$digest", True),
+        ("scrypt:16384:8:9$salt$digest", True),
+        ("pbkdf2:sha256:1000000$salt$digest", True),
+    ],
+)
+async def test_weaker_hashes_are_known(password_hash: str, is_weak: bool) -> None:
+    hasher = PasswordHasher(1, 1)
+    assert hasher.is_weak(password_hash) is is_weak
+    await hasher.close()
 
 
 class Slow:

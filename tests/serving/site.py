@@ -9,7 +9,7 @@ import gc
 import os
 import sys
 
-from quart import Quart, request
+from quart import Quart
 
 from quartapp.serving import server
 from quartapp.serving.settings import ServingSettings
@@ -22,8 +22,6 @@ def works() -> Quart:
     async def index() -> dict[str, object]:
         return {
             "pid": os.getpid(),
-            "scheme": request.scheme,
-            "client": request.remote_addr,
             "loop": type(asyncio.get_running_loop()).__module__,
             "collects": gc.isenabled(),
             "frozen": gc.get_freeze_count(),

@@ -83,17 +83,6 @@ def test_a_failing_start_is_not_a_success(workers: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("hops", "scheme", "client"), [(0, "http", "127.0.0.1"), (1, "https", "203.0.113.9")]
-)
-def test_forwarded_headers_count_only_when_told(hops: int, scheme: str, client: str) -> None:
-    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
-    with serve(proxy_hops=hops) as server:
-        answer = answer_of(server, **headers)
-        assert (answer["scheme"], answer["client"]) == (scheme, client)
-
-
-@pytest.mark.slow
 def test_the_collector_works_from_the_first_request_on() -> None:
     with serve() as server:
         answer = answer_of(server)

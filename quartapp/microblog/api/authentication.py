@@ -10,6 +10,7 @@ from werkzeug.datastructures import Authorization
 from quartapp.database import reading_first
 from quartapp.database.request import SAFE_METHODS
 from quartapp.microblog.accounts import accounts
+from quartapp.microblog.credentials import authenticate
 from quartapp.microblog.exceptions import (
     EmailUnconfirmedError,
     InsufficientScopeError,
@@ -17,13 +18,18 @@ from quartapp.microblog.exceptions import (
     TokenRequiredError,
 )
 from quartapp.microblog.models.account import is_email_confirmed
+from quartapp.microblog.models.event import EventKind
 from quartapp.microblog.models.token import find_grant
-from quartapp.microblog.models.user import PASSWORD_LENGTH, Credentials, find_credentials
-from quartapp.microblog.passwords import hasher, is_password_right
+from quartapp.microblog.models.user import PASSWORD_LENGTH, Credentials
+from quartapp.microblog.throttling import digest, sender
+from quartapp.microblog.trail import record_event
+from quartapp.throttling.throttle import current_throttle
 
 P = ParamSpec("P")
 T = TypeVar("T")
 V = TypeVar("V", bound=Callable[..., Any])
+
+_DAY = 24 * 3600
 
 NEEDS_TOKEN = "_api_needs_token"
 """The attribute of a view that needs a token, for the OpenAPI document."""
@@ -85,7 +91,8 @@ def presented_token() -> str:
 async def check_password() -> Credentials:
     """The person whose username and password were sent (RFC 7617).
 
-    Raises InvalidCredentialsError; it takes as long for an unknown name as for a wrong password.
+    Raises InvalidCredentialsError, and ThrottledError after many wrong passwords; it takes as long
+    for an unknown name as for a wrong password.
     """
     authorization = _authorization()
     if authorization is None or authorization.type != "basic":
@@ -93,20 +100,10 @@ async def check_password() -> Credentials:
     password = authorization.password or ""
     if len(password) > PASSWORD_LENGTH:
         raise InvalidCredentialsError
-    credentials = await credentials_of(authorization.username or "", password)
+    credentials = await authenticate(authorization.username or "", password)
     if credentials is None:
         raise InvalidCredentialsError
     return credentials
-
-
-async def credentials_of(username: str, password: str) -> Credentials | None:
-    """The person with this name and this password."""
-    hasher().require_room()
-    # Hashing takes a tenth of a second or more: no lock and no connection is held meanwhile.
-    async with reading_first() as reader:
-        credentials = await find_credentials(reader, username)
-    password_hash = credentials.password_hash if credentials else None
-    return credentials if await is_password_right(password_hash, password) else None
 
 
 def _authorization() -> Authorization | None:
@@ -123,6 +120,7 @@ async def _authenticate() -> str:
     async with reading_first() as session:
         grant = await find_grant(session, token)
     g.api_caller_id = grant.user_id
+    await _note_use(grant.user_id, token)
     return grant.scope
 
 
@@ -131,3 +129,9 @@ async def _require_confirmation() -> None:
         async with reading_first() as session:
             if not await is_email_confirmed(session, caller_id()):
                 raise EmailUnconfirmedError
+
+
+async def _note_use(user_id: int, token: str) -> None:
+    """Record the first use of a token from a network within a day."""
+    if await current_throttle().is_new(_DAY, "token", digest(token), sender()):
+        record_event(EventKind.TOKEN_USED, user_id)

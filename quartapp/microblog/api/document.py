@@ -29,6 +29,7 @@ from quartapp.microblog.api.schemas import Message, Problem
 _REFERENCES = "#/components/schemas/{model}"
 _URL = {"schema": {"type": "string", "format": "uri-reference"}, "required": True}
 _TEXT = {"schema": {"type": "string"}}
+_NUMBER = {"schema": {"type": "integer", "minimum": 1}, "required": True}
 
 
 class Document(OpenAPIProvider):
@@ -70,7 +71,7 @@ class Document(OpenAPIProvider):
         self, operation: dict[str, Any], stated: Answers, scopes: list[str] | None
     ) -> dict[str, Any]:
         """Add what quart-schema leaves out; `scopes` is None for a view that needs no token."""
-        errors = set(stated.errors)
+        errors = {*stated.errors, 429}
         if scopes is not None:
             # The names of roles, which OpenAPI 3.1 allows for all kinds of security.
             operation["security"] = [{"token": scopes}]
@@ -126,6 +127,8 @@ def _problem(status: int) -> dict[str, Any]:
     }
     if status == 401:  # a 403 has it for a token with too little scope
         response["headers"] = {"WWW-Authenticate": _TEXT | {"required": True}}
+    elif status == 429:
+        response["headers"] = {"Retry-After": _NUMBER}
     return response
 
 

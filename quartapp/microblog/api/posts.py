@@ -17,6 +17,7 @@ from quartapp.microblog.models.post import (
     posts_of,
 )
 from quartapp.microblog.models.user import find_profile
+from quartapp.microblog.throttling import limit_posts
 
 
 @blueprint.get("/posts")
@@ -45,6 +46,7 @@ async def list_posts_of(user_id: int) -> Response:
 @answers(201, Post)
 async def create_post(data: NewPost) -> Response:
     """Publish a post."""
+    await limit_posts(caller_id())
     post = await add_post(request_session(), caller_id(), data.body)
     shown = _show(await find_post(request_session(), post.id))
     return reply(shown, 201, {"Location": shown.links.self})

@@ -16,6 +16,7 @@ from quartapp.microblog.api.listing import reply_page, wanted_page
 from quartapp.microblog.api.openapi import answers
 from quartapp.microblog.api.schemas import NewToken, Token, TokenInfo, TokenList
 from quartapp.microblog.exceptions import ForbiddenError
+from quartapp.microblog.models.event import EventKind
 from quartapp.microblog.models.token import (
     TokenRow,
     issue_token,
@@ -23,6 +24,8 @@ from quartapp.microblog.models.token import (
     revoke_token,
     tokens_of,
 )
+from quartapp.microblog.throttling import limit_tokens
+from quartapp.microblog.trail import record_event
 
 
 @blueprint.post("/tokens")
@@ -33,9 +36,11 @@ async def create_token(data: NewToken) -> Response:
     person = await check_password()
     if "admin" in data.scope.split() and not person.is_admin:
         raise ForbiddenError("Only administrators may have the scope 'admin'.")
+    await limit_tokens(person.id)
     issued = await issue_token(
         request_session(), person.id, person.login_epoch, name=data.name, scope=data.scope
     )
+    record_event(EventKind.TOKEN_ISSUED, person.id, data.scope)
     token = Token(
         token=issued.token, expires_at=issued.expires_at, name=data.name, scope=data.scope
     )
@@ -60,6 +65,7 @@ async def list_tokens() -> Response:
 async def revoke() -> Response:
     """Revoke the token that the request carries."""
     await revoke_token(request_session(), presented_token())
+    record_event(EventKind.TOKEN_REVOKED, caller_id())
     return no_content()
 
 
@@ -70,6 +76,7 @@ async def revoke() -> Response:
 async def revoke_one(token_id: int) -> Response:
     """Revoke one of the caller's tokens."""
     await revoke_own_token(request_session(), caller_id(), token_id)
+    record_event(EventKind.TOKEN_REVOKED, caller_id())
     return no_content()
 
 

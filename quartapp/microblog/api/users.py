@@ -11,7 +11,6 @@ from quartapp.microblog.accounts import accounts
 from quartapp.microblog.api.authentication import (
     also_unconfirmed,
     caller_id,
-    credentials_of,
     token_required,
 )
 from quartapp.microblog.api.blueprint import blueprint
@@ -19,6 +18,7 @@ from quartapp.microblog.api.bodies import reply, takes
 from quartapp.microblog.api.listing import reply_page, wanted_page
 from quartapp.microblog.api.openapi import answers
 from quartapp.microblog.api.schemas import NewUser, Person, User, UserChange, UserLinks, UserList
+from quartapp.microblog.credentials import authenticate
 from quartapp.microblog.exceptions import (
     EmailTakenError,
     Fault,
@@ -32,6 +32,7 @@ from quartapp.microblog.exceptions import (
 from quartapp.microblog.models.account import Account, find_account
 from quartapp.microblog.models.account import register as register_person
 from quartapp.microblog.models.account_mail import MailKind, queue_mail
+from quartapp.microblog.models.event import EventKind
 from quartapp.microblog.models.people import all_people, find_email
 from quartapp.microblog.models.user import (
     Profile,
@@ -42,6 +43,8 @@ from quartapp.microblog.models.user import (
 )
 from quartapp.microblog.names import new_name_fault
 from quartapp.microblog.passwords import find_password_fault, hash_password, hasher
+from quartapp.microblog.throttling import limit_mails, limit_registrations
+from quartapp.microblog.trail import record_event
 
 
 @blueprint.get("/users")
@@ -59,6 +62,7 @@ async def list_users() -> Response:
 async def register(data: NewUser) -> Response:
     """Register. Needs no token; a token comes from POST /api/tokens."""
     hasher().require_room()
+    await limit_registrations()  # also before it says which names are taken
     _refuse(
         username=new_name_fault(data.username),
         password=await find_password_fault(data.password, data.username, data.email),
@@ -74,6 +78,7 @@ async def register(data: NewUser) -> Response:
     user_id = await register_person(
         request_session(), data.username, data.email, password_hash, confirms=confirms
     )
+    record_event(EventKind.REGISTERED, user_id)
     return await _reply_own(user_id, 201)
 
 
@@ -110,12 +115,18 @@ async def update_own_user(user_id: int, data: UserChange) -> Response:
     if (email := values.pop("email", account.email)) != account.email:
         await _require_password(account, data)
         if accounts().can_mail:
+            await limit_mails(email)
             await queue_mail(request_session(), MailKind.CHANGE, email, user_id=user_id)
         else:
             values |= {"email": email, "email_confirmed_at": None}
     if values:
         await update_user(request_session(), user_id, **values)
     await request_session().commit()
+    if values.get("username", account.username) != account.username:
+        record_event(EventKind.USERNAME_CHANGED, user_id)
+    if email != account.email:
+        asked = EventKind.EMAIL_CHANGE_REQUESTED
+        record_event(asked if accounts().can_mail else EventKind.EMAIL_CHANGED, user_id)
     return await _reply_own(user_id, 200)
 
 
@@ -176,7 +187,7 @@ async def _require_password(account: Account, data: UserChange) -> None:
             raise EmailTakenError
     if not data.password:
         _refuse(password="Please send your password to change your email address.")
-    if await credentials_of(account.username, data.password) is None:
+    if await authenticate(account.username, data.password, may_rehash=False) is None:
         _refuse(password="This is not your password.")
 
 

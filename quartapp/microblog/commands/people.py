@@ -4,11 +4,11 @@ import asyncio
 
 import click
 from email_validator import EmailNotValidError, validate_email
-from werkzeug.security import generate_password_hash
 
 from quartapp.database import Database
 from quartapp.microblog.commands.tools import with_database
 from quartapp.microblog.exceptions import ConflictError
+from quartapp.microblog.models.event import EventKind, add_events
 from quartapp.microblog.models.text import normalized, username_fault
 from quartapp.microblog.models.user import (
     EMAIL_LENGTH,
@@ -18,6 +18,8 @@ from quartapp.microblog.models.user import (
 )
 from quartapp.microblog.names import name_fault
 from quartapp.microblog.password_rules import password_fault
+from quartapp.microblog.passwords import hash_now
+from quartapp.microblog.trail import event
 
 
 @click.command("create-admin")
@@ -31,9 +33,10 @@ def create_admin(username: str, email: str, password: str) -> None:
     _check_password(password, username, email)
 
     async def work(database: Database) -> None:
-        password_hash = await asyncio.to_thread(generate_password_hash, password)
+        password_hash = await asyncio.to_thread(hash_now, password)
         async with database.session() as session:
-            await add_user(session, username, email, password_hash, is_admin=True)
+            user = await add_user(session, username, email, password_hash, is_admin=True)
+            await add_events(session, [event(EventKind.REGISTERED, user.id, "by create-admin")])
 
     try:
         with_database(work)

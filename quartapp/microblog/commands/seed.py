@@ -10,7 +10,6 @@ from typing import Any
 import click
 from sqlalchemy import Table, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from werkzeug.security import generate_password_hash
 
 from quartapp.database import Database
 from quartapp.microblog.commands.tools import with_database
@@ -18,6 +17,7 @@ from quartapp.microblog.models import Post, User, followers
 from quartapp.microblog.models.base import Base, utc_now
 from quartapp.microblog.names import keys_of
 from quartapp.microblog.password_rules import password_fault
+from quartapp.microblog.passwords import hash_now
 
 # fmt: off
 _FIRST = (
@@ -107,7 +107,7 @@ def username(number: int) -> str:
 
 async def _seed(database: Database, people: int, posts: int, number: int, password: str) -> int:
     chance = random.Random(number)
-    password_hash = await asyncio.to_thread(generate_password_hash, password)
+    password_hash = await asyncio.to_thread(hash_now, password)
     async with database.begin() as session:
         taken = set(await session.scalars(select(User.username)))
         like = set(await session.scalars(select(User.skeleton)))

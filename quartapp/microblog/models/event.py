@@ -59,8 +59,8 @@ class EventKind(StrEnum):
 EVENT_TEXTS: dict[str, str] = {
     EventKind.REGISTERED: "The account was registered",
     EventKind.LOGIN: "Logged in",
-    EventKind.LOGIN_FAILED: "A login failed: the password was wrong",
-    EventKind.LOGIN_THROTTLED: "Logins were stopped for a while: too many wrong passwords",
+    EventKind.LOGIN_FAILED: "A wrong password was given",
+    EventKind.LOGIN_THROTTLED: "Too many wrong passwords: no more were taken",
     EventKind.LOGOUT: "Logged out",
     EventKind.LOGIN_ENDED: "A login was ended",
     EventKind.PASSWORD_CHANGED: "The password was changed",

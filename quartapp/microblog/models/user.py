@@ -254,6 +254,15 @@ async def update_user(session: AsyncSession, user_id: int, **values: Any) -> Non
         await session.commit()
 
 
+async def replace_password_hash(
+    session: AsyncSession, user_id: int, old_hash: str, new_hash: str
+) -> None:
+    """Store another hash of the same password and commit; does nothing if it was changed."""
+    statement = update(_TABLE).where(_USERS.id == user_id, _USERS.password_hash == old_hash)
+    await session.execute(statement.values(password_hash=new_hash))
+    await session.commit()
+
+
 async def add_owned(
     session: AsyncSession, table: Table, user_id: int, login_epoch: int, **values: Any
 ) -> bool:

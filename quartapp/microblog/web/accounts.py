@@ -26,6 +26,7 @@ from quartapp.microblog.models.account import (
 from quartapp.microblog.models.account_mail import MailKind, queue_mail
 from quartapp.microblog.models.event import EventKind
 from quartapp.microblog.passwords import hash_password
+from quartapp.microblog.throttling import limit_mails
 from quartapp.microblog.trail import record_event
 from quartapp.microblog.web.confirmation import is_own_password
 from quartapp.microblog.web.forms import (
@@ -105,6 +106,7 @@ async def reset_password_request() -> ResponseReturnValue:
     form = await ResetPasswordRequestForm.load()
     can_mail = accounts().can_mail
     if can_mail and await form.validate_on_submit():
+        await limit_mails(form.email.data or "")
         session = request_session()
         await queue_mail(session, MailKind.RESET, form.email.data or "")
         await session.commit()
@@ -181,6 +183,7 @@ async def change_email_request() -> ResponseReturnValue:
 async def _request_email(account: Account, form: ChangeEmailForm) -> bool:
     session, email = request_session(), form.email.data or ""
     if accounts().can_mail:
+        await limit_mails(email)
         await queue_mail(session, MailKind.CHANGE, email, user_id=account.id)
         await session.commit()
         record_event(EventKind.EMAIL_CHANGE_REQUESTED, account.id)
@@ -232,6 +235,7 @@ async def confirm_email_request() -> ResponseReturnValue:
     form = await EmptyForm.load()
     can_mail = accounts().can_mail and account.email_confirmed_at is None
     if can_mail and await form.validate_on_submit():
+        await limit_mails(account.email)
         session = request_session()
         await queue_mail(session, MailKind.CONFIRM, account.email, user_id=account.id)
         await session.commit()

@@ -1,20 +1,25 @@
 """Registering, logging in and logging out."""
 
+from markupsafe import Markup
 from quart import ResponseReturnValue, request
 
 from quartapp.database import reading_first, request_session
 from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
 from quartapp.microblog.accounts import accounts
+from quartapp.microblog.credentials import MANY_FAILURES, authenticate, failures_before
 from quartapp.microblog.exceptions import ConflictError
 from quartapp.microblog.identity import (
     fits_into_next,
     log_in,
     log_out,
+    viewer_id,
     visitor,
 )
 from quartapp.microblog.models.account import register as register_person
-from quartapp.microblog.models.user import find_credentials
-from quartapp.microblog.passwords import hash_password, hasher, is_password_right
+from quartapp.microblog.models.event import EventKind
+from quartapp.microblog.passwords import hash_password, hasher
+from quartapp.microblog.throttling import limit_registrations
+from quartapp.microblog.trail import record_event
 from quartapp.microblog.web.forms import LoginForm, RegistrationForm
 from quartapp.microblog.web.kept import unpack
 from quartapp.microblog.web.validation import EmptyForm, show
@@ -34,17 +39,15 @@ async def login() -> ResponseReturnValue:
     if visitor().person is not None:
         return await _show_kept(form) or redirect(url_for("posts.index"))
     if await form.validate_on_submit():
-        # Only reads, and ends its transaction: the hash below takes a tenth of a second or more,
-        # and must hold neither a connection nor SQLite's write lock.
-        async with reading_first() as reader:
-            credentials = await find_credentials(reader, form.username.data or "")
-        password_hash = credentials.password_hash if credentials else None
-        right = await is_password_right(password_hash, form.password.data or "")
-        if right and credentials is not None:
+        credentials = await authenticate(form.username.data or "", form.password.data or "")
+        if credentials is not None:
             remember = bool(form.remember_me.data)
+            failures = await failures_before(credentials.id)
             if await log_in(
                 credentials.id, credentials.username, credentials.login_epoch, remember=remember
             ):
+                record_event(EventKind.LOGIN, credentials.id)
+                await _mention(failures)
                 destination = safe_destination(request.args.get("next")) or url_for("posts.index")
                 return await _show_kept(form) or redirect(destination)
             await flash("Your logins were ended at this moment. Please log in again.", "error")
@@ -52,6 +55,14 @@ async def login() -> ResponseReturnValue:
             await flash("Invalid username or password", "error")
         return (await show("login.html", form, title="Sign In"))[0], 422
     return await show("login.html", form, title="Sign In")
+
+
+async def _mention(failures: int) -> None:
+    if failures < MANY_FAILURES:
+        return
+    link = Markup('<a href="{}">see what happened</a>').format(url_for("security.security"))
+    text = "{} wrong passwords were given for your account since your last login: {}."
+    await flash(Markup(text).format(failures, link), "error")
 
 
 async def _show_kept(form: LoginForm) -> str | None:
@@ -67,6 +78,7 @@ async def logout() -> ResponseReturnValue:
         return redirect(url_for("posts.index"))
     form = await EmptyForm.load()
     if await form.validate_on_submit():
+        record_event(EventKind.LOGOUT, viewer_id())
         await log_out()
         await flash("You are logged out.")
         return redirect(url_for("posts.index"))
@@ -78,6 +90,8 @@ async def register() -> ResponseReturnValue:
     """Add a person, and redirect to the login."""
     if visitor().person is not None:
         return redirect(url_for("posts.index"))
+    if request.method == "POST":
+        await limit_registrations()  # also before the form says which names are taken
     form = await RegistrationForm.load()
     async with reading_first():  # the hash below must hold no lock, and no connection
         is_valid = await form.validate_on_submit()
@@ -94,13 +108,14 @@ async def register() -> ResponseReturnValue:
 
 async def _register(form: RegistrationForm) -> None:
     password_hash = await hash_password(form.password.data or "")
-    await register_person(
+    user_id = await register_person(
         request_session(),
         form.username.data or "",
         form.email.data or "",
         password_hash,
         confirms=accounts().confirmation != "off",
     )
+    record_event(EventKind.REGISTERED, user_id)
 
 
 def safe_destination(target: str | None) -> str | None:

@@ -10,6 +10,7 @@ from quartapp import reporting
 from quartapp.database import current_database
 from quartapp.flasklike import Blueprint
 from quartapp.microblog.models.revision import schema_fault
+from quartapp.throttling.throttle import current_throttle
 
 blueprint = Blueprint("health", __name__)
 
@@ -39,7 +40,12 @@ async def ready() -> tuple[dict[str, str], int]:
     if faults:
         reporting.expect("ready")
         return {"status": "unavailable"} | faults, 503
-    return {"status": "ok", "database": "ok"}, 200
+    return {"status": "ok", "database": "ok"} | _degraded(), 200
+
+
+def _degraded() -> dict[str, str]:
+    """What works, but not as it should."""
+    return {"throttling": "without Redis"} if current_throttle().is_degraded else {}
 
 
 async def _schema_fault() -> str:

@@ -14,6 +14,7 @@ from quartapp.microblog.models.post import (
     find_post,
     timeline,
 )
+from quartapp.microblog.throttling import limit_posts
 from quartapp.microblog.web.forms import PostForm
 from quartapp.microblog.web.kept import ask_to_log_in, lacks_login
 from quartapp.microblog.web.presentation import avatar_url, show_posts, show_rows
@@ -36,6 +37,7 @@ async def index() -> ResponseReturnValue:
         return await _public("welcome.html", "Welcome")
     form = await PostForm.load()
     if await form.validate_on_submit():
+        await limit_posts(person.id)
         key, body = form.form_key.data or "", form.post.data or ""
         is_new = await add_post_once(request_session(), person.id, body, key)
         await flash("Your post is now live!" if is_new else "Your post is live already.")

@@ -9,9 +9,11 @@ from quartapp.database import request_session
 from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
 from quartapp.microblog.exceptions import ConflictError, NotFoundError
 from quartapp.microblog.identity import current_person, rename_cookie, viewer_id
+from quartapp.microblog.models.event import EventKind
 from quartapp.microblog.models.people import followed_by, followers_of
 from quartapp.microblog.models.post import posts_of
 from quartapp.microblog.models.user import Profile, find_profile, follow, unfollow, update_user
+from quartapp.microblog.trail import record_event
 from quartapp.microblog.web.forms import EditProfileForm
 from quartapp.microblog.web.kept import ask_to_log_in, lacks_login
 from quartapp.microblog.web.posts import wanted_page
@@ -84,6 +86,8 @@ async def edit_profile() -> ResponseReturnValue:
         except ConflictError as error:
             form.refuse_conflict(error)
         else:
+            if form.username.data != person.username:
+                record_event(EventKind.USERNAME_CHANGED, person.id)
             rename_cookie(form.username.data or "")
             await flash("Your changes have been saved.")
             return redirect(url_for("profile.edit_profile"))

@@ -88,6 +88,7 @@ async def end(login_id: int) -> ResponseReturnValue:
     person = current_person()
     await (await EmptyForm.load()).validate_on_submit()
     if login_id == person.login_id:
+        record_event(EventKind.LOGOUT, person.id)
         await log_out()
         await flash("You are logged out.")
         return redirect(url_for("posts.index"))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import pytest
-from werkzeug.security import generate_password_hash
 
 from quartapp.database import Database
 from quartapp.flasklike import App
@@ -83,13 +82,3 @@ def enter(app: App, add_person: AddPerson) -> Enter:
 @pytest.fixture
 async def susan(enter: Enter) -> Caller:
     return await enter("susan")
-
-
-@pytest.fixture
-def cheap_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without it, a race would mainly wait for twenty slow hashes on two cores."""
-
-    def cheap(password: str) -> str:
-        return generate_password_hash(password, method="pbkdf2:sha256:1")
-
-    monkeypatch.setattr("quartapp.microblog.passwords.generate_password_hash", cheap)

@@ -44,7 +44,7 @@ async def test_none_while_a_password_is_hashed(
         seen.append(request_session().in_transaction())
         return "hash"
 
-    monkeypatch.setattr("quartapp.microblog.api.authentication.is_password_right", look)
+    monkeypatch.setattr("quartapp.microblog.credentials.is_password_right", look)
     monkeypatch.setattr("quartapp.microblog.api.users.hash_password", look)
     basic = base64.b64encode(b"susan:cat").decode()
     headers = {"Authorization": f"Basic {basic}"}

@@ -72,7 +72,7 @@ async def test_an_overlong_password_is_not_hashed(
     async def fail(*_args: object) -> bool:
         raise AssertionError("hashing takes longer the longer a password is")
 
-    monkeypatch.setattr("quartapp.microblog.api.authentication.is_password_right", fail)
+    monkeypatch.setattr("quartapp.microblog.credentials.is_password_right", fail)
     headers = basic("susan", "c" * (PASSWORD_LENGTH + 1))
     assert (await susan("POST", "/api/tokens", headers=headers)).status == 401
 

@@ -3,6 +3,7 @@
 import pytest
 
 from quartapp.database import request_session
+from quartapp.microblog import credentials
 from quartapp.microblog.testing import PASSWORD, AddPerson, LogIn
 from quartapp.microblog.web import auth
 from quartapp.microblog.web.auth import safe_destination
@@ -109,7 +110,7 @@ async def test_nobody_waits_for_a_hash_with_a_connection_in_hand(
         return False
 
     monkeypatch.setattr(auth, "hash_password", hash_password)
-    monkeypatch.setattr(auth, "is_password_right", is_password_right)
+    monkeypatch.setattr(credentials, "is_password_right", is_password_right)
     await submit(client, "/register", **SUSAN)
     await submit(client, "/login", username="susan", password=PASSWORD)
     assert in_hand == [False, False]

@@ -77,7 +77,7 @@ async def test_a_password_that_is_too_long_is_not_hashed(
         raise AssertionError("hashed")
 
     await add_person("susan")
-    monkeypatch.setattr("quartapp.microblog.web.auth.is_password_right", never)
+    monkeypatch.setattr("quartapp.microblog.credentials.is_password_right", never)
     monkeypatch.setattr("quartapp.microblog.web.auth.hash_password", never)
     long = {"password": "p" * 257, "password2": "p" * 257}
     for path in ("/login", "/register"):

@@ -5,10 +5,10 @@ from quart import request
 
 from quartapp.database import request_session
 from quartapp.flasklike import App
+from quartapp.microblog import credentials
 from quartapp.microblog.models.user import PASSWORD_LENGTH
 from quartapp.microblog.passwords import is_password_right
 from quartapp.microblog.testing import PASSWORD, LogIn
-from quartapp.microblog.web import confirmation
 from quartapp.microblog.web.confirmation import is_own_password
 
 
@@ -24,7 +24,7 @@ async def test_only_the_password_of_this_person_confirms(
     async def view() -> str:
         return str(await is_own_password((await request.form)["password"]))
 
-    monkeypatch.setattr(confirmation, "is_password_right", look)
+    monkeypatch.setattr(credentials, "is_password_right", look)
     app.add_url_rule("/confirm", view_func=view, methods=["POST"])
     susan = await log_in("susan")
     for password, answer in ((PASSWORD, "True"), ("dog", "False"), ("", "False")):

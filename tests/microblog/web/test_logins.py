@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database
 from quartapp.flasklike import App
+from quartapp.microblog import credentials
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings
 from quartapp.microblog.identity import COOKIE, SECURE_COOKIE
@@ -20,7 +21,6 @@ from quartapp.microblog.models import Login, User
 from quartapp.microblog.models.login import Device, end_logins, start_login
 from quartapp.microblog.models.token import digest_of
 from quartapp.microblog.testing import PASSWORD, AddPerson, LogIn, create_tables
-from quartapp.microblog.web import auth
 from quartapp.testing import Client, Clock
 from tests.microblog.web.conftest import Submit, text_of, token_of
 
@@ -74,7 +74,7 @@ async def test_a_login_that_is_overtaken_by_the_end_of_all_logins_says_so(
             await session.commit()
         return True
 
-    monkeypatch.setattr(auth, "is_password_right", is_right)
+    monkeypatch.setattr(credentials, "is_password_right", is_right)
     answer = await submit(client, "/login", **LOGIN)
     assert answer.status_code == 422
     assert "Your logins were ended at this moment." in await text_of(answer)

@@ -20,6 +20,7 @@ UNNEEDED = {
     "mako",
     "quart_schema",
     "quartapp.debugger",
+    "redis",
     "sentry_sdk",
     "sqlalchemy.dialects.postgresql",
     "uvloop",

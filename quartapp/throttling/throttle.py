@@ -1,0 +1,134 @@
+"""Limits in windows of time, and waits that double for whoever guesses.
+
+A window begins with the first request that is counted in it. Counting comes before the work, so
+that requests at the same time cannot pass a limit together.
+"""
+
+import time
+from collections.abc import Callable
+from math import ceil
+from typing import cast
+
+from limits import RateLimitItem
+from quart import Quart, current_app
+from werkzeug.exceptions import TooManyRequests
+
+from quartapp.throttling.counters import Counters, RedisCounters
+from quartapp.throttling.settings import ThrottlingSettings
+
+LONGEST_WAIT = 15 * 60
+"""Seconds, for the waits between tries."""
+
+MEMORY = 24 * 3600
+"""Seconds after which waits begin at one second again."""
+
+
+_TOO_OFTEN = "That was too often."
+
+
+class ThrottledError(TooManyRequests):
+    """A limit is reached: 429 with Retry-After. `is_first` is true for the first request beyond."""
+
+    retry_after: int
+
+    def __init__(self, reason: str, seconds: float, *, is_first: bool = False) -> None:
+        wait = max(1, ceil(seconds))
+        super().__init__(f"{reason} Please try again in {in_words(wait)}.", retry_after=wait)
+        self.is_first = is_first
+
+
+class Throttle:
+    """The limits of an application. Without `is_on` nothing is counted and nothing refused.
+
+    The parts of a `key` say who is counted: an address, the id of a person. They must be short, and
+    must hold nothing secret, as they are stored in Redis.
+    """
+
+    def __init__(self, counters: Counters, *, is_on: bool = True) -> None:
+        self.counters = counters
+        self.is_on = is_on
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether each process counts for itself because Redis is away."""
+        return self.counters.is_away
+
+    async def hit(
+        self, limit: RateLimitItem, *key: str, reason: str = "That was too often."
+    ) -> None:
+        """Count something that is about to be done. Raises ThrottledError beyond the limit."""
+        if not self.is_on:
+            return
+        name = limit.key_for(*key)
+        count = await self.counters.incr(name, limit.get_expiry())
+        if count > limit.amount:
+            seconds = await self.counters.seconds_left(name)
+            raise ThrottledError(reason, seconds, is_first=count == limit.amount + 1)
+
+    async def take_back(self, limit: RateLimitItem, *key: str) -> None:
+        """Do not count what `hit` counted."""
+        name = limit.key_for(*key)
+        if self.is_on and await self.counters.get(name):
+            await self.counters.incr(name, limit.get_expiry(), -1)
+
+    async def begin_try(self, limit: RateLimitItem, *key: str, reason: str = _TOO_OFTEN) -> int:
+        """Begin to check a secret that may be guessed, such as a password.
+
+        The tries up to the limit are free. Then there are waits, of one second after the last free
+        try, and twice as long after each further one, up to LONGEST_WAIT. Raises ThrottledError
+        during a wait, also for the right secret, or guesses would go on. Returns the seconds to
+        wait after this try, 0 if none; call `end_tries` if the secret was right.
+        """
+        if not self.is_on:
+            return 0
+        tries, waits, waiting = _names(limit, key)
+        count = await self.counters.incr(tries, limit.get_expiry())
+        before = await self.counters.get(waits)
+        if count < limit.amount and not before:
+            return 0
+        wait = min(1 << before, LONGEST_WAIT)
+        # Of tries at the same time only one gets through.
+        if await self.counters.incr(waiting, wait) > 1:
+            raise ThrottledError(reason, await self.counters.seconds_left(waiting))
+        await self.counters.incr(waits, MEMORY)
+        return wait
+
+    async def end_tries(self, limit: RateLimitItem, *key: str) -> None:
+        """Forget the tries: the secret was right."""
+        if self.is_on:
+            for name in _names(limit, key):
+                await self.counters.clear(name)
+
+    async def is_new(self, seconds: int, *key: str) -> bool:
+        """Whether this key was not asked for within that many seconds; also without `is_on`."""
+        return await self.counters.incr("/".join(("seen", *key)), seconds) == 1
+
+
+def init_app(app: Quart, clock: Callable[[], float] = time.time) -> Throttle:
+    """Give an application its throttle. Reads `app.config` (see `ThrottlingSettings`).
+
+    `clock` is that of the counters in memory. Raises ConfigurationError.
+    """
+    settings = ThrottlingSettings.from_config(app.config)
+    shared = RedisCounters(settings.redis_url) if settings.redis_url else None
+    counters = Counters(shared, clock)
+    throttle = app.extensions["throttling"] = Throttle(counters, is_on=settings.throttling)
+    app.after_serving(throttle.counters.close)
+    return throttle
+
+
+def current_throttle() -> Throttle:
+    """The throttle of the current application."""
+    return cast(Throttle, current_app.extensions["throttling"])
+
+
+def in_words(seconds: int) -> str:
+    """A number of seconds for people: "45 seconds", "2 minutes"."""
+    number, unit = (seconds, "second") if seconds < 120 else (ceil(seconds / 60), "minute")
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
+def _names(limit: RateLimitItem, key: tuple[str, ...]) -> tuple[str, str, str]:
+    """The counters of the tries, of the waits that there were, and of the present wait."""
+    name = limit.key_for(*key)
+    return name, f"{name}/waits", f"{name}/waiting"

@@ -1,0 +1,202 @@
+"""Limits and waits: in memory with a clock that the test moves, and in Redis with its own."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable
+
+import pytest
+from limits import RateLimitItem
+from quart import Quart
+
+from quartapp.settings import ConfigurationError
+from quartapp.throttling import Throttle, ThrottledError, init_app
+from quartapp.throttling.counters import Counters, RedisCounters
+from quartapp.throttling.settings import limit_of
+from quartapp.throttling.throttle import LONGEST_WAIT, in_words
+from tests.conftest import REDIS
+
+
+class Time:
+    """A clock in seconds."""
+
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def throttle(time: Time) -> Throttle:
+    return Throttle(Counters(clock=time))
+
+
+@pytest.fixture
+async def on_redis() -> AsyncIterator[Throttle]:
+    counters = Counters(RedisCounters(REDIS))
+    yield Throttle(counters)
+    assert not counters.is_away
+    await counters.close()
+
+
+@pytest.fixture
+def limit() -> RateLimitItem:
+    """Ten in fifteen minutes, under a name that no other test uses."""
+    return limit_of("10 per 15 minutes", secrets.token_hex(8))
+
+
+async def refused(work: Awaitable[object]) -> int:
+    """The seconds to wait, of a call that is refused."""
+    with pytest.raises(ThrottledError) as caught:
+        await work
+    assert caught.value.code == 429
+    assert ("Retry-After", str(caught.value.retry_after)) in caught.value.get_headers()
+    return caught.value.retry_after
+
+
+async def test_a_window_begins_with_the_first_and_ends(
+    throttle: Throttle, time: Time, limit: RateLimitItem
+) -> None:
+    for _ in range(10):
+        await throttle.hit(limit, "here")
+        time.now += 1
+    assert await refused(throttle.hit(limit, "here")) == 900 - 10
+    await throttle.hit(limit, "elsewhere")
+    time.now += 889
+    assert await refused(throttle.hit(limit, "here")) == 1
+    time.now += 1
+    await throttle.hit(limit, "here")
+
+
+async def test_only_the_first_beyond_a_limit_says_that_it_is(
+    throttle: Throttle, limit: RateLimitItem
+) -> None:
+    firsts = []
+    for _ in range(13):
+        try:
+            await throttle.hit(limit, "here")
+        except ThrottledError as error:
+            firsts.append(error.is_first)
+    assert firsts == [True, False, False]
+
+
+async def test_what_is_taken_back_does_not_count(throttle: Throttle, limit: RateLimitItem) -> None:
+    for _ in range(30):
+        await throttle.hit(limit, "here")
+        await throttle.take_back(limit, "here")
+    await throttle.take_back(limit, "nowhere")
+    for _ in range(10):
+        await throttle.hit(limit, "nowhere")
+    await refused(throttle.hit(limit, "nowhere"))
+
+
+async def test_waits_double_from_one_second_to_a_quarter_of_an_hour(
+    throttle: Throttle, time: Time, limit: RateLimitItem
+) -> None:
+    assert [await throttle.begin_try(limit, "a") for _ in range(9)] == [0] * 9
+    waits = []
+    for _ in range(13):
+        waits.append(await throttle.begin_try(limit, "a"))
+        assert await refused(throttle.begin_try(limit, "a")) == waits[-1]
+        time.now += waits[-1] - 0.5
+        assert await refused(throttle.begin_try(limit, "a")) == 1
+        time.now += 0.5
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]
+    assert LONGEST_WAIT == 900
+    assert await throttle.begin_try(limit, "b") == 0
+
+
+async def test_the_right_secret_resets_the_waits(
+    throttle: Throttle, time: Time, limit: RateLimitItem
+) -> None:
+    for _ in range(12):
+        time.now += await throttle.begin_try(limit, "a")
+    await throttle.end_tries(limit, "a")
+    assert [await throttle.begin_try(limit, "a") for _ in range(10)] == [0] * 9 + [1]
+
+
+async def test_waits_are_remembered_for_a_day(
+    throttle: Throttle, time: Time, limit: RateLimitItem
+) -> None:
+    """Otherwise ten guesses would be free in each quarter of an hour."""
+    for _ in range(12):
+        time.now += await throttle.begin_try(limit, "a")
+    time.now += 3600
+    assert await throttle.begin_try(limit, "a") == 8
+    time.now += 24 * 3600
+    assert await throttle.begin_try(limit, "a") == 0
+
+
+async def test_tries_that_are_too_far_apart_are_free(
+    throttle: Throttle, time: Time, limit: RateLimitItem
+) -> None:
+    for _ in range(5):
+        assert [await throttle.begin_try(limit, "a") for _ in range(9)] == [0] * 9
+        time.now += 900
+
+
+async def test_without_limits_nothing_is_refused(limit: RateLimitItem) -> None:
+    throttle = Throttle(Counters(), is_on=False)
+    for _ in range(30):
+        await throttle.hit(limit, "here")
+        assert await throttle.begin_try(limit, "a") == 0
+    assert throttle.counters.memory.size == 0
+
+
+@pytest.mark.redis
+async def test_redis_counts_as_memory_does(on_redis: Throttle, limit: RateLimitItem) -> None:
+    assert [await on_redis.begin_try(limit, "a") for _ in range(10)] == [0] * 9 + [1]
+    assert await refused(on_redis.begin_try(limit, "a")) == 1
+    await asyncio.sleep(1.05)
+    assert await on_redis.begin_try(limit, "a") == 2
+    assert await refused(on_redis.begin_try(limit, "a")) == 2
+    await on_redis.end_tries(limit, "a")
+    assert await on_redis.begin_try(limit, "a") == 0
+    for _ in range(10):
+        await on_redis.hit(limit, "here")
+    assert await refused(on_redis.hit(limit, "here")) == 900
+    for _ in range(2):
+        await on_redis.take_back(limit, "here")
+    await on_redis.hit(limit, "here")
+    assert await on_redis.is_new(60, limit.namespace)
+    assert not await on_redis.is_new(60, limit.namespace)
+
+
+@pytest.mark.redis
+async def test_tries_at_the_same_time_on_several_machines_do_not_pass_together(
+    on_redis: Throttle, limit: RateLimitItem
+) -> None:
+    """Each of two processes sends twenty tries at a time."""
+    other = Throttle(Counters(RedisCounters(REDIS)))
+    tries = [each.begin_try(limit, "a") for each in (on_redis, other) for _ in range(20)]
+    results = await asyncio.gather(*tries, return_exceptions=True)
+    await other.counters.close()
+    assert sorted(result for result in results if isinstance(result, int)) == [0] * 9 + [1]
+    assert sum(isinstance(result, ThrottledError) for result in results) == 30
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (890, "15 minutes")],
+)
+def test_waits_are_in_words(seconds: int, words: str) -> None:
+    assert in_words(seconds) == words
+
+
+@pytest.mark.parametrize("text", ["", "ten", "10", "10 per fortnight", "0 per hour", "-1 per hour"])
+def test_what_is_no_limit_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a limit"):
+        limit_of(text)
+
+
+def test_an_application_gets_its_throttle_from_its_settings() -> None:
+    app = Quart(__name__)
+    app.config.update(THROTTLING=False)
+    assert init_app(app).is_on is False
+    app.config.update(REDIS_URL="mysql://host")
+    with pytest.raises(ConfigurationError, match="REDIS_URL: expected an address such as redis://"):
+        init_app(app)
