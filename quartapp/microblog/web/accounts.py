@@ -69,10 +69,13 @@ async def require_confirmation() -> None:
 
 @blueprint.after_request
 async def keep_nothing(response: Response) -> Response:
-    """Let nothing keep these pages, and let no other site learn their addresses."""
+    """Let nothing keep these pages, nor tell their addresses, which hold tokens.
+
+    Not even the next page of this site learns them: an error there would report its `Referer`.
+    """
     response.headers["Cache-Control"] = "no-store"
     # Not no-referrer: browsers would send `Origin: null` with our own forms.
-    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["Referrer-Policy"] = "strict-origin"
     return response
 
 

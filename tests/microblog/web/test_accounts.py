@@ -94,6 +94,7 @@ async def issue(session: AsyncSession) -> None:
     [
         ({"current_password": "wrong"}, "This is not your password."),
         ({"current_password": ""}, "Please enter the password."),
+        ({"current_password": "p" * 257}, "Please use at most 256 characters"),
         ({"password": "short", "password2": "short"}, "at least 8 characters"),
         ({"password": "susan1984", "password2": "susan1984"}, "made of your name"),
         ({"password2": "other"}, "The passwords differ."),
@@ -132,7 +133,7 @@ async def test_a_forgotten_password_is_reset_by_mail(
     stranger = app.test_client()
     page = await stranger.get(path)
     assert page.headers["Cache-Control"] == "no-store"
-    assert page.headers["Referrer-Policy"] == "same-origin"
+    assert page.headers["Referrer-Policy"] == "strict-origin"
     answer = await submit(stranger, path, password=NEW, password2=NEW)
     assert (answer.status_code, answer.location) == (302, "/login")
     assert (await elsewhere.get("/edit_profile")).status_code == 302  # its login has ended
