@@ -1,4 +1,4 @@
-"""Writing to standard output, which may be a full disk or a pipe whose reader is gone."""
+"""Writing to standard output, which may be on a full disk or a pipe without a reader."""
 
 import contextlib
 import io
@@ -11,31 +11,31 @@ import click
 
 
 class Commands(click.Group):
-    """A group whose commands `say` their results, and end with one sentence if they cannot.
+    """A group whose commands and help exit with one sentence if the output cannot be written.
 
-    So does the help, which click writes itself.
+    The commands write with `say`.
     """
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **kw: Any
     ) -> click.Context:
-        """The context, after the group's own `--help`."""
+        """Create the context. This also writes the group's `--help`."""
         with _in_a_sentence():
             return super().make_context(info_name, args, parent, **kw)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         if isinstance(sys.stdout, io.TextIOWrapper):
-            # A terminal that knows only Latin-1 shows the rest as escapes.
+            # Other characters appear as escapes on a Latin-1 terminal.
             sys.stdout.reconfigure(errors="backslashreplace")
         with _in_a_sentence():
             return super().invoke(ctx)
 
 
 def say(text: str) -> None:
-    """Write a line to standard output, at once.
+    """Write a line to standard output, and flush it.
 
-    Raises ClickException if it cannot be written, and Exit if its reader (`head`, say) has ended.
+    Raises ClickException if it cannot be written, and Exit if the reader (such as `head`) is gone.
     """
     with _in_a_sentence():
         click.echo(text)
@@ -54,8 +54,8 @@ def _in_a_sentence() -> Iterator[None]:
 
 
 def _discard() -> None:
-    """Discard the buffer: Python would try to write it again on exit, and print an error."""
-    with contextlib.suppress(OSError, ValueError):  # a standard output that is no file
+    """Discard the buffer: otherwise Python writes it again on exit, and prints an error."""
+    with contextlib.suppress(OSError, ValueError):  # standard output may not be a file
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)

@@ -1,8 +1,8 @@
 """Reporting of one application, from the start to the end of serving.
 
-Errors are recorded as soon as the mechanisms are installed, before anything serves. `start` adds
-the tasks that count and mail, `stop` ends them. Nothing is lost without `stop`: the next start does
-what it would have done.
+Errors are recorded as soon as the mechanisms are installed, before the application serves. `start`
+adds the tasks that count and mail, and `stop` ends them. Without `stop` nothing is lost that the
+journal has: the next start counts it.
 """
 
 import asyncio
@@ -28,30 +28,33 @@ from quartapp.reporting.queries import muted_groups
 from quartapp.reporting.recorder import Recorder
 
 EVERY = 1.0
-"""Seconds between two looks at the journal."""
+"""Seconds between two rounds of counting."""
 
 MUTED_EVERY = 5.0
-"""Seconds between two questions which groups are muted; so long a page may be wrong about one."""
+"""Seconds between two queries for the muted groups; a page may be out of date for this long."""
 
 READY_AFTER = 3.0
-"""Seconds without counting after which `Pipeline.trouble` says so: some failures pass."""
+"""Seconds without counting after which `Pipeline.trouble` reports it: some failures are short."""
 
 _ROUND_SECONDS = 60.0
 _ENOUGH_SECONDS = 20.0
-"""After which a round begins no further segment: a backlog, as after an outage, must not make the
-database count as unreachable."""
+"""Seconds after which a round begins no further segment. A backlog, as after an outage, must not
+make the database appear unreachable."""
 
 _FLUSH_SECONDS = 5.0
 _OWED_SECONDS = 2.0
 _SYNC_EVERY = 0.1
 CANCEL_AGAIN = 0.5
-"""Seconds after which a task that was cancelled and goes on is cancelled again."""
+"""Seconds after which a cancelled task that still runs is cancelled again."""
 
 _logger = logging.getLogger(__name__)
 
 
 class Pipeline:
-    """Reporting, for one application; `app.extensions["reporting"]`. Without mails, no `mailer`."""
+    """Reporting of one application: `app.extensions["reporting"]`. `mailer` is None without mails.
+
+    It owns the tasks that `start` creates; `stop` ends them.
+    """
 
     def __init__(
         self,
@@ -87,14 +90,14 @@ class Pipeline:
         self._muted_at = 0.0
 
     def notifies_of(self, group: str) -> bool:
-        """Whether the operator gets to know of a group by mail, as far as is known from memory.
+        """Whether the operator receives mails about a group, according to memory.
 
-        False where no mails are sent, and while it is unknown which groups are muted.
+        False if no mails are sent, and as long as the muted groups are unknown.
         """
         return self.mailer is not None and self._muted is not None and group not in self._muted
 
     async def start(self) -> None:
-        """Install the mechanisms of the process, allocate the journal, begin to count and mail."""
+        """Install the mechanisms of the process, allocate the journal, and start the tasks."""
         self.mechanisms.install_in_process()
         for fault in self.faults:
             _logger.warning("%s", fault)
@@ -109,7 +112,7 @@ class Pipeline:
         self._tasks = [asyncio.create_task(one, name="reporting") for one in work]
 
     async def stop(self) -> None:
-        """End the tasks, and count once more what there is, for at most seven seconds."""
+        """End the tasks, then count what is left, for at most seven seconds."""
         await asyncio.gather(*(end(task) for task in self._tasks))
         self._tasks = []
         with contextlib.suppress(TimeoutError):
@@ -120,7 +123,7 @@ class Pipeline:
         self.mechanisms.remove_from_process()
 
     async def _count_owed(self) -> None:
-        """Count without the journal what it refused: this process will not try again."""
+        """Count in the database what the journal refused: this process will not try it again."""
         if self.journal.is_homeless:
             _logger.error("The errors that were recorded since the journal was removed are lost")
         owed = self.recorder.take_owed()
@@ -129,24 +132,24 @@ class Pipeline:
         try:
             async with asyncio.timeout(_OWED_SECONDS):
                 await self.consumer.count_owed(owed)
-        except Exception as error:  # noqa: BLE001 - the end of serving goes on
+        except Exception as error:  # noqa: BLE001 - stopping must continue
             number = sum(tick.count for tick in owed)
             _logger.error(
                 "%d errors that the journal refused stay uncounted: %s", number, _brief(error)
             )
 
     async def flush(self, seconds: float = float("inf")) -> int:
-        """Count what is recorded now, for at most so long. Raises the database's errors.
+        """Count what is recorded now; after `seconds` no further segment is begun.
 
-        Returns the number of occurrences.
+        Returns the number of occurrences. Raises the database's errors.
         """
         self.recorder.write_owed()
         return await self.consumer.consume(seconds)
 
     async def count(self) -> None:
-        """Count once what was recorded, as the task that `start` adds does every EVERY seconds.
+        """Count once; a task of `start` calls this every EVERY seconds.
 
-        A failure is logged and raises nothing. After a minute of failures the fallback mails.
+        A failure is logged, not raised. After a minute of failures the fallback sends mails.
         """
         try:
             async with asyncio.timeout(_ROUND_SECONDS):
@@ -160,12 +163,13 @@ class Pipeline:
             self._is_back()
 
     def _check_database_file(self) -> None:
-        """Connections go on with the file that they opened, of which nothing would be left."""
+        """Raise DatabaseReplacedError if the file was replaced: connections would write to the old
+        file, which is lost when they close."""
         if self._database_file not in {None, self.database.file_identity()}:
             raise DatabaseReplacedError("the file of the database was removed or replaced")
 
     async def _check_journal(self) -> None:
-        """Log once that the journal has no room or no place, before an error needs it."""
+        """Log once that the journal cannot be written, before an error needs it."""
         text = await asyncio.to_thread(self.journal.trouble)
         if text and not self._journal_trouble:
             _logger.error("Errors cannot be recorded in full: %s", text)
@@ -185,7 +189,7 @@ class Pipeline:
         return self._journal_trouble or (self._trouble if is_away else "")
 
     async def _note_presence(self) -> None:
-        """Tell the commands, which are other processes, what this one uses."""
+        """Store what this process uses, for the commands."""
         state = ServerState(
             os.getpid(),
             journal=self.journal.home,
@@ -205,7 +209,7 @@ class Pipeline:
 
     async def _is_away(self, error: Exception) -> None:
         self._trouble = explain(error) if isinstance(error, SQLAlchemyError) else _brief(error)
-        # Of the others some end by themselves: a lock, a restart of the database.
+        # Some of the other failures are short: a lock, a restart of the database.
         self._is_lasting = isinstance(error, DatabaseReplacedError)
         if self._away_since is None:
             self._away_since = time.monotonic()
@@ -247,9 +251,9 @@ class Pipeline:
 
 
 async def repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Do the work every so many seconds, until cancelled; its failures are logged.
+    """Call `work` with pauses of about `seconds` until cancelled. Its failures are logged.
 
-    The pauses vary by a fifth, so that workers and machines do not work at the same moment.
+    The pauses vary by 20 %, so that workers and machines do not work at the same moment.
     """
     while True:
         try:
@@ -260,18 +264,18 @@ async def repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
 
 
 async def end(task: asyncio.Task[None]) -> None:
-    """Cancel a task until it has ended. Does not raise what it raised.
+    """Cancel a task until it has ended. Its exception is not raised.
 
-    Cancelling once is not always enough: a database driver that is connecting while its server
-    hangs up can mistake the cancellation for a failure to connect.
+    Cancelling once is not always enough: a database driver that is connecting while the server
+    closes the connection can mistake the cancellation for a failure to connect.
     """
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=CANCEL_AGAIN)
     if not task.cancelled():
-        task.exception()  # asyncio logs exceptions that nobody has retrieved
+        task.exception()  # otherwise asyncio logs it as never retrieved
 
 
 def _brief(error: Exception) -> str:
-    """An error's type and first line: further lines of a driver's text repeat data."""
+    """The type and the first line of an error: further lines of a driver's text repeat data."""
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"

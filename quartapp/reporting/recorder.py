@@ -1,8 +1,7 @@
-"""The recorder: one error in, one line in the journal out, without waiting for anything.
+"""The recorder: writes one line to the journal for each error, without waiting for anything.
 
-Synchronous and without any await, socket or statement. The first five occurrences of an error in
-a minute are written as full reports, further ones as ticks; what that leaves out is detail, never
-a count.
+It is synchronous, and uses no socket and no database. The first five occurrences of an error in a
+minute are written as full reports, further ones as ticks: details are left out, counts never.
 """
 
 import logging
@@ -40,8 +39,8 @@ _logger = logging.getLogger(__name__)
 
 
 class Recorded(NamedTuple):
-    """The group of an occurrence, and what was read of its exception if a full report was written:
-    the log line is made of the same reading."""
+    """The group of an occurrence, and for a full report the reading of its exception, which the log
+    line uses too."""
 
     fingerprint: str
     reading: ExceptionReading | None
@@ -50,10 +49,10 @@ class Recorded(NamedTuple):
 class Recorder:
     """Writes errors to the journal of this process. `record` may be called from any thread.
 
-    `lost_reports` is the number of occurrences that the journal did not take: their details are
-    lost; their counts are owed, and written by `write_owed`, which also notes the losses beside the
-    journal (see `journal.losses`). `listeners` are called with each full report when it is in the
-    journal.
+    `lost_reports` is the number of occurrences that the journal refused: their details are lost.
+    Their counts are kept in memory, and `write_owed` writes them later. It also stores the number
+    of losses for commands (see `journal.losses`). `listeners` are called with each full report
+    after it is in the journal.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class Recorder:
     def record(self, subject: Subject, request_context: RequestContext = Context) -> Recorded:
         """Write one occurrence to the journal. Never raises, never waits.
 
-        `request_context` is called only where more than a tick is written.
+        `request_context` is called only if more than a tick is written.
         """
         depth = getattr(self._nested, "depth", 0)
         self._nested.depth = depth + 1
@@ -122,7 +121,7 @@ class Recorder:
         )
 
     def _count(self, group: str, now: float) -> int:
-        """The ordinal of this occurrence in its minute; 0 if too many groups are live to count."""
+        """The ordinal of this occurrence in its minute; 0 if too many groups are live to track."""
         start, number = self._windows.get(group, (0.0, 0))
         if number and 0 <= now - start < WINDOW:
             self._windows[group] = (start, number + 1)
@@ -130,7 +129,7 @@ class Recorder:
         self._windows.pop(group, None)
         if len(self._windows) >= LIVE_FINGERPRINTS and not self._forget_oldest(now):
             return 0
-        self._windows[group] = (now, 1)  # at the end: the dict is in the order of the starts
+        self._windows[group] = (now, 1)  # last: the dict is ordered by start
         return 1
 
     def _forget_oldest(self, now: float) -> bool:
@@ -140,7 +139,7 @@ class Recorder:
                 return False
             self._windows.pop(oldest, None)
         except (StopIteration, KeyError, RuntimeError):
-            return False  # another thread was faster
+            return False  # another thread has changed it
         return True
 
     def _brief(
@@ -165,7 +164,7 @@ class Recorder:
             try:
                 if isinstance(entry, Report):
                     listener(entry)
-            except Exception as error:  # noqa: BLE001 - the journal has it; listeners are additions
+            except Exception as error:  # noqa: BLE001 - the journal has the report
                 _logger.error("A listener to reports failed: %s", type(error).__name__)
 
     def _fall_back(self, group: str, error: Exception) -> None:
@@ -181,8 +180,8 @@ class Recorder:
             self._owed[group] = self._owed.get(group, 0) + 1
 
     def write_owed(self) -> None:
-        """Write the counts that the journal refused before, as many as it takes now, and note
-        what was lost."""
+        """Write the counts that the journal refused before, as many as it takes now, and store the
+        number of losses."""
         self.journal.write_waiting()
         with self._lock:
             while self._owed:
@@ -193,7 +192,7 @@ class Recorder:
             self._note_losses()
 
     def take_owed(self) -> list[Tick]:
-        """Hand over the counts that no journal has: the caller counts them, or says how many."""
+        """Return and forget the counts that are in no journal. The caller counts or logs them."""
         with self._lock:
             owed, self._owed = self._owed, {}
         now = int(self._clock())
@@ -212,7 +211,7 @@ class Recorder:
         return sum(self._owed.values())
 
     def _renew_lock(self) -> None:
-        # Another thread of the parent may have held it. The parent writes what it owes itself.
+        # Another thread of the parent may hold the old lock. The parent writes its own counts.
         self._lock = threading.RLock()
         self._owed = {}
         self._noted = self.lost_reports, self.lost_reports
@@ -239,7 +238,7 @@ def _name(subject: Subject, places: Places) -> tuple[str, str]:
 
 
 def _culprit(traceback: TracebackType | None, places: Places) -> str:
-    """The innermost function of the application, else the innermost of all."""
+    """The innermost function of the application, or the innermost function if there is none."""
     found = None
     while traceback is not None:
         frame = traceback.tb_frame

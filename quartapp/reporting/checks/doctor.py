@@ -1,4 +1,4 @@
-"""Whether reporting works: one finding for each part that can fail."""
+"""Checks whether reporting works, with one finding for each part that can fail."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ _IN_DATABASE = ("database", "outbox")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The state of one part. If `is_well` is False, an operator has to do something."""
+    """The state of one part. If `is_well` is False, an operator must act."""
 
     part: str
     is_well: bool
@@ -46,7 +46,7 @@ class Finding:
 
 
 async def examine(pipeline: Pipeline) -> AsyncGenerator[Finding]:
-    """Examine one part after the other. What fails is a finding, never an exception."""
+    """Examine one part after the other. A failure is a finding, never an exception."""
     parts: tuple[tuple[str, Callable[[Pipeline], Awaitable[tuple[bool, str]]]], ...] = (
         ("settings", _settings),
         ("server", _server),
@@ -71,14 +71,14 @@ def _say(part: str, error: Exception) -> str:
 
 
 async def _settings(pipeline: Pipeline) -> tuple[bool, str]:
-    return not pipeline.faults, "; ".join(pipeline.faults) or "none is known to be dangerous"
+    return not pipeline.faults, "; ".join(pipeline.faults) or "no dangerous setting found"
 
 
 async def _server(pipeline: Pipeline) -> tuple[bool, str]:
-    """What the server uses, which this process cannot know of itself."""
+    """What the running server uses, which may differ from what this process opened."""
     states = await asyncio.to_thread(living_servers, pipeline.journal.folder)
     if not states:
-        return True, "none runs here, or none that counts into this journal"
+        return True, "no running server uses this journal"
     faults = [
         f"process {state.pid}: {fault}"
         for state in states
@@ -91,7 +91,7 @@ async def _server(pipeline: Pipeline) -> tuple[bool, str]:
 
 
 def mismatch(pipeline: Pipeline, state: ServerState) -> str:
-    """What a server uses that is not what this process finds under the same name; else nothing."""
+    """How the journal or database of a server differs from those of this process; "" if not."""
     try:
         journal = identity(pipeline.journal.folder.stat())
     except OSError:
@@ -120,7 +120,7 @@ async def _journal(pipeline: Pipeline) -> tuple[bool, str]:
     if not await asyncio.to_thread(_can_write, folder):
         return False, f"{folder} cannot be written"
     if not folder.is_dir():
-        return True, f"{folder} does not exist yet; a server makes it"
+        return True, f"{folder} does not exist yet; a server creates it"
     segments, used, unreadable, aside = await asyncio.to_thread(look)
     losses = await asyncio.to_thread(read_losses, folder)
     text = f"{folder} can be written; {len(segments)} segments, {used / 1e6:.1f} MB"
@@ -130,14 +130,14 @@ async def _journal(pipeline: Pipeline) -> tuple[bool, str]:
             f"{ascii(unreadable[0].name)[1:-1]} first"
         )
     if aside:
-        text += f"; {aside} things that are no errors lie in {folder / 'aside'}"
+        text += f"; {aside} foreign files are in {folder / 'aside'}"
     if losses.reports:
         text += f"; {losses}"
     return used < MAX_BYTES and not unreadable and not aside, text
 
 
 def _can_write(folder: Path) -> bool:
-    """Whether a segment can be made there. Makes no folder: that is for the server to do."""
+    """Whether a segment can be created there. Does not create the folder: the server does."""
     if folder.is_dir():
         probe = Segment.make(folder, 4096)
         probe.path.unlink()
@@ -159,7 +159,7 @@ def _is_readable(path: Path) -> bool:
 
 async def _disk(pipeline: Pipeline) -> tuple[bool, str]:
     def look() -> int:
-        folder = pipeline.journal.folder  # the first error makes it
+        folder = pipeline.journal.folder  # the server creates it
         return shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.is_dir())).free
 
     free = await asyncio.to_thread(look)
@@ -185,7 +185,7 @@ async def _database(pipeline: Pipeline) -> tuple[bool, str]:
 
 
 async def _corruption(session: AsyncSession) -> str:
-    """The first fault in the pages of an SQLite database, if they can be read in time."""
+    """The first fault in the pages of an SQLite database; "" if there is none or no time."""
     if not is_sqlite(session):
         return ""
     try:

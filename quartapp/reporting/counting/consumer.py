@@ -1,9 +1,9 @@
-"""The consumer: from the journal into the database, each occurrence exactly once.
+"""The consumer: counts the journal into the database, each occurrence exactly once.
 
-Every process has a consumer, and any of them may count any segment: the offset in the database
-decides (see `store`). A consumer counts its own segment and the orphans. A segment of another
-living process is left to that process, unless it was not counted for a while. A consumer has no
-state that must survive it.
+Every process has a consumer, and each may count any segment: the offset in the database decides
+(see `store`). A consumer counts the segment of its own process and orphans. It leaves the segments
+of other living processes to them, and looks at them only every OTHERS_EVERY seconds. A consumer has
+no state that must survive it.
 """
 
 import asyncio
@@ -38,11 +38,11 @@ from quartapp.reporting.journal.segments import (
 from quartapp.reporting.journal.writer import Journal
 
 OTHERS_EVERY = 30.0
-"""Seconds after which a consumer also looks at the segments of other living processes."""
+"""Seconds between two rounds that include the segments of other living processes."""
 
 _TRIES = 3
 
-# The database is unreachable, busy, or not migrated yet: nothing is wrong with the journal.
+# The database is unreachable, busy, or not migrated yet; the journal is intact.
 _AWAY = (
     InterfaceError,
     OperationalError,
@@ -57,7 +57,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What is new in a segment."""
+    """The new entries of a segment."""
 
     reading: Reading
     piece: Piece
@@ -65,7 +65,7 @@ class _Found:
 
 
 class Consumer:
-    """Counts what is in the folder of a journal. Only one `consume` at a time."""
+    """Counts the entries in the folder of a journal. Only one `consume` at a time."""
 
     def __init__(self, journal: Journal, database: Database, rules: Rules) -> None:
         self._journal = journal
@@ -76,14 +76,14 @@ class Consumer:
         self._unreadable: set[Path] = set()
         self._cannot_sync = False
         self.offsets: dict[str, int] = {}
-        """How far each segment was counted when the database answered last."""
+        """The offset up to which each segment was counted, when the database last answered."""
 
     async def consume(self, seconds: float = float("inf")) -> int:
         """Count everything that can be counted now; returns the number of occurrences.
 
-        After `seconds` no further segment is begun; the rest is left to the next call. Raises the
+        After `seconds` no further segment is begun; the next call counts the rest. Raises the
         database's errors; what was not counted stays in the journal. If one segment cannot be
-        counted, the others are, and then its error is raised.
+        counted, the others are counted before its error is raised.
         """
         until = time.monotonic() + seconds
         failure: Exception | None = None
@@ -112,14 +112,14 @@ class Consumer:
         return counted
 
     async def count_owed(self, owed: Sequence[Tick]) -> None:
-        """Count what is in no journal, in one transaction. Raises what the database raises."""
+        """Count ticks that are in no journal, in one transaction. Raises the database's errors."""
         aggregates, _ = aggregate((tick.encode() for tick in owed), time.time())
         async with self._database.begin() as session:
             now = await database_now(session)
             await store.count(session, aggregates, self.rules, now)
 
     async def wake(self) -> None:
-        """Ask the alert policy about the groups that wait for a time and not for an occurrence."""
+        """Evaluate the alert policy for groups that wait for a time, not for an occurrence."""
         async with self._database.session(write=False) as reader:
             if not await evaluation.is_any_awake(reader, await database_now(reader)):
                 return
@@ -127,7 +127,7 @@ class Consumer:
             await evaluation.wake(session, self.rules, await database_now(session))
 
     def _find_out(self, missing: dict[str, int]) -> None:
-        """Of full segments that are not there: were they counted, or only removed?"""
+        """Forget the missing segments that were counted, and restore the others."""
         is_counted = {name: self.offsets.get(name, 0) >= end for name, end in missing.items()}
         for name in (name for name, counted in is_counted.items() if counted):
             self._journal.forget(name)
@@ -162,19 +162,21 @@ class Consumer:
                 try:
                     await asyncio.to_thread(self._remove, found.reading, piece.end)
                     self._journal.forget(found.reading.name)
-                except OSError as error:  # the file stays, and is counted
+                except OSError as error:  # the file stays; its entries are counted
                     self._complain_once(path, error)
             return sum(aggregate.count for aggregate in found.aggregates)
 
     def _remove(self, reading: Reading, end: int) -> None:
-        """Delete a segment that was counted up to its end. If errors must survive a power failure,
-        the counts are on the disk before, and the name is gone from the disk after: it cannot
-        come back when the database has forgotten how far it was counted."""
+        """Delete a segment that was counted up to its end.
+
+        If errors must survive a power failure, the database is synced before and the folder
+        after: the file cannot reappear when its offset is no longer in the database. Blocks.
+        """
         must_survive = self._journal.survives_power and end > 0
         if must_survive:
             if self._cannot_sync:
                 return
-            # After a failure the kernel forgets what it could not write, and succeeds next time.
+            # After a failed sync the kernel drops the data, and the next sync would succeed.
             self._cannot_sync = True
             self._database.sync()
             self._cannot_sync = False
@@ -188,7 +190,7 @@ class Consumer:
             _logger.error("A segment of the journal cannot be read or removed: %s", error)
 
     def _look(self, held: ExitStack, path: Path, offset: int, others: bool) -> _Found | None:
-        """Read and add up what is new in a segment; None if there is nothing to do."""
+        """Read and aggregate the new entries of a segment; None if there is nothing to do."""
         reading = held.enter_context(open_segment(path))
         if reading is None:
             return None
@@ -205,7 +207,7 @@ class Consumer:
         return _Found(reading, piece, aggregates)
 
     async def _count(self, piece: Piece, aggregates: list[Aggregate]) -> bool:
-        """Count a piece in one transaction; False if another process has done so."""
+        """Count a piece in one transaction; False if another process has counted it."""
         place = (piece.segment, piece.start)
         try:
             async with self._database.begin() as session:
@@ -219,7 +221,7 @@ class Consumer:
         except _AWAY:
             raise
         except Exception as error:
-            if type(error) is not DatabaseError:  # that is SQLite's word for a corrupt file
+            if type(error) is not DatabaseError:  # SQLite raises it for a corrupt file
                 self._failures[place] = self._failures.get(place, 0) + 1
             raise
         self._failures.pop(place, None)
@@ -229,7 +231,7 @@ class Consumer:
     async def _count_apart(
         self, session: AsyncSession, aggregates: list[Aggregate], now: float
     ) -> None:
-        """Count group by group, because one cannot be stored: that one without its details."""
+        """Count group by group, because one cannot be stored: that one without details or name."""
         failure = Exception()
         for one in aggregates:
             for attempt in (one, _without_details(one), _without_name(one)):
@@ -238,7 +240,7 @@ class Consumer:
                         await store.count(session, [attempt], self.rules, now)
                 except _AWAY:
                     raise
-                except Exception as error:  # noqa: BLE001 - the next attempt says less
+                except Exception as error:  # noqa: BLE001 - the next attempt stores less
                     _logger.error(
                         "A report of group %s cannot be stored: %s",
                         one.fingerprint,
@@ -248,7 +250,7 @@ class Consumer:
                 else:
                     break
             else:
-                raise failure  # it is not for the report that it cannot be stored
+                raise failure  # the reason is not in the report
 
 
 def _without_details(one: Aggregate) -> Aggregate:

@@ -1,5 +1,5 @@
-"""Where errors arrive: from signals, the log, responses, the loop, threads and the process.
+"""The places where errors arrive: signals, log, responses, event loop, threads and the process.
 
-This room knows Quart and the request under way, and hands both to the recorder. Not here: what a
-report says (`capture`) and where it is kept (`journal`).
+This package knows Quart and the current request, and passes both to the recorder. The content of a
+report is in `capture`, its storage in `journal`.
 """

@@ -1,16 +1,16 @@
-"""The mechanisms: every way in which an error becomes known. Each leads to the recorder.
+"""The mechanisms: every way in which an error becomes known. Each calls the recorder.
 
 | an error | arrives by |
 |---|---|
 | is logged on the application's logger, at ERROR or above | `ErrorReportHandler` |
 | was handled by no error handler | `got_request_exception`, `got_websocket_exception` |
 | fails a background task | `got_background_exception` |
-| leaves as a 5xx, or escapes, and none of the above saw it | `ErrorReportingMiddleware` |
+| becomes a 5xx response or escapes, and none of the above saw it | `ErrorReportingMiddleware` |
 | fails a task that nobody awaits | the event loop's exception handler |
 | ends a thread, or the process | `threading.excepthook`, `sys.excepthook` |
 | is raised where nobody can catch it: `__del__`, `atexit` | `sys.unraisablehook` |
 
-Each occurrence is recorded once, by the mechanism that it reaches first.
+Each occurrence is recorded once, by the first mechanism that it reaches.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ _OWN_LOGGERS = ("quartapp.logfile.", "quartapp.mail.", "quartapp.redact.", "quar
 class Mechanisms:
     """All mechanisms of one application.
 
-    `install` when the application is built, `install_in_process` when it begins to serve.
+    Call `install` when the application is built, `install_in_process` when it begins to serve.
     """
 
     def __init__(self, app: Quart, recorder: Recorder, user_id: UserId) -> None:
@@ -70,7 +70,7 @@ class Mechanisms:
         _attach(logging.getLogger(self._app.name), self._log_handler)
 
     def install_in_process(self) -> None:
-        """Install those of the process and of its loop; call it in the running loop."""
+        """Install the mechanisms of the process and of its loop. Call it in the running loop."""
         asyncio.get_running_loop().set_exception_handler(self._on_loop_exception)
         if self._hooks is None:
             self._hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
@@ -78,7 +78,7 @@ class Mechanisms:
             sys.unraisablehook = self._on_unraisable
 
     def remove_from_process(self) -> None:
-        """Restore the hooks of the process. The loop's stays: it ends with the loop."""
+        """Restore the hooks of the process. The loop keeps its handler, which ends with it."""
         if self._hooks is not None:
             sys.excepthook, threading.excepthook, sys.unraisablehook = self._hooks
             self._hooks = None
@@ -87,7 +87,7 @@ class Mechanisms:
     def record(self, subject: Subject, context: Callable[[], Context]) -> ExceptionReading | None:
         """Record an error unless it is marked as recorded, and mark it. Never raises.
 
-        Returns what was read of the error that this request recorded last.
+        Returns the reading of the error, or of the last one of this request if it was marked.
         """
         error = exception_of(subject)
         state = current_state.get()
@@ -97,24 +97,24 @@ class Mechanisms:
         if error is not None:
             mark(error)
             if isinstance(error, StrayExitError) and error.__cause__ is not None:
-                mark(error.__cause__)  # the loop may have it too, from a task that was awaited
+                mark(error.__cause__)  # the loop may receive it too, from an awaited task
         if state is not None:
             state.group = state.group or group
             state.reading = reading
         return reading
 
     def _record_here(self, subject: Subject, mechanism: str) -> ExceptionReading | None:
-        """Record an error with the request under way, if there is one."""
+        """Record an error with the current request, if there is one."""
         return self.record(subject, partial(request_context, mechanism, self._user_id))
 
     async def _on_start(self, _sender: Quart, **_: object) -> None:
-        # The middleware sees responses when their context is gone, and still needs the route.
+        # The middleware sees responses after their context has ended, and still needs the route.
         state = current_state.get()
         if state is not None:
             proxy: Any = websocket if has_websocket_context() else request
             state.request = proxy._get_current_object()
 
-    # Coroutines, because Quart sends others to a thread.
+    # Coroutines, because Quart runs other receivers in a thread.
     async def _on_exception(self, _sender: Quart, exception: Exception, **_: object) -> None:
         self._record_here(exception, "request")
         state = current_state.get()
@@ -125,9 +125,9 @@ class Mechanisms:
         self._record_here(exception, "background")
 
     def log(self, record: logging.LogRecord) -> None:
-        """Record what was logged."""
+        """Record a log record."""
         reading = self._record_here(record, getattr(record, "mechanism", "log"))
-        attach(record, reading)  # the handler of the log file comes after this one
+        attach(record, reading)  # the handler of the log file runs later
         state = current_state.get()
         if state is not None:
             state.recorded = True
@@ -135,10 +135,10 @@ class Mechanisms:
 
     def _on_loop_exception(self, _loop: object, context: dict[str, Any]) -> None:
         if isinstance(context.get("exception"), asyncio.CancelledError):
-            return  # a callback of Python 3.11's streams, for a connection that a server cancelled
+            return  # a callback of Python 3.11's streams, after a server cancelled its connection
         if getattr(self._app, "stopping", False) and _is_of_connection(context):
-            return  # the server's own, of a connection that it cancelled
-        # Without arguments, so that the message names the group; asyncio's messages hardly vary.
+            return  # raised by the server, for a connection that it cancelled
+        # Without arguments, so that the message determines the group; asyncio's hardly vary.
         self._app.logger.error(
             str(context.get("message", "An error in the event loop")),
             exc_info=context.get("exception"),
@@ -146,7 +146,7 @@ class Mechanisms:
         )
 
     def _on_thread_exception(self, args: threading.ExceptHookArgs) -> None:
-        if not isinstance(args.exc_value, SystemExit | None):  # an exit ends a thread quietly
+        if not isinstance(args.exc_value, SystemExit | None):  # an exit ends a thread silently
             name = args.thread.name if args.thread else "?"
             self._app.logger.error(
                 "Exception in thread %s",
@@ -164,7 +164,7 @@ class Mechanisms:
                 extra={"mechanism": "unraisable"},
             )
         previous = self._hooks[2] if self._hooks else sys.__unraisablehook__
-        if previous is not sys.__unraisablehook__:  # which would write the same again
+        if previous is not sys.__unraisablehook__:  # which would print the same again
             previous(unraisable)
 
     def _on_uncaught(
@@ -177,7 +177,7 @@ class Mechanisms:
 
 
 def _is_of_connection(context: dict[str, Any]) -> bool:
-    """Whether the loop's message is about a connection's task, whose code is the server's."""
+    """Whether the loop's message is about a task of a connection, which runs code of the server."""
     if str(context.get("message")).endswith("client_connected_cb"):
         return True
     task = context.get("task")
@@ -189,7 +189,7 @@ _at_exit: list[Callable[[Any], None]] = []
 
 
 def _install_at_exit(hook: Callable[[Any], None]) -> None:
-    """Have the newest application record what functions of `atexit` raise, the first of all."""
+    """Make the newest application record what functions of `atexit` raise."""
     if not _at_exit:
         atexit.register(lambda: setattr(sys, "unraisablehook", _at_exit[0]))
     _at_exit[:] = [hook]
@@ -198,8 +198,8 @@ def _install_at_exit(hook: Callable[[Any], None]) -> None:
 class ErrorReportHandler(logging.Handler):
     """The handler on the application's logger, for ERROR and above.
 
-    When `emit` returns, the record is in the journal. Ignores what the parts that report log
-    themselves, so a failure to report cannot cause another report.
+    When `emit` returns, the record is in the journal. It ignores the loggers of the reporting
+    parts, so a failure to report cannot cause another report.
     """
 
     def __init__(self, mechanisms: Mechanisms) -> None:
@@ -215,7 +215,7 @@ class ErrorReportHandler(logging.Handler):
 
 
 def _attach(logger: logging.Logger, new: ErrorReportHandler) -> None:
-    """One application in a process at a time: the newest replaces the one before."""
+    """Attach a handler in place of an earlier application's: a process serves one at a time."""
     for handler in logger.handlers[:]:
         if isinstance(handler, ErrorReportHandler):
             logger.removeHandler(handler)

@@ -1,4 +1,4 @@
-"""The outermost mechanism: responses with a 5xx, and exceptions that leave the application."""
+"""The outermost mechanism: 5xx responses, and exceptions that leave the application."""
 
 import asyncio
 import logging
@@ -29,12 +29,12 @@ _logger = logging.getLogger(__name__)
 
 
 class ErrorReportingMiddleware:
-    """ASGI middleware that gives each request its state and lets no 5xx pass unrecorded.
+    """ASGI middleware that gives each request its state and records every unrecorded 5xx.
 
-    Messages and exceptions pass through unchanged, after they were recorded. What would end the
-    worker (SystemExit) becomes a StrayExitError. Cancellation is no error, unless code of the
-    application cancelled its request. What an earlier mechanism of the request has recorded is not
-    recorded again.
+    Messages and exceptions pass through unchanged, after they were recorded. SystemExit, which
+    would end the worker, becomes a StrayExitError. Cancellation is not an error, unless the
+    application cancelled its own request. An error that an earlier mechanism of the request has
+    recorded is not recorded again.
     """
 
     def __init__(self, asgi_app: Any, app: Quart, record: Record) -> None:
@@ -78,8 +78,8 @@ class ErrorReportingMiddleware:
             raise failure from ending
         finally:
             current_state.reset(token)
-            # The state holds the request, which holds `send`, and the error, whose mark holds the
-            # state: such cycles would keep all frames alive until the next garbage collection.
+            # The state references the request, which references `send`, and the error, whose mark
+            # references the state: these cycles would keep all frames until a garbage collection.
             watched = state.logged = state.reading = None
 
     def _unrecorded_response(self, scope: Any, state: RequestState, status: int) -> None:
@@ -88,7 +88,7 @@ class ErrorReportingMiddleware:
             return
         state.recorded = True
         error = exception_answered(scope)
-        if error is not None:  # it escapes afterwards, and is logged then
+        if error is not None:  # it escapes later, and is logged then
             self._record(error, partial(_context, scope, state))
             return
         message = f"Response {status} {_phrase(status)}".rstrip()
@@ -136,5 +136,5 @@ def _phrase(status: int) -> str:
 
 
 def _log_record(message: str, *, path: str) -> logging.LogRecord:
-    """A log record of a response that nothing was logged about; grouped by message and place."""
+    """A log record for a response without one; it is grouped by message and place."""
     return logging.LogRecord("quartapp", logging.ERROR, path, 0, message, (), None, path)

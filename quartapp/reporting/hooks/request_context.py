@@ -1,6 +1,6 @@
-"""The request in which an error happened, and who made it.
+"""The request in which an error happened, and its user.
 
-Only what is in memory is read: no body is awaited, and no database is asked.
+Only data in memory is read: no body is awaited, and no database is queried.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,11 +15,11 @@ from quartapp.redact.context import Context
 from quartapp.reporting.hooks.request_state import current_state, error_reference
 
 UserId = Callable[[], str]
-"""Who makes the current request, without asking the database; "" for nobody."""
+"""Returns the ID of the current request's user without querying the database; "" for none."""
 
 
 def current_request() -> BaseRequestWebsocket | None:
-    """The request or websocket under way, even if its context has ended."""
+    """The current request or websocket, even if its context has ended."""
     if has_request_context():
         return request._get_current_object()  # type: ignore[attr-defined, no-any-return]  # a proxy
     if has_websocket_context():
@@ -29,7 +29,7 @@ def current_request() -> BaseRequestWebsocket | None:
 
 
 def request_context(mechanism: str, user_id: UserId) -> Context:
-    """What is known of the request under way, and by which mechanism. What cannot be read is ""."""
+    """The data of the current request, and the mechanism. What cannot be read is ""."""
     found = current_request()
     if found is None:
         return Context(mechanism=mechanism, user_id=_try(user_id), reference=_try(error_reference))
@@ -38,14 +38,14 @@ def request_context(mechanism: str, user_id: UserId) -> Context:
 
 
 def context_of_request(found: BaseRequestWebsocket, mechanism: str) -> Context:
-    """What is known of a request, not scrubbed yet."""
+    """The data of a request, not scrubbed yet."""
     form, json = _parsed(found)
     return Context(
         mechanism=mechanism,
         method=found.method if isinstance(found, Request) else "WEBSOCKET",
         route=found.url_rule.rule if found.url_rule else "",
         endpoint=found.endpoint or "",
-        url=_try(lambda: found.url),  # refused for a host that TRUSTED_HOSTS does not hold
+        url=_try(lambda: found.url),  # raises for a host that is not in TRUSTED_HOSTS
         headers=list(found.headers.items()),
         form=form,
         json=json,
@@ -55,7 +55,8 @@ def context_of_request(found: BaseRequestWebsocket, mechanism: str) -> Context:
 
 
 def request_secrets() -> Context:
-    """What may hold secrets of the request under way: for the log, which shows nothing of it."""
+    """The parts of the current request that may contain secrets. The log removes these secrets, and
+    shows no other data of the request."""
     found = current_request()
     if found is None:
         return Context()
@@ -70,7 +71,7 @@ def request_secrets() -> Context:
 
 
 def context_of_asgi(asgi: Any, mechanism: str) -> Context:
-    """What is known of a request for which Quart has made no object, or not yet."""
+    """The data of a request for which Quart has created no request object."""
     query = asgi.get("query_string", b"").decode("latin-1")
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in asgi["headers"]]
     return Context(
@@ -83,7 +84,7 @@ def context_of_asgi(asgi: Any, mechanism: str) -> Context:
 
 
 def _parsed(found: BaseRequestWebsocket) -> tuple[Mapping[str, object] | None, object]:
-    """Form and JSON, if the view has read them: reading them here would take the body from it."""
+    """Form and JSON, if the view has read them: reading the body here would consume it."""
     if not isinstance(found, Request):
         return None, None
     form: Any = found._form.to_dict(flat=False) if found._form is not None else None
@@ -94,5 +95,5 @@ def _parsed(found: BaseRequestWebsocket) -> tuple[Mapping[str, object] | None, o
 def _try(ask: Callable[[], str]) -> str:
     try:
         return ask()
-    except Exception:  # noqa: BLE001 - after an error anything may be broken
+    except Exception:  # noqa: BLE001 - after an error any part may be broken
         return ""

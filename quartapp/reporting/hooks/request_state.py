@@ -1,7 +1,7 @@
-"""The request or websocket under way as reporting sees it: its reference, and what was recorded.
+"""The state that reporting keeps of the current request or websocket.
 
-An error reaches several mechanisms: it is logged, signalled, escapes, and leaves as a 5xx. The mark
-that `mark` puts on an exception, and `RequestState.recorded`, make one record of all these.
+An error reaches several mechanisms: it is logged and signalled, escapes, and becomes a 5xx. The
+attribute that `mark` sets on an exception, and `RequestState.recorded`, ensure a single record.
 """
 
 import secrets
@@ -19,19 +19,18 @@ from quartapp.redact.reading import ExceptionReading
 _MARK = "__quartapp_recorded__"
 _LIFETIME_OUTSIDE = 60.0
 
-_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that is misread on the telephone
+_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # no characters that are easily confused
 _LENGTH = 8
 
 
 @dataclass(eq=False, slots=True)
 class RequestState:
-    """One request or websocket, as reporting sees it.
+    """The state of one request or websocket.
 
-    `recorded`: something was recorded in it, so a 5xx at its end needs no record. `expected`: the
+    `recorded`: an error was recorded in it, so its 5xx response needs no record. `expected`: the
     name under which a 5xx is counted instead of recorded (see `expect`). `logged`: the exception
-    that was logged last. `reference`: see `error_reference`. `group`: the
-    fingerprint of the first error that was recorded in it. `reading`: of the exception that was
-    recorded last, for the line that logs it.
+    that was logged last. `reference`: see `error_reference`. `group`: the fingerprint of the first
+    recorded error. `reading`: that of the last recorded exception, for its log line.
     """
 
     recorded: bool = False
@@ -43,8 +42,8 @@ class RequestState:
     reading: ExceptionReading | None = None
 
     def is_expected(self, status: int, app: Any) -> bool:
-        """Whether a 5xx response of this request is counted instead of recorded; the 503 of a
-        stopping server is."""
+        """Whether a 5xx response of this request is counted instead of recorded, such as the 503
+        of a stopping server."""
         is_stop = status == HTTPStatus.SERVICE_UNAVAILABLE and getattr(app, "stopping", False)
         if is_stop and not self.recorded:
             self.expected = self.expected or "stopping"
@@ -57,9 +56,9 @@ current_state: ContextVar[RequestState | None] = ContextVar(
 
 
 def expect(name: str) -> None:
-    """Let the 5xx response of this request pass without a record; it is counted under `name`.
+    """Count the 5xx response of this request under `name` instead of recording it.
 
-    For answers that are no errors: the 503 of a readiness probe, of an admission limit.
+    For responses that are not errors: the 503 of a readiness probe or of an admission limit.
     """
     state = current_state.get()
     if state is not None:
@@ -67,11 +66,11 @@ def expect(name: str) -> None:
 
 
 def error_reference() -> str:
-    """The short reference of this request's error: made at the first call, then always the same.
+    """The short reference of this request's error: created at the first call, then the same.
 
-    The client sees it, and the operator finds it in the log. It is kept in the `RequestState`,
-    which outlives the request's context; without one in the application context. Outside of both
-    each call makes a new one.
+    The client sees it, and the operator finds it in the log. It is stored in the `RequestState`,
+    which outlives the request's context, otherwise in the application context. Without both, each
+    call creates a new one.
     """
     state = current_state.get()
     if state is not None:
@@ -85,12 +84,12 @@ def error_reference() -> str:
 
 
 def in_request() -> bool:
-    """Whether a request or websocket is under way, even if its context has ended."""
+    """Whether this code serves a request or websocket, even if its context has ended."""
     return current_state.get() is not None or has_request_context() or has_websocket_context()
 
 
 def has_reference(status: int) -> bool:
-    """Whether a response of this status is recorded, so that its reference leads to a report."""
+    """Whether a response with this status is recorded, so that its reference leads to a report."""
     state = current_state.get()
     return status >= 500 and (
         state is None or state.recorded or not state.is_expected(status, current_app)
@@ -98,17 +97,17 @@ def has_reference(status: int) -> bool:
 
 
 def mark(error: BaseException) -> None:
-    """Remember that an exception is recorded, and in which request."""
+    """Mark an exception as recorded in the current request."""
     state = current_state.get()
     # Not `setattr`: an exception can be a frozen dataclass.
     BaseException.__setattr__(error, _MARK, (state, time.monotonic()))
 
 
 def is_marked(error: BaseException) -> bool:
-    """Whether this occurrence of the exception is recorded already.
+    """Whether this occurrence of the exception is already recorded.
 
     One object can be raised many times (`ERROR = ValueError()`, raised by each request): the mark
-    of another request does not count, and outside of requests it holds for a minute.
+    of another request does not count, and outside requests a mark is valid for a minute.
     """
     try:
         where, when = BaseException.__getattribute__(error, _MARK)
@@ -121,7 +120,7 @@ def is_marked(error: BaseException) -> bool:
 
 
 def _new_reference() -> str:
-    # one number for all characters: each is a system call, during which another thread may run
+    # One number for all characters: each call is a system call, in which another thread may run.
     number = secrets.randbelow(len(_ALPHABET) ** _LENGTH)
     found = ""
     for _ in range(_LENGTH):

@@ -1,4 +1,4 @@
-"""What in a journal is no part of it: moved into its folder `aside`, for people to look at."""
+"""Foreign files and lines in a journal, moved to its folder `aside` for people to inspect."""
 
 import logging
 import os
@@ -16,8 +16,8 @@ _complained: set[Path] = set()
 
 
 def set_strangers_aside(folder: Path) -> None:
-    """Move what is called like a segment and cannot be one, and log it once: a FIFO, a device, a
-    folder, a link, a name that is no text. Raises OSError if the folder cannot be read."""
+    """Move what has the name of a segment but cannot be one (a FIFO, a device, a folder, a link, a
+    name that is not text), and log it once. Raises OSError if the folder cannot be read."""
     for name in listed(folder)[1]:
         try:
             aside = _make(folder)
@@ -31,7 +31,7 @@ def set_strangers_aside(folder: Path) -> None:
 
 
 def keep_aside(folder: Path, name: str, payloads: list[bytes]) -> None:
-    """Keep whole lines of a segment that are no entries, in a file of that name, and log them."""
+    """Write lines of a segment that are not entries to the file `name`, and log their number."""
     try:
         path = _make(folder) / name
         make_private_file(path)
@@ -39,11 +39,13 @@ def keep_aside(folder: Path, name: str, payloads: list[bytes]) -> None:
     except OSError as error:
         _complain_once(folder / _ASIDE / name, error)
     else:
-        _logger.error("%d lines of the journal mean nothing; they are in %s", len(payloads), path)
+        _logger.error(
+            "%d lines of the journal are not entries; they are in %s", len(payloads), path
+        )
 
 
 def number_aside(folder: Path) -> int:
-    """How many things were moved aside and are there still. Raises OSError."""
+    """The number of files that are in `aside` now. Raises OSError."""
     try:
         return len(os.listdir(folder / _ASIDE))
     except FileNotFoundError:

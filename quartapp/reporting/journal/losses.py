@@ -1,4 +1,4 @@
-"""What the journal would not take, in a file beside it: for commands, which are other processes."""
+"""The number of occurrences that the journal refused, in a file in its folder for commands."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,8 @@ _NAME = "losses"
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Of all processes of this machine: `reports` occurrences lost their details, the last at
-    `last`; `counted` of them were counted later, when there was room again."""
+    """The losses of all processes of this machine: `reports` occurrences lost their details, the
+    last at `last`; `counted` of them were counted later, when there was room again."""
 
     reports: int = 0
     counted: int = 0
@@ -27,7 +27,7 @@ class Losses:
 
 
 def read_losses(folder: Path) -> Losses:
-    """What was lost of the journal in this folder; nothing if that cannot be read."""
+    """The losses of the journal in this folder; zero if they cannot be read."""
     try:
         return _losses(read_numbers(folder / _NAME))
     except OSError:
@@ -35,7 +35,7 @@ def read_losses(folder: Path) -> Losses:
 
 
 def add_losses(folder: Path, reports: int, counted: int, now: float) -> bool:
-    """Add to what was lost, unless another process does so now. False: try it again later."""
+    """Add to the losses. False if the file cannot be written or is locked: try again later."""
     try:
         with shared_numbers(folder / _NAME, wait=False) as numbers:
             known = _losses(numbers)

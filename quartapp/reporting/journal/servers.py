@@ -1,8 +1,8 @@
-"""Which processes write and count a journal: a file for each of them, locked while it lives.
+"""The processes that write and count a journal: a file for each, locked while the process lives.
 
-For commands, which are other processes: without these files they would examine what they have
-opened themselves, and not what the server uses. The files are in a folder of their own beside the
-journal, so that removing the journal does not hide who still writes to it.
+Commands read these files. Without them a command would examine the journal and the database that it
+opened itself, not those that the server uses. The files are in a separate folder next to the
+journal, so that they remain when the journal is removed.
 """
 
 import contextlib
@@ -24,9 +24,12 @@ Identity = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """What a process uses now: the folder of its open segment and the file of its database, by
-    device and inode, the address of its database, when its journal was last made again, and why it
-    does not count."""
+    """What a process uses now.
+
+    `journal` (the folder of its open segment) and `database` (the file) are device and inode;
+    `address` is the URL of the database. `restored_at` is when its journal was last restored, in
+    seconds since the epoch. `trouble` says why errors are not recorded or counted; "" if they are.
+    """
 
     pid: int
     journal: Identity | None = None
@@ -37,7 +40,7 @@ class ServerState:
 
 
 class Presence:
-    """The file of this process. One call at a time; blocks, so call it off the loop."""
+    """The file of this process. Blocks, so call it in a thread; only one call at a time."""
 
     def __init__(self, journal: Path) -> None:
         self._folder = journal.with_name(_FOLDER)
@@ -46,8 +49,8 @@ class Presence:
         self._noted: ServerState | None = None
 
     def note(self, state: ServerState) -> None:
-        """Write the state if it has changed, or if the file was removed. Never raises: what is
-        here is for people."""
+        """Write the state if it has changed, or if the file was removed. Never raises OSError,
+        because the file is only information for people."""
         if self._handle >= 0 and os.fstat(self._handle).st_nlink == 0:
             self.close()
         if state == self._noted:
@@ -69,7 +72,7 @@ class Presence:
 
     def _open(self) -> None:
         make_private_folder(self._folder)
-        living_servers(self._folder)  # which removes the files of the dead
+        living_servers(self._folder)  # removes the files of dead processes
         self._path = self._folder / f"{os.getpid()}-{secrets.token_hex(4)}"
         self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         hand_over(self._handle, self._folder)
@@ -77,7 +80,7 @@ class Presence:
 
 
 def living_servers(journal: Path) -> list[ServerState]:
-    """What the processes use that write and count this journal now, ordered by process."""
+    """The states of the processes that write and count this journal now, ordered by PID."""
     states = [state for path in _files(journal) if (state := _read(path)) is not None]
     return sorted(states, key=lambda state: state.pid)
 
@@ -88,7 +91,7 @@ def _files(journal: Path) -> Iterator[Path]:
 
 
 def _read(path: Path) -> ServerState | None:
-    """None for the file of a process that has ended, which is removed, and for anything else."""
+    """The state in a locked file, else None. The file of a process that has ended is removed."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -96,7 +99,7 @@ def _read(path: Path) -> ServerState | None:
     try:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            if os.fstat(handle).st_size:  # else it is being made
+            if os.fstat(handle).st_size:  # otherwise it is being created
                 path.unlink()
             return None
         values = json.loads(os.pread(handle, _SIZE, 0))

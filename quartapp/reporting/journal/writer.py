@@ -1,7 +1,7 @@
-"""The journal: what was appended to it survives any end of the process.
+"""The journal: what was appended to it survives any way in which the process ends.
 
-`append` copies one line into the kernel's page cache with pwrite: there is no buffer, thread or
-shutdown hook. A process that is killed right afterwards has lost nothing. Only a power failure can
+`append` copies one line into the kernel's page cache with pwrite; there is no buffer, thread or
+shutdown hook. A process that is killed right afterwards loses nothing. Only a power failure can
 lose a page that the kernel has not written yet (see `sync`).
 """
 
@@ -22,15 +22,16 @@ from quartapp.reporting.journal.segments import Segment, disk_usage, make_folder
 
 SEGMENT_BYTES = 1024 * 1024
 MAX_BYTES = 64 * 1024 * 1024
-"""What all segments of a folder may take; then none is allocated until some are counted."""
+"""The limit of all segments of a folder. At the limit a new segment is allocated only after others
+are counted."""
 
 REPORTS_BYTES = 48 * 1024 * 1024
-"""What full reports may take; the rest is kept for counts (see `Journal.is_crowded`)."""
+"""The limit for full reports; the rest is reserved for counts (see `Journal.is_crowded`)."""
 
 _LOOK_AGAIN = 1.0
 _LOOK_AFTER = 0.02
-"""Seconds after which `append` asks again whether the segment still has its name: in a storm the
-question would cost as much as the line. What was written meanwhile is put back with the rest."""
+"""Seconds between two checks by `append` that the segment still has its name: in a storm a check
+for each line would cost as much as the line. What is written in between is restored too."""
 
 _WAITING = 100
 
@@ -40,8 +41,8 @@ _logger = logging.getLogger(__name__)
 class Journal:
     """The journal of one process, in a folder that it shares with the others of its machine.
 
-    Thread-safe, also if a destructor that the garbage collector runs inside `append` calls it. A
-    forked child may use it at once, and gets its own segment. Never raises.
+    Thread-safe and reentrant: a destructor that the garbage collector runs inside `append` may call
+    it. A forked child may use it at once, and gets its own segment. Only `sync` raises.
     """
 
     def __init__(
@@ -59,11 +60,11 @@ class Journal:
         self._reports_bytes = reports_bytes
         self._fsync = fsync
         self.restored_at = 0.0
-        """When the open segment was last put back, in seconds since the epoch."""
+        """When the open segment was last restored, in seconds since the epoch."""
         self.home: tuple[int, int] | None = None
-        """Device and inode of the folder in which the last segment was made."""
+        """Device and inode of the folder in which the last segment was created."""
         self.is_homeless = False
-        """Whether the open segment was removed and could not be put back yet."""
+        """Whether the open segment was removed and could not be restored yet."""
 
         self._begin()
         _journals.add(self)
@@ -86,9 +87,9 @@ class Journal:
         self._looked_at = float("-inf")
 
     def prepare(self) -> None:
-        """Allocate the first segments ahead of the first error, and the file of losses.
+        """Allocate the first segments and the file of losses before the first error.
 
-        A fault is logged, not raised.
+        A failure is logged, not raised.
         """
         make_private(self.folder)
         with self._lock:
@@ -100,14 +101,14 @@ class Journal:
                 _logger.error("The journal cannot be written: %s", error)
 
     def append(self, payload: bytes) -> bool:
-        """Write one payload (no LF, no NUL); False if the disk did not take it.
+        """Write one payload (no LF, no NUL); False if it could not be written.
 
-        On return the kernel has the payload, whatever happens to this process.
+        After True the kernel has the payload, whatever happens to this process.
         """
         line = pack(payload)
         with self._lock:
             if self._is_writing:
-                # A destructor called this in the middle of a write of its own thread.
+                # A destructor called this during a write in the same thread.
                 if len(self._waiting) >= _WAITING or len(line) > self._segment_bytes:
                     return False
                 self._waiting.append(line)
@@ -121,8 +122,8 @@ class Journal:
                 self._is_writing = False
 
     def write_waiting(self) -> None:
-        """Write what a destructor appended during a write that failed, and put back what was
-        removed while no error occurred."""
+        """Write what a destructor appended during a write that failed, and restore an open segment
+        that was removed while no error occurred."""
         with self._lock:
             if not self._is_writing:
                 self._is_writing = True
@@ -155,11 +156,11 @@ class Journal:
         return True
 
     def _look_after(self) -> None:
-        """Put the open segment back if it was removed, with its folder or alone: its content is
-        this process's as long as it is open.
+        """Restore the open segment if it or its folder was removed: its content is available to
+        this process as long as it is open.
 
-        It is not written any more then. A copy under its name, which nobody locks, may have been
-        finished by another consumer meanwhile.
+        The restored segment is then released, and a new one is written: another consumer may have
+        finished a copy under its name meanwhile, because nothing locked that copy.
         """
         self._look_after_at = time.monotonic() + _LOOK_AFTER
         segment = self._segment
@@ -169,7 +170,7 @@ class Journal:
         try:
             self._segment = segment.copied_back()
         except OSError as error:
-            # It is written all the same: what is in it can be put back later.
+            # The removed file is still written, because its content can be restored later.
             self._look_after_at += _LOOK_AGAIN
             if not self.is_homeless:
                 _logger.error("The journal was removed, and cannot be made again: %s", error)
@@ -192,19 +193,19 @@ class Journal:
             self._spare = None
 
     def missing(self) -> dict[str, int]:
-        """The full segments of this process that are not there, and how long they were: they are
-        counted, or were removed. The caller finds out, and calls `forget` or `put_back`."""
+        """The names and lengths of the full segments of this process that are missing: they were
+        counted, or removed. The caller finds out which, and calls `forget` or `put_back`."""
         with self._lock:
             return {name: one.end for name, one in self._full.items() if not one.is_in_place}
 
     def forget(self, name: str) -> None:
-        """Let go of a full segment of this process: it is counted."""
+        """Close a full segment of this process that was counted."""
         with self._lock:
             if full := self._full.pop(name, None):
                 full.close()
 
     def put_back(self, names: Iterable[str]) -> None:
-        """Write full segments again that were removed before they were counted. Never raises."""
+        """Restore full segments that were removed before they were counted. Never raises."""
         with self._lock:
             for name in names:
                 full = self._full[name]
@@ -230,7 +231,7 @@ class Journal:
         try:
             self._spare = self._make()
         except OSError as error:
-            # Found out one segment early: there is still room for a while.
+            # This is noticed one segment early: there is still room for a while.
             _logger.warning("The journal cannot allocate its next segment: %s", error)
         return fresh
 
@@ -245,15 +246,15 @@ class Journal:
         return segment
 
     def _is_named_in(self, segment: Segment) -> None:
-        """A folder has a new name in it; if the folder is new too, so have those above."""
+        """Note the folders that `sync` must sync: the segment's, and its parents if it is new."""
         if self._fsync:
             is_known = segment.home == self.home and not self._unnamed[1:]
             self._unnamed = (self.folder,) if is_known else (self.folder, *self.folder.parents[:2])
         self.home = segment.home
 
     def _retire(self) -> None:
-        """Leave the open segment to any consumer. Its file stays open here until it is counted, so
-        that it can be put back."""
+        """Release the open segment to any consumer. Its file stays open here until it is counted,
+        so that it can be restored."""
         segment, self._segment = self._segment, None
         if segment is None:
             return
@@ -268,12 +269,12 @@ class Journal:
         if not self._is_failing:
             _logger.error("The journal cannot be written: %s", error)
         self._is_failing = True
-        # Half a line may be at its end, which the reader of an orphan skips.
+        # It may end with half a line, which the reader of an orphan skips.
         self._retire()
         self._retry_at = time.monotonic() + _LOOK_AGAIN
 
     def used(self) -> int:
-        """Bytes that the segments of all processes take, at most a second old."""
+        """Bytes that the segments of all processes use; the value is at most a second old."""
         now = time.monotonic()
         if now - self._looked_at >= _LOOK_AGAIN:
             try:
@@ -284,8 +285,8 @@ class Journal:
         return self._used
 
     def trouble(self) -> str:
-        """Why the journal could not take all errors now; "" if it could. Blocks: it asks the
-        disk, and puts back what was removed."""
+        """Why the journal cannot take all errors now; "" if it can. Blocks: it reads the state of
+        the disk, and restores what was removed."""
         self.write_waiting()
         if self.is_homeless:
             return f"{self.folder} was removed and cannot be made again"
@@ -302,24 +303,24 @@ class Journal:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether so much waits to be counted that the remaining room is kept for counts."""
+        """Whether so much waits to be counted that the remaining room is reserved for counts."""
         return self.used() >= self._reports_bytes
 
     @property
     def segment_name(self) -> str | None:
-        """The name of the segment being written."""
+        """The name of the open segment."""
         segment = self._segment
         return segment.name if segment else None
 
     @property
     def survives_power(self) -> bool:
-        """Whether what `sync` has written must survive a power failure."""
+        """Whether recorded errors must survive a power failure (ERRORS_FSYNC)."""
         return self._fsync
 
     def sync(self) -> None:
-        """Have the disk itself hold what was appended; blocks, so call it off the loop.
+        """Sync what was appended to the disk. Blocks, so call it in a thread.
 
-        Raises OSError; what is not on the disk then is tried again by the next call.
+        Raises OSError; the next call tries again what is not on the disk.
         """
         with self._lock:
             handles, self._unsynced = self._unsynced, []
@@ -331,8 +332,8 @@ class Journal:
             while handles:
                 os.fdatasync(handles[0])
                 os.close(handles.pop(0))
-            for folder in unnamed:  # a file whose name is lost is lost with everything in it
-                with suppress(PermissionError):  # of a folder above, which is another's
+            for folder in unnamed:  # a file that loses its name loses its content
+                with suppress(PermissionError):  # a parent folder may belong to another user
                     sync_folder(folder)
         except OSError:
             with self._lock:
@@ -341,7 +342,7 @@ class Journal:
             raise
 
     def close(self) -> None:
-        """Leave the segments to the next consumer. A later `append` opens a new one."""
+        """Release the segments to the next consumer. A later `append` opens a new one."""
         with self._lock:
             self._look_after()
             self._retire()
@@ -353,8 +354,8 @@ class Journal:
             self._retry_at = 0.0
 
     def _after_fork(self) -> None:
-        # The lock belongs to the open file, which the parent shares. Closed here, it stays with the
-        # parent; kept, it would stay locked by the child when the parent has ended.
+        # The lock belongs to the open file, which parent and child share. Closing it in the child
+        # leaves the lock to the parent; otherwise the child would still hold it after the parent.
         segments = (self._segment, self._spare, *self._full.values())
         handles = self._unsynced
         self._begin()

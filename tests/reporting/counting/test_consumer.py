@@ -524,4 +524,4 @@ async def test_a_whole_line_that_makes_no_sense_keeps_nothing_waiting(
     assert (await counts(session)) == {"b": 1, UNKNOWN: 1}
     [kept] = (journal.folder / "aside").iterdir()
     assert line in kept.read_bytes()
-    assert caplog.text.count("1 lines of the journal mean nothing") == 1
+    assert caplog.text.count("1 lines of the journal are not entries") == 1

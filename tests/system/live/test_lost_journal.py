@@ -199,7 +199,7 @@ async def test_what_is_no_segment_keeps_nothing_waiting(site: Site) -> None:
         (journal / "0-1-aa.journal").write_bytes(b"".join(map(pack, lines)))
         await site.fail(5)
         await asyncio.to_thread(site.wait_until_counted)
-        site.server.wait_for("5 lines of the journal mean nothing")
+        site.server.wait_for("5 lines of the journal are not entries")
         site.server.wait_for("in the journal is no segment", times=7)
     begun = time.monotonic()
     assert await asyncio.to_thread(site.server.stop) == 0
@@ -207,7 +207,7 @@ async def test_what_is_no_segment_keeps_nothing_waiting(site: Site) -> None:
     assert site.server.output.count("in the journal is no segment") == 7
     assert "cannot be counted" not in site.server.output
     assert len(os.listdir(journal / "aside")) == 8
-    assert "8 things that are no errors" in (await asyncio.to_thread(site.command, "doctor")).stdout
+    assert "8 foreign files" in (await asyncio.to_thread(site.command, "doctor")).stdout
 
 
 @pytest.mark.slow
