@@ -1,15 +1,15 @@
 """Quart with Flask's semantics, above all where an application fails.
 
-Here live `App`, a Quart application class with its own contexts, connections, requests and
-responses, and those functions of Flask's module that an application class cannot change. The
-modules have the names that Flask and Quart give to the same subjects. What Quart already does as
-Flask does (`request`, `g`, `session`, signals) is imported from `quart`.
+This package has `App`, a Quart application class with its own contexts, connections, requests and
+responses, and the functions of the `flask` module whose behaviour an application class cannot
+change. Modules have the names that Flask and Quart use for the same subjects. Import from `quart`
+what Quart already does as Flask does (`request`, `g`, `session`, signals).
 
-Here live no pages, no reporting, no database and nothing of any application. This package imports
-nothing else of quartapp. Private names of Flask and Quart are imported by `_upstream` alone.
+It has no pages, no reporting, no database and no code of an application, and it imports nothing
+else of quartapp. Only `_upstream` imports private names of Flask and Quart.
 
-docs/flask-parity.md says what differs from Flask, and tests/system/parity compares with Flask
-itself. tests/flasklike/test_contracts.py lists, after an upgrade, what has to be read again.
+docs/flask-parity.md lists the differences from Flask, and tests/system/parity compares with Flask
+itself. After an upgrade, tests/flasklike/test_contracts.py lists the upstream code to review.
 """
 
 from quart import abort, flash, redirect

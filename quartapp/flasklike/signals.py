@@ -1,4 +1,4 @@
-"""Sending signals, at no cost where nobody listens."""
+"""Sending signals, at no cost for a signal without receivers."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 async def send_signal(signal: Signal, app: "Quart", **values: Any) -> None:
     """Call the receivers of *signal* for *app*, one after the other; synchronous ones in threads.
 
-    The first error of a receiver ends this and is raised.
+    The first exception of a receiver is raised, and further receivers are not called.
     """
     if signal.receivers and not signal.is_muted:
         for receiver in signal.receivers_for(app):

@@ -39,10 +39,10 @@ _REPORT_EXITS_AFTER = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a process serves. It is sent to the workers, so `make` has to be picklable.
+    """What a process serves. It is sent to the workers, so `make` must be picklable.
 
-    `make` creates the application, in the process that serves it. `use_uvloop` uses uvloop if it is
-    installed. `grace` is GRACEFUL_TIMEOUT.
+    `make` creates the application in the process that serves it. `use_uvloop` uses uvloop if it is
+    installed. `grace` is GRACEFUL_TIMEOUT in seconds.
     """
 
     make: Callable[[], Any]
@@ -50,7 +50,7 @@ class Service:
     grace: float = 10.0
 
     def loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
-        """The factory of the event loop; None means asyncio's own."""
+        """The factory of the event loop; None means asyncio's."""
         if not self.use_uvloop:
             return None
         try:
@@ -61,7 +61,7 @@ class Service:
 
 
 def run(make: Callable[[], Any], settings: ServingSettings, *, use_uvloop: bool = False) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit code. Each fault is one sentence on stderr.
+    """Serve until SIGINT or SIGTERM; returns the exit code. A failure is one sentence on stderr.
 
     `make` and `use_uvloop` are those of `Service`.
     """
@@ -88,12 +88,12 @@ def serve_here(
 ) -> None:
     """Serve in this process until SIGINT or SIGTERM, or until the master has died.
 
-    Calls `started` when the application has started. `death` is how the worker ended that this one
-    replaces: the application reports it. Raises ServingFailedError.
+    Calls `started` when the application has started. `death` is how the replaced worker ended,
+    which the application reports. Raises ServingFailedError.
     """
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
-    # A fallback: requests are cut off before, in a way that lets them answer (`stopping`).
+    # A fallback: before it, `stopping` cuts requests off in a way that lets them answer.
     config.graceful_timeout = service.grace + PARTING
     config.shutdown_timeout = service.grace
     config.include_server_header = False
@@ -121,7 +121,7 @@ def serve_here(
             why = "it was stopped before it had started" if was_early else "it took too long"
             reason = _failure(stop, why)
             log_failure(app, reason[0].upper() + reason[1:])
-            end_process_after(HURRY, "a thread of it goes on")
+            end_process_after(HURRY, "one of its threads is still running")
             raise ServingFailedError(reason) from error
         finally:
             stop.end()
@@ -131,7 +131,7 @@ def serve_here(
 
 
 class ServingFailedError(RuntimeError):
-    """The application did not start, or did not stop cleanly; the text is a sentence."""
+    """The application did not start, or did not stop cleanly. The text is one sentence."""
 
 
 def _failure(stop: Stop, reason: str) -> str:
@@ -142,9 +142,9 @@ def _failure(stop: Stop, reason: str) -> str:
 def _run(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, None]) -> None:
     """Run `main` to its end, even if a task or a callback raises SystemExit.
 
-    asyncio lets it leave the loop, which would end the server with all its requests. It is an error
-    like others: the loop's exception handler gets it, a moment later, for a request that waits for
-    the task may have it too, and knows more about it.
+    In asyncio it leaves the loop, which would end the server with all its requests. Here the loop's
+    exception handler gets it, like other errors, but later: a request that awaits the task may
+    report it first, with more data.
     """
     task = loop.create_task(main)
     while not task.done():
@@ -159,7 +159,7 @@ def _run(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, None]) -> No
 
 
 def collect_from_now_on() -> None:
-    """Start the garbage collector, which ignores all objects that exist now."""
+    """Enable the garbage collector, except for the objects that exist now."""
     gc.freeze()
     gc.enable()
 
@@ -174,12 +174,12 @@ def _work(
 
 
 def say(sentence: str) -> None:
-    """Write a sentence for the person at the terminal."""
+    """Write a sentence to stderr."""
     print(f"quartapp: {sentence}", file=sys.stderr)  # noqa: T201 it is for the terminal
 
 
 def refuse(sentence: str, code: int) -> int:
-    """Say why nothing is served, and return the exit code."""
+    """Write why nothing is served to stderr, and return the exit code."""
     say(sentence)
     return code
 

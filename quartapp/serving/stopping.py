@@ -1,15 +1,15 @@
-"""How a server stops: what a signal begins, how long that may take, and what a second one hurries.
+"""How a server stops: the steps after a signal, their time limits, and how a second signal hurries.
 
 | after the first SIGTERM or SIGINT | happens |
 |---|---|
-| at once | no new connections; requests in progress go on |
-| `grace` seconds | what is still in progress is cut off (`stop_requests` of the application) |
-| then, for `grace` seconds at most | the functions that the application runs after serving |
-| `longest(grace)` seconds | the process ends, whatever hangs |
+| at once | no new connections; requests in progress continue |
+| `grace` seconds | requests still in progress are cut off (the application's `stop_requests`) |
+| then, for at most `grace` seconds | the application runs its functions after serving |
+| `longest(grace)` seconds | the process ends, even if something hangs |
 
 A SIGINT after that (a second Ctrl-C) skips the first wait and shortens the last to HURRY seconds. A
-second SIGTERM changes nothing: supervisors send it to the workers as well as the master does. A
-worker ignores SIGINT, which a terminal sends to all processes at once: its master sends SIGTERM and
+second SIGTERM changes nothing, because both supervisors and the master send it to the workers. A
+worker ignores SIGINT, which a terminal sends to all processes at once; its master sends SIGTERM and
 SIGHURRY instead.
 """
 
@@ -22,24 +22,24 @@ from multiprocessing import parent_process
 from typing import Any
 
 PARTING = 1.5
-"""Seconds that requests have to answer when they are cut off."""
+"""Seconds that requests have to answer after they are cut off."""
 
 HURRY = 2.0
-"""Seconds in which a server ends that is hurried."""
+"""Seconds within which a hurried server ends."""
 
 SIGHURRY = signal.SIGUSR2
-"""With which the master makes a worker hurry."""
+"""The signal by which the master makes a worker hurry."""
 
 EXIT_FAILED = 1
 
 
 def longest(grace: float) -> float:
-    """Seconds after which a server has ended that was asked to."""
+    """The most seconds from the signal until the server has ended."""
     return 2 * grace + PARTING + HURRY
 
 
 class Stop:
-    """The stop of the server in this process. Create it in the loop that serves."""
+    """The stop of the server in this process. Create it in the serving loop."""
 
     def __init__(self, app: Any, grace: float) -> None:
         self.begun = asyncio.Event()
@@ -51,7 +51,7 @@ class Stop:
         self._timers: list[asyncio.TimerHandle] = []
 
     def listen(self) -> None:
-        """React to signals from now on, and to the death of the master."""
+        """Handle signals and the death of the master from now on."""
         master = parent_process()
         for name in (signal.SIGTERM, signal.SIGINT if master is None else SIGHURRY):
             if signal.getsignal(name) is not signal.SIG_IGN:
@@ -60,7 +60,7 @@ class Stop:
             self._loop.add_reader(master.sentinel, self._on_orphaned, master.sentinel)
 
     def end(self) -> None:
-        """Forget what would end a server that hangs: it has stopped."""
+        """Cancel the timers of the loop, because the server has stopped."""
         for timer in self._timers:
             timer.cancel()
 
@@ -71,7 +71,7 @@ class Stop:
             self._hurry()
 
     def _on_orphaned(self, sentinel: int) -> None:
-        self._loop.remove_reader(sentinel)  # it stays readable
+        self._loop.remove_reader(sentinel)  # it would stay readable
         self._begin()
 
     def _begin(self) -> None:
@@ -90,16 +90,16 @@ class Stop:
 
     def _cut_off(self) -> None:
         if not self.has_started and self._main is not None:
-            self._main.cancel()  # a start that hangs
+            self._main.cancel()  # the start hangs
         elif (stop_requests := getattr(self._app, "stop_requests", None)) is not None:
             stop_requests()
 
 
 def end_process_after(seconds: float, reason: str, app: Any = None) -> None:
-    """End this process if it is still there then: for a loop that is blocked, a thread that hangs.
+    """Exit with EXIT_FAILED if this process still runs after `seconds`: the loop or a thread hangs.
 
-    The reason is logged by the application, if there is one. What reporting has in its journal is
-    not lost.
+    A daemon thread waits, and the application, if there is one, logs the reason. What is in the
+    journal of reporting is not lost.
     """
 
     def give_up() -> None:
@@ -114,7 +114,7 @@ def end_process_after(seconds: float, reason: str, app: Any = None) -> None:
 
 
 def log_failure(app: Any, message: str, *details: str) -> None:
-    """Have the application log, and so report, what is no failure of a request."""
+    """Log, and thereby report, a failure outside requests with the logger of the application."""
     logger = getattr(app, "logger", None)
     if logger is not None:
         logger.error(message, *details)

@@ -1,9 +1,9 @@
 """Several worker processes on one socket, and the master that owns them.
 
 Hypercorn's own master stops all workers as soon as one ends, and reports a failed start as success.
-This one replaces a worker that died, and fails when a worker cannot start. The replacement is told
-how the one before ended, and reports it. While workers keep ending at once, they are replaced after
-a pause, which doubles each time.
+This one replaces a worker that died, and fails when a worker cannot start. The replacement receives
+how its predecessor ended, and reports it. While workers keep crashing soon after their start, each
+is replaced after a pause, which doubles each time.
 """
 
 import logging
@@ -22,26 +22,26 @@ from quartapp.serving.stopping import SIGHURRY
 _logger = logging.getLogger(__name__)
 
 Death = tuple[str, ...]
-"""How a worker ended, as the arguments of a logger: a message that names the kind, and details."""
+"""How a worker ended, as arguments of a logger: a message that names the kind, and details."""
 
 Work = Callable[[socket.socket, Callable[[], None], Death], None]
 """Serves on a socket until SIGTERM, and calls its second argument once it has started. The third is
-how the worker ended that this one replaces, or empty."""
+how the replaced worker ended, or empty."""
 
 SOON = 5.0
-"""A worker that ends within so many seconds of serving has crashed at once."""
+"""A worker that ends within this many seconds of serving counts as crashed at once."""
 
 LONGEST_PAUSE = 16.0
-"""The longest pause before a worker is replaced, in seconds. The first two that crash at once are
-replaced at once, the third after a second."""
+"""The longest pause before a worker is replaced, in seconds. There is no pause after the first two
+crashes, and one second after the third."""
 
 
 class Worker:
-    """One process that serves; `has_started` distinguishes a crash from a start that failed."""
+    """A serving process. `has_started` distinguishes a crash from a failed start."""
 
     def __init__(self, work: Work, listener: socket.socket, death: Death = ()) -> None:
         context = get_context("spawn")
-        # When it began to serve; the clock is the same in all processes.
+        # When it began to serve; all processes share the monotonic clock.
         self._serves_since: Any = context.RawValue("d", 0.0)
         self._starts_since = monotonic()
         self.process: SpawnProcess = context.Process(
@@ -51,11 +51,11 @@ class Worker:
 
     @property
     def age(self) -> float:
-        """Seconds for which it has served; before that, for which it has been starting."""
+        """Seconds since it began to serve or, if it has not, since it was started."""
         return monotonic() - (self._serves_since.value or self._starts_since)
 
     def death(self, pause: float) -> Death:
-        """How the process ended, if its replacement starts after a pause of so many seconds."""
+        """How the process ended; its replacement starts after `pause` seconds."""
         code = self.process.exitcode or 0
         how = f"was killed by {_signal(-code)}" if code < 0 else "ended"
         did = "serving" if self.has_started else "starting"
@@ -70,10 +70,10 @@ class Worker:
 
     @property
     def has_failed(self) -> bool:
-        """Whether the process ended otherwise than by a clean stop.
+        """Whether the process ended other than by a clean stop.
 
-        One that is still starting may end by the SIGTERM itself, and one whose loop is closed, or
-        not yet there, by SIGHURRY.
+        SIGTERM may end a process that is still starting, and SIGHURRY one whose loop is closed or
+        does not exist yet.
         """
         code = self.process.exitcode or 0
         harmless = {-SIGHURRY} if self.has_started else {-SIGHURRY, -signal.SIGTERM}
@@ -99,9 +99,9 @@ def run_workers(work: Work, listener: socket.socket, count: int, patience: float
     """Keep `count` workers running until SIGINT or SIGTERM; returns the server's exit code.
 
     The code is 0 after a clean stop, 1 if a worker could not start or did not stop cleanly. The
-    listener is closed at the signal, so that nobody waits in its queue for a worker. A SIGINT after
-    the first signal makes the workers hurry (SIGHURRY). Workers that are still alive `patience`
-    seconds after the signal are killed. Call it in the main thread.
+    listener is closed at the signal, so that no client waits in its queue for a worker. A SIGINT
+    after the first signal makes the workers hurry (SIGHURRY). Workers that are still alive
+    `patience` seconds after the signal are killed. Call it in the main thread.
     """
     reader, writer = os.pipe()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -121,7 +121,7 @@ def run_workers(work: Work, listener: socket.socket, count: int, patience: float
 
 
 def _watch(workers: list[Worker], work: Work, listener: socket.socket, reader: int) -> int:
-    """Replace workers that end, until a signal; returns the exit code."""
+    """Replace workers that end, until a signal. Returns the exit code."""
     due: list[tuple[float, Death]] = []
     crashes, begun = 0, False
     while True:
@@ -147,7 +147,7 @@ def _watch(workers: list[Worker], work: Work, listener: socket.socket, reader: i
 
 
 def _pass_on(workers: list[Worker], reader: int, deadline: float) -> None:
-    """Wait until the workers have ended or the deadline is over; each SIGINT makes them hurry."""
+    """Wait until the workers have ended or the deadline has passed. SIGINT makes them hurry."""
     while (left := deadline - monotonic()) > 0:
         alive = [worker.process for worker in workers if worker.process.is_alive()]
         if not alive:
@@ -159,6 +159,6 @@ def _pass_on(workers: list[Worker], reader: int, deadline: float) -> None:
 
 
 def _work(work: Work, listener: socket.socket, serves_since: Any, death: Death) -> None:
-    # Ctrl-C reaches the whole process group; the master tells each worker what it means.
+    # Ctrl-C reaches the whole process group; the master sends each worker SIGTERM or SIGHURRY.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     work(listener, lambda: setattr(serves_since, "value", monotonic()), death)

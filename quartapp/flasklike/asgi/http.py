@@ -1,4 +1,4 @@
-"""One HTTP request on an ASGI server: receiving, answering, and clients that leave."""
+"""One HTTP request on an ASGI server: receiving, answering, and clients that disconnect."""
 
 import asyncio
 import logging
@@ -39,25 +39,25 @@ if TYPE_CHECKING:
     from quartapp.flasklike.app import App
 
 LINGER = 2.0
-"""Seconds for which a client that sends too much may go on, so that it reads its 413. Closing at
-once would reset the connection, and the answer would be lost."""
+"""Seconds for which a client that sends too much may continue, so that it reads its 413. Closing
+at once would reset the connection, and the response would be lost."""
 
 
 class ResponseTimeoutError(TimeoutError):
-    """The answer was not produced, or not taken by the client, in RESPONSE_TIMEOUT seconds."""
+    """The response was not produced, or not read by the client, within RESPONSE_TIMEOUT seconds."""
 
 
 class HTTPConnection(ASGIHTTPConnection):
-    """Handles a request in the server's own task; one more task receives.
+    """Handles a request in the server's own task; a second task receives.
 
-    HTTP needs two tasks: while the view works, somebody has to notice that the client has left. The
-    receiving task starts when the request first waits for something, so a request that never waits
-    does without it. When the client leaves, the request's task is cancelled, wherever it is. That
-    is logged (INFO), and the teardown functions get the CancelledError.
+    HTTP needs two tasks: while the view runs, the other detects that the client has disconnected.
+    The receiving task starts when the request first waits for something, so a request that never
+    waits has none. When the client disconnects, the request's task is cancelled, wherever it waits.
+    That is logged (INFO), and the teardown functions get the CancelledError.
 
-    An exception that the application lets through is answered by `App.debugger`, or with a plain
-    500 and then raised: to the test client, or to the server, which logs it. An error while the
-    body is sent breaks the connection, so that no client takes the answer for complete, and is
+    An exception that leaves the application is answered by `App.debugger`, or with a plain 500 and
+    then raised: to the test client, or to the server, which logs it. An error while the body is
+    sent closes the connection, so that the client does not take the response for complete, and is
     raised too. No task outlives the request.
     """
 
@@ -121,7 +121,7 @@ class HTTPConnection(ASGIHTTPConnection):
     async def _stop_receiving(self, body: Any, receiver: asyncio.Task[None]) -> None:
         if not body.complete:
             body.abandon()
-            await asyncio.sleep(0)  # lets the receiver take what the server has ready
+            await asyncio.sleep(0)  # lets the receiver read what the server has buffered
         await cancel_and_wait(receiver)
 
     async def _receive_until_left(
@@ -129,7 +129,7 @@ class HTTPConnection(ASGIHTTPConnection):
     ) -> None:
         try:
             await self.handle_messages(request, receive)
-        except Exception as error:  # __call__ raises it, in the server's task
+        except Exception as error:  # __call__ raises it in the server's task
             self._failure = error
         if not self._ending:
             self._client_left = True
@@ -137,7 +137,7 @@ class HTTPConnection(ASGIHTTPConnection):
             task.cancel()
 
     async def handle_messages(self, request: QuartRequest, receive: ASGIReceiveCallable) -> None:
-        """Fill the request's body as fast as it is read; return when the client has left."""
+        """Fill the request's body as fast as it is read; return when the client disconnects."""
         body: Any = request.body
         while True:
             message = await receive()
@@ -241,21 +241,21 @@ class HTTPConnection(ASGIHTTPConnection):
             async for part in body:
                 part = part.encode() if isinstance(part, str) else part
                 await send({"type": "http.response.body", "body": part, "more_body": True})
-                # Neither an iterator that never waits nor a lost connection gives way to the task
-                # that notices that the client has left.
+                # An iterator that never waits, or a lost connection, would never let the receiving
+                # task run, which detects that the client has disconnected.
                 await asyncio.sleep(0)
         await self._send_last_part(request, b"", send)
 
     async def _take_what_has_arrived(self, request: Any, *, is_last: bool) -> None:
-        """Let the receiver take what the server has ready of a body; nobody reads it if `is_last`,
-        because the answer is complete."""
+        """Let the receiver read what the server has buffered of the body. With `is_last` the
+        response is complete, so the body is discarded."""
         if is_last:
             request.body.abandon()
-        for _ in range(2):  # its task may only begin now
+        for _ in range(2):  # its task may not have started yet
             await asyncio.sleep(0)
 
     async def _send_last_part(self, request: Any, data: bytes, send: ASGISendCallable) -> None:
-        """Send the last part. A client that sends too much gets some time before, to finish."""
+        """Send the last part. A client that sends too much first gets LINGER seconds to finish."""
         body = request.body
         if getattr(body, "rejected", False) and not body.complete:
             await send({"type": "http.response.body", "body": data, "more_body": True})
@@ -270,7 +270,7 @@ class HTTPConnection(ASGIHTTPConnection):
         await send({"type": "http.response.body", "body": data, "more_body": False})
 
     def _log_client_left(self, request: QuartRequest, cancelled: asyncio.CancelledError) -> None:
-        # The cause is the error of a thread that was still working when the client left.
+        # The cause is the error of a thread that was still running when the client disconnected.
         self.app.logger.log(
             logging.INFO if cancelled.__cause__ is None else logging.ERROR,
             "The client left before the answer to %s [%s] was complete",

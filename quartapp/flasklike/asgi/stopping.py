@@ -1,8 +1,8 @@
-"""The requests under way, and what those get for which a stopping server waits no longer.
+"""Open requests, and how those are answered that a stopping server cuts off.
 
-A request that is cancelled may still answer, and answers best itself, in its own context: with the
-application's page of a 503. What has not answered PARTING seconds later (a page that needs a
-database that is gone, a thread, a middleware) is answered from here, with a few plain bytes.
+A request that is cut off is cancelled, and then answers itself, in its own context: with the
+application's 503 page. A request that has not answered PARTING seconds later (its page needs a
+database that is gone, or a thread or a middleware does not end) gets a plain 503 from this module.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from quartapp.flasklike.concurrency import cancel_and_wait
 from quartapp.flasklike.wrappers.response import complete_data, encode_headers
 
 PARTING = 1.0
-"""Seconds that a request which is cut off has for the page that says so."""
+"""Seconds that a request has to send its 503 page after it is cut off."""
 
 RETRY_AFTER = 5
-"""Seconds after which a client may try again: then another server is expected to have started."""
+"""Seconds after which a client may try again: another server should have started by then."""
 
 SERVICE_RESTART = 1012
 
@@ -29,10 +29,10 @@ _NAMES = {"http": "http.response", "websocket": "websocket.http.response"}
 
 
 class Stopping(Answering):
-    """An application whose requests can be cut off. No middleware is outside of this."""
+    """An application whose requests can be cut off. It is outside all middleware."""
 
     stopping = False
-    """Whether requests are cut off: a 503 that is sent then is no error."""
+    """Whether requests are cut off. A 503 that is sent then is not an error."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,7 +55,7 @@ class Stopping(Answering):
         try:
             await self.asgi_app(scope, receive, send)
         except asyncio.CancelledError:
-            # Without an answer the server sends an empty 500.
+            # Without a response the server would send an empty 500.
             if self.is_cut_off():
                 self.log_cut_off(scope["path"], scope)
                 await self._send_plain(unavailable(), scope, send)
@@ -67,10 +67,10 @@ class Stopping(Answering):
             self._cut_off.discard(task)
 
     def stop_requests(self) -> None:
-        """Cut off what is under way: requests get a 503, websockets are closed with 1012.
+        """Cut off open requests with a 503, and close websockets with 1012.
 
-        Call it in the loop that serves, when a server that stops waits no longer. What comes later
-        is refused in the same way, until the application starts again.
+        Call it in the serving loop, when a stopping server no longer waits. Later requests are
+        refused in the same way until `resume_requests`.
         """
         self._cut_off.update(self._under_way)
         for task in self._cut_off:
@@ -80,7 +80,7 @@ class Stopping(Answering):
     def is_cut_off(self) -> bool:
         """Whether the current task was cancelled because the server stops.
 
-        Other reasons are a client that left, and code of the application.
+        Other reasons are a client that disconnected, and code of the application.
         """
         task = asyncio.current_task()
         under_way = self._under_way.get(task) if task is not None else None
@@ -92,7 +92,7 @@ class Stopping(Answering):
         return task in self._cut_off
 
     def is_cancelled_by_itself(self) -> bool:
-        """Whether code of the application has cancelled the current request: an error of it."""
+        """Whether code of the application has cancelled the current request, which is an error."""
         task = asyncio.current_task()
         under_way = self._under_way.get(task) if task is not None else None
         if under_way is None or TEST_CLIENT_KEY in under_way[0]:
@@ -100,22 +100,22 @@ class Stopping(Answering):
         return not self.is_cut_off()
 
     def forget_client(self, task: asyncio.Task[Any]) -> None:
-        """Note that the client of a request has left, so that it gets no answer."""
+        """Note that the client of a request has disconnected, so that no response is sent."""
         self._under_way.pop(task, None)
 
     def log_cut_off(self, where: str, scope: Any) -> None:
-        """Log, once for each request, that it was cut off."""
+        """Log once that a request was cut off."""
         if not scope.get("flasklike.cut_off"):
             scope["flasklike.cut_off"] = True
             method = scope.get("method", "websocket")
             self.logger.warning("The server stopped before %s [%s] was complete", where, method)
 
     def resume_requests(self) -> None:
-        """Take requests again, after `stop_requests`."""
+        """Accept requests again after `stop_requests`."""
         self.stopping, self._parting = False, None
 
     async def end_parting(self) -> None:
-        """End what answers for others, when nobody is left to be answered."""
+        """Cancel the task that answers for other requests, and wait until it has ended."""
         if self._parting is not None:
             await cancel_and_wait(self._parting)
 
@@ -125,7 +125,7 @@ class Stopping(Answering):
             self._parting = asyncio.create_task(self._part())
 
     async def _part(self) -> None:
-        """Answer for the requests that did not."""
+        """Answer the requests that have not answered after PARTING seconds."""
         await asyncio.sleep(PARTING)
         late, answers = list(self._under_way.items()), []
         for task, (scope, send) in late:
@@ -134,10 +134,10 @@ class Stopping(Answering):
             answers.append(self._send_plain(unavailable(), scope, send))
         await asyncio.gather(*answers)
         for task, _ in late:
-            task.cancel()  # it may wait for what its own answer needs
+            task.cancel()  # it may still be waiting to answer
 
     async def _send_plain(self, error: HTTPException, scope: Any, send: Any) -> None:
-        """Send the answer of last resort, if none has begun."""
+        """Send the last-resort response, if no response has started."""
         response = last_resort(self, scope, error)
         data = complete_data(response)
         start = {"status": response.status_code, "headers": encode_headers(response, data)}
@@ -145,7 +145,7 @@ class Stopping(Answering):
         messages = [{"type": f"{kind}.start"} | start, {"type": f"{kind}.body", "body": data}]
         if scope.get("method") == "HEAD":
             messages[1]["body"] = b""
-        # The server refuses what does not fit, and a client may read nothing.
+        # The server raises if a response has started, and a client may not read.
         with suppress(Exception):
             async with asyncio.timeout(PARTING):
                 for message in messages if _can_answer(scope) else ():
@@ -157,7 +157,7 @@ class Stopping(Answering):
 
 
 def unavailable() -> ServiceUnavailable:
-    """What a request gets that is cut off."""
+    """The response to a request that is cut off."""
     return ServiceUnavailable(retry_after=RETRY_AFTER)
 
 

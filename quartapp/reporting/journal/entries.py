@@ -1,8 +1,8 @@
 """The entries of the journal, one on each line: a full report, a brief one, or a tick.
 
 The first occurrences of an error in a minute are full reports. Each further one is a tick of about
-60 bytes, so that a storm is counted exactly in little space. If too many different errors
-occur to give each a full report, a brief one has the title and the place.
+60 bytes, so that a storm is counted exactly in little space. If too many different errors occur to
+give each a full report, a brief one has the title and the place.
 """
 
 import json
