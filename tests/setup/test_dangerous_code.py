@@ -1,0 +1,69 @@
+"""No code that a stranger's input could turn into commands: it would need a reason in this list."""
+
+import ast
+from functools import cache
+
+import pytest
+
+from tests.setup.parts import ROOT
+from tests.setup.test_environment import named_in
+
+DANGEROUS = {
+    "evaluates": ("eval", "exec", "compile", "__import__"),
+    "runs programs": ("os.system", "os.popen", "subprocess.run", "subprocess.Popen"),
+    "reads objects": ("pickle", "marshal", "shelve", "yaml", "jsonpickle"),
+    "reads XML": ("xml.etree.ElementTree", "lxml", "xml.dom", "xml.sax"),
+    "asks directories": ("ldap", "ldap3"),
+    "fetches": ("urllib.request", "requests", "httpx", "aiohttp", "http.client"),
+}
+ALLOWED = {
+    # The debugger's prompt, which only the `dev` command has.
+    ("debugger/page/prompt.py", "compile"),
+    ("debugger/page/prompt.py", "eval"),
+    ("debugger/server/process.py", "subprocess.Popen"),
+    # The drivers of databases, by constant names.
+    ("database/drivers/limited.py", "__import__"),
+    ("database/drivers/onehop.py", "__import__"),
+    # `git describe`, with constant arguments.
+    ("reporting/capture/origin.py", "subprocess.run"),
+    # The server that tests start.
+    ("testing/server.py", "subprocess.Popen"),
+    ("testing/mail.py", "subprocess.run"),
+}
+
+
+def used(tree: ast.AST) -> set[str]:
+    """Modules, their names, and builtin functions that are called."""
+    names = set(named_in(tree))
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=aliases):
+                names |= {alias.name for alias in aliases}
+            case ast.ImportFrom(module=str(module)):
+                names.add(module)
+            case ast.Call(func=ast.Name(id=name)):
+                names.add(name)
+    return names
+
+
+@cache
+def used_by_file() -> dict[str, set[str]]:
+    folder = ROOT / "quartapp"
+    return {
+        str(path.relative_to(folder)): used(ast.parse(path.read_text("utf-8")))
+        for path in folder.rglob("*.py")
+    }
+
+
+@pytest.mark.parametrize("what", DANGEROUS)
+def test_nothing_dangerous_is_used_without_a_reason(what: str) -> None:
+    found = {
+        (path, name)
+        for path, names in used_by_file().items()
+        for name in names & set(DANGEROUS[what])
+    }
+    assert found <= ALLOWED, found - ALLOWED
+
+
+def test_each_reason_is_needed() -> None:
+    assert [(file, name) for file, name in ALLOWED if name not in used_by_file()[file]] == []
