@@ -275,3 +275,32 @@ async def _store(app: App, user_id: int, password_hash: str) -> None:
         await session.execute(
             update(User).where(User.id == user_id).values(password_hash=password_hash)
         )
+
+
+async def test_a_weak_hash_does_not_keep_a_password_from_being_changed(
+    app: App, client: Client, log_in_as: Try, add_person: AddPerson, session: AsyncSession
+) -> None:
+    susan = await add_person("susan")
+    assert (await log_in_as("susan", PASSWORD)).status_code == 302
+    await _store(app, susan.id, hash_now(PASSWORD, scrypt(7)._replace(p=1)))
+    form = {
+        "csrf_token": await token_of(client, "/change_password"),
+        "current_password": PASSWORD,
+        "password": "dog-under-the-table",
+        "password2": "dog-under-the-table",
+    }
+    assert (await client.post("/change_password", form=form)).status_code == 302
+    assert not app.background_tasks
+    assert (await log_in_as("susan", "dog-under-the-table", THERE)).status_code == 302
+
+
+async def test_a_borrowed_browser_does_not_guess_the_password(
+    client: Client, log_in_as: Try, add_person: AddPerson
+) -> None:
+    await add_person("susan")
+    assert (await log_in_as("susan", PASSWORD)).status_code == 302
+    token = await token_of(client, "/delete_account")
+    form = {"csrf_token": token, "password": "dog", "posts": "delete"}
+    answers = [await client.post("/delete_account", form=form) for _ in range(11)]
+    assert [answer.status_code for answer in answers] == [422] * 10 + [429]
+    assert (await client.get("/")).status_code == 200

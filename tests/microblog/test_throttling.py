@@ -9,7 +9,8 @@ from quartapp.flasklike import App
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings
 from quartapp.microblog.testing import PASSWORD, LogIn, create_tables
-from quartapp.testing import Client, Clock
+from quartapp.testing import Client, Clock, MailServer
+from tests.microblog.accounts_mailed import mailed
 from tests.microblog.api.test_tokens import basic
 from tests.microblog.web.conftest import text_of, token_of
 
@@ -18,6 +19,7 @@ LIMITS = {
     "limit_posts": "3 per hour",
     "limit_tokens": "3 per hour",
     "limit_api": "5 per minute",
+    "limit_mails": "3 per hour",
 }
 
 
@@ -90,6 +92,29 @@ async def test_requests_to_the_api_are_limited_whatever_they_ask(
     assert (await client.get("/explore")).status_code == 200
     clock.advance(minutes=1)
     assert (await client.get("/api/posts")).status_code == 401
+
+
+async def test_mails_are_limited_for_who_asks_and_for_who_gets_them(
+    settings: Settings,
+    mail_server: MailServer,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
+) -> None:
+    app = create_app(mailed(settings, mail_server, monkeypatch))
+    await create_tables(app)
+    async with app.test_app():
+        client = app.test_client()
+        token = await token_of(client, "/reset_password_request")
+
+        async def ask(email: str, address: str) -> int:
+            form = {"csrf_token": token, "email": email}
+            sent = client.post("/reset_password_request", form=form, **come_from(address))
+            return (await sent).status_code
+
+        to_one = [await ask("Susan@example.com", f"203.0.113.{n}") for n in range(3)]
+        assert [*to_one, await ask("susan@example.com", "203.0.113.9")] == [302, 302, 302, 429]
+        by_one = [await ask(f"nobody{n}@example.com", "192.0.2.1") for n in range(4)]
+        assert by_one == [302, 302, 302, 429]
 
 
 @pytest.mark.parametrize(("hops", "statuses"), [(0, {429}), (1, {401}), (2, {429})])

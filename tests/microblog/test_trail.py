@@ -12,14 +12,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.flasklike import App
+from quartapp.logfile.handler import ThreadedHandler
 from quartapp.microblog import trail
+from quartapp.microblog.app import create_app
+from quartapp.microblog.config import Settings
 from quartapp.microblog.models import SecurityEvent, User
 from quartapp.microblog.models.event import (
     EventKind,
     NewEvent,
     events_of,
 )
-from quartapp.microblog.testing import AddPerson, LogIn
+from quartapp.microblog.testing import AddPerson, LogIn, create_tables
 from quartapp.microblog.trail import Trail, record_event
 from tests.microblog.web.conftest import text_of
 
@@ -161,3 +164,20 @@ async def test_the_latest_fifty_events_are_shown(
     await kept.written()
     rows = await events_of(session, susan.id)
     assert [row.detail for row in rows] == [str(number) for number in range(59, 9, -1)]
+
+
+async def test_a_server_writes_them_to_a_file_of_its_own(settings: Settings) -> None:
+    production = {"environment": "production", "secret_key": "0123456789abcdef" * 4}
+    app = create_app(settings.model_copy(update=production))
+    await create_tables(app)
+    async with app.test_app(), app.test_request_context("/", headers=ADDRESS):
+        record_event(EventKind.LOGIN, 7)
+    for logger in map(logging.getLogger, ("quartapp", "quartapp.security")):
+        handlers = [one for one in logger.handlers if isinstance(one, ThreadedHandler)]
+        for handler in handlers:
+            handler.flush()
+            logger.removeHandler(handler)
+        logger.propagate = True
+    [line] = (settings.log_dir / "security.log").read_text().splitlines()
+    assert json.loads(line)["kind"] == "login"
+    assert "203.0.113.9" not in (settings.log_dir / "microblog.log").read_text()
