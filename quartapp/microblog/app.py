@@ -20,6 +20,7 @@ from quartapp.microblog import (
     web,
 )
 from quartapp.microblog.config import Settings, load_settings
+from quartapp.microblog.credentials import guessing
 from quartapp.microblog.web import protection
 from quartapp.microblog.web.validation import MAX_FORM_PARTS
 from quartapp.permissions import make_private
@@ -73,6 +74,7 @@ def create_app(settings: Settings | None = None) -> App:
     passwords.init_app(app, settings)
     trail.init_app(app, database)
     accounts.init_app(app, settings, database)
+    guessing.connect(accounts.warn_of_guessing, app)
     throttling.init_app(app, settings)
     errors.init_app(app, errors.PlainPage("Microblog", _STYLESHEETS))
     domain_errors.init_app(app)

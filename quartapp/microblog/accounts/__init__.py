@@ -10,6 +10,7 @@ import logging
 from typing import Literal, cast
 
 from quart import Quart, current_app
+from sqlalchemy.exc import SQLAlchemyError
 
 from quartapp.database import Database
 from quartapp.mail.mailer import Mailer
@@ -17,10 +18,14 @@ from quartapp.microblog.accounts.links import Links
 from quartapp.microblog.accounts.message import Letterhead
 from quartapp.microblog.accounts.outbox import AccountOutbox
 from quartapp.microblog.config import Settings
+from quartapp.microblog.models.account import find_account
+from quartapp.microblog.models.account_mail import MailKind, queue_mail, was_queued_lately
 from quartapp.reporting.pipeline import end, repeat
 
 EVERY = 1.0
 """Seconds between two looks at the outbox."""
+
+_WARN_EVERY = 86_400.0
 
 _logger = logging.getLogger(__name__)
 
@@ -76,6 +81,25 @@ def init_app(app: Quart, settings: Settings, database: Database) -> None:
     own = app.extensions["accounts"] = Accounts(app, settings, database)
     app.before_serving(own.start)
     app.after_serving(own.stop)
+
+
+async def warn_of_guessing(app: Quart, *, user_id: int, address: str) -> None:
+    """Have a mail sent to somebody whose password is being guessed; one a day.
+
+    A receiver of `credentials.guessing`.
+    """
+    own: Accounts = app.extensions["accounts"]
+    if not own.can_mail:
+        return
+    database: Database = app.extensions["database"]
+    try:
+        async with database.begin() as session:
+            account = await find_account(session, user_id)
+            kind = MailKind.GUESSING
+            if account and not await was_queued_lately(session, kind, user_id, _WARN_EVERY):
+                await queue_mail(session, kind, account.email, user_id=user_id)
+    except (SQLAlchemyError, OSError) as error:
+        _logger.error("An owner gets no mail about guessing: %s", type(error).__name__)
 
 
 def accounts() -> Accounts:

@@ -73,6 +73,18 @@ _TEXTS = {
         ("The password of your account at Microblog was changed. All other logins have ended.",),
         after=(f'{_ELSE}set a new one with "Forgot your password?" on the login page.',),
     ),
+    MailKind.GUESSING: _Text(
+        "Somebody is guessing your password",
+        (
+            "Many wrong passwords were given for your account at Microblog. Further ones from the "
+            "same network are refused for a while.",
+        ),
+        "See what happened",
+        (
+            "If it was not you, change your password, unless it is long and used nowhere else.",
+            "There is at most one such mail a day.",
+        ),
+    ),
     MailKind.DELETED: _Text(
         "Your account was deleted",
         ("Your account at Microblog was deleted, as you asked. This cannot be undone.",),

@@ -61,6 +61,8 @@ class AccountOutbox:
                     Purpose.CHANGE_EMAIL, account.id, account.email, address=row.recipient
                 )
                 path = f"/change_email/{token}"
+            case MailKind.GUESSING, _:
+                path = "/security"
         username = account.username if account else row.username
         return AccountLetter(row.id, kind, row.recipient, username, path)
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, String, delete
+from sqlalchemy import ForeignKey, String, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -28,6 +28,7 @@ class MailKind(StrEnum):
     EMAIL_CHANGED = "email-changed"
     PASSWORD_CHANGED = "password-changed"
     DELETED = "deleted"
+    GUESSING = "guessing"
 
 
 class AccountMail(OutboxRow, Base):
@@ -69,6 +70,17 @@ async def queue_mail(
         due_at=now,
     )
     session.add(mail)
+
+
+async def was_queued_lately(
+    session: AsyncSession, kind: MailKind, user_id: int, seconds: float
+) -> bool:
+    """Whether a person was sent a mail of this kind within the last seconds."""
+    since = await database_now(session) - seconds
+    query = select(AccountMail.id).where(
+        AccountMail.user_id == user_id, AccountMail.kind == kind, AccountMail.created_at > since
+    )
+    return await session.scalar(query.limit(1)) is not None
 
 
 async def prune_mails(session: AsyncSession, now: float) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from typing import Any
 
 import pytest
 from quart import Response
@@ -13,6 +14,7 @@ from quartapp.microblog import accounts as accounts_module
 from quartapp.microblog.accounts.links import Links, Purpose
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings
+from quartapp.microblog.credentials import guessing
 from quartapp.microblog.models import AccountMail, ApiToken, Post, User
 from quartapp.microblog.models.account_mail import VOID, MailKind, queue_mail
 from quartapp.microblog.models.post import add_post
@@ -523,6 +525,28 @@ async def test_the_task_of_the_server_sends_what_waits(
         async with asyncio.timeout(10):
             while not mail_server.mails:  # noqa: ASYNC110 - the server has no event for it
                 await asyncio.sleep(0.01)
+
+
+async def test_an_owner_gets_one_mail_a_day_about_guessing(
+    app: App, add_person: AddPerson, send: Send, mail_server: MailServer, session: AsyncSession
+) -> None:
+    susan = await add_person("susan")
+
+    async def guess(user_id: int) -> None:
+        wrapper: Any = app.ensure_async
+        await guessing.send_async(app, _sync_wrapper=wrapper, user_id=user_id, address="::1")
+
+    for _ in range(3):
+        await guess(susan.id)
+    await guess(susan.id + 1)  # an account that is gone
+    assert await send() == 1
+    [mail] = mail_server.mails
+    assert mail.message["Subject"] == "Microblog: Somebody is guessing your password"
+    assert link_in(mail_server) == "/security"
+    await session.execute(update(AccountMail).values(created_at=AccountMail.created_at - 86_401))
+    await session.commit()
+    await guess(susan.id)
+    assert await send() == 1
 
 
 async def test_tokens_are_bound_to_their_purpose_and_key(app: App) -> None:
