@@ -10,22 +10,32 @@ _SERVERS = ("hypercorn.error", "uvicorn.error")
 """Loggers with handlers that their servers attach, now or later."""
 
 
-def take_over(target: ThreadedHandler, clean: Clean) -> None:
-    """Have loggers without handlers write to `target`, and clean what servers write themselves.
+def take_over(target: ThreadedHandler) -> None:
+    """Have loggers without handlers write to `target`.
 
-    Python would print the former to standard error as they are. If the root logger has a handler,
-    whoever attached it decides about them.
+    Python would print them to standard error as they are. If the root logger has a handler, whoever
+    attached it decides about them.
     """
     root = logging.getLogger()
     _remove(root)
     if not root.handlers:
         root.addHandler(_RootHandler(target))
+
+
+def clean_servers(clean: Clean) -> None:
+    """Clean what servers write themselves, until `leave_servers`."""
+    leave_servers()
+    for name in _SERVERS:
+        logging.getLogger(name).addFilter(_CleaningFilter(clean))
+
+
+def leave_servers() -> None:
+    """Let servers write as they do."""
     for name in _SERVERS:
         server = logging.getLogger(name)
         for one in server.filters[:]:
             if isinstance(one, _CleaningFilter):
                 server.removeFilter(one)
-        server.addFilter(_CleaningFilter(clean))
 
 
 def clean_uncaught(clean: Clean) -> None:

@@ -21,6 +21,7 @@ def init_app(app: Quart, *, name: str, clean: Clean) -> None:
     log = Log(app, LogSettings.from_config(app.config), name, clean)
     log.begin()
     app.before_serving(log.serve)
+    app.after_serving(log.end)
 
 
 class Log:
@@ -57,6 +58,7 @@ class Log:
         """Log as a server does, and log once that it has started."""
         if self._is_quiet:
             return
+        others.clean_servers(self._clean)
         if self._settings.log_to_stdout:
             self._attach(handler.to_stream(sys.stdout, self._file_formatter))
         elif not self._is_debug:
@@ -65,10 +67,14 @@ class Log:
         if handler.is_first_worker(self._file):
             self._logger.info("%s startup", self._name.capitalize())
 
+    async def end(self) -> None:
+        """Leave the server's own log as it was."""
+        others.leave_servers()
+
     def _attach(self, *targets: Target) -> None:
         new = ThreadedHandler(*targets, clean=self._clean)
         handler.attach(self._logger, new, alone=True)
-        others.take_over(new, self._clean)
+        others.take_over(new)
 
 
 def log_path(folder: Path, name: str) -> Path:

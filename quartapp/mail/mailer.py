@@ -15,6 +15,7 @@ from quartapp.database import Database
 from quartapp.database.dialect import database_now
 from quartapp.mail.outbox import OutboxRow, OutgoingMail, is_any_due, record_outcomes
 from quartapp.mail.smtp import Mail, Outcome, Server, deliver
+from quartapp.mail.strings import without_names
 
 _logger = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ class Mailer:
     async def _record(self, leased: Sequence[OutgoingMail], outcomes: Sequence[Outcome]) -> None:
         failed = next((outcome for outcome in outcomes if outcome.error), None)
         if failed is not None:
-            _logger.error("Mails could not be sent: %s", failed.error)
+            # The whole text is in the outbox, beside the recipient.
+            _logger.error("Mails could not be sent: %s", without_names(failed.error))
         async with self._database.begin() as session:
             by_row = list(_by_row(leased, outcomes))
             now = await database_now(session)

@@ -13,6 +13,7 @@ _UNSEEN = re.compile(
     "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
+_BEFORE_AT = re.compile(r"[^\s<>@:;,()\[\]]{1,64}(?=@)")
 _NO_ADDRESS = re.compile(r"[\s<>,;:\x00-\x1f\x7f]|^@|@$")
 
 
@@ -41,6 +42,11 @@ def ascii_address(address: str) -> str | None:
     except (UnicodeError, ValueError, IndexError, HeaderParseError):  # no address, or half of one
         return None
     return written
+
+
+def without_names(text: str) -> str:
+    """A text with only the domains of its mail addresses: the log is not about people."""
+    return _BEFORE_AT.sub("[hidden]", text)
 
 
 def moment(time: float) -> str:

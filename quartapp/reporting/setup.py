@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from quart import Quart, current_app
@@ -108,7 +109,16 @@ def secrets_of(config: Mapping[str, Any], database: Database) -> list[str]:
     names = ("SECRET_KEY", "MAIL_PASSWORD", "SENTRY_DSN")
     held = (*map(config.get, names), database.url.password)
     values = (each.get_secret_value() if isinstance(each, SecretStr) else each for each in held)
-    return [str(value) for value in values if value]
+    passwords = map(_password, config.values())  # as in REDIS_URL
+    return [str(value) for value in (*values, *passwords) if value]
+
+
+def _password(value: object) -> str | None:
+    """The password in an address."""
+    try:
+        return urlsplit(value).password if isinstance(value, str) and "://" in value else None
+    except ValueError:
+        return None
 
 
 def _letterhead(settings: ReportingSettings, name: str, server: Server) -> Letterhead:

@@ -274,3 +274,15 @@ async def test_a_row_that_was_deleted_meanwhile_is_no_error(database: Database) 
         outcomes = [(2, Outcome()), (1, Outcome())]
         await outbox.record_outcomes(session, Welcome, outcomes, now)
     assert [row.state for row in await rows(database)] == [outbox.SENT]
+
+
+async def test_the_log_names_no_person(
+    database: Database, mailer: Mailer, mail_server: MailServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    await welcome(database, "susan")
+    mail_server.replies["RCPT"] = "550 5.1.1 <susan@example.com> no such user"
+    assert await mailer.send_due() == 0
+    assert "550 5.1.1 <[hidden]@example.com> no such user" in caplog.text
+    assert "susan" not in caplog.text
+    async with database.session(write=False) as session:
+        assert "susan@example.com" in str(await session.scalar(select(Welcome.error)))

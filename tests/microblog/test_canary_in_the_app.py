@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from quart import request
 
+from quartapp.database import Database
 from quartapp.logfile.handler import ThreadedHandler
 from quartapp.microblog.app import create_app
 from quartapp.microblog.testing import GivenSettings, create_tables
+from quartapp.reporting import secrets_of
 from tests.reporting.canary import CORE, leaks
 from tests.reporting.conftest import eventually_counted
 
@@ -71,3 +73,9 @@ async def test_a_secret_of_a_request_is_nowhere_on_the_disk(
     assert any(name.endswith(".journal") for name in told)
     assert any(".db" in name for name in told), "the sample in the database"
     assert not [name for name, text in texts.items() if leaks(text)]
+
+
+def test_the_passwords_in_addresses_are_known(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'x.db'}")
+    config = {"REDIS_URL": f"redis://:{CORE}@cache/0", "INBOX_URL": "https://[broken", "PORT": 1}
+    assert secrets_of(config, database) == [CORE]
