@@ -1,9 +1,9 @@
-"""Who is calling: a person with a login cookie.
+"""The identity of a visitor: a person with a login cookie.
 
-The cookie is signed and holds the person's id, the secret of a login, and the person's name.
-`load_person` finds the login and its person in the database, once per request; a login that was
-ended there has ended for every copy of its cookie. The name is for error pages, which greet the
-person even while the database is unreachable.
+The cookie is signed and contains the person's id, the secret of a login, and the person's name.
+`load_person` finds the login and its person in the database once per request, so a login that was
+ended there has ended for every copy of its cookie. Error pages use the name to greet the person
+even while the database is unreachable.
 """
 
 import logging
@@ -46,15 +46,15 @@ from quartapp.microblog.models.token import digest_of
 from quartapp.microblog.models.user import find_login_epoch
 
 LAST_SEEN_EVERY = timedelta(minutes=1)
-"""How precise `last_seen` is: writing it at every request would cost too much."""
+"""The precision of `last_seen`: writing it at every request would cost too much."""
 
 COOKIE = "QUART_AUTH"
 SECURE_COOKIE = f"__Host-{COOKIE}"
-"""The name where cookies are secure: browsers take it from this host alone, over https, and for
-all paths, so no neighbouring host and no one on the line can plant a login (RFC 6265bis, 4.1.3)."""
+"""The name if cookies are secure. Browsers accept it only from this host, over https and for all
+paths. No neighbouring host or attacker on the network can plant a login (RFC 6265bis, 4.1.3)."""
 
 LONGEST_NEXT = 2_000
-"""Characters of an address that is repeated in the head of a response, percent-encoded."""
+"""The most characters of a percent-encoded address that is repeated in a response header."""
 
 # Blueprints whose responses are the same for everybody, or that authenticate the caller themselves.
 _IMPERSONAL = frozenset({"api", "avatars", "health"})
@@ -65,7 +65,7 @@ _logger = logging.getLogger(__name__)
 class Claim(NamedTuple):
     """The contents of a login cookie. `key` is the login's secret.
 
-    In a cookie of the version before it is the `login_epoch` of the person, a number.
+    In a cookie of the previous version it is the `login_epoch` of the person, a number.
     """
 
     user_id: int
@@ -89,21 +89,21 @@ class Claim(NamedTuple):
 
 
 class Visitor(AuthUser):
-    """The sender of this request, known or not. `load_person` sets `person`."""
+    """The sender of this request, logged in or not. `load_person` sets `person`."""
 
     person: Person | None = None
-    # A cookie of the version before, and when it was issued.
+    # A cookie of the previous version, and when it was issued.
     old_cookie: str = ""
     issued: datetime | None = None
 
     @property
     def is_known(self) -> bool:
-        """Whether the cookie is genuine. The login may have ended since."""
+        """Whether the cookie is genuine. Its login may have ended."""
         return self.auth_id is not None
 
     @property
     def name(self) -> str | None:
-        """The name to greet with: that in the database, otherwise that in the cookie, or None."""
+        """The name for greetings: that in the database, otherwise that in the cookie, or None."""
         if self.person is not None:
             return self.person.username
         claim = self.claim()
@@ -114,12 +114,12 @@ class Visitor(AuthUser):
         return Claim.parse(self.auth_id or "")
 
     def login_digest(self) -> str:
-        """By which the login is found; "" without one. Never queries the database."""
+        """The digest that identifies the login; "" without one. Never queries the database."""
         claim = self.claim()
         return digest_of(self.old_cookie or claim.key) if claim else ""
 
     async def load(self) -> Person | None:
-        """Find the login with its person; if it has ended, the visitor becomes unknown."""
+        """Find the login and its person. If it has ended, the visitor becomes unknown."""
         claim = self.claim()
         if claim is None:
             return None
@@ -134,12 +134,12 @@ class Visitor(AuthUser):
     async def _may_be_taken_over(self, claim: Claim) -> bool:
         if self.issued is None or utc_now() - self.issued > LOGIN_LIFE:
             return False
-        # Before anything is written: a browser sends a cookie that has ended with each request.
+        # Checked before a write, because a browser sends an ended cookie with each request.
         async with reading_first() as reader:
             return await find_login_epoch(reader, claim.user_id) == int(claim.key)
 
     async def _take_over(self, claim: Claim) -> Person | None:
-        """Make a login of a cookie of the version before, which itself becomes its secret."""
+        """Create a login for a cookie of the previous version. The cookie becomes its secret."""
         await request_session().commit()  # returns the connection, see `_record_presence`
         async with current_database().session() as writer:
             await start_login(
@@ -161,16 +161,16 @@ def _kept_serializer(keys: str | tuple[str, ...], salt: str) -> Any:
 
 
 def _serializer(keys: str | list[str], salt: str) -> Any:
-    """The serializer for these keys, cached: the extension makes one for each cookie."""
+    """The serializer for these keys, cached because the extension creates one for each cookie."""
     return _kept_serializer(keys if isinstance(keys, str) else tuple(keys), salt)
 
 
 class _Auth(QuartAuth):
     user_class = Visitor
-    serializer_class = staticmethod(_serializer)  # type: ignore[assignment]  # as good as a class
+    serializer_class = staticmethod(_serializer)  # type: ignore[assignment]  # works like a class
 
     def load_user(self) -> AuthUser:
-        """The visitor that the cookie names, read once per request."""
+        """The visitor of the login cookie, read once per request."""
         if not (has_request_context() or has_websocket_context()):
             return self.user_class(None)
         user: AuthUser | None = g.get(self.attribute_name)
@@ -180,12 +180,12 @@ class _Auth(QuartAuth):
         return user
 
     def resolve_user(self) -> Visitor:
-        """The visitor that a genuine cookie names; an unknown one without, which is frequent."""
+        """The visitor of a genuine cookie, otherwise an unknown visitor."""
         cookies = request.cookies if has_request_context() else websocket.cookies
         cookie = cookies.get(self.cookie_name or "")
         if cookie is not None:
             return self._read(cookie)
-        # Only cookies of the version before, which all have this name, are taken from it.
+        # Under this name only cookies of the previous version are accepted; they all have it.
         cookie = cookies.get(COOKIE)
         visitor = Visitor(None) if cookie is None else self._read(cookie)
         return visitor if visitor.old_cookie else Visitor(None)
@@ -194,7 +194,7 @@ class _Auth(QuartAuth):
         keys = [*(current_app.config.get("SECRET_KEY_FALLBACKS") or ()), current_app.secret_key]
         serializer = self.serializer_class(keys, self.salt)  # type: ignore[arg-type]  # they are set
         try:
-            # The age is judged by the row: clocks of two machines may differ.
+            # The row determines the age, because the clocks of two machines may differ.
             auth_id, issued = serializer.loads(cookie, return_timestamp=True)
         except BadSignature:
             return Visitor(None)
@@ -205,7 +205,7 @@ class _Auth(QuartAuth):
         return visitor
 
     async def after_request(self, response: Response) -> Response:  # type: ignore[override]  # ours
-        """Set or delete the login cookie; one under the other name goes too."""
+        """Set or delete the login cookie, and delete one under the other name."""
         other = self.cookie_name != COOKIE and COOKIE in request.cookies
         if other and self.load_user().action is not Action.PASS:
             response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="Lax")
@@ -220,7 +220,7 @@ def init_app(app: Quart, settings: Settings) -> None:
         cookie_samesite="Lax",
         cookie_name=SECURE_COOKIE if settings.cookie_secure else COOKIE,
         duration=int(LOGIN_LIFE.total_seconds()),
-        # Otherwise a synchronous context processor is registered, which costs every page a thread.
+        # Otherwise a synchronous context processor is registered, which uses a thread per page.
         singleton=False,
     )
     auth.init_app(app)
@@ -234,8 +234,8 @@ def visitor() -> Visitor:
 
 
 def visitor_id() -> str:
-    """The visitor's id for an error report, "" if unknown. Never queries the database."""
-    caller: int | None = g.get("api_caller_id")  # a program, by its token
+    """The visitor's id for an error report; "" if unknown. Never queries the database."""
+    caller: int | None = g.get("api_caller_id")  # a program with a token
     if caller is not None:
         return str(caller)
     claim = visitor().claim()
@@ -243,23 +243,23 @@ def visitor_id() -> str:
 
 
 async def load_person() -> None:
-    """Read the row of the cookie's person, for requests that reach the view of a page.
+    """Load the person of the cookie, for requests that reach the view of a page.
 
-    Unknown addresses and static files do not need it: their pages use the name in the cookie.
+    Unknown addresses and static files do not need it; error pages use the name in the cookie.
     """
     if request.routing_exception is not None or request.endpoint in {None, "static"}:
         return
     if request.blueprint in _IMPERSONAL:
         return
     person = await visitor().load()
-    # Either way: a clock may have been set back.
+    # `abs`, because a clock may have been set back.
     if person is not None and abs(utc_now() - person.last_seen) > LAST_SEEN_EVERY:
         await _record_presence(person)
 
 
 async def _record_presence(person: Person) -> None:
     # Return the request's connection first: requests that each hold one and wait for a second
-    # can wait for each other.
+    # one can deadlock.
     await request_session().commit()
     try:
         async with current_database().session() as writer:
@@ -278,7 +278,7 @@ def current_person() -> Person:
 
 
 def viewer_id() -> int | None:
-    """The id of the person who is logged in; None for a stranger."""
+    """The id of the person who is logged in; None for other visitors."""
     person = visitor().person
     return person.id if person else None
 
@@ -286,8 +286,8 @@ def viewer_id() -> int | None:
 async def log_in(user_id: int, username: str, login_epoch: int, *, remember: bool = False) -> bool:
     """Start a login, and set its cookie; with `remember` it outlives the browser's session.
 
-    The session begins again, so that nothing from before the login is valid in it. False, and no
-    login, if the person's logins were ended since their `login_epoch` was read.
+    The session is cleared, so that nothing from before the login is valid in it. Returns False, and
+    starts no login, if the person's logins were ended after their `login_epoch` was read.
     """
     claim = Claim(user_id, secrets.token_urlsafe(32), remember, username)
     is_started = await start_login(
@@ -305,9 +305,9 @@ async def log_in(user_id: int, username: str, login_epoch: int, *, remember: boo
 
 
 def rename_cookie(username: str) -> None:
-    """Change the name in the login cookie; its lifetime stays as it was.
+    """Change the name in the login cookie; its lifetime does not change.
 
-    A cookie of the version before cannot change, and greets on error pages with the old name.
+    A cookie of the previous version is not changed: error pages greet with the old name.
     """
     current = visitor()
     claim = current.claim()
@@ -323,15 +323,15 @@ def _writing(claim: Claim) -> Action:
 
 
 def fits_into_next(address: str) -> bool:
-    """Whether an address is short enough to return to it after a login.
+    """Whether an address is short enough to return to after a login.
 
-    It is percent-encoded in the head of the response, which may have 4 KB behind a proxy (nginx).
+    It is percent-encoded in the response head, which is limited to 4 KB behind a proxy (nginx).
     """
     return len(quote(address)) <= LONGEST_NEXT
 
 
 async def log_out() -> None:
-    """End the login, for all copies of its cookie, and delete the cookies of this browser."""
+    """End the login for all copies of its cookie, and delete the cookies of this browser."""
     person = visitor().person
     if person is not None:
         await end_login(request_session(), person.id, person.login_id)

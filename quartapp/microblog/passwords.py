@@ -1,7 +1,7 @@
-"""Hashing passwords, in a few threads with a short queue.
+"""Hashing passwords in a few threads with a short queue.
 
-A scrypt hash takes a quarter of a second of a processor, by design. Without a bound a few dozen
-clients that log in keep all processors busy, and every other page waits for them.
+A scrypt hash takes a quarter of a second of processor time, by design. Without a bound a few dozen
+clients that log in would keep all processors busy, and every other page would wait.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class Scrypt(NamedTuple):
 
     @property
     def nobody(self) -> str:
-        """A hash that no password has, and that takes as long to check as any other."""
+        """A hash that no password matches, and that takes as long to check as any other."""
         return f"{self.method}${'0' * 16}${'0' * 128}"
 
     @classmethod
@@ -47,7 +47,7 @@ class Scrypt(NamedTuple):
         return cls(*map(int, numbers)) if name == "scrypt" and len(numbers) == 3 else None
 
     def is_stronger_than(self, other: "Scrypt | None") -> bool:
-        """Whether this takes more memory, or more time."""
+        """Whether this takes more memory or more time."""
         if other is None:
             return True
         return self.n * self.r > other.n * other.r or self._steps > other._steps
@@ -58,17 +58,17 @@ class Scrypt(NamedTuple):
 
 
 def scrypt(cost: int = PASSWORD_COST) -> Scrypt:
-    """OWASP's choice of 32 MB (N=2^15, r=8, p=3) with the default cost; 2^cost is N."""
+    """The parameters with N=2^cost. The default is OWASP's choice of 32 MB (N=2^15, r=8, p=3)."""
     return Scrypt(2**cost)
 
 
 def hash_now(password: str, parameters: Scrypt | None = None) -> str:
-    """A salted scrypt hash. Blocks for a quarter of a second: for commands."""
+    """A salted scrypt hash. Blocks for a quarter of a second; use it only in commands."""
     return generate_password_hash(password, method=(parameters or scrypt()).method)
 
 
 class PasswordHasher:
-    """`threads` passwords at a time; `queue` more may wait. The threads have a low priority."""
+    """Hashes `threads` passwords at a time, with low priority; `queue` more may wait."""
 
     def __init__(self, threads: int, queue: int, parameters: Scrypt | None = None) -> None:
         self._executor = ThreadPoolExecutor(threads, "passwords", initializer=give_way)
@@ -84,23 +84,23 @@ class PasswordHasher:
     async def is_right(self, password_hash: str | None, password: str) -> bool:
         """Whether a password has this hash. Raises ServerBusyError.
 
-        Without a hash (None) it takes as long as with one, so that the time does not reveal which
-        names exist.
+        Without a hash (None) it takes as long as with one, so that the duration does not reveal
+        which names exist.
         """
         right = await self._run(lambda: self._check(password_hash, password))
         return right and password_hash is not None
 
     def is_weak(self, password_hash: str) -> bool:
-        """Whether a hash was made with weaker parameters than those of now."""
+        """Whether a hash was computed with weaker parameters than the current ones."""
         return self._parameters.is_stronger_than(Scrypt.of(password_hash))
 
     def require_room(self) -> None:
-        """Raise ServerBusyError if a hash that is asked for now would be refused."""
+        """Raise ServerBusyError if a hash requested now would be refused."""
         if self._under_way >= self._most:
             raise ServerBusyError
 
     async def close(self) -> None:
-        """End the threads, after the hashes under way."""
+        """End the threads after their current hashes."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _check(self, password_hash: str | None, password: str) -> bool:
@@ -110,7 +110,7 @@ class PasswordHasher:
         return right
 
     def _make_up(self, used: Scrypt | None) -> None:
-        """Take the time that is missing: an old hash has a smaller p, and is checked faster."""
+        """Spend the missing time: a hash with a smaller p, as old ones have, is checked faster."""
         n, r, p = self._parameters
         if used is not None and used[:2] == (n, r) and used.p < p:
             memory = 132 * n * r * p
@@ -127,7 +127,7 @@ class PasswordHasher:
 
 
 def init_app(app: Quart, settings: Settings) -> None:
-    """Give an application its hasher, and end its threads when the application stops."""
+    """Create the hasher of an application; its threads end when the application stops."""
     parameters = scrypt(settings.password_cost)
     hasher = PasswordHasher(settings.password_threads, settings.password_queue, parameters)
     app.extensions["passwords"] = hasher

@@ -200,7 +200,7 @@ async def test_the_owner_sees_what_happened(
     assert "11 wrong passwords were given for your account since your last login" in page
     page = await text_of(await client.get("/security"))
     assert page.count("A wrong password was given") == 11
-    assert "Too many wrong passwords: no more were taken (for 1 second)" in page
+    assert "Too many wrong passwords: logins were refused (for 1 second)" in page
     assert "(for 2 seconds)" in page
     assert page.count(THERE) == 13
     assert page.count(HERE) == 1

@@ -1,4 +1,4 @@
-"""What happened to accounts: logins, changes, tokens, acts of administrators."""
+"""Security events of accounts: logins, changes, tokens, acts of administrators."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ from quartapp.database.types import Id, UTCDateTime
 from quartapp.microblog.models.base import Base, utc_now
 
 EVENT_LIFE = timedelta(days=90)
-"""How long events are kept; then `prune_events` deletes them."""
+"""The time for which events are kept; then `prune_events` deletes them."""
 
 ADDRESS_LENGTH = 64
 AGENT_LENGTH = 200
@@ -34,7 +34,7 @@ MOST_SHOWN = 50
 
 
 class EventKind(StrEnum):
-    """What can happen. The values are stored, so they do not change."""
+    """The kinds of events. The values are stored, so they must not change."""
 
     REGISTERED = "registered"
     LOGIN = "login"
@@ -60,13 +60,13 @@ EVENT_TEXTS: dict[str, str] = {
     EventKind.REGISTERED: "The account was registered",
     EventKind.LOGIN: "Logged in",
     EventKind.LOGIN_FAILED: "A wrong password was given",
-    EventKind.LOGIN_THROTTLED: "Too many wrong passwords: no more were taken",
+    EventKind.LOGIN_THROTTLED: "Too many wrong passwords: logins were refused",
     EventKind.LOGOUT: "Logged out",
     EventKind.LOGIN_ENDED: "A login was ended",
     EventKind.PASSWORD_CHANGED: "The password was changed",
-    EventKind.PASSWORD_RESET_REQUESTED: "A mail for a new password was asked for",
-    EventKind.PASSWORD_RESET: "The password was set by a mail",
-    EventKind.EMAIL_CHANGE_REQUESTED: "A change of the email address was asked for",
+    EventKind.PASSWORD_RESET_REQUESTED: "A mail to reset the password was requested",
+    EventKind.PASSWORD_RESET: "The password was reset by mail",
+    EventKind.EMAIL_CHANGE_REQUESTED: "A change of the email address was requested",
     EventKind.EMAIL_CHANGED: "The email address was changed",
     EventKind.EMAIL_CONFIRMED: "The email address was confirmed",
     EventKind.USERNAME_CHANGED: "The username was changed",
@@ -74,15 +74,15 @@ EVENT_TEXTS: dict[str, str] = {
     EventKind.TOKEN_ISSUED: "A token of the API was issued",
     EventKind.TOKEN_USED: "A token of the API was used from a new address",
     EventKind.TOKEN_REVOKED: "A token of the API was revoked",
-    EventKind.ADMIN_ACT: "An act as administrator",
+    EventKind.ADMIN_ACT: "An action as administrator",
 }
-"""The kinds as sentences for the person whose account it is."""
+"""The kinds as sentences, for the owner of the account."""
 
 
 class SecurityEvent(Base):
-    """Something that happened, with the sender of the request that did it.
+    """An event, with the sender of the request that caused it.
 
-    It remains without its person when the account is deleted. It holds nothing that a client typed.
+    It remains without the person when the account is deleted. It contains nothing that was typed.
     """
 
     __tablename__ = "security_events"
@@ -98,7 +98,7 @@ class SecurityEvent(Base):
 
 
 class NewEvent(NamedTuple):
-    """An event that is to be stored; its texts fit into the columns."""
+    """An event to store; its texts fit into the columns."""
 
     at: datetime
     kind: str
@@ -109,7 +109,7 @@ class NewEvent(NamedTuple):
 
 
 class EventRow(NamedTuple):
-    """An event of a person, for the person."""
+    """An event as its person sees it."""
 
     at: datetime
     kind: str
@@ -149,19 +149,19 @@ async def add_events(session: AsyncSession, events: Sequence[NewEvent]) -> None:
 
 
 async def events_of(session: AsyncSession, user_id: int) -> list[EventRow]:
-    """The last MOST_SHOWN events of a person, the newest first."""
+    """The last MOST_SHOWN events of a person, newest first."""
     rows = await session.execute(_OF_PERSON, {"user_id": user_id})
     return [EventRow(*row) for row in rows]
 
 
 async def failures_since_login(session: AsyncSession, user_id: int) -> int:
-    """How many logins of a person failed since the last one that did not."""
+    """The number of failed logins of a person since the last successful one."""
     values = {"user_id": user_id, "begin": utc_now() - EVENT_LIFE}
     return await session.scalar(_FAILURES, values) or 0
 
 
 async def prune_events(session: AsyncSession) -> int:
-    """Delete the events that are older than EVENT_LIFE, and commit; returns how many."""
+    """Delete the events older than EVENT_LIFE, and commit; returns their number."""
     old = delete(SecurityEvent).where(SecurityEvent.at < utc_now() - EVENT_LIFE)
     result = await session.execute(old)
     await session.commit()

@@ -1,7 +1,7 @@
-"""Logins of people: what a login cookie leads to (docs/decisions/0113).
+"""Logins of people, found by their login cookies (docs/decisions/0113).
 
-A cookie holds a random secret, and the table its SHA-256. A login that is not there any more has
-ended, whichever copies of its cookie exist.
+A cookie contains a random secret, and the table its SHA-256. Deleting the row ends the login for
+all copies of its cookie.
 """
 
 from collections.abc import Sequence
@@ -32,18 +32,18 @@ from quartapp.microblog.models.token import revoke_tokens
 from quartapp.microblog.models.user import User, add_owned
 
 LOGIN_LIFE = timedelta(days=30)
-"""How long a login lasts at most, counted from the password."""
+"""The longest life of a login, from the moment when the password was entered."""
 
 LOGIN_IDLE = timedelta(hours=12)
-"""How long a login that is not remembered lasts without a request."""
+"""The life of a login that is not remembered, from its last request."""
 
 ADDRESS_LENGTH = 45
 USER_AGENT_LENGTH = 250
 
 _PRUNED = 100
-"""How many expired logins a new one deletes at most, so that its work is bounded."""
+"""The most expired logins that a new one deletes, so that its work is bounded."""
 
-# A login from the future was made before the clock was set back; it must not last for years.
+# A login from the future was created before the clock was set back; it must not last for years.
 _CLOCKS_DIFFER = timedelta(days=1)
 
 
@@ -65,14 +65,14 @@ class Login(Base):
 
 
 class Device(NamedTuple):
-    """From where a request comes, as far as it says so itself."""
+    """The sender of a request: its address, and the user agent that it claims."""
 
     address: str
     user_agent: str
 
 
 class Person(NamedTuple):
-    """What a request knows about the person who is logged in, and about this login."""
+    """The data that each request has of the logged-in person and of the login."""
 
     id: int
     username: str
@@ -150,7 +150,7 @@ _COUNT_UP = update(_PEOPLE).where(_USERS.id == _OWNER).values(login_epoch=_USERS
 
 
 async def find_person(session: AsyncSession, digest: str) -> Person | None:
-    """The person of a login that has not ended; one statement."""
+    """The person of a login that has not ended; None otherwise. Executes one statement."""
     row = (await session.execute(_PERSON, {"digest": digest, **_today()})).one_or_none()
     return Person(*row) if row else None
 
@@ -165,9 +165,9 @@ async def start_login(
     remembered: bool,
     since: datetime | None = None,
 ) -> bool:
-    """Add a login, delete some that have expired, and commit; False as `add_owned`.
+    """Add a login, delete some expired ones, and commit. Returns what `add_owned` returns.
 
-    `since` is when the password was given.
+    `since` is when the password was entered; None means now.
     """
     now = utc_now()
     since = since or now
@@ -188,7 +188,7 @@ async def start_login(
 
 
 async def record_presence(session: AsyncSession, person: Person, device: Device) -> None:
-    """Note that a person was here now, with this login, and commit."""
+    """Store that a person and this login were seen now, and commit."""
     now = utc_now()
     await session.execute(_SEEN_PERSON, {"owner_id": person.id, "now": now})
     values = {
@@ -207,9 +207,9 @@ async def end_logins(
 ) -> None:
     """End all logins of a person, in the session's transaction; the caller commits.
 
-    The login with the id `but` stays. With `tokens` the tokens of the API end too. The epoch is
-    counted up first: it refuses logins whose password is being checked at this moment, and cookies
-    of the version before.
+    The login with the id `but` stays. With `tokens` the API tokens end too. The epoch is counted up
+    first, which refuses logins whose password is being checked now, and cookies of the previous
+    version.
     """
     await _end(session, user_id, () if but is None else (_LOGINS.id != but,))
     if tokens:
@@ -217,14 +217,14 @@ async def end_logins(
 
 
 async def end_login(session: AsyncSession, user_id: int, login_id: int) -> bool:
-    """End one login of a person, as `end_logins`; False if there is none."""
+    """End one login of a person, like `end_logins`; False if there is none."""
     if not 0 < login_id <= MAX_ID:
         return False
     return await _end(session, user_id, (_LOGINS.id == login_id,)) > 0
 
 
 async def _end(session: AsyncSession, user_id: int, which: Sequence[ColumnElement[bool]]) -> int:
-    """End logins of a person; return how many."""
+    """End logins of a person; returns their number."""
     await session.execute(_COUNT_UP, {"owner_id": user_id})
     result = await session.execute(delete(_TABLE).where(_LOGINS.user_id == user_id, *which))
     return cast("CursorResult[Any]", result).rowcount
@@ -240,7 +240,7 @@ async def find_login(session: AsyncSession, user_id: int, login_id: int) -> Logi
 async def other_logins(
     session: AsyncSession, user_id: int, but: int, wanted: PageRequest
 ) -> Page[LoginRow]:
-    """The logins of a person without the one that has the id `but`, newest first."""
+    """The logins of a person except the one with the id `but`, newest first."""
     rows = await _OTHERS.find(session, wanted, owner_id=user_id, but=but, **_today())
     return wanted.collect([LoginRow._make(row) for row in rows])
 
