@@ -331,9 +331,10 @@ async def test_propagated_exceptions_are_recorded_and_logged(
     app.config["PROPAGATE_EXCEPTIONS"] = True
     with pytest.raises(KeyError):
         await client.get("/fail/x")
-    assert only(records).title.startswith("KeyError")
+    report = only(records)
+    assert report.title.startswith("KeyError")
     assert [record.getMessage() for record in caplog.records] == [
-        "Exception on request GET /fail/x"
+        f"Exception on request GET /fail/x [reference {report.reference}]"
     ]
 
 
