@@ -36,7 +36,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def server(live_server: StartServer) -> Iterator[LiveServer]:
-    with live_server(SERVE) as running:
+    # Production has no cheap passwords. Its pages are the same.
+    with live_server(SERVE, ENVIRONMENT="development", PASSWORD_COST="7") as running:
         yield running
 
 
