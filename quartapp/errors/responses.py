@@ -72,7 +72,7 @@ def describe(status: int, detail: str | None = None, **more: object) -> ClientEr
 
 
 def wants_json() -> bool:
-    """Whether the client wants JSON: the path is of the API, or it prefers JSON to HTML.
+    """Whether the client wants JSON: the path belongs to the API, or it prefers JSON to HTML.
 
     Always true for a WebSocket.
     """

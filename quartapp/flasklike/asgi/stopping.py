@@ -1,4 +1,4 @@
-"""Open requests, and how those are answered that a stopping server cuts off.
+"""Open requests, and the responses to those that a stopping server cuts off.
 
 A request that is cut off is cancelled, and then answers itself, in its own context: with the
 application's 503 page. A request that has not answered PARTING seconds later (its page needs a

@@ -55,8 +55,8 @@ def context_of_request(found: BaseRequestWebsocket, mechanism: str) -> Context:
 
 
 def request_secrets() -> Context:
-    """The parts of the current request that may contain secrets. The log removes these secrets, and
-    shows no other data of the request."""
+    """The parts of the current request that may contain secrets, which the log removes from its
+    lines. It shows no data of the request."""
     found = current_request()
     if found is None:
         return Context()
