@@ -483,6 +483,26 @@ async def test_a_connection_is_kept_and_left_clean(serve: Serve) -> None:
         writer.close()
 
 
+async def test_an_answer_before_the_whole_body_says_that_the_connection_ends(serve: Serve) -> None:
+    app, _ = make_app()
+
+    @app.post("/")
+    async def index() -> str:
+        return "early"
+
+    async with serve(app) as server:
+        reader, writer = await server.connect()
+        for _ in range(2):  # a small body is there before its answer, though nobody read it
+            writer.write(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\nabc")
+            assert (await read_answer(reader)).fields("connection") != ["close"]
+        writer.write(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 99999\r\n\r\nabc")
+        answer = await read_answer(reader)
+        assert (answer.body, answer.fields("connection")) == (b"early", ["close"])
+        async with asyncio.timeout(60):
+            assert await reader.read() == b""
+        writer.close()
+
+
 @pytest.mark.parametrize("kind", ["complete", "broken"])
 async def test_a_server_can_always_hand_over_an_unread_body(kind: str) -> None:
     """At the end of a response Hypercorn waits until it can put the disconnect into a bounded
