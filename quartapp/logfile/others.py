@@ -62,7 +62,8 @@ class _Uncaught:
             return
         info = (kind, error, traceback)
         record = logging.LogRecord(__name__, logging.ERROR, __file__, 0, "", (), info)
-        print(self._clean(record).exc_text, file=sys.stderr)  # noqa: T201
+        clean = self._clean(record)
+        print(clean.exc_text or clean.getMessage(), file=sys.stderr)  # noqa: T201
 
 
 def _remove(root: logging.Logger) -> None:

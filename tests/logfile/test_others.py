@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import pytest
 
+from quartapp.logfile import record
 from tests.shop.app import create_app
 
 SECRET = "hunter2-canary"
@@ -126,3 +127,12 @@ def test_an_exception_hook_of_others_stays(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(sys, "excepthook", own)
     create_app(tmp_path, "sqlite://", name="others")
     assert sys.excepthook is own
+
+
+def test_an_exception_whose_traceback_cannot_be_read_is_named(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = start()
+    monkeypatch.setattr(record, "ExceptionReading", None)
+    sys.excepthook(ValueError, ValueError(SECRET), None)
+    assert printed() == "ValueError, whose traceback raised TypeError\n"
