@@ -13,6 +13,7 @@ from limits import RateLimitItem
 from quart import Quart, current_app
 from werkzeug.exceptions import TooManyRequests
 
+from quartapp.settings import ConfigurationError
 from quartapp.throttling.counters import Counters, RedisCounters
 from quartapp.throttling.settings import ThrottlingSettings
 
@@ -48,9 +49,9 @@ class Throttle:
         self.counters = counters
         self.is_on = is_on
 
-    @property
-    def is_degraded(self) -> bool:
-        """Whether each process counts for itself because Redis is away."""
+    async def is_degraded(self) -> bool:
+        """Whether each process counts for itself because Redis is away; asks it, if it is time."""
+        await self.counters.get("is it there")
         return self.counters.is_away
 
     async def hit(
@@ -110,11 +111,20 @@ def init_app(app: Quart, clock: Callable[[], float] = time.time) -> Throttle:
     `clock` is that of the counters in memory. Raises ConfigurationError.
     """
     settings = ThrottlingSettings.from_config(app.config)
-    shared = RedisCounters(settings.redis_url) if settings.redis_url else None
+    shared = _on_redis(settings.redis_url) if settings.redis_url else None
     counters = Counters(shared, clock)
     throttle = app.extensions["throttling"] = Throttle(counters, is_on=settings.throttling)
     app.after_serving(throttle.counters.close)
     return throttle
+
+
+def _on_redis(url: str) -> RedisCounters:
+    try:
+        return RedisCounters(url)
+    except ImportError:
+        raise ConfigurationError(
+            'REDIS_URL: needs the extra "redis": pip install "quartapp[redis]"'
+        ) from None
 
 
 def current_throttle() -> Throttle:

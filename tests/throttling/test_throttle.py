@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import sys
 from collections.abc import AsyncIterator, Awaitable
 
 import pytest
@@ -199,4 +200,12 @@ def test_an_application_gets_its_throttle_from_its_settings() -> None:
     assert init_app(app).is_on is False
     app.config.update(REDIS_URL="mysql://host")
     with pytest.raises(ConfigurationError, match="REDIS_URL: expected an address such as redis://"):
+        init_app(app)
+
+
+def test_redis_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    app = Quart(__name__)
+    app.config.update(REDIS_URL="redis://127.0.0.1/0")
+    with pytest.raises(ConfigurationError, match='REDIS_URL: needs the extra "redis"'):
         init_app(app)

@@ -40,12 +40,12 @@ async def ready() -> tuple[dict[str, str], int]:
     if faults:
         reporting.expect("ready")
         return {"status": "unavailable"} | faults, 503
-    return {"status": "ok", "database": "ok"} | _degraded(), 200
+    return {"status": "ok", "database": "ok"} | await _degraded(), 200
 
 
-def _degraded() -> dict[str, str]:
+async def _degraded() -> dict[str, str]:
     """What works, but not as it should."""
-    return {"throttling": "without Redis"} if current_throttle().is_degraded else {}
+    return {"throttling": "without Redis"} if await current_throttle().is_degraded() else {}
 
 
 async def _schema_fault() -> str:
