@@ -86,6 +86,7 @@ async def _check(user_id: int | None, key: str, password_hash: str | None, passw
         await throttle.end_tries(limit.passwords, key, here)
         await throttle.take_back(limit.passwords_of_address, here)
         return True
+    await throttle.fail_try(limit.passwords, key, here, wait=wait)
     record_event(EventKind.LOGIN_FAILED, user_id)
     if wait:
         record_event(EventKind.LOGIN_THROTTLED, user_id, f"for {in_words(wait)}")

@@ -7,7 +7,7 @@ that requests at the same time cannot pass a limit together.
 import time
 from collections.abc import Callable
 from math import ceil
-from typing import cast
+from typing import NamedTuple, cast
 
 from limits import RateLimitItem
 from quart import Quart, current_app
@@ -23,6 +23,9 @@ LONGEST_WAIT = 15 * 60
 MEMORY = 24 * 3600
 """Seconds after which waits begin at one second again."""
 
+
+LONGEST_CHECK = 15
+"""Seconds after which a check that did not end (its client has left) keeps nobody waiting."""
 
 _TOO_OFTEN = "That was too often."
 
@@ -54,9 +57,7 @@ class Throttle:
         await self.counters.get("is it there")
         return self.counters.is_away
 
-    async def hit(
-        self, limit: RateLimitItem, *key: str, reason: str = "That was too often."
-    ) -> None:
+    async def hit(self, limit: RateLimitItem, *key: str, reason: str = _TOO_OFTEN) -> None:
         """Count something that is about to be done. Raises ThrottledError beyond the limit."""
         if not self.is_on:
             return
@@ -75,29 +76,39 @@ class Throttle:
     async def begin_try(self, limit: RateLimitItem, *key: str, reason: str = _TOO_OFTEN) -> int:
         """Begin to check a secret that may be guessed, such as a password.
 
-        The tries up to the limit are free. Then there are waits, of one second after the last free
-        try, and twice as long after each further one, up to LONGEST_WAIT. Raises ThrottledError
-        during a wait, also for the right secret, or guesses would go on. Returns the seconds to
-        wait after this try, 0 if none; call `end_tries` if the secret was right.
+        The tries up to the limit are free. After the last of them there are waits, of one second,
+        and twice as long after each further try, up to LONGEST_WAIT; and only one try is checked at
+        a time. Otherwise it raises ThrottledError, also for the right secret, or guesses would go
+        on. Returns the seconds to wait after this try if it is wrong, for `fail_try`; 0 if none.
         """
         if not self.is_on:
             return 0
-        tries, waits, waiting = _names(limit, key)
-        count = await self.counters.incr(tries, limit.get_expiry())
-        before = await self.counters.get(waits)
+        names = _Names.of(limit, key)
+        count = await self.counters.incr(names.tries, limit.get_expiry())
+        before = await self.counters.get(names.waits)
         if count < limit.amount and not before:
             return 0
         wait = min(1 << before, LONGEST_WAIT)
-        # Of tries at the same time only one gets through.
-        if await self.counters.incr(waiting, wait) > 1:
-            raise ThrottledError(reason, await self.counters.seconds_left(waiting))
-        await self.counters.incr(waits, MEMORY)
+        if await self.counters.incr(names.checking, LONGEST_CHECK) > 1:
+            raise ThrottledError(reason, wait)
+        # Not before: another try may just have failed.
+        if await self.counters.get(names.waiting):
+            await self.counters.clear(names.checking)
+            raise ThrottledError(reason, await self.counters.seconds_left(names.waiting))
         return wait
+
+    async def fail_try(self, limit: RateLimitItem, *key: str, wait: int) -> None:
+        """Begin the wait after a try: the secret was wrong."""
+        if wait:
+            names = _Names.of(limit, key)
+            await self.counters.incr(names.waiting, wait)
+            await self.counters.incr(names.waits, MEMORY)
+            await self.counters.clear(names.checking)
 
     async def end_tries(self, limit: RateLimitItem, *key: str) -> None:
         """Forget the tries: the secret was right."""
         if self.is_on:
-            for name in _names(limit, key):
+            for name in _Names.of(limit, key):
                 await self.counters.clear(name)
 
     async def is_new(self, seconds: int, *key: str) -> bool:
@@ -138,7 +149,15 @@ def in_words(seconds: int) -> str:
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
-def _names(limit: RateLimitItem, key: tuple[str, ...]) -> tuple[str, str, str]:
-    """The counters of the tries, of the waits that there were, and of the present wait."""
-    name = limit.key_for(*key)
-    return name, f"{name}/waits", f"{name}/waiting"
+class _Names(NamedTuple):
+    """The counters of tries, of the waits that there were, of the present wait, and of a check."""
+
+    tries: str
+    waits: str
+    waiting: str
+    checking: str
+
+    @classmethod
+    def of(cls, limit: RateLimitItem, key: tuple[str, ...]) -> "_Names":
+        name = limit.key_for(*key)
+        return cls(name, f"{name}/waits", f"{name}/waiting", f"{name}/checking")

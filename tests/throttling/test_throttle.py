@@ -13,7 +13,7 @@ from quartapp.settings import ConfigurationError
 from quartapp.throttling import Throttle, ThrottledError, init_app
 from quartapp.throttling.counters import Counters, RedisCounters
 from quartapp.throttling.settings import limit_of
-from quartapp.throttling.throttle import LONGEST_WAIT, in_words
+from quartapp.throttling.throttle import LONGEST_CHECK, LONGEST_WAIT, in_words
 from tests.conftest import REDIS
 
 
@@ -59,6 +59,13 @@ async def refused(work: Awaitable[object]) -> int:
     return caught.value.retry_after
 
 
+async def guess(throttle: Throttle, limit: RateLimitItem, key: str) -> int:
+    """Try a wrong secret; returns the seconds to wait then."""
+    wait = await throttle.begin_try(limit, key)
+    await throttle.fail_try(limit, key, wait=wait)
+    return wait
+
+
 async def test_a_window_begins_with_the_first_and_ends(
     throttle: Throttle, time: Time, limit: RateLimitItem
 ) -> None:
@@ -98,26 +105,43 @@ async def test_what_is_taken_back_does_not_count(throttle: Throttle, limit: Rate
 async def test_waits_double_from_one_second_to_a_quarter_of_an_hour(
     throttle: Throttle, time: Time, limit: RateLimitItem
 ) -> None:
-    assert [await throttle.begin_try(limit, "a") for _ in range(9)] == [0] * 9
+    assert [await guess(throttle, limit, "a") for _ in range(9)] == [0] * 9
     waits = []
     for _ in range(13):
-        waits.append(await throttle.begin_try(limit, "a"))
-        assert await refused(throttle.begin_try(limit, "a")) == waits[-1]
+        waits.append(await guess(throttle, limit, "a"))
+        assert await refused(guess(throttle, limit, "a")) == waits[-1]
         time.now += waits[-1] - 0.5
-        assert await refused(throttle.begin_try(limit, "a")) == 1
+        assert await refused(guess(throttle, limit, "a")) == 1
         time.now += 0.5
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]
     assert LONGEST_WAIT == 900
-    assert await throttle.begin_try(limit, "b") == 0
+    assert await guess(throttle, limit, "b") == 0
+
+
+async def test_a_wait_begins_when_the_try_has_failed(
+    throttle: Throttle, time: Time, limit: RateLimitItem
+) -> None:
+    """However long its check took. Meanwhile nothing else is checked."""
+    for _ in range(9):
+        await guess(throttle, limit, "a")
+    wait = await throttle.begin_try(limit, "a")
+    time.now += 14
+    assert await refused(throttle.begin_try(limit, "a")) == 1
+    await throttle.fail_try(limit, "a", wait=wait)
+    assert await refused(throttle.begin_try(limit, "a")) == 1
+    time.now += 1
+    assert await throttle.begin_try(limit, "a") == 2
+    time.now += LONGEST_CHECK  # its client has left
+    assert await throttle.begin_try(limit, "a") == 2
 
 
 async def test_the_right_secret_resets_the_waits(
     throttle: Throttle, time: Time, limit: RateLimitItem
 ) -> None:
     for _ in range(12):
-        time.now += await throttle.begin_try(limit, "a")
+        time.now += await guess(throttle, limit, "a")
     await throttle.end_tries(limit, "a")
-    assert [await throttle.begin_try(limit, "a") for _ in range(10)] == [0] * 9 + [1]
+    assert [await guess(throttle, limit, "a") for _ in range(10)] == [0] * 9 + [1]
 
 
 async def test_waits_are_remembered_for_a_day(
@@ -125,18 +149,18 @@ async def test_waits_are_remembered_for_a_day(
 ) -> None:
     """Otherwise ten guesses would be free in each quarter of an hour."""
     for _ in range(12):
-        time.now += await throttle.begin_try(limit, "a")
+        time.now += await guess(throttle, limit, "a")
     time.now += 3600
-    assert await throttle.begin_try(limit, "a") == 8
+    assert await guess(throttle, limit, "a") == 8
     time.now += 24 * 3600
-    assert await throttle.begin_try(limit, "a") == 0
+    assert await guess(throttle, limit, "a") == 0
 
 
 async def test_tries_that_are_too_far_apart_are_free(
     throttle: Throttle, time: Time, limit: RateLimitItem
 ) -> None:
     for _ in range(5):
-        assert [await throttle.begin_try(limit, "a") for _ in range(9)] == [0] * 9
+        assert [await guess(throttle, limit, "a") for _ in range(9)] == [0] * 9
         time.now += 900
 
 
@@ -144,19 +168,19 @@ async def test_without_limits_nothing_is_refused(limit: RateLimitItem) -> None:
     throttle = Throttle(Counters(), is_on=False)
     for _ in range(30):
         await throttle.hit(limit, "here")
-        assert await throttle.begin_try(limit, "a") == 0
+        assert await guess(throttle, limit, "a") == 0
     assert throttle.counters.memory.size == 0
 
 
 @pytest.mark.redis
 async def test_redis_counts_as_memory_does(on_redis: Throttle, limit: RateLimitItem) -> None:
-    assert [await on_redis.begin_try(limit, "a") for _ in range(10)] == [0] * 9 + [1]
-    assert await refused(on_redis.begin_try(limit, "a")) == 1
+    assert [await guess(on_redis, limit, "a") for _ in range(10)] == [0] * 9 + [1]
+    assert await refused(guess(on_redis, limit, "a")) == 1
     await asyncio.sleep(1.05)
-    assert await on_redis.begin_try(limit, "a") == 2
-    assert await refused(on_redis.begin_try(limit, "a")) == 2
+    assert await guess(on_redis, limit, "a") == 2
+    assert await refused(guess(on_redis, limit, "a")) == 2
     await on_redis.end_tries(limit, "a")
-    assert await on_redis.begin_try(limit, "a") == 0
+    assert await guess(on_redis, limit, "a") == 0
     for _ in range(10):
         await on_redis.hit(limit, "here")
     assert await refused(on_redis.hit(limit, "here")) == 900
