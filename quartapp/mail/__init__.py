@@ -2,5 +2,5 @@
 
 A table with the columns of `outbox.OutboxRow` is an outbox. `mailer.Mailer` takes from it what is
 due, and `smtp.deliver` hands it to the mail server. What a mail says is the caller's: this part
-knows neither errors nor any application.
+knows neither errors nor any application. `message` has what all mails share.
 """

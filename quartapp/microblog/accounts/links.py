@@ -7,10 +7,12 @@ the token is worth nothing; so no table of used tokens is needed.
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b, sha256
+from hmac import compare_digest
 from typing import NamedTuple
 
 from itsdangerous import BadData, URLSafeSerializer
 
+from quartapp.microblog.models.account import Account
 from quartapp.microblog.models.base import utc_now
 
 LONGEST_TOKEN = 500
@@ -50,15 +52,15 @@ class Links:
         self._secret_key = secret_key
         self._digest_key = sha256(f"account states {secret_key}".encode()).digest()
 
-    def sign(self, purpose: Purpose, user_id: int, *state: str, address: str = "") -> str:
-        """A token that is valid from now on for its LIFE, while the state is the same."""
-        claim = Claim(user_id, self.digest(*state), address)
+    def sign(self, purpose: Purpose, account: Account, address: str = "") -> str:
+        """A token that is valid from now on for its LIFE, while the account's state is the same."""
+        claim = Claim(account.id, self._digest(purpose, account), address)
         return self._serializer(purpose).dumps([*claim, int(utc_now().timestamp())])
 
     def read(self, purpose: Purpose, token: str) -> Claim | None:
         """What a token says; None if it is forged, too old, from the future or for another purpose.
 
-        Whether the state is still the same remains to be compared: see `digest`.
+        Whether the state is still the same remains to be compared: see `is_of`.
         """
         if len(token) > LONGEST_TOKEN:
             return None
@@ -70,8 +72,21 @@ class Links:
         # A clock that was set back must not make a link valid for years.
         return Claim(user_id, state, address) if -_CLOCKS_DIFFER <= age <= LIFE[purpose] else None
 
-    def digest(self, *state: str) -> str:
-        """A short text that changes when the state does, and that tells nothing about it."""
+    def is_of(self, purpose: Purpose, claim: Claim, account: Account) -> bool:
+        """Whether a token is about this account as it is now."""
+        return claim.user_id == account.id and compare_digest(
+            claim.state, self._digest(purpose, account)
+        )
+
+    def _digest(self, purpose: Purpose, account: Account) -> str:
+        """A short text that changes when the state does, and that tells nothing about it.
+
+        A new password also ends a link for another address: somebody who knew the old one may have
+        asked for it.
+        """
+        state = [account.email]
+        if purpose is not Purpose.CONFIRM_EMAIL:
+            state.append(account.password_hash)
         text = "\0".join(state).encode()
         return blake2b(text, key=self._digest_key, digest_size=16).hexdigest()
 

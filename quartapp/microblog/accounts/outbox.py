@@ -48,18 +48,13 @@ class AccountOutbox:
             case MailKind.RESET | MailKind.CONFIRM | MailKind.CHANGE, None:
                 return None
             case MailKind.RESET, Account():
-                state = (account.password_hash, account.email)
-                token = self._links.sign(Purpose.RESET_PASSWORD, account.id, *state)
-                path = f"/reset_password/{token}"
+                path = f"/reset_password/{self._links.sign(Purpose.RESET_PASSWORD, account)}"
             case MailKind.CONFIRM, Account():
                 if account.email != row.recipient or account.email_confirmed_at is not None:
                     return None
-                token = self._links.sign(Purpose.CONFIRM_EMAIL, account.id, account.email)
-                path = f"/confirm_email/{token}"
+                path = f"/confirm_email/{self._links.sign(Purpose.CONFIRM_EMAIL, account)}"
             case MailKind.CHANGE, Account():
-                token = self._links.sign(
-                    Purpose.CHANGE_EMAIL, account.id, account.email, address=row.recipient
-                )
+                token = self._links.sign(Purpose.CHANGE_EMAIL, account, row.recipient)
                 path = f"/change_email/{token}"
             case MailKind.GUESSING, _:
                 path = "/security"

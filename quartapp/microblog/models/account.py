@@ -12,7 +12,7 @@ from sqlalchemy import CursorResult, Table, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import dialect
-from quartapp.microblog.models.account_mail import MailKind, queue_mail
+from quartapp.microblog.models.account_mail import MailKind, drop_mails, queue_mail
 from quartapp.microblog.models.base import utc_now
 from quartapp.microblog.models.login import end_logins
 from quartapp.microblog.models.post import Post
@@ -90,6 +90,8 @@ async def set_password(
     )
     if changed:
         await end_logins(session, account.id, but=but, tokens=True)
+        # Somebody who knew the old password may have asked for it.
+        await drop_mails(session, MailKind.CHANGE, account.id)
     return changed
 
 
@@ -107,14 +109,14 @@ async def change_email(
 ) -> bool:
     """Change the address; the caller commits.
 
-    False if the account has another one meanwhile, or is gone. Raises EmailTakenError after a
-    rollback.
+    False if the account has another one or another password meanwhile, or is gone. Raises
+    EmailTakenError after a rollback.
     """
     async with one_of_a_kind(session):
         return await _change(
             session,
             account.id,
-            _USERS.email == account.email,
+            (_USERS.email == account.email) & (_USERS.login_epoch == account.login_epoch),
             email=email,
             email_confirmed_at=utc_now() if is_confirmed else None,
         )

@@ -83,6 +83,12 @@ async def was_queued_lately(
     return await session.scalar(query.limit(1)) is not None
 
 
+async def drop_mails(session: AsyncSession, kind: MailKind, user_id: int) -> None:
+    """Delete a person's mails of a kind, also those that wait; the caller commits."""
+    mine = (AccountMail.user_id == user_id, AccountMail.kind == kind)
+    await session.execute(delete(AccountMail).where(*mine))
+
+
 async def prune_mails(session: AsyncSession, now: float) -> None:
     """Delete what was sent or void a week ago; the caller commits."""
     await session.execute(delete(AccountMail).where(AccountMail.sent_at < now - _KEPT))

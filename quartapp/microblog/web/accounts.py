@@ -4,8 +4,6 @@ A change needs the password again, or a link that was mailed. No view says wheth
 somebody has an account, and all work without scripts.
 """
 
-from hmac import compare_digest
-
 from quart import ResponseReturnValue, request
 
 from quartapp.database import reading_first, request_session
@@ -324,10 +322,7 @@ async def _owner_of(purpose: Purpose, token: str) -> Account | None:
         account = await find_account(reader, claim.user_id)
     if account is None:
         return None
-    state: tuple[str, ...] = (account.email,)
-    if purpose is Purpose.RESET_PASSWORD:
-        state = (account.password_hash, account.email)
-    return account if compare_digest(claim.state, accounts().links.digest(*state)) else None
+    return account if accounts().links.is_of(purpose, claim, account) else None
 
 
 async def _refuse_link(endpoint: str) -> ResponseReturnValue:
