@@ -7,6 +7,7 @@ pages; those are in `web.accounts`.
 
 import asyncio
 import logging
+from datetime import datetime
 from typing import Literal, cast
 
 from quart import Quart, current_app
@@ -48,6 +49,10 @@ class Accounts:
     def can_mail(self) -> bool:
         """Whether people can be sent mails: there is a mail server, and an address for links."""
         return self.mailer is not None
+
+    def may_write(self, confirmed_at: datetime | None) -> bool:
+        """Whether a person may write, whose address was confirmed then (None: it was not)."""
+        return self.confirmation != "required" or confirmed_at is not None
 
     async def start(self) -> None:
         """Send what is due from now on."""

@@ -21,6 +21,7 @@ from quartapp.microblog.api.schemas import NewUser, Person, User, UserChange, Us
 from quartapp.microblog.credentials import authenticate
 from quartapp.microblog.exceptions import (
     EmailTakenError,
+    EmailUnconfirmedError,
     Fault,
     ForbiddenError,
     InvalidAPIUsage,
@@ -110,6 +111,8 @@ async def update_own_user(user_id: int, data: UserChange) -> Response:
         account = await find_account(reader, user_id)
     if account is None:
         raise InvalidTokenError
+    if values.keys() - {"email"} and not accounts().may_write(account.email_confirmed_at):
+        raise EmailUnconfirmedError
     if values.get("username", account.username) != account.username:
         _refuse(username=new_name_fault(data.username))
     if (email := values.pop("email", account.email)) != account.email:

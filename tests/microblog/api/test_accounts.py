@@ -59,6 +59,7 @@ async def test_where_it_is_required_only_the_confirmed_write(
     answer = await susan("POST", "/api/posts", {"body": "Hello"})
     assert (answer.status, answer.problem["code"]) == (403, "email-unconfirmed")
     path = f"/api/users/{susan.id}"
+    assert (await susan("PUT", path, {"about_me": "Hello"})).status == 403
     assert (await susan("PUT", path, NEW | {"password": PASSWORD})).status == 200
     person = await session.get_one(User, susan.id)
     person.email_confirmed_at = person.created_at
