@@ -111,6 +111,7 @@ async def reset_password_request() -> ResponseReturnValue:
         session = request_session()
         await queue_mail(session, MailKind.RESET, form.email.data or "")
         await session.commit()
+        record_event(EventKind.PASSWORD_RESET_REQUESTED)  # for whom is not known here
         await flash(
             "If somebody has an account with this address, a mail with a link is on its way to it."
         )

@@ -1,5 +1,7 @@
 """`create-admin` adds a person, or says in one sentence why not."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,9 @@ def test_adds_an_administrator(database: str) -> None:
     result = run("ada", "ada@example.com")
     assert result.exit_code == 0
     assert "ada may now log in" in result.output
+    with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection:
+        found = connection.execute("SELECT kind, user_id, detail FROM security_events").fetchall()
+    assert found == [("registered", 1, "by create-admin")]
 
 
 def test_a_reserved_name_is_for_an_administrator(database: str) -> None:

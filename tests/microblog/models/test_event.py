@@ -11,13 +11,13 @@ from quartapp.microblog.models import SecurityEvent, User
 from quartapp.microblog.models.event import (
     EVENT_LIFE,
     EventKind,
-    NewEvent,
     add_events,
     failures_since_login,
 )
 from quartapp.microblog.testing import AddPerson
 from quartapp.microblog.trail import Trail
 from quartapp.testing import Clock
+from tests.microblog.test_trail import event, stored
 
 
 @pytest.fixture
@@ -29,15 +29,6 @@ def database_url(each_database_url: str) -> str:
 def kept(app: App) -> Trail:
     found: Trail = app.extensions["trail"]
     return found
-
-
-def event(kind: EventKind, user_id: int | None, at: datetime) -> NewEvent:
-    return NewEvent(at, kind, user_id, "203.0.113.9", "curl/8", "")
-
-
-async def stored(session: AsyncSession) -> list[SecurityEvent]:
-    rows = await session.scalars(select(SecurityEvent).order_by(SecurityEvent.id))
-    return list(rows)
 
 
 async def test_an_event_outlives_its_account(
