@@ -36,7 +36,7 @@ class Accounts:
 
     def __init__(self, app: Quart, settings: Settings, database: Database) -> None:
         self.links = Links(settings.secret_key)
-        self.confirmation: Literal["off", "soft", "required"] = settings.email_confirmation or "off"
+        self.confirmation: Literal["off", "soft", "required"] = "off"
         self.mailer: Mailer | None = None
         self._lacks_address = bool(settings.mail_server) and not settings.public_url
         self._task: asyncio.Task[None] | None = None
@@ -44,6 +44,7 @@ class Accounts:
         if settings.mails_people and (server := settings.server()) is not None:
             letterhead = Letterhead(settings.sender(), settings.public_url, settings.contact)
             self.mailer = Mailer(database, server, AccountOutbox(letterhead, self.links))
+            self.confirmation = settings.email_confirmation or "off"
 
     @property
     def can_mail(self) -> bool:

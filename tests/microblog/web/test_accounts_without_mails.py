@@ -34,6 +34,11 @@ async def test_an_address_changes_at_once(
     assert "needs no confirmation" in await text_of(await client.get("/confirm_email"))
 
 
+async def test_nobody_is_asked_to_confirm_what_cannot_be_confirmed(settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"email_confirmation": "soft"}))
+    assert app.extensions["accounts"].confirmation == "off"
+
+
 async def test_a_start_without_an_address_for_links_warns(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
