@@ -16,7 +16,7 @@ from itertools import islice
 from typing import cast
 
 from quart import Quart, current_app, has_request_context, request
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from quartapp.database import Database, request_session
 from quartapp.logfile import handler
@@ -136,8 +136,11 @@ class Trail:
     async def stop(self) -> None:
         """Store what waits, if the database answers, and stop."""
         if self._task is not None:
-            async with self._writing:  # a task that is cancelled while it commits might store twice
-                self._task.cancel()
+            # A task that is cancelled while it commits might store twice; a database may hang.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE), self._writing:
+                    pass
+            self._task.cancel()
             self._task = None
         await self.written()
         if self._waiting:
@@ -168,9 +171,10 @@ class Trail:
                         self._waiting.popleft()
                 self._some.clear()
                 await self._prune()
-            except (SQLAlchemyError, OSError) as error:
+            except Exception as error:
                 if not self._is_failing:
-                    _logger.error("Security events cannot be stored, and wait: %s", error)
+                    text = "Security events cannot be stored, and wait: %s"
+                    _logger.error(text, error, exc_info=error)
                 self._is_failing = True
                 return False
         if self._is_failing:

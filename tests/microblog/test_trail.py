@@ -1,5 +1,6 @@
 """The trail of security events: never in the way of a request."""
 
+import asyncio
 import json
 import logging
 import sqlite3
@@ -8,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.flasklike import App
@@ -76,7 +76,7 @@ async def test_events_wait_while_the_database_fails_and_the_request_goes_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def fail(*_: object) -> None:
-        raise SQLAlchemyError("the disk is full")
+        raise RuntimeError("the disk is full")
 
     with monkeypatch.context() as patch:
         patch.setattr(trail, "add_events", fail)
@@ -181,3 +181,27 @@ async def test_a_server_writes_them_to_a_file_of_its_own(settings: Settings) -> 
     [line] = (settings.log_dir / "security.log").read_text().splitlines()
     assert json.loads(line)["kind"] == "login"
     assert "203.0.113.9" not in (settings.log_dir / "microblog.log").read_text()
+
+
+async def test_a_stop_stores_what_waits_and_does_not_wait_for_a_database_that_hangs(
+    app: App, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored_by_stop = Trail(app.extensions["database"])
+    await stored_by_stop.start()
+    stored_by_stop.record(event(EventKind.LOGIN, None, datetime.now(UTC)))
+    await stored_by_stop.stop()
+    assert [row.kind for row in await stored(session)] == ["login"]
+
+    async def hang(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(trail, "add_events", hang)
+    monkeypatch.setattr(trail, "_PATIENCE", 0.05)
+    hanging = Trail(app.extensions["database"])
+    await hanging.start()
+    hanging.record(event(EventKind.LOGIN, None, datetime.now(UTC)))
+    await hanging.written()
+    async with asyncio.timeout(5):
+        await hanging.stop()
+    assert hanging._storing is not None
+    hanging._storing.cancel()
