@@ -47,8 +47,7 @@ async def list_posts_of(user_id: int) -> Response:
 async def create_post(data: NewPost) -> Response:
     """Publish a post."""
     await limit_posts(caller_id())
-    post = await add_post(request_session(), caller_id(), data.body)
-    shown = _show(await find_post(request_session(), post.id))
+    shown = _show(await add_post(request_session(), caller_id(), data.body))
     return reply(shown, 201, {"Location": shown.links.self})
 
 

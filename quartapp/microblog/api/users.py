@@ -178,8 +178,9 @@ def _public(profile: Profile) -> dict[str, Any]:
 
 
 async def _reply_own(user_id: int, status: int) -> Response:
-    profile = await find_profile(request_session(), user_id)
-    user = show_user(profile, await find_email(request_session(), user_id))
+    async with reading_first() as reader:
+        profile = await find_profile(reader, user_id)
+        user = show_user(profile, await find_email(reader, user_id))
     return reply(user, status, {"Location": user.links.self} if status == 201 else None)
 
 

@@ -116,12 +116,15 @@ async def find_post(session: AsyncSession, post_id: int) -> PostRow:
     return PostRow(*row)
 
 
-async def add_post(session: AsyncSession, user_id: int, body: str) -> Post:
-    """Publish a post and commit."""
+async def add_post(session: AsyncSession, user_id: int, body: str) -> PostRow:
+    """Publish a post and commit. What is returned was read before the commit: after it nothing
+    can fail, so a post is published exactly if its author is told so."""
     post = Post(body=body, user_id=user_id)
     session.add(post)
+    await session.flush()
+    row = await find_post(session, post.id)
     await session.commit()
-    return post
+    return row
 
 
 async def add_post_once(session: AsyncSession, user_id: int, body: str, form_key: str) -> bool:

@@ -24,8 +24,10 @@ class Traffic:
     unexpected: Counter[str] = field(default_factory=Counter)
     posts: set[str] = field(default_factory=set)
     """The texts of the posts that were acknowledged."""
+    unpublished: set[str] = field(default_factory=set)
+    """The texts of the posts that were answered otherwise, as with 503."""
     errors: int = 0
-    """Answers of 500, each with an error that has to be counted."""
+    """Answers of 500, and of 503 with a reference: each has an error that must be counted."""
     busy: int = 0
     """Answers of 503 with Retry-After."""
     closed: int = 0
@@ -34,10 +36,10 @@ class Traffic:
     is_restarting: bool = False
     is_over: bool = False
 
-    def note(self, method: str, path: str, status: int, head: bytes) -> None:
+    def note(self, method: str, path: str, status: int, head: bytes, body: bytes) -> None:
         self.answers[status] += 1
         expected = {"/boom": 500, "/nowhere": 404}.get(path, 201 if method == "POST" else 200)
-        if status == 500:
+        if status == 500 or (status == 503 and b"reference" in body):
             self.errors += 1
         if status == 503 and b"\r\nretry-after:" in head.lower():
             self.busy += 1
@@ -75,7 +77,7 @@ class Person:
             method, path, body = "POST", "/api/posts", json.dumps({"body": text}).encode()
         try:
             async with asyncio.timeout(PATIENCE):
-                status, head = await self._ask(host, port, method, path, body)
+                status, head, answer = await self._ask(host, port, method, path, body)
         except TimeoutError:
             self.traffic.hanging += 1
             self.leave()
@@ -85,9 +87,10 @@ class Person:
             self.leave()
             await asyncio.sleep(_WAIT)
             return
-        if text and status == 201:
-            self.traffic.posts.add(text)
-        self.traffic.note(method, path, status, head)
+        if text:
+            posts = self.traffic.posts if status == 201 else self.traffic.unpublished
+            posts.add(text)
+        self.traffic.note(method, path, status, head, answer)
         if b"\r\nconnection: close" in head.lower():
             self.leave()
 
@@ -98,7 +101,7 @@ class Person:
 
     async def _ask(
         self, host: str, port: int, method: str, path: str, body: bytes
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes, bytes]:
         if self.reader is None or self.writer is None:
             self.reader, self.writer = await asyncio.open_connection(host, port)
         head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n"
@@ -108,5 +111,5 @@ class Person:
         self.writer.write(head.encode() + b"\r\n" + body)
         answer = await self.reader.readuntil(b"\r\n\r\n")
         length = answer.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0]
-        await self.reader.readexactly(int(length))
-        return int(answer.split(None, 2)[1]), answer
+        content = await self.reader.readexactly(int(length))
+        return int(answer.split(None, 2)[1]), answer, content

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
-from sqlalchemy import func, select
+from sqlalchemy import select
 from werkzeug.security import generate_password_hash
 
 from quartapp.database import Database
@@ -49,7 +49,8 @@ class Usage:
 class Outcome:
     traffic: Traffic
     stored: list[str]
-    counted: int
+    counted: dict[str, int]
+    """Errors by the titles of their groups."""
     codes: list[int]
     usages: list[tuple[Usage, Usage]] = field(default_factory=list)
     """Of each server: in use after its warm-up, and at its end; the last one is at rest then."""
@@ -64,9 +65,11 @@ class Outcome:
             found.append(f"{traffic.closed} connections ended before the answer")
         if lost := traffic.posts - set(self.stored):
             found.append(f"{len(lost)} acknowledged posts are lost")
+        if there := traffic.unpublished & set(self.stored):
+            found.append(f"{len(there)} posts are published whose answer said otherwise")
         if doubled := len(self.stored) - len(set(self.stored)):
             found.append(f"{doubled} posts are there twice")
-        if self.counted != traffic.errors:
+        if sum(self.counted.values()) != traffic.errors:
             found.append(f"{traffic.errors} errors received, {self.counted} counted")
         if any(self.codes):
             found.append(f"the servers ended with {self.codes}")
@@ -91,7 +94,7 @@ async def run(
     tokens = await _add_authors(url)
     traffic = Traffic()
     people = [Person(n, tokens[n % AUTHORS], traffic) for n in range(connections)]
-    outcome = Outcome(traffic, [], 0, [])
+    outcome = Outcome(traffic, [], {}, [])
     given = environment(folder, url) | {"WORKERS": "2", "PYTHONPATH": str(ROOT)}
     using: list[asyncio.Task[None]] = []
     for life in (1, 2):
@@ -168,12 +171,15 @@ async def _add_authors(url: str) -> list[str]:
     return tokens[1:]
 
 
-async def _account(url: str) -> tuple[list[str], int]:
-    """The texts of all posts and the number of errors counted, when no more are to come."""
+async def _account(url: str) -> tuple[list[str], dict[str, int]]:
+    """The texts of all posts and the errors counted, when no more are to come."""
     database = Database(url)
-    total = select(func.coalesce(func.sum(ErrorGroup.count), 0))
+    groups = select(ErrorGroup.title, ErrorGroup.count)
     async with database.session(write=False) as session:
         stored = list(await session.scalars(select(Post.body)))
-        counted = int(await session.scalar(total) or 0)
+        counted = {
+            f"{title} ({n})": count
+            for n, (title, count) in enumerate(await session.execute(groups))
+        }
     await database.dispose()
     return stored, counted
