@@ -67,7 +67,8 @@ upstream: $(TOOLS)  ## Try the newest releases of the libraries (UPSTREAM_PYTHON
 parity: $(TOOLS)  ## Compare many generated applications with Flask (N=20000, SEED=random)
 	$(BIN)/python -m tests.system.parity --count $(N) $(if $(SEED),--seed $(SEED))
 
-fuzz: $(TOOLS)  ## Send the API many generated requests, on a real server (EXAMPLES=100)
+fuzz: $(TOOLS)  ## Send every route many requests, on a real server (EXAMPLES=100), and scan it (wapiti)
+	$(BIN)/python -m tests.system.fuzz --each $(EXAMPLES)
 	QUARTAPP_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/microblog/api/test_generated_requests.py
 
 faults: $(TOOLS)  ## Prove that no fault loses, doubles or leaks anything (30 minutes; ARGS=--help)

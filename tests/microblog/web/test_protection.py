@@ -94,6 +94,18 @@ async def test_a_button_without_its_token_is_refused(log_in: LogIn, path: str) -
     assert answer.status_code == 400
 
 
+async def test_a_post_is_not_deleted_without_the_token(
+    log_in: LogIn, session: AsyncSession
+) -> None:
+    client = await log_in("susan")
+    form = {"csrf_token": await token_of(client, "/"), "post": "stays"}
+    assert (await client.post("/", form=form)).status_code == 302
+    (post,) = (await all_posts(session, PageRequest(10))).items
+    answer = await client.post(f"/post/{post.id}/delete", form={"csrf_token": "nonsense"})
+    assert answer.status_code == 400
+    assert (await all_posts(session, PageRequest(10))).items == [post]
+
+
 async def test_a_token_of_somebody_else_is_refused(log_in: LogIn) -> None:
     token = await token_of(await log_in("john"), "/")
     answer = await (await log_in("susan")).post("/", form={"csrf_token": token, "post": "x"})
