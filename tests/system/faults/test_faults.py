@@ -31,12 +31,12 @@ def test_no_recorded_error_is_lost_when_a_server_is_killed(tmp_path: Path) -> No
 
 def test_consumers_that_are_killed_count_exactly(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'faults.db'}"
-    assert kill_consumers.run(url, 2, tmp_path / "journal", ticks=500)
+    assert kill_consumers.run(url, 2, tmp_path / "journal", ticks=250)
 
 
 @pytest.mark.postgresql
 async def test_consumers_that_are_killed_on_postgresql_count_exactly(tmp_path: Path) -> None:
-    assert await kill_consumers.with_postgresql(2, tmp_path / "journal", ticks=500)
+    assert await kill_consumers.with_postgresql(2, tmp_path / "journal", ticks=250)
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_a_storm_stays_small_and_exact(one: Storm) -> None:
 
 
 async def test_a_storm_without_a_database_waits_for_nothing(tmp_path: Path) -> None:
-    outcome = await database_down.away_on_sqlite(tmp_path, 3.0)
+    outcome = await database_down.away_on_sqlite(tmp_path, 1.5)
     assert outcome.is_right, outcome
 
 
 @pytest.mark.postgresql
 async def test_a_storm_without_postgresql_waits_for_nothing(tmp_path: Path) -> None:
-    outcome = await database_down.away_on_postgresql(tmp_path, 3.0)
+    outcome = await database_down.away_on_postgresql(tmp_path, 1.5)
     assert outcome.is_right, outcome
 
 

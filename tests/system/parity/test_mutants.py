@@ -18,6 +18,12 @@ for module in ("handlers", "errors", "requests"):  # each adds its mutants to th
 
 ENOUGH = 3000
 
+BEGIN = {
+    "an inner blueprint's handler goes before an outer one's": 766,
+    "a URL that cannot be built is offered to the handlers of such errors": 1542,
+}
+"""Where the search begins for what few specifications show; it goes on to all others."""
+
 
 class Mutated(FlasklikeSide):
     def __init__(self, app_class: type[App]) -> None:
@@ -25,17 +31,17 @@ class Mutated(FlasklikeSide):
 
 
 @pytest.fixture(scope="module")
-def on_flask() -> list[tuple[Spec, list[Any]]]:
-    """The first specifications and what happens on Flask: the same for every mutant."""
-    return []
+def on_flask() -> dict[int, tuple[Spec, list[Any]]]:
+    """Specifications by their seeds, and what happens on Flask: the same for every mutant."""
+    return {}
 
 
-async def first_difference(app_class: type[App], on_flask: list[tuple[Spec, list[Any]]]) -> Spec:
-    mutated = Mutated(app_class)
-    for seed in range(ENOUGH):
-        if seed == len(on_flask):
+async def first_difference(rule: str, on_flask: dict[int, tuple[Spec, list[Any]]]) -> Spec:
+    mutated, begin = Mutated(MUTANTS[rule]), BEGIN.get(rule, 0)
+    for seed in (*range(begin, ENOUGH), *range(begin)):
+        if seed not in on_flask:
             spec = generate(seed)
-            on_flask.append((spec, (await asyncio.create_task(execute(spec, FLASK))).events))
+            on_flask[seed] = spec, (await asyncio.create_task(execute(spec, FLASK))).events
         spec, expected = on_flask[seed]
         if (await asyncio.create_task(execute(spec, mutated))).events != expected:
             return spec
@@ -44,9 +50,9 @@ async def first_difference(app_class: type[App], on_flask: list[tuple[Spec, list
 
 @pytest.mark.parametrize("rule", MUTANTS)
 async def test_sees_when_it_does_not_hold_that(
-    rule: str, on_flask: list[tuple[Spec, list[Any]]]
+    rule: str, on_flask: dict[int, tuple[Spec, list[Any]]]
 ) -> None:
-    spec = await first_difference(MUTANTS[rule], on_flask)
+    spec = await first_difference(rule, on_flask)
     unspoiled = await compare(spec)
     assert not unspoiled.differs, "it is not the mutation that was seen"
     await asyncio.sleep(0.1)  # for the tasks that a mutant leaves behind
