@@ -31,12 +31,18 @@ class PageRequest:
 
     @classmethod
     def parse(cls, args: Mapping[str, str], size: int) -> "PageRequest":
-        """Read a query string. Raises NotFoundError for a page that cannot exist."""
-        if "before" in args:
-            return cls(size, before=_number(args["before"], MAX_ID))
-        if "after" in args:
-            return cls(size, after=_number(args["after"], MAX_ID))
-        return cls(size, page=_number(args.get("page", "1"), MAX_PAGE))
+        """Read a query string; `before` goes before `after`, and both before `page`.
+
+        Raises NotFoundError for a page that cannot exist, also if it has no effect.
+        """
+        page = _number(args.get("page", "1"), MAX_PAGE)
+        before = _number(args["before"], MAX_ID) if "before" in args else None
+        after = _number(args["after"], MAX_ID) if "after" in args else None
+        if before is not None:
+            return cls(size, before=before)
+        if after is not None:
+            return cls(size, after=after)
+        return cls(size, page=page)
 
     def collect(self, rows: Sequence[T]) -> "Page[T]":
         """The page of the rows that `Pages.find` read.
