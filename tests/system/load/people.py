@@ -28,6 +28,8 @@ class Traffic:
     """The texts of the posts that were answered otherwise, as with 503."""
     errors: int = 0
     """Answers of 500, and of 503 with a reference: each has an error that must be counted."""
+    perhaps: int = 0
+    """Requests for an error that got no answer, as at the restart: it was counted or not."""
     busy: int = 0
     """Answers of 503 with Retry-After."""
     closed: int = 0
@@ -80,10 +82,12 @@ class Person:
                 status, head, answer = await self._ask(host, port, method, path, body)
         except TimeoutError:
             self.traffic.hanging += 1
+            self.traffic.perhaps += path == "/boom"
             self.leave()
             return
         except (OSError, asyncio.IncompleteReadError, ValueError):
             self.traffic.closed += not self.traffic.is_restarting
+            self.traffic.perhaps += path == "/boom"
             self.leave()
             await asyncio.sleep(_WAIT)
             return
