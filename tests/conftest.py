@@ -5,7 +5,6 @@ The parts and their tests need no microblog: without it, its plugin is left out.
 """
 
 import asyncio
-import gc
 import os
 import secrets
 import shutil
@@ -58,12 +57,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     skip_what_lacks_its_service(items)
     if hasattr(config, "workerinput"):  # pytest-xdist
         start_long_files_first(items)
-
-
-def pytest_collection_finish() -> None:
-    """Let the garbage collector ignore what stays until the end: modules and the tests."""
-    gc.collect()
-    gc.freeze()
 
 
 def start_long_files_first(items: list[pytest.Item]) -> None:
