@@ -1,4 +1,4 @@
-"""Security events of accounts: logins, changes, tokens, acts of administrators."""
+"""Security events of accounts: logins, changes, tokens."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -53,7 +53,6 @@ class EventKind(StrEnum):
     TOKEN_ISSUED = "token-issued"
     TOKEN_USED = "token-used"
     TOKEN_REVOKED = "token-revoked"
-    ADMIN_ACT = "admin-act"
 
 
 EVENT_TEXTS: dict[str, str] = {
@@ -74,7 +73,6 @@ EVENT_TEXTS: dict[str, str] = {
     EventKind.TOKEN_ISSUED: "A token of the API was issued",
     EventKind.TOKEN_USED: "A token of the API was used from a new address",
     EventKind.TOKEN_REVOKED: "A token of the API was revoked",
-    EventKind.ADMIN_ACT: "An action as administrator",
 }
 """The kinds as sentences, for the owner of the account."""
 
