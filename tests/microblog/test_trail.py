@@ -144,14 +144,19 @@ async def test_people_see_their_own_events_and_those_of_this_moment(
     assert (await app.test_client().get("/security")).status_code == 302
 
 
-async def test_the_lock_of_another_process_delays_no_request(app: App, kept: Trail) -> None:
+async def test_the_lock_of_another_process_delays_no_request(
+    app: App, kept: Trail, session: AsyncSession
+) -> None:
     path = str(app.extensions["database"].url.database)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         async with app.test_request_context("/"):
             record_event(EventKind.LOGIN)
+        assert await stored(session) == []
+        await session.rollback()
         other.execute("ROLLBACK")
     await kept.written()
+    assert [row.kind for row in await stored(session)] == ["login"]
 
 
 async def test_the_latest_fifty_events_are_shown(

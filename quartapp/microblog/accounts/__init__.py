@@ -7,7 +7,6 @@ pages; those are in `web.accounts`.
 
 import asyncio
 import logging
-from datetime import datetime
 from typing import Literal, cast
 
 from quart import Quart, current_app
@@ -34,7 +33,7 @@ _logger = logging.getLogger(__name__)
 class Accounts:
     """Links and mails of one application; `app.extensions["accounts"]`."""
 
-    def __init__(self, app: Quart, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database) -> None:
         self.links = Links(settings.secret_key)
         self.confirmation: Literal["off", "soft", "required"] = "off"
         self.mailer: Mailer | None = None
@@ -51,9 +50,9 @@ class Accounts:
         """Whether people can be sent mails: there is a mail server, and an address for links."""
         return self.mailer is not None
 
-    def may_write(self, confirmed_at: datetime | None) -> bool:
-        """Whether a person may write, whose address was confirmed then (None: it was not)."""
-        return self.confirmation != "required" or confirmed_at is not None
+    def may_write(self, *, is_confirmed: bool) -> bool:
+        """Whether a person may write whose address is confirmed, or is not."""
+        return self.confirmation != "required" or is_confirmed
 
     async def start(self) -> None:
         """Send what is due from now on."""
@@ -84,7 +83,7 @@ def init_app(app: Quart, settings: Settings, database: Database) -> None:
 
     Call it before `database.dispose` is registered to run after serving.
     """
-    own = app.extensions["accounts"] = Accounts(app, settings, database)
+    own = app.extensions["accounts"] = Accounts(settings, database)
     app.before_serving(own.start)
     app.after_serving(own.stop)
 

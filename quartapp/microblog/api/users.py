@@ -79,8 +79,10 @@ async def register(data: NewUser) -> Response:
     user_id = await register_person(
         request_session(), data.username, data.email, password_hash, confirms=confirms
     )
+    answer = await _reply_own(user_id, 201)  # before the commit: after it nothing can fail
+    await request_session().commit()
     record_event(EventKind.REGISTERED, user_id)
-    return await _reply_own(user_id, 201)
+    return answer
 
 
 @blueprint.get("/users/<id:user_id>")
@@ -111,7 +113,9 @@ async def update_own_user(user_id: int, data: UserChange) -> Response:
         account = await find_account(reader, user_id)
     if account is None:
         raise InvalidTokenError
-    if values.keys() - {"email"} and not accounts().may_write(account.email_confirmed_at):
+    if values.keys() - {"email"} and not accounts().may_write(
+        is_confirmed=account.email_confirmed_at is not None
+    ):
         raise EmailUnconfirmedError
     if values.get("username", account.username) != account.username:
         _refuse(username=new_name_fault(data.username))

@@ -63,14 +63,14 @@ async def find_accounts(
 async def register(
     session: AsyncSession, username: str, email: str, password_hash: str, *, confirms: bool
 ) -> int:
-    """Add a person and commit; returns their id. With `confirms` their address gets a mail.
+    """Add a person, and return their id; the caller commits.
 
-    Raises UsernameTakenError or EmailTakenError after a rollback.
+    With `confirms` their address gets a mail. Raises UsernameTakenError or EmailTakenError after a
+    rollback.
     """
     user = await insert_user(session, username, email, password_hash)
     if confirms:
         await queue_mail(session, MailKind.CONFIRM, email, user_id=user.id)
-    await session.commit()
     return user.id
 
 

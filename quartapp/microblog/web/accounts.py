@@ -56,10 +56,10 @@ async def require_confirmation() -> None:
     Raises EmailUnconfirmedError. They may log out, end logins and tokens, and change or confirm the
     address.
     """
-    if accounts().confirmation != "required" or request.method in SAFE_METHODS:
-        return
     person = visitor().person
-    if person is None or person.is_confirmed or request.blueprint in _BEFORE_CONFIRMING:
+    if person is None or accounts().may_write(is_confirmed=person.is_confirmed):
+        return
+    if request.method in SAFE_METHODS or request.blueprint in _BEFORE_CONFIRMING:
         return
     if request.endpoint not in {"auth.logout", "static"}:
         raise EmailUnconfirmedError

@@ -108,13 +108,15 @@ async def register() -> ResponseReturnValue:
 
 async def _register(form: RegistrationForm) -> None:
     password_hash = await hash_password(form.password.data or "")
+    session = request_session()
     user_id = await register_person(
-        request_session(),
+        session,
         form.username.data or "",
         form.email.data or "",
         password_hash,
         confirms=accounts().confirmation != "off",
     )
+    await session.commit()
     record_event(EventKind.REGISTERED, user_id)
 
 

@@ -98,6 +98,7 @@ async def test_the_name_of_the_deleted_may_be_somebodys(
 
 async def test_a_registration_and_its_mail_are_one(session: AsyncSession) -> None:
     user_id = await register(session, "susan", "s@example.com", "", confirms=True)
+    await session.commit()
     with pytest.raises(EmailTakenError):
         await register(session, "sue", "s@example.com", "", confirms=True)
     mails = select(AccountMail.kind, AccountMail.user_id, AccountMail.recipient)

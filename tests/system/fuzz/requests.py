@@ -63,7 +63,7 @@ class Sent(NamedTuple):
 
 
 def routes(app: Quart) -> Iterator[tuple[str, str]]:
-    """Each route with each of its methods; not those that fail on purpose, nor of files."""
+    """Each route with each of its methods; not that of the static files."""
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
         for method in sorted(rule.methods or ()):
             if rule.endpoint != "static" and method != "OPTIONS":
