@@ -10,13 +10,14 @@ application with a new, empty database; nothing is shared, so tests run in any o
 | `app` | the application, started and stopped around the test (lifespan), with its tables |
 | `add_person` | `await add_person("susan")` adds a person with the password "cat-on-the-mat" |
 | `log_in` | `await log_in("susan")` is a client logged in as that person, who is added if new |
+| `fork_server` | the process from which `live_server` forks its servers |
 | `live_server` | `with live_server() as server:` is a Hypercorn process on a free port |
 | `clock` | the time as the application sees it; `clock.advance(minutes=2)` |
 """
 
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,7 +40,7 @@ from quartapp.microblog.models.token import digest_of
 from quartapp.microblog.models.user import add_user, find_login_epoch
 from quartapp.microblog.passwords import hash_now, scrypt
 from quartapp.reporting import tables
-from quartapp.testing import Client, Clock, LiveServer
+from quartapp.testing import Client, Clock, ForkServer, LiveServer
 
 PASSWORD = "cat-on-the-mat"
 
@@ -156,14 +157,23 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return stopped
 
 
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """A process that has imported the microblog and what serves it."""
+    server = ForkServer(["quartapp.microblog.serve", "hypercorn.asyncio", "aiosqlite"])
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def live_server(database_url: str, tmp_path: Path) -> StartServer:
+def live_server(database_url: str, tmp_path: Path, fork_server: ForkServer) -> StartServer:
     """Start production servers on a migrated database, each on http and a free port."""
     given = environment(tmp_path, database_url)
     migrate(database_url)
 
     def make(*command: str, **more: str) -> LiveServer:
-        return LiveServer(given | more, command or SERVE, cwd=tmp_path)
+        forks = None if command[:1] == ("-m",) else fork_server
+        return LiveServer(given | more, command or SERVE, cwd=tmp_path, fork_server=forks)
 
     return make
 

@@ -12,7 +12,8 @@ application with `quartapp.database`, `captured_reports` one with `quartapp.repo
 | `mail_server` | a real SMTP server: `mail_server.mails`, `.replies`, `.delay` (see `MailServer`) |
 | `captured_reports` | the error reports that were recorded, as a list that grows |
 
-`LiveServer` is a server in a separate process, `Clock` a time that a test moves.
+`LiveServer` is a server in a separate process, which a `ForkServer` starts without the cost of its
+imports; `Clock` is a time that a test moves.
 """
 
 from collections.abc import AsyncIterator
@@ -27,10 +28,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from quartapp.database import Database
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.report import Report
+from quartapp.testing.forkserver import ForkServer
 from quartapp.testing.mail import MailServer
 from quartapp.testing.server import LiveServer
 
-__all__ = ["Client", "Clock", "LiveServer", "MailServer"]
+__all__ = ["Client", "Clock", "ForkServer", "LiveServer", "MailServer"]
 
 
 class Clock:

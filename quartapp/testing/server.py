@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from quartapp.testing.forkserver import ForkedProcess, ForkServer
+
 _RUNNING = re.compile(r"Running on (https?://\S+)")
 
 
@@ -26,6 +28,9 @@ class LiveServer:
     `command` has the arguments with which a Python interpreter serves. The process gets only
     `environment`, PATH, HOME and the like, so the developer's settings have no effect. PORT=0 lets
     the kernel choose a port, and `url` is read from Hypercorn's log.
+
+    With `fork_server` the process is forked instead of started: it has imported already what the
+    fork server has. An environment with variables of Python's own needs a start.
     """
 
     def __init__(
@@ -35,26 +40,32 @@ class LiveServer:
         *,
         cwd: Path | None = None,
         timeout: float = 60,
+        fork_server: ForkServer | None = None,
     ) -> None:
-        self.command = [sys.executable, *command]
+        self.command = command
         self.environment = _plain_environment() | {"PORT": "0", **environment}
         self.cwd = cwd
         self.timeout = timeout
+        self.fork_server = fork_server
+        self.process: subprocess.Popen[str] | ForkedProcess
         self.lines: list[str] = []
         self.url = ""
 
     def __enter__(self) -> Self:
-        self.process = subprocess.Popen(
-            self.command,
-            env=self.environment,
-            cwd=self.cwd,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        )
+        if self.fork_server is None:
+            self.process = subprocess.Popen(
+                [sys.executable, *self.command],
+                env=self.environment,
+                cwd=self.cwd,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+        else:
+            self.process = self.fork_server.start(self.command, self.environment, self.cwd)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:

@@ -17,6 +17,8 @@ READERS = {
     },
     # PATH, HOME and the like, for the servers that tests start.
     "testing/server.py": {"os.environ"},
+    # What a forked server gets instead of the fork server's.
+    "testing/forkserver.py": {"os.environ"},
 }
 
 WAYS = {
