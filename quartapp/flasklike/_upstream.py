@@ -5,6 +5,8 @@ attribute that is not listed in `ATTRIBUTES`. After an upgrade, read this module
 tests/flasklike/test_contracts.py says which overridden methods have changed.
 """
 
+# The running event loop of this thread, or None; the documented function raises an error instead.
+from asyncio import _get_running_loop as running_loop
 from contextvars import ContextVar
 from typing import Any
 
@@ -29,6 +31,7 @@ __all__ = [
     "cv_websocket",
     "escape_inner",
     "flask_request_variable",
+    "running_loop",
     "server_is_stopping",
 ]
 

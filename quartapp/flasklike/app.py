@@ -14,7 +14,8 @@ from werkzeug.routing import BuildError, MapAdapter
 from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket
 from quartapp.flasklike.asgi.http import HTTPConnection
 from quartapp.flasklike.asgi.websockets import Websocket, WebsocketConnection, WebsocketDispatcher
-from quartapp.flasklike.concurrency import as_failure, errors_of, in_thread
+from quartapp.flasklike.concurrency.cancellation import as_failure, errors_of
+from quartapp.flasklike.concurrency.threads import in_thread
 from quartapp.flasklike.development import DevelopmentServer
 from quartapp.flasklike.dispatch import RequestDispatcher
 from quartapp.flasklike.routing import Map, UrlCache
@@ -69,7 +70,7 @@ class App(StaticFiles, RequestDispatcher, WebsocketDispatcher, DevelopmentServer
         return super().ensure_async(func)
 
     def sync_to_async(self, func: Callable[P, T]) -> Callable[P, Awaitable[T]]:
-        """Make a synchronous function awaitable; see `concurrency.in_thread`."""
+        """Make a synchronous function awaitable; see `concurrency.threads.in_thread`."""
         return in_thread(func)
 
     def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:

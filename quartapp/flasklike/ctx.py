@@ -19,7 +19,7 @@ from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.exceptions import HTTPException
 
 from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket
-from quartapp.flasklike.concurrency import iterate_in_thread
+from quartapp.flasklike.concurrency.threads import iterate_in_thread
 from quartapp.flasklike.signals import send_signal
 
 if TYPE_CHECKING:

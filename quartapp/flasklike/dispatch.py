@@ -21,7 +21,7 @@ from werkzeug.sansio.response import Response as SansIOResponse
 
 from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket
 from quartapp.flasklike.asgi.stopping import Stopping, unavailable
-from quartapp.flasklike.concurrency import (
+from quartapp.flasklike.concurrency.cancellation import (
     as_error,
     as_failure,
     being_cancelled,

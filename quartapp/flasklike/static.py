@@ -25,7 +25,7 @@ from werkzeug.security import safe_join
 from werkzeug.wrappers import Response as WSGIResponse
 from werkzeug.wsgi import FileWrapper
 
-from quartapp.flasklike.concurrency import in_thread
+from quartapp.flasklike.concurrency.threads import in_thread
 from quartapp.flasklike.wrappers.response import Response, is_bodiless
 
 READ_AT_ONCE = 256 * 1024

@@ -19,7 +19,7 @@ from quartapp.flasklike.asgi.scope import (
     may_have_body,
     path_of,
 )
-from quartapp.flasklike.concurrency import (
+from quartapp.flasklike.concurrency.cancellation import (
     as_error,
     as_failure,
     being_cancelled,

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnava
 
 from quartapp.flasklike._upstream import TEST_CLIENT_KEY, server_is_stopping
 from quartapp.flasklike.asgi.last_resort import Answering, last_resort
-from quartapp.flasklike.concurrency import cancel_and_wait
+from quartapp.flasklike.concurrency.cancellation import cancel_and_wait
 from quartapp.flasklike.wrappers.response import complete_data, encode_headers
 
 PARTING = 1.0

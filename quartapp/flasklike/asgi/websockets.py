@@ -20,7 +20,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from quartapp.flasklike.asgi.last_resort import answering_for, last_resort
 from quartapp.flasklike.asgi.stopping import SERVICE_RESTART, unavailable
-from quartapp.flasklike.concurrency import (
+from quartapp.flasklike.concurrency.cancellation import (
     as_error,
     as_failure,
     being_cancelled,

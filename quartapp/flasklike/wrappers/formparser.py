@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
-from quartapp.flasklike.concurrency import in_thread
+from quartapp.flasklike.concurrency.threads import in_thread
 
 # Up to this size Werkzeug's default stream is in memory; a larger one is a file.
 _MOST_IN_MEMORY = 500 * 1024

@@ -15,7 +15,7 @@ from werkzeug.sansio.response import Response as SansIOResponse
 from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response as WSGIResponse
 
-from quartapp.flasklike.concurrency import in_thread, iterate_in_thread
+from quartapp.flasklike.concurrency.threads import in_thread, iterate_in_thread
 
 if TYPE_CHECKING:
     from quart import Quart

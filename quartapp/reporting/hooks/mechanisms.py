@@ -33,7 +33,7 @@ from quart.signals import (
     websocket_started,
 )
 
-from quartapp.flasklike.concurrency import StrayExitError
+from quartapp.flasklike.concurrency.cancellation import StrayExitError
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of
 from quartapp.redact.reading import ExceptionReading, attach

@@ -13,7 +13,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 from quart import Quart
 
 from quartapp.flasklike.asgi.last_resort import exception_answered
-from quartapp.flasklike.concurrency import as_error, as_failure, may_become_error
+from quartapp.flasklike.concurrency.cancellation import as_error, as_failure, may_become_error
 from quartapp.redact.context import Context
 from quartapp.reporting.hooks.request_context import context_of_asgi, context_of_request
 from quartapp.reporting.hooks.request_state import RequestState, current_state

@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from quartapp.flasklike import App
-from quartapp.flasklike.concurrency import StrayExitError
+from quartapp.flasklike.concurrency.cancellation import StrayExitError
 from tests.flasklike.conftest import Serve
 from tests.flasklike.servers import wait_for
 

@@ -1,0 +1,1 @@
+"""Threads for synchronous functions, awaiting from synchronous code, and cancellation."""
