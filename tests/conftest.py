@@ -11,13 +11,17 @@ import shutil
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
+
+if TYPE_CHECKING:  # pytest rewrites the assertions of a plugin, which must not be imported before
+    from quartapp.testing import ForkServer
 
 pytest_plugins = ["quartapp.testing"]
 if find_spec("quartapp.microblog"):
@@ -82,6 +86,19 @@ def skip_what_lacks_its_service(items: list[pytest.Item]) -> None:
         for name, (present, advice) in services.items():
             if item.get_closest_marker(name) and not present and name not in REQUIRED:
                 item.add_marker(pytest.mark.skip(reason=f"no {name}: {advice}"))
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> "Iterator[ForkServer]":
+    """A process that has imported the parts and, where it is, the microblog."""
+    from quartapp.testing import ForkServer
+
+    modules = ["tests.shop.app", "quartapp.serving.server", "hypercorn.asyncio", "asyncpg"]
+    if find_spec("quartapp.microblog"):
+        modules.append("quartapp.microblog.serve")
+    server = ForkServer(modules)
+    yield server
+    server.close()
 
 
 free_databases: list[str] = []

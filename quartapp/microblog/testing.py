@@ -172,8 +172,7 @@ def live_server(database_url: str, tmp_path: Path, fork_server: ForkServer) -> S
     migrate(database_url)
 
     def make(*command: str, **more: str) -> LiveServer:
-        forks = None if command[:1] == ("-m",) else fork_server
-        return LiveServer(given | more, command or SERVE, cwd=tmp_path, fork_server=forks)
+        return LiveServer(given | more, command or SERVE, cwd=tmp_path, fork_server=fork_server)
 
     return make
 

@@ -78,12 +78,13 @@ class ForkServer:
     def start(
         self, command: Sequence[str], environment: Mapping[str, str], cwd: Path | None
     ) -> ForkedProcess:
-        """Start `python *command` ("-c" and code, or a script) with exactly *environment*.
+        """Start `python *command` ("-c" and code, "-m" and a module, or a script) with exactly
+        *environment*.
 
         What it writes, to stdout and stderr, is read from its `stdout`.
         """
-        if command[0].startswith("-") and command[0] != "-c":
-            raise ValueError(f"{command[0]} and other options of Python need a start, not a fork")
+        if command[0].startswith("-") and command[0] not in ("-c", "-m"):
+            raise ValueError(f"{command[0]} is an option of Python: it needs a start, not a fork")
         if self._channel is None:
             self._channel = self._begin()
         ours, theirs = socket.socketpair()
@@ -171,15 +172,18 @@ def _run(request: dict[str, Any]) -> None:
     time.tzset()
     if request["cwd"]:
         os.chdir(request["cwd"])
-    command = request["command"]
-    sys.argv = command
+    sys.argv = command = request["command"]
     if command[0] == "-c":
         sys.argv = ["-c", *command[2:]]
         main = sys.modules["__main__"] = ModuleType("__main__")
         exec(compile(command[1], "<string>", "exec"), vars(main))  # the code of the test
-        return
-    sys.path[0] = str(Path(command[0]).resolve().parent)
-    runpy.run_path(command[0], run_name="__main__")
+    elif command[0] == "-m":
+        sys.path[0] = os.getcwd()
+        sys.argv = command[1:]
+        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = str(Path(command[0]).resolve().parent)
+        runpy.run_path(command[0], run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
 import os
 import signal
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 import psutil
@@ -14,7 +15,7 @@ import pytest
 
 from quartapp.serving import server
 from quartapp.serving.settings import ServingSettings
-from quartapp.testing import LiveServer
+from quartapp.testing import ForkServer, LiveServer
 from quartapp.testing.server import ServerFailedError
 from tests.serving.site import works
 
@@ -23,9 +24,19 @@ ROOT = Path(__file__).parents[2]
 get = partial(httpx.get, timeout=60, trust_env=False)
 
 
-def serve(factory: str = "works", **settings: object) -> LiveServer:
-    values = (f"{name}={value}" for name, value in settings.items())
-    return LiveServer({}, ("-m", "tests.serving.site", factory, *values), cwd=ROOT)
+Serve: TypeAlias = Callable[..., LiveServer]
+
+
+@pytest.fixture
+def serve(fork_server: ForkServer) -> Serve:
+    """Serve tests.serving.site: `with serve(workers=2) as server:`."""
+
+    def start(factory: str = "works", **settings: object) -> LiveServer:
+        values = (f"{name}={value}" for name, value in settings.items())
+        command = ("-m", "tests.serving.site", factory, *values)
+        return LiveServer({}, command, cwd=ROOT, fork_server=fork_server)
+
+    return start
 
 
 def answer_of(server: LiveServer, **headers: str) -> dict[str, Any]:
@@ -36,7 +47,7 @@ def answer_of(server: LiveServer, **headers: str) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_serves_and_stops_cleanly(workers: int, sign: signal.Signals) -> None:
+def test_serves_and_stops_cleanly(serve: Serve, workers: int, sign: signal.Signals) -> None:
     with serve(workers=workers) as server:
         assert (answer_of(server)["pid"] == server.process.pid) is (workers == 1)
         assert server.stop(sign) == 0
@@ -44,13 +55,13 @@ def test_serves_and_stops_cleanly(workers: int, sign: signal.Signals) -> None:
 
 
 @pytest.mark.slow
-def test_a_signal_at_the_very_start_stops_it_cleanly() -> None:
+def test_a_signal_at_the_very_start_stops_it_cleanly(serve: Serve) -> None:
     with serve() as server:  # returns at the line "Running on"
         assert server.stop() == 0
 
 
 @pytest.mark.slow
-def test_a_request_under_way_is_finished_before_the_stop() -> None:
+def test_a_request_under_way_is_finished_before_the_stop(serve: Serve) -> None:
     with serve() as server, ThreadPoolExecutor() as pool:
         answer = pool.submit(get, f"{server.url}/slow")
         server.wait_for("The slow view begins")
@@ -75,7 +86,7 @@ def test_an_address_of_another_machine_is_one_sentence(capsys: pytest.CaptureFix
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_failing_start_is_not_a_success(workers: int) -> None:
+def test_a_failing_start_is_not_a_success(serve: Serve, workers: int) -> None:
     with pytest.raises(ServerFailedError) as caught, serve("fails", workers=workers):
         pass
     assert "ended with 1" in str(caught.value)
@@ -83,7 +94,7 @@ def test_a_failing_start_is_not_a_success(workers: int) -> None:
 
 
 @pytest.mark.slow
-def test_the_collector_works_from_the_first_request_on() -> None:
+def test_the_collector_works_from_the_first_request_on(serve: Serve) -> None:
     with serve() as server:
         answer = answer_of(server)
         assert answer["collects"]
@@ -92,13 +103,13 @@ def test_the_collector_works_from_the_first_request_on() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("factory", "loop"), [("works", "asyncio."), ("loops", "uvloop")])
-def test_uvloop_is_used_where_it_is_asked_for(factory: str, loop: str) -> None:
+def test_uvloop_is_used_where_it_is_asked_for(serve: Serve, factory: str, loop: str) -> None:
     with serve(factory) as server:
         assert answer_of(server)["loop"].startswith(loop)
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_is_replaced() -> None:
+def test_a_worker_that_dies_is_replaced(serve: Serve) -> None:
     with serve(workers=2) as server:
         # A worker that answers has reported its start to the master; it logs a line before that.
         os.kill(answer_of(server)["pid"], signal.SIGKILL)
@@ -109,7 +120,7 @@ def test_a_worker_that_dies_is_replaced() -> None:
 
 
 @pytest.mark.slow
-def test_workers_do_not_outlive_their_master() -> None:
+def test_workers_do_not_outlive_their_master(serve: Serve) -> None:
     with serve(workers=2) as server:
         workers = psutil.Process(server.process.pid).children(recursive=True)
         server.process.kill()

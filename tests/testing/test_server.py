@@ -146,9 +146,21 @@ def test_a_forked_server_that_is_killed_has_the_signal_as_its_exit_code(
         assert server.wait() == -signal.SIGKILL
 
 
+def test_a_forked_server_runs_a_module_of_its_folder(
+    fork_server: ForkServer, tmp_path: Path
+) -> None:
+    (tmp_path / "served.py").write_text(
+        "import sys\nprint('Running on http://127.0.0.1:1', __name__, sys.argv[1:], flush=True)"
+    )
+    command = ("-m", "served", "--local")
+    with LiveServer({}, command, cwd=tmp_path, fork_server=fork_server) as server:
+        assert server.wait() == 0
+    assert server.output == "Running on http://127.0.0.1:1 __main__ ['--local']\n"
+
+
 def test_options_of_python_need_a_start(fork_server: ForkServer) -> None:
     with (
-        pytest.raises(ValueError, match="-m and other options of Python"),
-        LiveServer({}, ("-m", "http.server"), fork_server=fork_server),
+        pytest.raises(ValueError, match="-I is an option of Python"),
+        LiveServer({}, ("-I", "script.py"), fork_server=fork_server),
     ):
         pass

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from quartapp.reporting.journal.entries import decode
 from quartapp.reporting.journal.segments import list_segments, open_segment
 from quartapp.reporting.report import Report
-from quartapp.testing import LiveServer
+from quartapp.testing import ForkServer, LiveServer
 from quartapp.testing.server import ServerFailedError
 from tests.shop.endings import ENDINGS, prepare
 
@@ -32,14 +32,14 @@ Serve = Callable[..., LiveServer]
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Serve:
+def serve(tmp_path: Path, fork_server: ForkServer) -> Serve:
     """Serve tests.shop.endings: `with serve(workers=2) as server:`."""
     prepare(tmp_path)
 
     def start(hooks: str = "", **settings: object) -> LiveServer:
         values = [f"{name}={value}" for name, value in settings.items()]
         command = ("-m", "tests.shop.endings", str(tmp_path), *values)
-        return LiveServer({"HOOKS": hooks}, command, cwd=ROOT)
+        return LiveServer({"HOOKS": hooks}, command, cwd=ROOT, fork_server=fork_server)
 
     return start
 
