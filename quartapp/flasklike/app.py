@@ -16,6 +16,7 @@ from quartapp.flasklike.asgi.http import HTTPConnection
 from quartapp.flasklike.asgi.websockets import Websocket, WebsocketConnection, WebsocketDispatcher
 from quartapp.flasklike.concurrency.cancellation import as_failure, errors_of
 from quartapp.flasklike.concurrency.threads import in_thread
+from quartapp.flasklike.config import Config, get_debug_flag, share_debug_flag
 from quartapp.flasklike.development import DevelopmentServer
 from quartapp.flasklike.dispatch import RequestDispatcher
 from quartapp.flasklike.routing import Map, UrlCache
@@ -32,6 +33,8 @@ _ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
 # would take a thread.
 _OF_EVERY_BLUEPRINT = Blueprint("any", __name__).template_context_processors[None]
 
+_CLASSES = {"request_class": Request, "response_class": Response, "websocket_class": Websocket}
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -45,6 +48,7 @@ class App(StaticFiles, RequestDispatcher, WebsocketDispatcher, DevelopmentServer
 
     asgi_http_class = HTTPConnection
     asgi_websocket_class = WebsocketConnection
+    config_class = Config
     jinja_environment = Environment  # type: ignore[assignment]  # Quart's is asynchronous
     request_class = Request
     response_class = Response
@@ -61,6 +65,23 @@ class App(StaticFiles, RequestDispatcher, WebsocketDispatcher, DevelopmentServer
         self._url_cache = UrlCache()
         super().__init__(import_name, *args, **kwargs)
         self.template_context_processors[None] = []  # `default_context` needs no list
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in _CLASSES.keys() & vars(cls).keys():
+            _check_class(name, vars(cls)[name])
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _CLASSES:
+            _check_class(name, value)
+        super().__setattr__(name, value)
+
+    def make_config(self, instance_relative: bool = False) -> Config:
+        """The configuration before the application sets anything; DEBUG from the environment."""
+        config: Any = super().make_config(instance_relative)  # typed as Flask's
+        config["DEBUG"] = get_debug_flag()
+        share_debug_flag()
+        return config  # type: ignore[no-any-return]
 
     def ensure_async(self, func: Callable[P, Any]) -> Callable[P, Awaitable[Any]]:
         """*func* itself if it is a coroutine function, else what `sync_to_async` makes of it."""
@@ -236,3 +257,17 @@ class App(StaticFiles, RequestDispatcher, WebsocketDispatcher, DevelopmentServer
                 extra: Any = await self.ensure_async(processor)()
                 context.update(extra)
         context.update(original)
+
+
+def _check_class(name: str, value: Any) -> None:
+    """Quart's classes lack what `App` relies on: they would fail, or answer as Quart does."""
+    needed = _CLASSES[name]
+    if not issubclass(value, needed):
+        raise TypeError(
+            f"{name} = {value.__name__}: derive {value.__name__} from"
+            f" quartapp.flasklike.{needed.__name__}"
+        )
+
+
+Flask = App
+"""Flask's name, so that a Flask application needs to change only what it imports from."""

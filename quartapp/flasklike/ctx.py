@@ -4,15 +4,26 @@ A context ends with the error that it is given. It can also be suspended and res
 A stream needs this, because its parts may be produced in other tasks than the view's.
 """
 
+import asyncio
+import inspect
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextvars import ContextVar, Token
-from functools import update_wrapper
-from typing import TYPE_CHECKING, Any
+from functools import update_wrapper, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
 
+import quart
 from quart.ctx import AppContext as QuartAppContext
 from quart.ctx import RequestContext as QuartRequestContext
 from quart.ctx import WebsocketContext as QuartWebsocketContext
+from quart.ctx import after_this_request as after_this_request
+from quart.ctx import after_this_websocket as after_this_websocket
+from quart.ctx import copy_current_app_context as copy_in_app_context
+from quart.ctx import copy_current_request_context as copy_in_request_context
+from quart.ctx import copy_current_websocket_context as copy_current_websocket_context
+from quart.ctx import has_app_context as has_app_context
+from quart.ctx import has_request_context as has_request_context
+from quart.ctx import has_websocket_context as has_websocket_context
 from quart.sessions import SessionMixin
 from quart.signals import appcontext_popped, appcontext_pushed
 from quart.wrappers.base import BaseRequestWebsocket
@@ -30,6 +41,10 @@ KEPT_CONTEXTS = "flasklike.kept_contexts"
 them again."""
 
 _NOT_GIVEN: Any = object()
+
+_QUARTS_STREAM = quart.stream_with_context.__code__
+
+P = ParamSpec("P")
 
 
 def _reset(variable: ContextVar[Any], token: Token[Any]) -> None:
@@ -82,6 +97,7 @@ class _Context:
     _session: SessionMixin | None
     _cv_tokens: list[tuple[Token[Any], QuartAppContext | None]]
     _variable: ContextVar[Any]
+    _app_context: QuartAppContext | None = None
 
     def _set_up(
         self, app: "Quart", request: BaseRequestWebsocket, session: SessionMixin | None
@@ -117,7 +133,9 @@ class _Context:
         Then open the session, unless it is open, and match the URL.
         """
         current = cv_app.get(None)
-        own = None if current is not None and current.app is self.app else self.app.app_context()
+        own = self._app_context
+        if own is None and (current is None or current.app is not self.app):
+            own = self.app.app_context()
         self._cv_tokens.append((self._variable.set(self), own))
         if own is not None:
             await own.push()
@@ -176,8 +194,17 @@ class RequestContext(_Context, QuartRequestContext):  # type: ignore[misc]  # a 
         self._set_up(app, request, session)
 
     def copy(self) -> "RequestContext":
-        """A new context of the same request and session."""
-        return self.__class__(self.app, self.request, self._session)
+        """A new context of the same request and session.
+
+        It is entered with a new application context, whose `g` is empty, but for the streams of
+        `quart.stream_with_context` with the current one, as flasklike's function does.
+        """
+        copied = self.__class__(self.app, self.request, self._session)
+        frame = inspect.currentframe()
+        caller = None if frame is None else frame.f_back
+        if caller is not None and caller.f_code is _QUARTS_STREAM:
+            copied._app_context = cv_app.get(None)
+        return copied
 
     async def _tear_down(self, exc: BaseException | None) -> None:
         await self.app.do_teardown_request(exc, self)
@@ -205,6 +232,35 @@ class WebsocketContext(_Context, QuartWebsocketContext):  # type: ignore[misc]  
 
     async def _tear_down(self, exc: BaseException | None) -> None:
         await self.app.do_teardown_websocket(exc, self)
+
+
+def copy_current_request_context(function: Callable[P, Any]) -> Callable[P, Any]:
+    """Make *function* run in a copy of the request's context, also in another task or thread.
+
+    What is returned is awaited, as in Quart. Called where no event loop runs, as in a thread that a
+    view has started, it returns the result itself, as in Flask. The teardown functions run when
+    *function* has ended.
+
+    Raises RuntimeError outside a request.
+    """
+    return _or_at_once(copy_in_request_context(function))
+
+
+def copy_current_app_context(function: Callable[P, Any]) -> Callable[P, Any]:
+    """Like `copy_current_request_context`, for the application's context."""
+    return _or_at_once(copy_in_app_context(function))
+
+
+def _or_at_once(call: Callable[P, Any]) -> Callable[P, Any]:
+    @wraps(call)
+    def run(*args: P.args, **kwargs: P.kwargs) -> Any:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(call(*args, **kwargs))
+        return call(*args, **kwargs)
+
+    return run
 
 
 def stream_with_context(generator_or_function: Any) -> Any:

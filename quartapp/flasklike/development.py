@@ -6,7 +6,9 @@ from typing import Any, Protocol
 
 from quart import Quart, Request, Response
 from quart.cli import load_dotenv as load_environment
-from quart.helpers import get_debug_flag, get_load_dotenv
+from quart.helpers import get_load_dotenv
+
+from quartapp.flasklike.config import get_debug_flag
 
 
 class Debugger(Protocol):
@@ -61,9 +63,9 @@ class DevelopmentServer(Quart):
 
         The reloader and the debugger are used in debug mode, unless the arguments say otherwise. As
         in Flask, a debugger without debug mode sees nothing, because exceptions are answered with
-        the 500 page. QUART_DEBUG and a .env file have the same effect as for ``quart run``; *debug*
-        overrides them. Afterwards the application may be set up further. Quart warns of options
-        that only Werkzeug's server has.
+        the 500 page. QUART_DEBUG, FLASK_DEBUG and a .env file have the same effect as for ``quart
+        run``; *debug* overrides them. Afterwards the application may be set up further. Quart warns
+        of options that only Werkzeug's server has.
         """
         if get_load_dotenv(load_dotenv):
             load_environment()

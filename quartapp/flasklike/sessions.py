@@ -4,14 +4,18 @@ from collections.abc import Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from flask.json.tag import TaggedJSONSerializer
+from flask.json.tag import TaggedJSONSerializer as FlaskTaggedJSONSerializer
 from itsdangerous import URLSafeTimedSerializer
 from quart import Quart, json, session
 from quart.globals import request_ctx
+from quart.sessions import NullSession as NullSession
+from quart.sessions import SecureCookieSession as SecureCookieSession
 from quart.sessions import SecureCookieSessionInterface as QuartSecureCookieSessionInterface
+from quart.sessions import SessionInterface as SessionInterface
+from quart.sessions import SessionMixin as SessionMixin
 
 
-class _Serializer(TaggedJSONSerializer):
+class TaggedJSONSerializer(FlaskTaggedJSONSerializer):
     """Uses the application's JSON provider, where Flask's would need a Flask application."""
 
     def dumps(self, value: Any) -> str:
@@ -24,7 +28,7 @@ class _Serializer(TaggedJSONSerializer):
 class SecureCookieSessionInterface(QuartSecureCookieSessionInterface):
     """Writes the same cookie as Flask. A signer is made once for each set of keys."""
 
-    serializer = _Serializer()
+    serializer = TaggedJSONSerializer()
 
     def __init__(self) -> None:
         self._signers: WeakKeyDictionary[Quart, tuple[Any, URLSafeTimedSerializer | None]]

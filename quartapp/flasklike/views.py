@@ -5,9 +5,9 @@ from typing import Any
 from quart import current_app, request
 from quart.typing import ResponseReturnValue
 from quart.views import MethodView as QuartMethodView
-from quart.views import View
+from quart.views import View, http_method_funcs
 
-__all__ = ["MethodView", "View"]
+__all__ = ["MethodView", "View", "http_method_funcs"]
 
 
 class MethodView(QuartMethodView):

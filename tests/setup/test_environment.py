@@ -12,9 +12,11 @@ READERS = {
     # `App.run`, which reads QUART_DEBUG and .env, as in Flask and Quart.
     "flasklike/development.py": {
         "quart.cli.load_dotenv",
-        "quart.helpers.get_debug_flag",
         "quart.helpers.get_load_dotenv",
     },
+    "flasklike/helpers.py": {"quart.helpers.get_load_dotenv"},  # exported, as Flask does
+    # FLASK_DEBUG, and QUART_DEBUG, which is set for the command `quart`.
+    "flasklike/config.py": {"os.environ"},
     # PATH, HOME and the like, for the servers that tests start.
     "testing/server.py": {"os.environ"},
     # What a forked server gets instead of the fork server's.

@@ -1,1 +1,4 @@
-"""The request and the response, and what is in them. The file names are Quart's."""
+"""Requests and responses."""
+
+from quartapp.flasklike.wrappers.request import Request as Request
+from quartapp.flasklike.wrappers.response import Response as Response
