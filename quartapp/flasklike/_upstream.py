@@ -66,6 +66,9 @@ ATTRIBUTES = {
     "_create_request_from_scope": "overridden: headers and paths as in a WSGI environment",
     "_create_websocket_from_scope": "overridden: an empty path",
     "_send_push_promise": "handed to each request",
+    # of rules
+    "_build": "what builds a URL, assigned by Rule.compile",
+    "_compile_builder": "overridden: compiles at the first call",
     # of templates
     "_get_source_explained": "overridden: names the blueprint of Quart's request",
     "_output_child_pre": "overridden, as Jinja's documentation of code generators allows",

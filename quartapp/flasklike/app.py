@@ -19,7 +19,7 @@ from quartapp.flasklike.concurrency.threads import in_thread
 from quartapp.flasklike.config import Config, get_debug_flag, share_debug_flag
 from quartapp.flasklike.development import DevelopmentServer
 from quartapp.flasklike.dispatch import RequestDispatcher
-from quartapp.flasklike.routing import Map, UrlCache
+from quartapp.flasklike.routing import Map, Rule, UrlCache
 from quartapp.flasklike.sessions import SecureCookieSessionInterface, get_flashed_messages
 from quartapp.flasklike.static import StaticFiles
 from quartapp.flasklike.templating import Environment, Loader, default_context
@@ -55,6 +55,7 @@ class App(StaticFiles, RequestDispatcher, WebsocketDispatcher, DevelopmentServer
     session_interface = SecureCookieSessionInterface()
     test_client_class = Client  # type: ignore[assignment]  # as Quart's own
     url_map_class = Map
+    url_rule_class = Rule  # type: ignore[assignment]  # as Quart's own
     websocket_class = Websocket
 
     default_config = ImmutableDict(

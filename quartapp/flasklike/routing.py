@@ -2,19 +2,44 @@
 
 import warnings
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from quart import current_app
-from quart.routing import QuartMap
+from quart.routing import QuartMap, QuartRule
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.routing import MapAdapter
 
 from quartapp.flasklike._upstream import cv_app
 from quartapp.flasklike.asgi.scope import path_of
 
+_CONSTANTS = {"None", "True", "False"}  # no argument can have these names
+
 _MOST_CACHED = 4096
 """URLs in the cache of one application."""
+
+
+class Rule(QuartRule):
+    """A rule that compiles the functions that build its URLs when they are first called.
+
+    Werkzeug compiles them when the rule is added, which is most of what creating an application
+    costs. It is still done then if it may fail.
+    """
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        compiled = super()._compile_builder
+        if self.defaults or not self.arguments.isdisjoint(_CONSTANTS):
+            return compiled(append_unknown)
+        attribute = "_build_unknown" if append_unknown else "_build"
+
+        def build(rule: Any, /, *args: Any, **kwargs: Any) -> tuple[str, str]:
+            function = compiled(append_unknown).__get__(rule, None)
+            setattr(rule, attribute, function)
+            built: tuple[str, str] = function(*args, **kwargs)
+            return built
+
+        return build
 
 
 class Map(QuartMap):

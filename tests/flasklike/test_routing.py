@@ -1,7 +1,9 @@
 from typing import Any
 
+import flask
 import pytest
 from quart import request
+from quart.routing import QuartRule
 from werkzeug.routing import BuildError
 
 from quartapp.flasklike import App, Blueprint, url_for
@@ -143,3 +145,33 @@ async def test_a_query_that_is_not_utf8_still_finds_its_view(query: bytes) -> No
     app = make_app()
     response = await app.test_client().get("/", scope_base={"query_string": query})
     assert response.status_code == 200
+
+
+def test_a_rule_is_compiled_when_it_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+    original = QuartRule._compile_builder
+
+    def note(rule: QuartRule, append_unknown: bool = True) -> Any:
+        compiled.append((rule.rule, append_unknown))
+        return original(rule, append_unknown)
+
+    monkeypatch.setattr(QuartRule, "_compile_builder", note)
+    adapter = make_app().url_map.bind("localhost")
+    assert compiled == []
+    for _ in range(2):
+        assert adapter.build("user", {"name": "a b"}) == "/user/a%20b"
+        assert adapter.build("user", {"name": "a", "page": 2}) == "/user/a?page=2"
+    assert compiled == [("/user/<name>", True)]
+    assert adapter.build("user", {"name": "a"}, append_unknown=False) == "/user/a"
+    assert compiled == [("/user/<name>", True), ("/user/<name>", False)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "defaults"), [("/<int:number>", {"number": "none"}), ("/<None>", None)]
+)
+def test_a_rule_that_cannot_build_is_refused_when_it_is_added(
+    rule: str, defaults: dict[str, str] | None
+) -> None:
+    for app in (App("here"), flask.Flask("there")):
+        with pytest.raises(ValueError, match=r"invalid literal|identifier field"):
+            app.add_url_rule(rule, "view", answer, defaults=defaults)
