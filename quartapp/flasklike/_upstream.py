@@ -69,6 +69,7 @@ ATTRIBUTES = {
     # of rules
     "_build": "what builds a URL, assigned by Rule.compile",
     "_compile_builder": "overridden: compiles at the first call",
+    "_trace": "what a rule consists of: pairs of whether it is an argument, and its text or name",
     # of templates
     "_get_source_explained": "overridden: names the blueprint of Quart's request",
     "_output_child_pre": "overridden, as Jinja's documentation of code generators allows",

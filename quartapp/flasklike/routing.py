@@ -29,7 +29,8 @@ class Rule(QuartRule):
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
         compiled = super()._compile_builder
-        if self.defaults or not self.arguments.isdisjoint(_CONSTANTS):
+        names = [name for is_argument, name in self._trace if is_argument]
+        if self.defaults or len({*names}) < len(names) or not _CONSTANTS.isdisjoint(names):
             return compiled(append_unknown)
         attribute = "_build_unknown" if append_unknown else "_build"
 

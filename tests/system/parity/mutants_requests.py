@@ -79,7 +79,10 @@ class NoActiveErrorInThreads(App):
 
 @mutant("the request is Flask's")
 class StockRequest(App):
-    request_class = quart.wrappers.Request  # type: ignore[assignment]  # the mutation
+    pass
+
+
+StockRequest.request_class = quart.wrappers.Request  # type: ignore[assignment]  # a class refuses it
 
 
 @mutant("the connection is Flask's on the wire")
