@@ -5,12 +5,17 @@ attribute that is not listed in `ATTRIBUTES`. After an upgrade, read this module
 tests/flasklike/test_contracts.py says which overridden methods have changed.
 """
 
+import sys
+
 # The running event loop of this thread, or None; the documented function raises an error instead.
 from asyncio import _get_running_loop as running_loop
 from contextvars import ContextVar
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from flask import globals as flask_globals
+import flask
+from flask.sansio import app as flask_sansio
 
 # What `markupsafe.escape` calls. It returns a str; a Markup costs more, and is needed only by
 # values that are escaped again. Both builds of MarkupSafe, compiled and not, have it.
@@ -25,6 +30,7 @@ from quart.globals import _cv_websocket as cv_websocket
 
 __all__ = [
     "ATTRIBUTES",
+    "QUART_FLASK_PATCH",
     "TEST_CLIENT_KEY",
     "cv_app",
     "cv_request",
@@ -34,6 +40,14 @@ __all__ = [
     "running_loop",
     "server_is_stopping",
 ]
+
+QUART_FLASK_PATCH = "quart_flask_patch"
+"""A module that, once imported, stands in `sys.modules` in the place of `flask`."""
+
+if QUART_FLASK_PATCH in sys.modules:  # it lacks the modules of Flask that Quart does not import
+    flask.__path__.append(str(Path(flask_sansio.__file__).parents[1]))
+
+debughelpers: Any = import_module("flask.debughelpers")
 
 TEST_CLIENT_KEY = "_quart._preserve_context"
 """Quart's test client adds this key to the scope of each request. A server does not."""
@@ -83,7 +97,7 @@ ATTRIBUTES = {
 
 def flask_request_variable() -> ContextVar[Any]:
     """The variable behind `flask.globals.request_ctx`, which Flask's own helpers read."""
-    variable: ContextVar[Any] = flask_globals.request_ctx.__wrapped__  # type: ignore[attr-defined]
+    variable: ContextVar[Any] = debughelpers.request_ctx.__wrapped__
     return variable
 
 

@@ -31,6 +31,7 @@ from werkzeug.exceptions import HTTPException
 
 from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket
 from quartapp.flasklike.concurrency.threads import iterate_in_thread
+from quartapp.flasklike.extensions import explain
 from quartapp.flasklike.signals import send_signal
 
 if TYPE_CHECKING:
@@ -72,7 +73,11 @@ class AppContext(QuartAppContext):
             if len(self._cv_tokens) == 1:
                 if exc is _NOT_GIVEN:
                     exc = sys.exc_info()[1]
+                explain(exc)
                 await self.app.do_teardown_appcontext(exc)
+        except RuntimeError as error:
+            explain(error)
+            raise
         finally:
             current = cv_app.get(None)
             self.suspend()

@@ -1,6 +1,7 @@
 """From a request to its response inside the application, in Flask's order."""
 
 import asyncio
+import sys
 from typing import Any, cast
 
 from flask.debughelpers import FormDataRoutingRedirect
@@ -19,7 +20,7 @@ from werkzeug.exceptions import BadRequestKeyError, HTTPException
 from werkzeug.routing import RequestRedirect
 from werkzeug.sansio.response import Response as SansIOResponse
 
-from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket
+from quartapp.flasklike._upstream import QUART_FLASK_PATCH, cv_app, cv_request, cv_websocket
 from quartapp.flasklike.asgi.stopping import Stopping, unavailable
 from quartapp.flasklike.concurrency.cancellation import (
     as_error,
@@ -30,6 +31,7 @@ from quartapp.flasklike.concurrency.cancellation import (
     uncancel_beyond,
 )
 from quartapp.flasklike.ctx import KEPT_CONTEXTS, AppContext, RequestContext
+from quartapp.flasklike.extensions import explain
 from quartapp.flasklike.signals import send_signal
 from quartapp.flasklike.wrappers.response import (
     Response,
@@ -62,6 +64,7 @@ class RequestDispatcher(Stopping):
                 response = await self.full_dispatch_request(context)
             except Exception as raised:
                 error = raised
+                explain(raised)
                 # Quart's method: it sends got_request_exception, by which an error is reported and
                 # a debugger takes its frames, then raises what PROPAGATE_EXCEPTIONS lets through,
                 # or logs it and calls the 500 handler.
@@ -134,6 +137,8 @@ class RequestDispatcher(Stopping):
         context = request_context or _current_context()
         result: ResponseReturnValue | HTTPException | None
         try:
+            if QUART_FLASK_PATCH in sys.modules:
+                await context.request.get_data()  # what it runs could not wait for its arrival
             await send_signal(request_started, self)
             result = await self.preprocess_request(context)
             if result is None:
@@ -178,6 +183,7 @@ class RequestDispatcher(Stopping):
             return await self.handle_http_exception(error)
         context: Any = cv_request.get(None) or cv_websocket.get(None)
         blueprints = [] if context is None else context.request_websocket.blueprints
+        explain(error)
         handler = self._find_error_handler(error, blueprints)
         if handler is None:
             try:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from flask.helpers import get_root_path as get_root_path
 from quart.helpers import abort as abort
 from quart.helpers import flash as flash
 from quart.helpers import get_load_dotenv as get_load_dotenv
+from quart.helpers import get_root_path as get_root_path
 from quart.helpers import get_template_attribute as get_template_attribute
 from quart.helpers import make_push_promise as make_push_promise
 from werkzeug.utils import redirect as redirect_to

