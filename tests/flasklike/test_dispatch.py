@@ -430,6 +430,7 @@ async def test_an_errors_frames_are_freed_without_the_garbage_collector() -> Non
         gc.enable()
 
 
+@pytest.mark.slow
 async def test_an_unknown_address_leaves_nothing_to_the_garbage_collector() -> None:
     app = make_app()
     seen: list[weakref.ref[Any]] = []

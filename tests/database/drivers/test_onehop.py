@@ -424,6 +424,7 @@ async def test_a_forgotten_connection_gives_its_turn_back(database: Database) ->
         await session.execute(update(Customer).values(note="y"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
 async def test_a_slow_statement_gives_way_and_its_thread_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

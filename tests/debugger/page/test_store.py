@@ -29,6 +29,7 @@ def witnesses(site: Site) -> "list[weakref.ref[Witness]]":
     return seen
 
 
+@pytest.mark.slow
 async def test_the_newest_failure_replaces_the_one_before(
     site: Site, witnesses: "list[weakref.ref[Witness]]"
 ) -> None:
@@ -39,6 +40,7 @@ async def test_the_newest_failure_replaces_the_one_before(
     assert [witness() is not None for witness in witnesses] == [False] * 4 + [True]
 
 
+@pytest.mark.slow
 async def test_the_failure_that_is_worked_with_stays(
     site: Site, witnesses: "list[weakref.ref[Witness]]"
 ) -> None:
@@ -58,6 +60,7 @@ async def test_the_failure_that_is_worked_with_stays(
     assert [witness() is not None for witness in witnesses] == [True, *[False] * 4, True]
 
 
+@pytest.mark.slow
 async def test_working_with_another_one_lets_it_go(
     site: Site, witnesses: "list[weakref.ref[Witness]]"
 ) -> None:

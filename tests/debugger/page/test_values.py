@@ -38,6 +38,7 @@ def test_nothing_is_hidden_and_the_order_is_kept() -> None:
     assert show({"password": "x", "a": 1}) == "{'password': 'x', 'a': 1}"
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     st.recursive(

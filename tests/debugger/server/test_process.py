@@ -7,6 +7,8 @@ import pytest
 
 from tests.debugger.development import APPLICATION, development
 
+pytestmark = pytest.mark.slow  # each starts a development server
+
 HTML = {"accept": "text/html"}
 
 
@@ -32,7 +34,6 @@ def test_ctrl_c_while_the_application_is_imported_shows_no_traceback(folder: Pat
         assert "Traceback" not in server.terminal
 
 
-@pytest.mark.slow
 def test_a_killed_reloader_leaves_no_server(folder: Path) -> None:
     with development(folder) as server:
         server.wait_for_text("/", "first")

@@ -110,6 +110,7 @@ def test_edits_errors_and_corrected_files_each_have_their_answer(folder: Path) -
 FAILING = APPLICATION + "\n@app.before_serving\nasync def connect():\n    raise OSError('away')\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "error"), [(SYNTAX_ERROR, "SyntaxError"), (FAILING, "OSError: away")]
 )
@@ -147,6 +148,7 @@ def test_no_request_is_refused_while_the_server_restarts(folder: Path) -> None:
         server.wait_for_text("/", "second", pause=0)
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_middle_of_a_restart_ends_both(folder: Path) -> None:
     slow = "\nimport asyncio\n\n@app.after_serving\nasync def stop():\n    await asyncio.sleep(4)\n"
     (folder / "shop.py").write_text(APPLICATION + slow)

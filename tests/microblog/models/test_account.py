@@ -64,6 +64,7 @@ async def test_an_address_is_changed_or_confirmed_only_if_it_is_still_the_same(
     assert (changed.email, changed.email_confirmed_at) == ("sue@example.com", None)
 
 
+@pytest.mark.slow
 async def test_posts_of_deleted_people_are_kept_together(
     app: App, add_person: AddPerson, session: AsyncSession
 ) -> None:

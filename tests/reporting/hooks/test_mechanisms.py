@@ -338,6 +338,7 @@ async def test_propagated_exceptions_are_recorded_and_logged(
     ]
 
 
+@pytest.mark.slow
 async def test_a_failed_request_leaves_nothing_to_the_garbage_collector(
     app: App, without_gc: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -361,6 +362,7 @@ async def test_a_failed_request_leaves_nothing_to_the_garbage_collector(
     assert [reference() for reference in seen] == [None]
 
 
+@pytest.mark.slow
 async def test_the_middleware_leaves_nothing_to_the_garbage_collector(without_gc: None) -> None:
     seen: list[weakref.ref[object]] = []
 

@@ -194,6 +194,7 @@ def test_threads_do_not_write_over_each_other(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_destructor_may_append_in_the_middle_of_an_append(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

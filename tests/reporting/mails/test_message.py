@@ -313,6 +313,7 @@ HEADERS = {
 }
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(fuzzed_alerts, fuzzed_groups, st.none() | fuzzed_reports, anything, anything)
 def test_whatever_is_in_a_report_the_mail_parses_back(
