@@ -32,7 +32,7 @@ from quart import Quart
 from quartapp import flasklike
 
 SERVED = {"quart": (Quart, quart), "flasklike": (flasklike.App, flasklike)}
-PATHS = ("/ping", "/", "/missing", "/broken")
+PATHS = ("/ping", "/", "/missing", "/broken", "/plain")
 
 PAGE = """<!doctype html><title>{{ title }}</title><h1>Hi, {{ name }}!</h1>
 {% for post in posts %}<p><a href="{{ url_for('user', name=post.author) }}">{{ post.author }}</a>:
@@ -63,6 +63,10 @@ def make_app(kind: str) -> Any:
     @app.get("/broken")
     async def broken() -> str:
         raise ValueError("broken")
+
+    @app.get("/plain")
+    def plain() -> str:
+        return "from a thread"
 
     @app.errorhandler(404)
     async def missing(error: Exception) -> Any:
