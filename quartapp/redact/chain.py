@@ -24,7 +24,7 @@ def chain(error: BaseException) -> list[tuple[BaseException, str]]:
         seen.add(id(exception))
         found.append((exception, relation))
         waiting.extend(_before(exception))
-        if issubclass(type(exception), BaseExceptionGroup):
+        if is_group(exception):
             waiting.extend((member, "member") for member in _members(exception))
     return found
 
@@ -46,6 +46,25 @@ def shortened(items: list[TracebackType]) -> tuple[list[TracebackType], int]:
     return items[:_OUTER] + items[_OUTER + left_out :], left_out
 
 
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions in a group that are no groups, each once; without a group, *error* itself."""
+    waiting, seen = [error], set()
+    while waiting:
+        exception = waiting.pop()
+        if id(exception) in seen:
+            continue
+        seen.add(id(exception))
+        if is_group(exception):
+            waiting.extend(reversed(_all_members(exception)))
+        else:
+            yield exception
+
+
+def is_group(error: BaseException) -> bool:
+    """Whether it is an exception group; asks no attribute of it."""
+    return issubclass(type(error), BaseExceptionGroup)
+
+
 def _before(exception: BaseException) -> Iterator[tuple[BaseException, str]]:
     if exception.__cause__ is not None:
         yield exception.__cause__, "cause"
@@ -54,6 +73,10 @@ def _before(exception: BaseException) -> Iterator[tuple[BaseException, str]]:
 
 
 def _members(group: BaseException) -> list[BaseException]:
+    return list(_all_members(group)[EXCEPTIONS - 1 :: -1])
+
+
+def _all_members(group: BaseException) -> tuple[BaseException, ...]:
     # not `group.exceptions`: a subclass may make it a property, which is code
     members: tuple[BaseException, ...] = BaseExceptionGroup.exceptions.__get__(group)
-    return list(members[EXCEPTIONS - 1 :: -1]) if members else []
+    return members or ()

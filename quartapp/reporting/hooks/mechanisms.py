@@ -34,12 +34,13 @@ from quart.signals import (
 )
 
 from quartapp.flasklike.concurrency.cancellation import StrayExitError
+from quartapp.redact.chain import chain, is_group
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of
 from quartapp.redact.reading import ExceptionReading, attach
 from quartapp.reporting.hooks.middleware import ErrorReportingMiddleware
 from quartapp.reporting.hooks.request_context import UserId, request_context
-from quartapp.reporting.hooks.request_state import current_state, is_marked, mark
+from quartapp.reporting.hooks.request_state import current_state, errors_in, is_marked, mark
 from quartapp.reporting.recorder import Recorder, Subject
 
 _OWN_LOGGERS = ("quartapp.logfile.", "quartapp.mail.", "quartapp.redact.", "quartapp.reporting.")
@@ -87,6 +88,7 @@ class Mechanisms:
     def record(self, subject: Subject, context: Callable[[], Context]) -> ExceptionReading | None:
         """Record an error unless it is marked as recorded, and mark it. Never raises.
 
+        Of a group, members for which its report has no room get a report of their own.
         Returns the reading of the error, or of the last one of this request if it was marked.
         """
         error = exception_of(subject)
@@ -98,10 +100,20 @@ class Mechanisms:
             mark(error)
             if isinstance(error, StrayExitError) and error.__cause__ is not None:
                 mark(error.__cause__)  # the loop may receive it too, from an awaited task
+            if is_group(error):
+                self._record_members(error, context)
         if state is not None:
             state.group = state.group or group
             state.reading = reading
         return reading
+
+    def _record_members(self, group: BaseException, context: Callable[[], Context]) -> None:
+        """Mark the members of a recorded group; record those that its report does not show."""
+        shown = {id(exception) for exception, _ in chain(group)}
+        for member in errors_in(group):
+            if not (id(member) in shown or is_marked(member)):
+                self._recorder.record(member, context)
+            mark(member)
 
     def _record_here(self, subject: Subject, mechanism: str) -> ExceptionReading | None:
         """Record an error with the current request, if there is one."""

@@ -75,7 +75,7 @@ class ErrorReportingMiddleware:
                 raise
             failure = as_failure(ending)
             self._escaped_error(scope, state, failure)
-            raise failure from ending
+            raise failure from failure.__cause__
         finally:
             current_state.reset(token)
             # The state references the request, which references `send`, and the error, whose mark

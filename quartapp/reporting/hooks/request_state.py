@@ -6,6 +6,7 @@ attribute that `mark` sets on an exception, and `RequestState.recorded`, ensure 
 
 import secrets
 import time
+from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,7 +14,9 @@ from typing import Any, cast
 
 from quart import current_app, g, has_app_context, has_request_context, has_websocket_context
 from quart.wrappers.base import BaseRequestWebsocket
+from werkzeug.exceptions import HTTPException
 
+from quartapp.redact.chain import is_group, leaves
 from quartapp.redact.reading import ExceptionReading
 
 _MARK = "__quartapp_recorded__"
@@ -104,7 +107,7 @@ def mark(error: BaseException) -> None:
 
 
 def is_marked(error: BaseException) -> bool:
-    """Whether this occurrence of the exception is already recorded.
+    """Whether this occurrence of the exception is already recorded; of a group, all its members.
 
     One object can be raised many times (`ERROR = ValueError()`, raised by each request): the mark
     of another request does not count, and outside requests a mark is valid for a minute.
@@ -112,11 +115,20 @@ def is_marked(error: BaseException) -> bool:
     try:
         where, when = BaseException.__getattribute__(error, _MARK)
     except AttributeError:
-        return False
+        members = list(errors_in(error)) if is_group(error) else []
+        return bool(members) and all(is_marked(member) for member in members)
     state = current_state.get()
     if where is not None and state is not None:
         return bool(where is state)
     return bool(time.monotonic() - when < _LIFETIME_OUTSIDE)
+
+
+def errors_in(group: BaseException) -> Iterator[BaseException]:
+    """The members of an unhandled group that are to be recorded: all but what clients did."""
+    for leaf in leaves(group):
+        code = getattr(type(leaf), "code", None) if isinstance(leaf, HTTPException) else None
+        if type(code) is not int or code >= 500:
+            yield leaf
 
 
 def _new_reference() -> str:
