@@ -117,7 +117,7 @@ class App(StaticFiles, RequestDispatcher, WebsocketDispatcher, DevelopmentServer
         except BaseException as ending:
             failure = as_failure(ending)
             self.log_exception((type(failure), failure, failure.__traceback__))
-            raise failure from ending
+            raise failure from failure.__cause__
 
     def add_url_rule(self, *args: Any, **kwargs: Any) -> None:
         """Add a rule, as in Flask."""

@@ -32,6 +32,7 @@ from werkzeug.exceptions import HTTPException
 from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket
 from quartapp.flasklike.concurrency.threads import iterate_in_thread
 from quartapp.flasklike.extensions import explain
+from quartapp.flasklike.groups import raise_all
 from quartapp.flasklike.signals import send_signal
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ KEPT_CONTEXTS = "flasklike.kept_contexts"
 them again."""
 
 _NOT_GIVEN: Any = object()
+_ERRORS = "Errors during context teardown"
 
 _QUARTS_STREAM = quart.stream_with_context.__code__
 
@@ -69,21 +71,27 @@ class AppContext(QuartAppContext):
 
         Without *exc*, they get the exception that is being handled.
         """
-        try:
-            if len(self._cv_tokens) == 1:
-                if exc is _NOT_GIVEN:
-                    exc = sys.exc_info()[1]
-                explain(exc)
+        errors: list[BaseException] = []
+        if len(self._cv_tokens) == 1:
+            if exc is _NOT_GIVEN:
+                exc = sys.exc_info()[1]
+            explain(exc)
+            try:
                 await self.app.do_teardown_appcontext(exc)
-        except RuntimeError as error:
-            explain(error)
-            raise
-        finally:
-            current = cv_app.get(None)
-            self.suspend()
-            if current is not self:
-                raise AssertionError(f"Popped wrong app context. ({current!r} instead of {self!r})")
-        await send_signal(appcontext_popped, self.app)
+            except BaseException as error:
+                errors.append(error)
+        current = cv_app.get(None)
+        self.suspend()
+        if current is not self:
+            text = f"Popped wrong app context. ({current!r} instead of {self!r})"
+            errors.append(AssertionError(text))
+        else:
+            try:
+                await send_signal(appcontext_popped, self.app)
+            except BaseException as error:
+                errors.append(error)
+        if errors:
+            raise_all(_ERRORS, errors)
 
     def suspend(self) -> None:
         """Leave it for now: no teardown function runs, and no signal is sent."""
@@ -159,21 +167,27 @@ class _Context:
 
         Without *exc*, they get the exception that is being handled.
         """
-        try:
-            if len(self._cv_tokens) == 1:
-                if exc is _NOT_GIVEN:
-                    exc = sys.exc_info()[1]
+        errors: list[BaseException] = []
+        if len(self._cv_tokens) == 1:
+            if exc is _NOT_GIVEN:
+                exc = sys.exc_info()[1]
+            try:
                 await self._tear_down(exc)
-        finally:
-            current = self._variable.get(None)
-            token, app_context = self._cv_tokens.pop()
-            _reset(self._variable, token)
-            if app_context is not None:
+            except BaseException as error:
+                errors.append(error)
+        current = self._variable.get(None)
+        token, app_context = self._cv_tokens.pop()
+        _reset(self._variable, token)
+        if app_context is not None:
+            try:
                 await app_context.pop(exc)
-            if current is not self:
-                raise AssertionError(
-                    f"Popped wrong request context. ({current!r} instead of {self!r})"
-                )
+            except BaseException as error:
+                errors.append(error)
+        if current is not self:
+            text = f"Popped wrong request context. ({current!r} instead of {self!r})"
+            errors.append(AssertionError(text))
+        if errors:
+            raise_all(_ERRORS, errors)
 
     def suspend(self) -> None:
         """Leave it for now: no teardown function runs."""
@@ -212,10 +226,12 @@ class RequestContext(_Context, QuartRequestContext):  # type: ignore[misc]  # a 
         return copied
 
     async def _tear_down(self, exc: BaseException | None) -> None:
-        await self.app.do_teardown_request(exc, self)
-        close = getattr(self.request_websocket, "close", None)
-        if close is not None:
-            await close()
+        try:
+            await self.app.do_teardown_request(exc, self)
+        finally:
+            close = getattr(self.request_websocket, "close", None)
+            if close is not None:
+                await close()
         failed = self.request_websocket.routing_exception
         if failed is not None and failed is not exc:
             # The frames of its tracebacks hold the request, which holds it.

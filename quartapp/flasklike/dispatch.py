@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Awaitable
 from typing import Any, cast
 
 from flask.debughelpers import FormDataRoutingRedirect
@@ -23,15 +24,16 @@ from werkzeug.sansio.response import Response as SansIOResponse
 from quartapp.flasklike._upstream import QUART_FLASK_PATCH, cv_app, cv_request, cv_websocket
 from quartapp.flasklike.asgi.stopping import Stopping, unavailable
 from quartapp.flasklike.concurrency.cancellation import (
-    as_error,
-    as_failure,
+    answerable,
+    as_exception,
     being_cancelled,
     is_error,
-    may_become_error,
     uncancel_beyond,
+    without_cancellations,
 )
 from quartapp.flasklike.ctx import KEPT_CONTEXTS, AppContext, RequestContext
 from quartapp.flasklike.extensions import explain
+from quartapp.flasklike.groups import choose, tear_down
 from quartapp.flasklike.signals import send_signal
 from quartapp.flasklike.wrappers.response import (
     Response,
@@ -69,21 +71,15 @@ class RequestDispatcher(Stopping):
                 # a debugger takes its frames, then raises what PROPAGATE_EXCEPTIONS lets through,
                 # or logs it and calls the 500 handler.
                 response = await self.handle_exception(raised)
-            except asyncio.CancelledError as cancelled:
-                error = cancelled
-                if being_cancelled():
+            except BaseException as raised:
+                error = without_cancellations(raised)
+                if isinstance(error, asyncio.CancelledError) and being_cancelled():
                     if not self.is_cut_off():
-                        raise
+                        raise error from error.__cause__
                     response = await self._answer_cut_off(context)
                 else:
-                    error = as_error(cancelled)
+                    error = as_exception(raised, request.scope)
                     response = await self._handle_ending(error)
-            except BaseException as raised:
-                error = raised
-                if not may_become_error(request.scope):
-                    raise
-                error = as_failure(raised)
-                response = await self._handle_ending(error)
             if not isinstance(response, SansIOResponse):  # an after_request function returned it
                 raise TypeError(f"{type(response).__name__!r} object is not callable")
             return response
@@ -145,10 +141,8 @@ class RequestDispatcher(Stopping):
                 result = await self.dispatch_request(context)
         except Exception as error:
             result = await self.handle_user_exception(error)
-        except asyncio.CancelledError as cancelled:
-            if being_cancelled():
-                raise
-            result = await self.handle_user_exception(as_error(cancelled))
+        except (asyncio.CancelledError, BaseExceptionGroup) as raised:
+            result = await self.handle_user_exception(answerable(raised))
         return await self.finalize_request(cast(ResponseReturnValue, result), context)
 
     async def preprocess_request(
@@ -173,7 +167,8 @@ class RequestDispatcher(Stopping):
     async def handle_user_exception(self, error: Exception) -> Any:
         """What the handler for *error* returns; without a handler, an HTTP error itself.
 
-        Any other error without a handler is raised again.
+        Of a group one error is handled, as docs/groups.md says. Any other error without a handler
+        is raised again.
         """
         if isinstance(error, BadRequestKeyError) and (
             self.debug or self.config["TRAP_BAD_REQUEST_ERRORS"]
@@ -184,6 +179,12 @@ class RequestDispatcher(Stopping):
         context: Any = cv_request.get(None) or cv_websocket.get(None)
         blueprints = [] if context is None else context.request_websocket.blueprints
         explain(error)
+        if isinstance(error, ExceptionGroup):
+            answered, logged = choose(self, error, blueprints)
+            for each in logged:
+                self.log_exception((type(each), each, each.__traceback__))
+            if answered is not error:
+                return await self._handle_leaf(answered, error)
         handler = self._find_error_handler(error, blueprints)
         if handler is None:
             try:
@@ -191,6 +192,22 @@ class RequestDispatcher(Stopping):
             finally:
                 del error  # its traceback holds this frame: a cycle would keep all of them alive
         return await self.ensure_async(handler)(error)
+
+    async def _handle_leaf(self, error: Exception, group: Exception) -> Any:
+        """`handle_user_exception` for an error of a group, as if it had been raised alone."""
+        traceback, context = error.__traceback__, error.__context__
+        # Not `setattr`: an exception can be a frozen dataclass.
+        assign = BaseException.__setattr__
+        assign(error, "__group__", group)
+        try:
+            raise error
+        except Exception:
+            assign(error, "__traceback__", traceback)  # without this frame, which refers to it
+            assign(error, "__context__", context)  # not the group, which refers to it
+            return await self.handle_user_exception(error)
+        finally:
+            error.__dict__.pop("__group__", None)
+            del error, group
 
     def raise_routing_exception(self, request: BaseRequestWebsocket) -> Any:
         """Raise the error of routing.
@@ -280,23 +297,25 @@ class RequestDispatcher(Stopping):
             where = ""
         self.logger.error(f"Exception{where}", exc_info=exception_info)  # noqa: G004  # Flask's
 
-    async def do_teardown_request(
+    def do_teardown_request(  # type: ignore[override]  # it returns a coroutine too
         self, exc: BaseException | None, request_context: QuartRequestContext | None = None
-    ) -> None:
+    ) -> Awaitable[None]:
         """Call the teardown_request functions, the blueprints' first, then send the signal.
 
-        Each blueprint's and the application's run in the reverse order of their registration.
+        Each blueprint's and the application's run in the reverse order of their registration, and
+        all of them run: see `groups.tear_down`.
         """
-        for name in (*(request_context or _current_context()).request.blueprints, None):
-            for function in reversed(self.teardown_request_funcs.get(name, ())):
-                await self.ensure_async(function)(exc)
-        await send_signal(request_tearing_down, self, exc=exc)
+        names = (*(request_context or _current_context()).request.blueprints, None)
+        lists = [self.teardown_request_funcs.get(name, ()) for name in names]
+        functions = [function for each in lists for function in reversed(each)]
+        return tear_down(self, "request", functions, request_tearing_down, exc)
 
-    async def do_teardown_appcontext(self, exc: BaseException | None) -> None:
+    def do_teardown_appcontext(  # type: ignore[override]  # as above
+        self, exc: BaseException | None
+    ) -> Awaitable[None]:
         """Call the teardown_appcontext functions, the last registered first; send the signal."""
-        for function in reversed(self.teardown_appcontext_funcs):
-            await self.ensure_async(function)(exc)
-        await send_signal(appcontext_tearing_down, self, exc=exc)
+        functions = self.teardown_appcontext_funcs[::-1]
+        return tear_down(self, "app", functions, appcontext_tearing_down, exc)
 
     def app_context(self) -> AppContext:
         """A new application context."""

@@ -183,7 +183,8 @@ class HTTPConnection(ASGIHTTPConnection):
         except BaseException as ending:
             if not may_become_error(self.scope):
                 raise
-            raise as_failure(ending) from ending
+            failure = as_failure(ending)
+            raise failure from failure.__cause__
         finally:
             if isinstance(response, Response):
                 await response.close()

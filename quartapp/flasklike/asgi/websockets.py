@@ -1,6 +1,7 @@
 """Websockets, which Flask does not have. They fail by the rules for Flask's requests."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, cast
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, WebsocketScope
@@ -21,15 +22,18 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from quartapp.flasklike.asgi.last_resort import answering_for, last_resort
 from quartapp.flasklike.asgi.stopping import SERVICE_RESTART, unavailable
 from quartapp.flasklike.concurrency.cancellation import (
-    as_error,
+    answerable,
+    as_exception,
     as_failure,
     being_cancelled,
     cancel_and_wait,
     is_error,
     may_become_error,
     uncancel_beyond,
+    without_cancellations,
 )
 from quartapp.flasklike.ctx import WebsocketContext
+from quartapp.flasklike.groups import tear_down
 from quartapp.flasklike.signals import send_signal
 from quartapp.flasklike.wrappers.response import (
     close_response,
@@ -207,18 +211,11 @@ class WebsocketDispatcher(Quart):
                 # Quart's method: it sends got_websocket_exception, by which the error is reported
                 # and a debugger takes its frames, then raises or logs it as for a request.
                 return await self.handle_websocket_exception(raised)
-            except asyncio.CancelledError as cancelled:
-                error = cancelled
-                if being_cancelled():
-                    raise
-                error = as_error(cancelled)
-                websocket.failed = True
-                return await self._handle_websocket_ending(error)
             except BaseException as raised:
-                error = raised
-                if not may_become_error(websocket.scope):
-                    raise
-                error = as_failure(raised)
+                error = without_cancellations(raised)
+                if isinstance(error, asyncio.CancelledError) and being_cancelled():
+                    raise error from error.__cause__
+                error = as_exception(raised, websocket.scope)
                 websocket.failed = True
                 return await self._handle_websocket_ending(error)
         finally:
@@ -256,11 +253,10 @@ class WebsocketDispatcher(Quart):
         except Exception as error:
             websocket.failed = True
             result = await self.handle_user_exception(error)
-        except asyncio.CancelledError as cancelled:
-            if being_cancelled():
-                raise
+        except (asyncio.CancelledError, BaseExceptionGroup) as raised:
+            ending = answerable(raised)
             websocket.failed = True
-            result = await self.handle_user_exception(as_error(cancelled))
+            result = await self.handle_user_exception(ending)
         return await self.finalize_websocket(result, context)
 
     async def preprocess_websocket(
@@ -307,18 +303,17 @@ class WebsocketDispatcher(Quart):
             )
         return cast("ResponseTypes | None", response)
 
-    async def do_teardown_websocket(
+    def do_teardown_websocket(  # type: ignore[override]  # it returns a coroutine too
         self, exc: BaseException | None, websocket_context: QuartWebsocketContext | None = None
-    ) -> None:
+    ) -> Awaitable[None]:
         """Call the teardown_websocket functions, the blueprints' first, then send the signal."""
+        functions: list[Any] = []
         for name in (websocket_context or _current_context()).websocket.blueprints:
             # Quart does not merge them into the application's when a blueprint is registered.
             blueprint: Any = self.blueprints[name]
-            for function in reversed(blueprint.teardown_websocket_funcs.get(None, ())):
-                await self.ensure_async(function)(exc)
-        for function in reversed(self.teardown_websocket_funcs.get(None, ())):
-            await self.ensure_async(function)(exc)
-        await send_signal(websocket_tearing_down, self, exc=exc)
+            functions += reversed(blueprint.teardown_websocket_funcs.get(None, ()))
+        functions += reversed(self.teardown_websocket_funcs.get(None, ()))
+        return tear_down(self, "websocket", functions, websocket_tearing_down, exc)
 
     def websocket_context(self, websocket: QuartWebsocket) -> WebsocketContext:
         """A context for *websocket*."""

@@ -19,11 +19,68 @@ class StrayExitError(RuntimeError):
     """Application code raised SystemExit, KeyboardInterrupt, GeneratorExit or a group of such."""
 
 
-def as_failure(ending: BaseException) -> StrayExitError:
+def without_cancellations(raised: BaseException) -> BaseException:
+    """What remains of a group when CancelledErrors are left out.
+
+    That is a CancelledError if nothing else was in it. Anything but a group, and a group that holds
+    an exit such as SystemExit, is returned as it is.
+    """
+    if not isinstance(raised, BaseExceptionGroup) or isinstance(raised, Exception):
+        return raised
+    remaining = _remaining(raised)
+    if remaining is None:
+        return asyncio.CancelledError(str(raised)).with_traceback(raised.__traceback__)
+    return remaining if isinstance(remaining, Exception) else raised
+
+
+def _remaining(group: BaseExceptionGroup[Any]) -> BaseExceptionGroup[Any] | None:
+    # Not `split`, which makes all groups inside again, and those of the application's classes
+    # without `derive` as plain ones: their handlers would not be found.
+    kept = []
+    for member in group.exceptions:
+        if isinstance(member, BaseExceptionGroup) and not isinstance(member, Exception):
+            member = _remaining(member)
+        if member is not None and not isinstance(member, asyncio.CancelledError):
+            kept.append(member)
+    if not kept:
+        return None
+    remaining = group.derive(kept).with_traceback(group.__traceback__)
+    # A cause, so that it does not get *group* as its context when it is raised.
+    hidden = group.__cause__ is not None or group.__suppress_context__
+    remaining.__cause__ = group.__cause__ if hidden else group.__context__
+    for note in getattr(group, "__notes__", ()):
+        remaining.add_note(note)
+    return remaining
+
+
+def answerable(raised: BaseException) -> Exception:
+    """The error for which a handler is looked up. Raises what has none: a CancelledError of a
+    request that is being cancelled, and exits."""
+    error = without_cancellations(raised)
+    if isinstance(error, asyncio.CancelledError) and not being_cancelled():
+        return as_error(raised)
+    if isinstance(error, Exception):
+        return error
+    raise error
+
+
+def as_exception(raised: BaseException, scope: Any) -> Exception:
+    """The error as which anything that was raised is handled: `as_failure`, where that may be."""
+    if not is_error(raised, scope):
+        raise raised
+    return as_failure(raised)
+
+
+def as_failure(ending: BaseException) -> Exception:
     """Make *ending* an ordinary exception with the same traceback.
 
     Where it went on to the event loop it would end the worker, with all its other requests.
     """
+    remaining = without_cancellations(ending)
+    if isinstance(remaining, Exception):
+        return remaining
+    if isinstance(remaining, asyncio.CancelledError):
+        return as_error(ending)
     text = f"{type(ending).__name__} left the application"
     error = StrayExitError(f"{text}: {ending.code}" if isinstance(ending, SystemExit) else text)
     error.__cause__ = ending
@@ -42,7 +99,8 @@ def errors_of(func: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         except BaseException as ending:
             if not may_become_error(()):
                 raise
-            raise as_failure(ending) from ending
+            failure = as_failure(ending)
+            raise failure from failure.__cause__
 
     return call
 
@@ -66,6 +124,7 @@ def is_error(raised: BaseException, scope: Any) -> bool:
 
     A CancelledError counts as one; ask `being_cancelled` first.
     """
+    raised = without_cancellations(raised)
     return isinstance(raised, (Exception, asyncio.CancelledError)) or may_become_error(scope)
 
 
@@ -75,8 +134,8 @@ def being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def as_error(cancelled: asyncio.CancelledError) -> StrayCancelledError:
-    """Make *cancelled* an ordinary exception, so that it is handled like one.
+def as_error(cancelled: BaseException) -> StrayCancelledError:
+    """Make *cancelled*, or a group of such, an ordinary exception, which is handled like one.
 
     A CancelledError may only say that something else was cancelled, such as a task that the view
     awaited. It must neither end the request without an answer nor look as if the client had left.

@@ -83,7 +83,8 @@ async def _run(
         try:
             raise error
         finally:
-            error.__context__ = raised_while_handling  # not what is being handled here
+            # not what is being handled here
+            BaseException.__setattr__(error, "__context__", raised_while_handling)
             del error  # the traceback refers to this frame, which would refer back to the error
     return cast(T, result)
 
@@ -115,7 +116,7 @@ def _call(active: BaseException | None, func: Callable[[], Any]) -> Outcome:
         try:
             raise active
         except BaseException:
-            active.__traceback__ = traceback  # without this frame
+            active.with_traceback(traceback)  # without this frame; an exception may be frozen
             return func(), None
     except BaseException as error:  # it is raised again where the call is awaited
         return None, error

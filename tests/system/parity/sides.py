@@ -14,6 +14,7 @@ from werkzeug.datastructures import Headers
 
 from quartapp import flasklike
 from tests.system.parity.observe import describe_error, describe_headers
+from tests.system.parity.oracle import Oracle
 from tests.system.parity.specification import Request
 from tests.system.parity.vocabulary import BODIES, SIGNALS
 
@@ -88,7 +89,7 @@ def plain(body: Callable[..., Body]) -> Callable[..., Any]:
 
 class FlaskSide(Side):
     name = "Flask"
-    app_class = flask.Flask
+    app_class = Oracle
     web: Any = SimpleNamespace(
         **{name: getattr(flask, name) for name in dir(flask) if not name.startswith("_")},
         MethodView=flask.views.MethodView,

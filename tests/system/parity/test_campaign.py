@@ -1,25 +1,25 @@
-import flask
 import pytest
 from werkzeug.exceptions import HTTPException
 
 from tests.system.parity.campaign import campaign, main
+from tests.system.parity.oracle import Oracle
 from tests.system.parity.sides import FLASK, FlaskSide
 
 
-class SwallowingFlask(flask.Flask):
+class SwallowingFlask(Oracle):
     """Hides the error from teardown functions."""
 
     def do_teardown_request(self, exc: object = None) -> None:
         super().do_teardown_request(None)
 
 
-class BlindFlask(flask.Flask):
+class BlindFlask(Oracle):
     def handle_http_exception(self, e: HTTPException) -> HTTPException:
         return e
 
 
 class Spoiled(FlaskSide):
-    def __init__(self, app_class: type[flask.Flask]) -> None:
+    def __init__(self, app_class: type[Oracle]) -> None:
         self.app_class = app_class
 
 
@@ -29,7 +29,7 @@ async def test_finds_no_difference_between_flask_and_flask() -> None:
 
 
 @pytest.mark.parametrize("app_class", [SwallowingFlask, BlindFlask])
-async def test_finds_and_shrinks_what_is_wrong(app_class: type[flask.Flask]) -> None:
+async def test_finds_and_shrinks_what_is_wrong(app_class: type[Oracle]) -> None:
     result = await campaign(range(300), FLASK, Spoiled(app_class))
     [failure] = result.failures
     assert len(failure.spec.scopes) <= 2

@@ -16,6 +16,7 @@ import pytest
 import quart
 from quart.testing.utils import make_test_scope
 from werkzeug.datastructures import Headers
+from werkzeug.exceptions import NotFound
 from werkzeug.test import create_environ
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -60,6 +61,36 @@ async def test_difference_stop_iteration(old: flask.Flask, new: App) -> None:
         old.test_client().get("/")
     with pytest.raises(RuntimeError, match="StopIteration"):
         await new.test_client().get("/")
+
+
+async def test_difference_groups(old: flask.Flask, new: App) -> None:
+    def view() -> str:
+        raise ExceptionGroup("of a task", [NotFound()])
+
+    for app in (old, new):
+        app.add_url_rule("/", view_func=view)
+    assert old.test_client().get("/").status_code == 500
+    assert (await new.test_client().get("/")).status_code == 404
+
+
+async def test_difference_teardown_errors(old: flask.Flask, new: App) -> None:
+    called: dict[str, list[str]] = {}
+
+    for app in (old, new):
+        calls = called[app.name] = []
+
+        def fail(error: Any, calls: list[str] = calls) -> None:
+            calls.append("called")
+            raise ValueError
+
+        app.add_url_rule("/", view_func=lambda: "fine")
+        app.teardown_request(fail)
+        app.teardown_request(fail)
+    with pytest.raises(ValueError):
+        old.test_client().get("/")
+    with pytest.raises(ExceptionGroup, match="Errors during request teardown"):
+        await new.test_client().get("/")
+    assert called == {"old": ["called"], "new": ["called", "called"]}
 
 
 INTERRUPTED = """

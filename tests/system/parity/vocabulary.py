@@ -94,6 +94,7 @@ CLASSES: dict[str, type[BaseException]] = {
         ServerChild,
         Unprintable,
         Exception,
+        ExceptionGroup,
         KeyError,
         LookupError,
         OSError,
@@ -138,6 +139,22 @@ ERRORS: dict[str, Raiser] = {
     "TimeoutError": lambda web: TimeoutError("slow"),
     "AssertionError": lambda web: AssertionError(),
     "Group": lambda web: ExceptionGroup("several", [Domain("a"), KeyError("b")]),
+    "GroupOfOne": lambda web: ExceptionGroup("one", [DomainChild("alone")]),
+    "GroupOfNotFound": lambda web: ExceptionGroup("one", [exceptions.NotFound()]),
+    "GroupOfClientErrors": lambda web: ExceptionGroup(
+        "several", [exceptions.Forbidden(), NotFoundChild(), RequestRedirect("/elsewhere")]
+    ),
+    "GroupOfServerErrors": lambda web: ExceptionGroup(
+        "several", [exceptions.NotFound(), exceptions.BadGateway(), OutOfStorage()]
+    ),
+    "GroupWithABug": lambda web: ExceptionGroup("several", [exceptions.NotFound(), KeyError("b")]),
+    "GroupOfGroups": lambda web: ExceptionGroup(
+        "several",
+        [
+            ExceptionGroup("inner", [exceptions.BadRequestKeyError("key")]),
+            ExceptionGroup("inner", [Sideways("a"), DomainGrandchild("b")]),
+        ],
+    ),
     "Fatal": lambda web: Fatal("end"),
     "BadRequestKeyError": lambda web: exceptions.BadRequestKeyError("key"),
     "WithResponse": lambda web: exceptions.Forbidden(response=Response("own", 451)),

@@ -1,0 +1,1 @@
+"""Exception groups against a second implementation of their rules; see docs/groups.md."""
