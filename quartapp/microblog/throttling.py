@@ -63,7 +63,7 @@ async def limit_tokens(user_id: int) -> None:
 
 async def limit_mails(email: str) -> None:
     """Count a mail that somebody asks for: for its address, and for theirs."""
-    reason = "This was asked for many times in a short time."
+    reason = "There were too many such requests in a short time."
     for key in (f"from {sender()}", f"for {digest(email.casefold())}"):
         await current_throttle().hit(limits().mails, key, reason=reason)
 

@@ -1,4 +1,4 @@
-"""The answer where the application can give none: after its contexts have ended, or too late."""
+"""The response when the application cannot make one: its contexts have ended, or it is too late."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,31 +13,34 @@ _EXCEPTION = "flasklike.exception"
 
 
 class LastResort(Protocol):
-    """Makes such an answer; `App.last_resort`. There is no context, and nothing may be awaited."""
+    """Makes such a response; `App.last_resort`. It has no context and cannot await."""
 
     def __call__(self, scope: Any, error: HTTPException) -> Response:
         """The response to the request of *scope*."""
 
 
 class Answering(Quart):
-    """An application with an answer of last resort; without one it is Werkzeug's page."""
+    """An application with a response of last resort; without one it is Werkzeug's page."""
 
     last_resort: LastResort | None = None
 
 
 def last_resort(app: Any, scope: Any, error: HTTPException) -> Any:
-    """The application's answer of last resort. If that fails, it is logged, and Werkzeug's sent."""
+    """The application's response of last resort.
+
+    If making it fails, the error is logged and the response is Werkzeug's page.
+    """
     if app.last_resort is not None:
         try:
             return app.last_resort(scope, error)
         except Exception:
-            app.logger.exception("The answer of last resort failed")
+            app.logger.exception("The response of last resort failed")
     return convert_response(error, Response)
 
 
 @contextmanager
 def answering_for(error: BaseException, scope: Any) -> Iterator[None]:
-    """Let middleware know for which exception the response is that is sent meanwhile."""
+    """Tell middleware which exception the response sent in this block answers."""
     scope[_EXCEPTION] = error
     try:
         yield
@@ -46,6 +49,6 @@ def answering_for(error: BaseException, scope: Any) -> Iterator[None]:
 
 
 def exception_answered(scope: Any) -> BaseException | None:
-    """The exception for which a response is being sent, which nobody has handled."""
+    """The unhandled exception for which a response is being sent, or None."""
     error: BaseException | None = scope.get(_EXCEPTION)
     return error

@@ -1,4 +1,4 @@
-"""What an ASGI scope says, in the form in which Werkzeug takes it."""
+"""The values of an ASGI scope in the form that Werkzeug expects."""
 
 from functools import lru_cache
 from typing import Any
@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 from werkzeug.datastructures import Headers
 
 OUTSIDE = " "
-"""What a path outside the root path becomes. No rule matches it."""
+"""Stands for a path outside the root path. No rule matches it."""
 
 CLOSE = (b"connection", b"close")
-"""The header field of an answer after which the server closes the connection."""
+"""The header field of a response after which the server closes the connection."""
 
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _ANNOUNCES_BODY = frozenset({b"content-length", b"transfer-encoding"})
@@ -85,7 +85,7 @@ def may_have_body(scope: Any) -> bool:
 def closes_connection(scope: Any) -> bool:
     """Whether the server has to close the connection if it does not read the request's body.
 
-    In HTTP/1 the next request begins where the body ends; HTTP/2 has frames. The answer has to
-    say so (`CLOSE`, RFC 9112, 9.6), or the client sends the next request into the void.
+    In HTTP/1 the next request begins where the body ends; HTTP/2 has frames. The response has to
+    say so (`CLOSE`, RFC 9112, 9.6), or the client's next request is lost.
     """
     return bool(scope["http_version"] < "2") and may_have_body(scope)

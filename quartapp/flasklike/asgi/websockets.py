@@ -57,9 +57,9 @@ class Websocket(QuartWebsocket):
 class WebsocketConnection(ASGIWebsocketConnection):
     """Handles a websocket in the server's own task; one more task receives.
 
-    An error before the connection was accepted is answered like a request's if the server can do
-    that (the extension ``websocket.http.response``); otherwise the connection is refused. An error
-    after it closes the websocket with 1011; everything else closes it with 1000. What the
+    An error before the connection was accepted gets the response of a request if the server can
+    send one (the extension ``websocket.http.response``); otherwise the connection is refused. An
+    error after it closes the websocket with 1011; everything else closes it with 1000. What the
     application lets through is then raised, to the test client or to the server, which logs it.
     With a debugger it is logged here and kept there instead.
     """
@@ -103,7 +103,7 @@ class WebsocketConnection(ASGIWebsocketConnection):
             task.cancel()
 
     async def handle_messages(self, receive: ASGIReceiveCallable) -> None:
-        """Queue what the client sends; return when it has left."""
+        """Queue the client's messages; return when it disconnects."""
         while True:
             event: Any = await receive()
             if event["type"] == "websocket.receive":
@@ -124,7 +124,7 @@ class WebsocketConnection(ASGIWebsocketConnection):
         return super()._create_websocket_from_scope(send)
 
     async def handle_websocket(self, websocket: Any, send: ASGISendCallable) -> None:
-        """Let the application handle it, then answer or close it."""
+        """Let the application handle it, then send its response or close it."""
         try:
             response: Any = await self.app.handle_websocket(websocket)
         except Exception as error:
@@ -198,7 +198,7 @@ class WebsocketDispatcher(Quart):
     """Handles websockets by the same rules as `RequestDispatcher` handles requests."""
 
     async def handle_websocket(self, websocket: Any) -> ResponseTypes | None:
-        """Run the view of *websocket*. Returns the answer for the case that it was not accepted."""
+        """Run the view of *websocket*. Returns the response for one that was not accepted."""
         context = self.websocket_context(websocket)
         error: BaseException | None = None
         try:
@@ -264,7 +264,7 @@ class WebsocketDispatcher(Quart):
     ) -> ResponseReturnValue | None:
         """Run the URL value preprocessors and before_websocket functions, the application's first.
 
-        The first return value that is not None is the answer; the other functions do not run.
+        The first return value that is not None is the response; the other functions do not run.
         """
         websocket = (websocket_context or _current_context()).websocket
         names = (None, *reversed(websocket.blueprints))

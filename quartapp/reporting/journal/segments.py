@@ -23,8 +23,8 @@ from zlib import crc32
 from quartapp.permissions import hand_over, make_private_folder
 
 SUFFIX = ".journal"
-_UNBORN = ".new"
-_UNBORN_LIFETIME = 60.0
+_INCOMPLETE = ".new"
+_INCOMPLETE_LIFETIME = 60.0
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,80}")  # of the length that the database takes
 
 _ZERO = 0
@@ -47,24 +47,27 @@ class Segment:
 
     @classmethod
     def make(cls, folder: Path, size: int, name: str = "", content: bytes = b"") -> "Segment":
-        """A new segment, owned and allocated. Raises OSError, and then leaves no file behind."""
+        """Create a segment, allocated and locked by this process.
+
+        Raises OSError; no file is left then.
+        """
         make_folder(folder)
         name = name or f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(8)}"
-        unborn = folder / (name + _UNBORN)
-        handle = os.open(unborn, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        incomplete = folder / (name + _INCOMPLETE)
+        handle = os.open(incomplete, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             hand_over(handle, folder)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _allocate(handle, size)
             segment = cls(folder / (name + SUFFIX), handle, size)
             segment.write(content)
-            # Only a file with an owner may have the name for which other processes look.
-            unborn.rename(segment.path)
+            # Other processes look for this name, so only a locked file may have it.
+            incomplete.rename(segment.path)
             segment.home = identity(folder.stat())
         except BaseException:
             os.close(handle)
             with contextlib.suppress(OSError):
-                unborn.unlink()
+                incomplete.unlink()
             raise
         return segment
 
@@ -84,8 +87,11 @@ class Segment:
             return True
 
     def copied_back(self) -> "Segment":
-        """A new file of the same name and content, owned: what the database knows of it stays
-        true. Raises OSError. This one stays open."""
+        """Create a file with the same name and content, locked by this process.
+
+        The offset in the database stays valid, as the name is the same. This segment stays open.
+        Raises OSError.
+        """
         content = os.pread(self._handle, self.end, 0)
         return Segment.make(self.path.parent, self._size, self.path.stem, content)
 
@@ -116,12 +122,12 @@ class Segment:
 
 
 def identity(status: os.stat_result) -> tuple[int, int]:
-    """What tells a file from all others that exist at the same time."""
+    """What distinguishes a file from all others that exist at the same time."""
     return status.st_dev, status.st_ino
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder of a journal if there is none; what is no folder there is renamed.
+    """Create the folder of a journal if it does not exist; a file of that name is renamed.
 
     Raises OSError.
     """
@@ -131,12 +137,12 @@ def make_folder(folder: Path) -> None:
     if target.exists() and not target.is_dir():
         other = target.with_name(f"{target.name}.aside-{time.time_ns()}")
         target.rename(other)
-        _logger.error("%s is no folder; it is called %s now", target, other.name)
+        _logger.error("%s is not a folder; it was renamed to %s", target, other.name)
     make_private_folder(target)
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the disk itself hold the names in a folder. Blocks; raises OSError."""
+    """Write the names in a folder to the disk (fsync). Blocks; raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -236,7 +242,7 @@ class Reading:
         return os.pread(self.handle, 1, offset) not in {b"", b"\0"}
 
     def remove(self) -> None:
-        """Delete the file, when everything in it is in the database."""
+        """Delete the file. Everything in it must be in the database."""
         if not self.final:
             raise ValueError("the owner of this segment still writes to it")
         self.path.unlink(missing_ok=True)
@@ -248,7 +254,10 @@ def list_segments(folder: Path) -> list[Path]:
 
 
 def listed(folder: Path) -> tuple[list[Path], list[str]]:
-    """What is a segment, oldest first, and what is only called like one. Raises OSError."""
+    """The segments, oldest first, and the names of entries that only look like segments.
+
+    Raises OSError.
+    """
     segments, strangers = [], []
     try:
         with os.scandir(folder) as entries:
@@ -269,7 +278,7 @@ def listed(folder: Path) -> tuple[list[Path], list[str]]:
 def open_segment(path: Path) -> Iterator[Reading | None]:
     """A segment for reading, locked if its owner is gone; None if it was removed."""
     try:
-        # It may be no file any more: to open a FIFO for reading waits for one who writes.
+        # By now it may be something else: opening a FIFO would wait for a writer.
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         yield None
@@ -298,9 +307,12 @@ def sweep(folder: Path) -> None:
     missing = (FileNotFoundError, NotADirectoryError)
     with contextlib.suppress(*missing), os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.endswith(_UNBORN):
+            if entry.name.endswith(_INCOMPLETE):
                 with contextlib.suppress(OSError):  # gone meanwhile, or not one of ours
-                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > _UNBORN_LIFETIME:
+                    if (
+                        time.time() - entry.stat(follow_symlinks=False).st_mtime
+                        > _INCOMPLETE_LIFETIME
+                    ):
                         os.unlink(entry.path)
 
 

@@ -335,13 +335,13 @@ def test_stays_below_its_limit_until_it_is_counted(
     assert not journal.is_crowded
 
 
-def test_what_is_left_of_a_birth_is_swept_away_later(
+def test_an_incomplete_segment_is_removed_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "1-1-aa.new").write_bytes(b"")
     segments.sweep(tmp_path)
     assert list(tmp_path.iterdir())
-    monkeypatch.setattr(segments, "_UNBORN_LIFETIME", -1.0)
+    monkeypatch.setattr(segments, "_INCOMPLETE_LIFETIME", -1.0)
     segments.sweep(tmp_path)
     assert not list(tmp_path.iterdir())
 
