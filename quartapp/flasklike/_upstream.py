@@ -85,6 +85,7 @@ ATTRIBUTES = {
     "_compile_builder": "overridden: compiles at the first call",
     "_trace": "what a rule consists of: pairs of whether it is an argument, and its text or name",
     # of templates
+    "_from_namespace": "overridden: reads a name that ours writes into the module of a template",
     "_get_source_explained": "overridden: names the blueprint of Quart's request",
     "_output_child_pre": "overridden, as Jinja's documentation of code generators allows",
     # of the session

@@ -22,7 +22,8 @@ from quartapp.flasklike.dispatch import RequestDispatcher
 from quartapp.flasklike.routing import Map, Rule, UrlCache
 from quartapp.flasklike.sessions import SecureCookieSessionInterface, get_flashed_messages
 from quartapp.flasklike.static import StaticFiles
-from quartapp.flasklike.templating import Environment, Loader, default_context
+from quartapp.flasklike.templating.environment import Environment, Loader
+from quartapp.flasklike.templating.rendering import default_context
 from quartapp.flasklike.testing import Client
 from quartapp.flasklike.wrappers.request import Request
 from quartapp.flasklike.wrappers.response import Response
@@ -59,7 +60,12 @@ class App(StaticFiles, RequestDispatcher, WebsocketDispatcher, DevelopmentServer
     websocket_class = Websocket
 
     default_config = ImmutableDict(
-        {**Quart.default_config, "MAX_CONTENT_LENGTH": None, "SEND_FILE_MAX_AGE_DEFAULT": None}
+        {
+            **Quart.default_config,
+            "MAX_CONTENT_LENGTH": None,
+            "SEND_FILE_MAX_AGE_DEFAULT": None,
+            "TEMPLATES_LAZY_LOADING": False,
+        }
     )
 
     def __init__(self, import_name: str, *args: Any, **kwargs: Any) -> None:
@@ -234,8 +240,12 @@ class App(StaticFiles, RequestDispatcher, WebsocketDispatcher, DevelopmentServer
         """The environment of the templates.
 
         In debug mode they are reloaded when they change, unless the configuration says otherwise.
+        With TEMPLATES_LAZY_LOADING, a template that reads an attribute that SQLAlchemy has not
+        loaded loads it; without it, as everywhere in asynchronous code, SQLAlchemy raises
+        MissingGreenlet, which shows that a page would send a statement for each row.
         """
-        environment = super().create_jinja_environment()
+        environment: Any = super().create_jinja_environment()
+        environment.lazy_loads = self.config["TEMPLATES_LAZY_LOADING"]
         environment.globals["get_flashed_messages"] = get_flashed_messages
         if "auto_reload" not in self.jinja_options and self.config["TEMPLATES_AUTO_RELOAD"] is None:
             environment.auto_reload = self.debug
