@@ -59,6 +59,7 @@ quick: $(TOOLS)  ## Run the tests that together take less than a minute: no serv
 
 parts: $(TOOLS)  ## Run the tests of the parts in a copy without the microblog
 	$(BIN)/python -m tests.setup.parts
+	$(BIN)/python -m tests.setup.parts --alone flasklike -q -m "not redis"
 
 upstream: $(TOOLS)  ## Try the newest releases of the libraries (UPSTREAM_PYTHON=python3.13)
 	@command -v $(UPSTREAM_PYTHON) >/dev/null 2>&1 || { echo "There is no '$(UPSTREAM_PYTHON)' here: install it, or name one with 'make upstream UPSTREAM_PYTHON=/path/to/python3.13'." >&2; exit 1; }

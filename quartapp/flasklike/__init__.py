@@ -9,7 +9,7 @@ Flask and Quart use for the same subjects.
 It has no pages, no reporting, no database and no code of an application, and it imports nothing
 else of quartapp. Only `_upstream` imports private names of Flask and Quart.
 
-docs/flask-parity.md lists the differences from Flask, and tests/system/parity compares with Flask
+docs/port.md lists the differences from Flask, and tests/system/parity compares with Flask
 itself. After an upgrade, tests/flasklike/test_contracts.py lists the upstream code to review.
 """
 
@@ -73,6 +73,8 @@ from quartapp.flasklike.templating import (
 from quartapp.flasklike.typing import ResponseReturnValue
 from quartapp.flasklike.views import MethodView, View
 from quartapp.flasklike.wrappers import Request, Response
+
+__version__ = "0.2.0"
 
 Quart = App
 """Quart's name: an application that comes from Quart also changes only what it imports from."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FILES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+FILES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "quartapp/flasklike/README.md")
 DOCUMENTS = [*(ROOT / name for name in FILES), *sorted((ROOT / "docs").rglob("*.md"))]
 
 LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)")

@@ -1,4 +1,4 @@
-"""Every example of docs/port.md and docs/extensions.md runs, and so do the tests in it."""
+"""Every example of the pages about porting runs, and so do the tests in it."""
 
 import inspect
 import re
@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+PAGES = ("docs/extensions.md", "quartapp/flasklike/README.md")
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 def examples(name: str) -> list[Any]:
     """The page's examples; an example that fails is named by its line."""
-    text = (DOCS / name).read_text("utf-8")
+    text = (ROOT / name).read_text("utf-8")
     found = []
     for match in EXAMPLE.finditer(text):
         line = text.count("\n", 0, match.start(1)) + 1
@@ -22,10 +23,10 @@ def examples(name: str) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize(("source", "name"), examples("extensions.md"))
+@pytest.mark.parametrize(("source", "name"), [each for page in PAGES for each in examples(page)])
 async def test_the_examples_run(source: str, name: str) -> None:
     names: dict[str, Any] = {"__name__": "example"}
-    exec(compile(source, str(DOCS / name), "exec"), names)
+    exec(compile(source, str(ROOT / name), "exec"), names)
     tests = [value for key, value in names.items() if key.startswith("test_")]
     for test in tests:
         result = test()

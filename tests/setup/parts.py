@@ -1,6 +1,7 @@
 """`python -m tests.setup.parts` runs the tests of the parts in a copy without the microblog.
 
-Arguments are passed on to pytest, and are relative to the copy.
+With `--alone NAME` the copy holds nothing but that part and its tests. Other arguments are passed
+on to pytest, and are relative to the copy.
 """
 
 import shutil
@@ -33,6 +34,14 @@ def copy_parts(folder: Path) -> Path:
         _copy(f"tests/{name}", folder)
     for path in (ROOT / "tests").glob("*.py"):
         shutil.copy(path, folder / "tests")
+    return _make_environment(folder)
+
+
+def copy_alone(folder: Path, part: str) -> Path:
+    """Copy one part and its tests into an empty folder, as `copy_parts`."""
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    _copy(f"quartapp/{part}", folder)
+    _copy(f"tests/{part}", folder)
     return _make_environment(folder)
 
 
@@ -77,6 +86,8 @@ def _describe(distribution: Path) -> None:
 def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="parts-") as name:
         folder = Path(name)
+        if arguments[:1] == ["--alone"]:
+            return run(folder, copy_alone(folder, arguments[1]), arguments[2:])
         return run(folder, copy_parts(folder), arguments)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.setup.parts import PARTS, ROOT, copy_parts
+from tests.setup.parts import PARTS, ROOT, copy_alone, copy_parts
 
 IMPORT_ALL = """
 import importlib, pkgutil, quartapp
@@ -18,6 +18,9 @@ print(*names)
 
 QUICK = ("reporting/alerts", "reporting/capture", "reporting/journal")
 """Tests that together take seconds; `make parts` runs the tests of all parts."""
+
+OF_FLASKLIKE = ("test_names.py", "test_routing.py", "test_ctx.py", "wrappers")
+"""Tests that together take two seconds; `make parts` runs all of tests/flasklike alone."""
 
 NAMED = re.compile(r"\b(?:quartapp|tests)\.microblog\b|\bfrom quartapp import create_app\b")
 
@@ -72,3 +75,22 @@ def test_the_tests_of_a_part_name_nothing_of_the_microblog(folder: str) -> None:
     """Also in the programs that the tests start."""
     for path in (ROOT / "tests" / folder).rglob("*.py"):
         assert not NAMED.search(path.read_text("utf-8")), path
+
+
+@pytest.mark.slow
+def test_flasklike_and_its_tests_need_nothing_else(tmp_path: Path) -> None:
+    tests = (f"tests/flasklike/{name}" for name in OF_FLASKLIKE)
+    python = copy_alone(tmp_path, "flasklike")
+    said = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+    assert re.search(r"^\d{3} passed", said, re.MULTILINE)
+    assert sorted(path.name for path in (tmp_path / "quartapp").iterdir()) == ["flasklike"]
+
+
+def test_flasklike_and_its_tests_name_nothing_else() -> None:
+    others = [name for name in PARTS if name != "flasklike"]
+    imports = re.compile(
+        rf"\b(?:quartapp|tests)\.(?:{'|'.join(others)})\b|from quartapp import [^f]"
+    )
+    for folder in ("quartapp", "tests"):
+        for path in (ROOT / folder / "flasklike").rglob("*.py"):
+            assert not imports.search(path.read_text("utf-8")), path

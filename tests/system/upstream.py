@@ -1,9 +1,10 @@
 """`python -m tests.system.upstream PYTHON`: whether we work with the newest releases of libraries.
 
 Makes two environments with that interpreter, in .venv-upstream: one with the newest releases that
-the ranges of pyproject.toml allow, one with the newest of all. Runs the tests of flasklike, of the
-comparison with Flask and of the debugger in each, and prints a table in Markdown. It goes on if a
-library cannot be installed or imported: that is a result.
+the ranges of pyproject.toml allow, one with the newest of all; and one with the interpreter that
+runs this and the oldest releases of flasklike's libraries that the ranges allow. Runs the tests of
+flasklike, of the comparison with Flask and of the debugger in each, and prints tables in Markdown.
+It goes on if a library cannot be installed or imported: that is a result.
 """
 
 import json
@@ -21,6 +22,20 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".venv-upstream"
 SUITES = ("tests/flasklike", "tests/system/parity", "tests/debugger")
 FAILURES_SHOWN = 40
+OF_FLASKLIKE = (
+    "quart",
+    "flask",
+    "werkzeug",
+    "jinja2",
+    "markupsafe",
+    "itsdangerous",
+    "blinker",
+    "click",
+    "greenlet",
+    "hypercorn",
+)
+"""What quartapp/flasklike imports; its README has the ranges."""
+
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -28,7 +43,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 class Outcome:
     """The result of one environment: its versions, pytest's last line, and the failures."""
 
-    versions: dict[str, str]
+    versions: dict[str, str]  # of python too
     result: str
     failures: tuple[str, ...] = ()
 
@@ -36,6 +51,7 @@ class Outcome:
 def main(python: str) -> None:
     requirements = [*libraries(), *_pyproject()["dependency-groups"]["dev"]]
     outcomes = {
+        "oldest in our ranges": examine("oldest", sys.executable, list(map(oldest, requirements))),
         "in our ranges": examine("ranges", python, requirements),
         "newest of all": examine("newest", python, [_bare(each) for each in requirements]),
     }
@@ -81,6 +97,8 @@ def examine(kind: str, python: str, requirements: Iterable[str]) -> Outcome:
         [str(own), "-m", "pip", "list", "--format", "json"], capture_output=True, check=True
     )
     versions = {_canonical(each["name"]): each["version"] for each in json.loads(listed.stdout)}
+    asked = subprocess.run([str(own), "--version"], capture_output=True, text=True, check=True)
+    versions["python"] = asked.stdout.split()[-1]
     print(f"{kind}: {' '.join(SUITES)} ...", file=sys.stderr)
     command = [str(own), "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *SUITES]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -97,7 +115,7 @@ def locked() -> dict[str, str]:
 
 def table(pins: dict[str, str], outcomes: dict[str, Outcome]) -> str:
     """The result as Markdown: libraries whose versions differ, then the results of the tests."""
-    names = sorted({_canonical(_bare(each)) for each in libraries()})
+    names = ["python", *sorted({_canonical(_bare(each)) for each in libraries()})]
     lines = [
         f"As of {datetime.now(UTC):%Y-%m-%d}.",
         "",
@@ -116,6 +134,14 @@ def table(pins: dict[str, str], outcomes: dict[str, Outcome]) -> str:
             if left := len(outcome.failures) - FAILURES_SHOWN:
                 lines += [f"- and {left} more"] if left > 0 else []
     return "\n".join(lines)
+
+
+def oldest(requirement: str) -> str:
+    """The oldest release of a requirement of flasklike; other requirements as they are."""
+    found = re.fullmatch(r"([A-Za-z0-9._-]+)>=([\d.]+)(,<[\d.]+)?", requirement)
+    if found is None or found[1] not in OF_FLASKLIKE:
+        return requirement
+    return f"{found[1]}=={found[2]}"
 
 
 def _bare(requirement: str) -> str:

@@ -1,6 +1,6 @@
 """What flasklike does differently from Flask, on purpose or of necessity.
 
-Each function is named in the table of docs/flask-parity.md, and shows both sides.
+Each function is named in the table of docs/port.md, and shows both sides.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from quartapp.flasklike import App
 from quartapp.flasklike._upstream import TEST_CLIENT_KEY
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "flask-parity.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "port.md"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The table of API names in docs/flask-parity.md agrees with both frameworks."""
+"""The table of API names in docs/port.md agrees with both frameworks."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from flask.views import View
 from quartapp import flasklike
 from quartapp.flasklike import App
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "flask-parity.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "port.md"
 NAMES = re.compile(
     r"^\| `(?P<where>\w+)\.(?P<name>\w+)` \| (?P<state>same|renamed|gone) ", re.MULTILINE
 )
