@@ -19,6 +19,9 @@ class Body(QuartBody):
     client. Nothing is raised before something reads. At most `READ_AHEAD` bytes and one message
     wait to be read; while the whole is awaited, at most the limit and one message. After a 413 the
     rest is dropped as it arrives.
+
+    After the response the whole can still be read if it had arrived by then and is not longer than
+    `READ_AHEAD`. Otherwise reading raises ClientDisconnected.
     """
 
     def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
@@ -44,6 +47,16 @@ class Body(QuartBody):
     def complete(self) -> bool:
         """Whether its last part has arrived."""
         return self._complete.is_set()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of it has arrived."""
+        return not self._received
+
+    def make_room(self) -> None:
+        """Let everything be appended, as if the whole were awaited."""
+        self._reads_whole = True
+        self._has_room.set()
 
     async def wait_for_room(self) -> None:
         """Return when more may be appended. This makes a fast client wait for a slow reader."""
@@ -100,8 +113,7 @@ class Body(QuartBody):
         return self._read().__await__()
 
     async def _read(self) -> bytes:
-        self._reads_whole = True
-        self._has_room.set()
+        self.make_room()
         self._check_limit()
         while not self.complete:
             await self._wait_for_data()

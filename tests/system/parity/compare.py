@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import difflib
+import inspect
 import logging
 from collections import Counter
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from typing import Any
 
 from tests.system.parity.build import attempt, build
 from tests.system.parity.observe import LOGGER, Journal, JournalHandler, describe_error
+from tests.system.parity.reading import AWAITED_READS
 from tests.system.parity.run import Run
-from tests.system.parity.sides import FLASK, FLASKLIKE, Side
+from tests.system.parity.sides import FLASK, FLASKLIKE, Body, Side
 from tests.system.parity.specification import Spec
 
 OBSERVED_LOGGERS = (LOGGER, "asyncio")
@@ -83,6 +85,8 @@ async def converse(spec: Spec, run: Run) -> None:
         answer = await run.side.open(client, request)
         run.journal.note("answer", *answer)
         run.journal.mark(f"status {answer[0]}")
+        if request.afterwards and answer[0] != "raised":
+            await read_afterwards(request.afterwards, run)
         # The clients differ in which contexts they keep after raising an error.
         if spec.preserve and answer[0] == "raised":
             run.journal.closed = True
@@ -95,6 +99,22 @@ async def converse(spec: Spec, run: Run) -> None:
     run.journal.note("left behind", len(asyncio.all_tasks() - tasks))
     if spec.late:
         register_late(spec.late, run)
+
+
+async def read_afterwards(what: str, run: Run) -> None:
+    """Read of a request that has ended, as tests do in the client's block."""
+
+    def body() -> Body:
+        return (yield from AWAITED_READS[what](run))
+
+    run.journal.mark(f"afterwards {what}")
+    try:
+        found = run.side.function(body, sync=False)()
+        if inspect.isawaitable(found):
+            found = await found
+    except Exception as error:  # noqa: BLE001  # it is observed
+        found = describe_error(error)
+    run.journal.note("afterwards", what, found)
 
 
 def register_late(late: str, run: Run) -> None:

@@ -234,7 +234,9 @@ class Generator:
         if method not in ("HEAD", "OPTIONS") and self.chance(0.8 if method != "GET" else 0.1):
             body = self.pick([name for name in words.BODIES if self.chunked or is_announced(name)])
         headers = (self.pick(HEADERS),) if self.chance(0.1) else ()
-        return Request(path, method, body, headers)
+        afterwards = self.preserve and self.chance(0.8)
+        read = self.pick(self.awaited_reads()) if afterwards else ""
+        return Request(path, method, body, headers, read)
 
     def path(self, scopes: Sequence[Scope], number: int, path: str) -> str:
         while number:

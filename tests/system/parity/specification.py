@@ -89,10 +89,13 @@ class Receiver(Terse):
 
 @dataclass(frozen=True, repr=False)
 class Request(Terse):
+    """`afterwards` is read after the response, if the client preserves the context."""
+
     path: str = "/"
     method: str = "GET"
     body: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    afterwards: str = ""
 
 
 @dataclass(frozen=True, repr=False)

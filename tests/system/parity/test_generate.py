@@ -72,6 +72,7 @@ def test_exercises_every_verb_on_every_object(exercised: Counter[str]) -> None:
     expected = [f"raise {name}" for name in (*words.RAISES, "again", "argument", "chained")]
     expected += [f"return {name}" for name in (*RETURNS, *AWAITED_RETURNS, *STREAMS, "argument")]
     expected += [f"read {name}" for name in (*READS, *AWAITED_READS)]
+    expected += [f"afterwards {name}" for name in AWAITED_READS]
     expected += [f"write {name}" for name in (*WRITES, "flash")]
     expected += [f"render {name}" for name in RENDERS]
     expected += [f"change {name}" for name in CHANGES]

@@ -13,7 +13,13 @@ from tests.system.parity.mutants import MUTANTS
 from tests.system.parity.sides import FLASK, FlasklikeSide
 from tests.system.parity.specification import Spec
 
-for module in ("handlers", "errors", "requests", "groups"):  # each adds its mutants to the table
+for module in (
+    "handlers",
+    "errors",
+    "requests",
+    "groups",
+    "bodies",
+):  # each adds its mutants to the table
     importlib.import_module(f"tests.system.parity.mutants_{module}")
 
 ENOUGH = 3000
