@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
 from quart import Blueprint, Quart
+from quart.testing import no_op_push
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.datastructures import ImmutableDict
 from werkzeug.routing import BuildError, MapAdapter
@@ -24,7 +25,8 @@ from quartapp.flasklike.sessions import SecureCookieSessionInterface, get_flashe
 from quartapp.flasklike.static import StaticFiles
 from quartapp.flasklike.templating.environment import Environment, Loader
 from quartapp.flasklike.templating.rendering import default_context
-from quartapp.flasklike.testing import Client
+from quartapp.flasklike.testing.client import Client
+from quartapp.flasklike.testing.requests import prepare
 from quartapp.flasklike.wrappers.request import Request
 from quartapp.flasklike.wrappers.response import Response
 
@@ -129,6 +131,19 @@ class App(StaticFiles, RequestDispatcher, WebsocketDispatcher, DevelopmentServer
         """Add a rule, as in Flask."""
         self._url_cache.clear()
         super().add_url_rule(*args, **kwargs)
+
+    def test_request_context(self, *args: Any, **kwargs: Any) -> Any:
+        """The context of a request that is not handled; enter it with ``async with``.
+
+        Takes the arguments of the test client, Flask's or Quart's.
+        """
+        send_push_promise = kwargs.pop("send_push_promise", no_op_push)
+        sent = prepare(self, args, kwargs, {"REMOTE_ADDR": "127.0.0.1"})
+        connection: Any = self.asgi_http_class(self, sent.scope)  # type: ignore[arg-type]  # a dict
+        request: Any = connection._create_request_from_scope(None)
+        request._send_push_promise = send_push_promise
+        request.body.set_result(sent.body)
+        return self.request_context(request)
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
         """Bind the URLs to *request*, or without one to SERVER_NAME.

@@ -17,6 +17,8 @@ DANGEROUS = {
     "fetches": ("urllib.request", "requests", "httpx", "aiohttp", "http.client"),
 }
 ALLOWED = {
+    # The address for which the test client's cookies are kept; nothing is fetched.
+    ("flasklike/testing/client.py", "urllib.request"),
     # The debugger's prompt, which only the `dev` command has.
     ("debugger/page/prompt.py", "compile"),
     ("debugger/page/prompt.py", "eval"),
