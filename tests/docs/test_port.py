@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("docs/extensions.md", "quartapp/flasklike/README.md")
+PAGES = ("docs/port.md", "docs/extensions.md", "quartapp/flasklike/README.md")
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import flask
 import pytest
+import quart
 from quart import ResponseReturnValue, session, websocket
 from quart_auth import (
     AuthUser,
@@ -28,9 +29,13 @@ from quart_schema import QuartSchema, validate_request, validate_response
 from quart_session import Session
 from redis.asyncio import Redis
 
-from quartapp.flasklike import App, Blueprint, redirect, url_for
+from quartapp.flasklike import App, Blueprint, redirect, render_template_string, url_for
 
 ROOT = Path(__file__).parents[2]
+
+
+MENU = """{{ current_user.is_authenticated }} for
+{%- if current_user.is_authenticated %} {{ current_user.auth_id }}{% else %} strangers{% endif %}"""
 
 
 @dataclass
@@ -96,6 +101,24 @@ async def test_quart_auth_protects_a_plain_view(app: App) -> None:
     assert (await client.get("/")).status_code == 401
     async with authenticated_client(client, "3"):
         assert await text_of(client, "/") == "for 3"
+
+
+async def test_quart_auth_shows_the_menu_of_members_to_members(app: App) -> None:
+    QuartAuth(app)
+
+    @app.route("/")
+    async def user() -> str:
+        return await render_template_string(MENU)
+
+    @app.route("/quart")
+    async def of_quart() -> str:
+        return await quart.render_template_string(MENU)
+
+    client = app.test_client()
+    for path in ("/", "/quart"):
+        assert await text_of(client, path) == "False for strangers"
+        async with authenticated_client(client, "3"):
+            assert await text_of(client, path) == "True for 3"
 
 
 async def test_quart_cors_for_an_application_and_for_a_route(app: App) -> None:
@@ -170,6 +193,12 @@ async def test_quart_schema_validates_requests_responses_and_websockets(app: App
     assert (await client.post("/", json={"task": "port"})).status_code == 400
     document = await (await client.get("/openapi.json")).get_json()
     assert document["paths"]["/"]["post"]["responses"]["201"]
+    for path in ("/docs", "/redocs", "/scalar"):
+        page = await client.get(path)
+        assert (page.status_code, "/openapi.json" in await page.get_data(as_text=True)) == (
+            200,
+            True,
+        )
     async with client.websocket("/ws") as connection:
         await connection.send_json(todo)
         assert await connection.receive_json() == todo
