@@ -178,9 +178,18 @@ class Environment(FlaskEnvironment):
         try:
             return getattr(obj, attribute)
         except AttributeError:
-            if type(obj) not in plain and hasattr(type(obj), "__await__") and not self.is_async:
-                return self.attr(awaited(obj), attribute)
-        return super().getattr(obj, attribute)
+            return self.item(obj, attribute)
+
+    @internalcode
+    def item(self, obj: Any, attribute: str) -> Any:
+        """What `attr` returns if *obj* has no such attribute."""
+        kind = type(obj)
+        if kind not in plain and hasattr(kind, "__await__") and not self.is_async:
+            return self.attr(awaited(obj), attribute)
+        try:
+            return obj[attribute]
+        except (TypeError, LookupError, AttributeError):
+            return self.undefined(obj=obj, name=attribute)
 
     @internalcode
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -188,7 +197,7 @@ class Environment(FlaskEnvironment):
         try:
             value = getattr(obj, attribute)
         except AttributeError:
-            value = self.attr(obj, attribute)
+            value = self.item(obj, attribute)
         return value if type(value) in plain or self.is_async else awaited(value)
 
     @internalcode
@@ -197,7 +206,7 @@ class Environment(FlaskEnvironment):
         try:
             value = getattr(obj, attribute)
         except AttributeError:
-            value = self.attr(obj, attribute)
+            value = self.item(obj, attribute)
         if type(value) is str:
             escaped: str = escape_inner(value)
             return escaped
