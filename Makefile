@@ -7,6 +7,7 @@ EXAMPLES ?= 100
 MINUTES ?= 1
 UPSTREAM_PYTHON ?= python3.13
 TWIN   := benchmarks/flask_twin/.venv
+OTHERS := .venv-groups
 # What a target may need of the environment: what a server needs, and the tools for development too.
 SERVER := $(VENV)/.installed
 TOOLS  := $(SERVER) $(VENV)/.tools
@@ -17,7 +18,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev install install-server test quick parts upstream bench bench-growth parity fuzz faults power load check format lint types imports deps lock seed clean
+.PHONY: help run dev install install-server test quick parts upstream bench bench-growth parity groups fuzz faults power load check format lint types imports deps lock seed clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +68,16 @@ upstream: $(TOOLS)  ## Try the newest releases of the libraries (UPSTREAM_PYTHON
 
 parity: $(TOOLS)  ## Compare many generated applications with Flask (N=20000, SEED=random)
 	$(BIN)/python -m tests.system.parity --count $(N) $(if $(SEED),--seed $(SEED))
+
+groups: $(TOOLS) $(OTHERS)/.installed  ## Show what other frameworks answer to exception groups
+	@$(BIN)/python -m tests.system.groups $(OTHERS)/bin/python
+
+# The other frameworks have a separate environment, which only this target needs.
+$(OTHERS)/.installed: tests/system/groups/requirements.txt
+	@echo "Installing Starlette, FastAPI, Litestar, Django and aiohttp; this happens once."
+	@$(PYTHON) -m venv --clear $(OTHERS)
+	@$(OTHERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 fuzz: $(TOOLS)  ## Send every route many requests, on a real server (EXAMPLES=100), and scan it (wapiti)
 	$(BIN)/python -m tests.system.fuzz --each $(EXAMPLES)
