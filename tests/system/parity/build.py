@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import DictLoader
 from werkzeug.exceptions import Forbidden, ServiceUnavailable
 
+from tests.system.parity import templates
 from tests.system.parity.observe import describe, describe_active_error
 from tests.system.parity.run import Run
 from tests.system.parity.sides import Body
@@ -115,7 +116,7 @@ def build_error_refuses(error: Exception, endpoint: str, values: dict[str, Any])
 
 def app_attributes(spec: Spec, run: Run) -> dict[str, Any]:
     """What a subclass of the framework's class would override."""
-    attributes: dict[str, Any] = {"jinja_loader": DictLoader(TEMPLATES)}
+    attributes: dict[str, Any] = {"jinja_loader": DictLoader({**TEMPLATES, **templates.FILES})}
     if "ignore_domain" in spec.overrides:
         attributes["should_ignore_error"] = lambda self, error: isinstance(error, Domain)
     if "ignore_everything" in spec.overrides:

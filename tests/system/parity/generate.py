@@ -8,6 +8,7 @@ import random
 from collections.abc import Sequence
 from typing import TypeVar
 
+from tests.system.parity import templates
 from tests.system.parity import vocabulary as words
 from tests.system.parity.answering import AWAITED_RETURNS, RETURNS, STREAMS
 from tests.system.parity.reading import AWAITED_READS, READS
@@ -60,6 +61,8 @@ class Generator:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
+        # Templates have another, so that a seed means the same as before them.
+        self.sources = random.Random(f"templates of {seed}")
         self.preserve = self.chance(0.07)
         # Flask cuts a body without Content-Length that is too long, and does not refuse it: see
         # test_differences.py.
@@ -206,7 +209,10 @@ class Generator:
         if number < raises + returns:
             return Step("return", self.value(place, sync))
         if number < raises + returns + renders and not sync:
-            return Step("render", self.pick(RENDERS))
+            template = self.pick(RENDERS)
+            if self.sources.random() < 0.5:
+                return Step("template", templates.source(self.sources))
+            return Step("render", template)
         return None
 
     def error(self, place: str) -> str:

@@ -26,6 +26,8 @@ class Side:
     """`web` has the public names of the framework; whatever it returns may be awaitable."""
 
     name: str
+    awaitable = False
+    """Whether what templates meet is awaitable."""
     web: Any
     app_class: Any
 
@@ -140,6 +142,7 @@ class FlaskSide(Side):
 
 class FlasklikeSide(Side):
     name = "flasklike"
+    awaitable = True
     app_class = flasklike.App
     web: Any = SimpleNamespace(
         **{name: getattr(quart, name) for name in dir(quart) if not name.startswith("_")}

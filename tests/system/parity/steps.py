@@ -7,6 +7,7 @@ the function ends with this step, and with which value.
 from collections.abc import Callable
 from typing import Any
 
+from tests.system.parity import templates
 from tests.system.parity.answering import AWAITED_RETURNS, RETURNS, STREAMS
 from tests.system.parity.reading import AWAITED_READS, READS
 from tests.system.parity.run import Run
@@ -103,6 +104,16 @@ def render(run: Run, what: str, args: Arguments, sync: bool) -> Body:
     return True, text
 
 
+def render_generated(run: Run, what: str, args: Arguments, sync: bool) -> Body:
+    text = yield run.web.render_template_string(what, **templates.prepare(run))
+    return True, text
+
+
+def stream_generated(run: Run, what: str, args: Arguments, sync: bool) -> Body:
+    stream = yield run.web.stream_template_string(what, **templates.prepare(run))
+    return True, stream
+
+
 def fail(run: Run, what: str, args: Arguments, sync: bool) -> Body:
     yield
     if what == "again":
@@ -150,6 +161,8 @@ VERBS = {
     "read": read,
     "write": write,
     "render": render,
+    "template": render_generated,
+    "stream template": stream_generated,
     "raise": fail,
     "return": answer,
     "change": change,
