@@ -2,7 +2,7 @@
 
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
-from inspect import CO_COROUTINE
+from inspect import CO_COROUTINE, iscoroutinefunction
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
@@ -16,7 +16,7 @@ from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket
 from quartapp.flasklike.asgi.http import HTTPConnection
 from quartapp.flasklike.asgi.websockets import Websocket, WebsocketConnection, WebsocketDispatcher
 from quartapp.flasklike.concurrency.cancellation import as_failure, errors_of
-from quartapp.flasklike.concurrency.threads import in_thread
+from quartapp.flasklike.concurrency.threads import MOST_AT_ONCE, also_sync, in_thread
 from quartapp.flasklike.config import Config, get_debug_flag, share_debug_flag
 from quartapp.flasklike.development import DevelopmentServer
 from quartapp.flasklike.dispatch import RequestDispatcher
@@ -42,7 +42,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class App(StaticFiles, RequestDispatcher, WebsocketDispatcher, DevelopmentServer):
+class App(  # type: ignore[misc]  # open_resource has both of two types
+    StaticFiles, RequestDispatcher, WebsocketDispatcher, DevelopmentServer
+):
     """A Quart application whose errors behave as Flask's documentation says.
 
     On a real server, `debugger` answers requests whose exception is let through; see
@@ -66,6 +68,7 @@ class App(StaticFiles, RequestDispatcher, WebsocketDispatcher, DevelopmentServer
             **Quart.default_config,
             "MAX_CONTENT_LENGTH": None,
             "SEND_FILE_MAX_AGE_DEFAULT": None,
+            "SYNC_THREADS": MOST_AT_ONCE,
             "TEMPLATES_LAZY_LOADING": False,
         }
     )
@@ -102,6 +105,13 @@ class App(StaticFiles, RequestDispatcher, WebsocketDispatcher, DevelopmentServer
     def sync_to_async(self, func: Callable[P, T]) -> Callable[P, Awaitable[T]]:
         """Make a synchronous function awaitable; see `concurrency.threads.in_thread`."""
         return in_thread(func)
+
+    def ensure_sync(self, func: Callable[P, Any]) -> Callable[P, Any]:
+        """*func*, so that a synchronous function can call it, as decorators do on Flask.
+
+        Of a coroutine function it gets the result. In asynchronous code the call is awaited.
+        """
+        return also_sync(func) if iscoroutinefunction(func) else func
 
     def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Run *func* in a task; an error of it, SystemExit too, is logged and signalled."""

@@ -7,10 +7,11 @@ A stream needs this, because its parts may be produced in other tasks than the v
 import asyncio
 import inspect
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextvars import ContextVar, Token
 from functools import update_wrapper, wraps
-from typing import TYPE_CHECKING, Any, ParamSpec
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, Self
 
 import quart
 from quart.ctx import AppContext as QuartAppContext
@@ -29,8 +30,10 @@ from quart.signals import appcontext_popped, appcontext_pushed
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.exceptions import HTTPException
 
-from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket
-from quartapp.flasklike.concurrency.threads import iterate_in_thread
+from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket, running_loop
+from quartapp.flasklike.concurrency.awaiting import can_wait, wait
+from quartapp.flasklike.concurrency.blocks import enter_block, leave_block
+from quartapp.flasklike.concurrency.threads import ThreadOwner, has_thread_owner, iterate_in_thread
 from quartapp.flasklike.extensions import explain
 from quartapp.flasklike.groups import raise_all
 from quartapp.flasklike.signals import send_signal
@@ -58,7 +61,62 @@ def _reset(variable: ContextVar[Any], token: Token[Any]) -> None:
         variable.set(previous)
 
 
-class AppContext(QuartAppContext):
+class _Block(ThreadOwner):
+    """A context as a block.
+
+    The synchronous functions of the task that enters it share a thread until it is left; in a
+    request they share the request's. A plain ``with`` can enter it in a thread of a request, and in
+    one that has no event loop.
+    """
+
+    push: Callable[[], Awaitable[None]]
+    pop: Callable[[BaseException | None], Awaitable[None]]
+    _cv_tokens: list[Any]
+    _entered_in: asyncio.Task[Any] | None = None
+    written = "async with app.app_context():"
+
+    async def __aenter__(self) -> Self:
+        task = asyncio.current_task()
+        if task is not None and not has_thread_owner(task):
+            self._entered_in = task
+            self.own_thread_of(task)
+        try:
+            await self.push()
+        except BaseException:
+            self._leave_thread()
+            raise
+        return self
+
+    async def __aexit__(self, exc_type: type, exc_value: BaseException, tb: TracebackType) -> None:
+        block: Any = super()
+        try:
+            await block.__aexit__(exc_type, exc_value, tb)
+        finally:
+            if not self._cv_tokens:
+                self._leave_thread()
+
+    def _leave_thread(self) -> None:
+        task, self._entered_in = self._entered_in, None
+        if task is not None:
+            self.give_back_thread(task)
+
+    def __enter__(self) -> Self:
+        enter_block(self.written)
+        try:
+            wait(self.push())
+        except BaseException:
+            leave_block()
+            raise
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:
+        try:
+            wait(self.pop(error))
+        finally:
+            leave_block()
+
+
+class AppContext(_Block, QuartAppContext):
     """The application context."""
 
     async def push(self) -> None:
@@ -102,13 +160,14 @@ class AppContext(QuartAppContext):
         self._cv_tokens.append(cv_app.set(self))
 
 
-class _Context:
+class _Context(_Block):
     """What request and websocket contexts share."""
 
     app: "Quart"
     request_websocket: BaseRequestWebsocket
     _session: SessionMixin | None
     _cv_tokens: list[tuple[Token[Any], QuartAppContext | None]]
+    written = "async with app.test_request_context(...):"
     _variable: ContextVar[Any]
     _app_context: QuartAppContext | None = None
 
@@ -275,9 +334,9 @@ def copy_current_app_context(function: Callable[P, Any]) -> Callable[P, Any]:
 def _or_at_once(call: Callable[P, Any]) -> Callable[P, Any]:
     @wraps(call)
     def run(*args: P.args, **kwargs: P.kwargs) -> Any:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
+        if can_wait():
+            return wait(call(*args, **kwargs))
+        if running_loop() is None:
             return asyncio.run(call(*args, **kwargs))
         return call(*args, **kwargs)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Any, cast
 
 from flask.debughelpers import FormDataRoutingRedirect
@@ -23,6 +23,7 @@ from werkzeug.sansio.response import Response as SansIOResponse
 
 from quartapp.flasklike._upstream import QUART_FLASK_PATCH, cv_app, cv_request, cv_websocket
 from quartapp.flasklike.asgi.stopping import Stopping, unavailable
+from quartapp.flasklike.concurrency.awaiting import can_wait, wait
 from quartapp.flasklike.concurrency.cancellation import (
     answerable,
     as_exception,
@@ -234,7 +235,7 @@ class RequestDispatcher(Stopping):
         response.allow.update(context.url_adapter.allowed_methods())
         return response
 
-    async def make_response(self, result: Any) -> ResponseTypes:
+    def make_response(self, result: Any) -> Coroutine[Any, Any, ResponseTypes]:
         """Convert a view's return value to `response_class`; see `make_from_result`."""
         context: Any = cv_request.get(None)
         if context is not None:
@@ -242,7 +243,8 @@ class RequestDispatcher(Stopping):
         else:
             context = cv_websocket.get(None)
             endpoint = None if context is None else context.websocket.endpoint
-        return await make_from_result(self, result, endpoint)
+        made: Any = make_from_result(self, result, endpoint)
+        return wait(made) if can_wait() else made  # as `also_sync`, without another coroutine
 
     async def finalize_request(
         self,

@@ -3,7 +3,6 @@
 from typing import Any
 
 from quart.helpers import abort as abort
-from quart.helpers import flash as flash
 from quart.helpers import get_load_dotenv as get_load_dotenv
 from quart.helpers import get_root_path as get_root_path
 from quart.helpers import get_template_attribute as get_template_attribute
@@ -15,6 +14,7 @@ from quartapp.flasklike._upstream import cv_app
 from quartapp.flasklike.config import get_debug_flag as get_debug_flag
 from quartapp.flasklike.ctx import stream_with_context as stream_with_context
 from quartapp.flasklike.routing import url_for as url_for
+from quartapp.flasklike.sessions import flash as flash
 from quartapp.flasklike.sessions import get_flashed_messages as get_flashed_messages
 from quartapp.flasklike.static import send_file as send_file
 from quartapp.flasklike.static import send_from_directory as send_from_directory

@@ -1,18 +1,22 @@
 """The session in a signed cookie, and the messages that are flashed in it."""
 
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from flask.json.tag import TaggedJSONSerializer as FlaskTaggedJSONSerializer
 from itsdangerous import URLSafeTimedSerializer
-from quart import Quart, json, session
+from quart import Quart, current_app, json, session
 from quart.globals import request_ctx
 from quart.sessions import NullSession as NullSession
 from quart.sessions import SecureCookieSession as SecureCookieSession
 from quart.sessions import SecureCookieSessionInterface as QuartSecureCookieSessionInterface
 from quart.sessions import SessionInterface as SessionInterface
 from quart.sessions import SessionMixin as SessionMixin
+from quart.signals import message_flashed
+
+from quartapp.flasklike.concurrency.threads import also_sync
+from quartapp.flasklike.signals import send_signal
 
 
 class TaggedJSONSerializer(FlaskTaggedJSONSerializer):
@@ -41,6 +45,24 @@ class SecureCookieSessionInterface(QuartSecureCookieSessionInterface):
         if known is None or known[0] != keys:
             known = self._signers[app] = (keys, super().get_signing_serializer(app))
         return known[1]
+
+
+def flash(message: str, category: str = "message") -> Coroutine[Any, Any, None]:
+    """Keep *message* for the next page that shows messages.
+
+    That is done when this returns. Awaited, or called by a synchronous function, it also sends
+    `message_flashed`.
+    """
+    flashes = session.get("_flashes", [])
+    flashes.append((category, message))
+    session["_flashes"] = flashes
+    return _send_flashed(message, category)
+
+
+@also_sync
+async def _send_flashed(message: str, category: str) -> None:
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # a LocalProxy
+    await send_signal(message_flashed, app, message=message, category=category)
 
 
 def get_flashed_messages(

@@ -25,7 +25,8 @@ from werkzeug.security import safe_join
 from werkzeug.wrappers import Response as WSGIResponse
 from werkzeug.wsgi import FileWrapper
 
-from quartapp.flasklike.concurrency.threads import in_thread
+from quartapp.flasklike.concurrency.awaiting import can_wait
+from quartapp.flasklike.concurrency.threads import also_sync, in_thread
 from quartapp.flasklike.wrappers.response import Response, is_bodiless
 
 READ_AT_ONCE = 256 * 1024
@@ -59,6 +60,7 @@ Stamp = tuple[int, int, int, int]
 Key = tuple[str, str, int | None]
 
 
+@also_sync
 async def send_file(
     path_or_file: Path | IO[bytes],
     mimetype: str | None = None,
@@ -89,6 +91,7 @@ async def send_file(
     )
 
 
+@also_sync
 async def send_from_directory(directory: Path, path: Path, **kwargs: Any) -> QuartResponse:
     """A file below *directory*, as `flask.send_from_directory` sends it.
 
@@ -214,6 +217,7 @@ class StaticFiles:
     """The view of the endpoint `static`, for applications and blueprints."""
 
     has_static_folder: bool
+    root_path: str
     static_folder: str | None
     get_send_file_max_age: Callable[[str | None], int | None]
 
@@ -221,6 +225,20 @@ class StaticFiles:
         self._static_cache = FileCache()
         super().__init__(*args, **kwargs)
 
+    def open_resource(self, path: Path, mode: str = "rb", encoding: str | None = None) -> Any:
+        """A file below the folder of the application or blueprint, to be read.
+
+        Flask's to a synchronous function, Quart's, to be awaited, to asynchronous code.
+        """
+        if not can_wait():
+            opening: Any = super()  # of what this is mixed into
+            return opening.open_resource(path, mode)
+        if mode not in {"r", "rt", "rb"}:
+            raise ValueError("Resources can only be opened for reading.")
+        whole = os.path.join(self.root_path, path)
+        return open(whole, mode, encoding=None if mode == "rb" else encoding or "utf-8")
+
+    @also_sync
     async def send_static_file(self, filename: str) -> QuartResponse:
         """A file of the static folder, as Flask sends it. Raises RuntimeError without a folder."""
         if not self.has_static_folder or self.static_folder is None:

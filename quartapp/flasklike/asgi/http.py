@@ -27,6 +27,7 @@ from quartapp.flasklike.concurrency.cancellation import (
     may_become_error,
     uncancel_beyond,
 )
+from quartapp.flasklike.concurrency.threads import ThreadOwner
 from quartapp.flasklike.development import Debugger
 from quartapp.flasklike.wrappers.response import (
     Response,
@@ -47,7 +48,7 @@ class ResponseTimeoutError(TimeoutError):
     """The response was not produced, or not read by the client, within RESPONSE_TIMEOUT seconds."""
 
 
-class HTTPConnection(ASGIHTTPConnection):
+class HTTPConnection(ThreadOwner, ASGIHTTPConnection):
     """Handles a request in the server's own task; a second task receives.
 
     HTTP needs two tasks: while the view runs, the other detects that the client has disconnected.
@@ -58,7 +59,7 @@ class HTTPConnection(ASGIHTTPConnection):
     An exception that leaves the application is answered by `App.debugger`, or with a plain 500 and
     then raised: to the test client, or to the server, which logs it. An error while the body is
     sent closes the connection, so that the client does not take the response for complete, and is
-    raised too. No task outlives the request.
+    raised too. No task outlives the request, and its synchronous functions share a thread.
     """
 
     app: "App"
@@ -74,6 +75,7 @@ class HTTPConnection(ASGIHTTPConnection):
         request: Any = self._create_request_from_scope(send)
         task = asyncio.current_task()
         assert task is not None, "an ASGI application runs in a task"
+        self.own_thread_of(task)
         begin = partial(self._start_receiving, request, receive, task)
         beginning = task.get_loop().call_soon(begin)
         try:
@@ -84,6 +86,7 @@ class HTTPConnection(ASGIHTTPConnection):
             self._log_client_left(request, error)
         finally:
             self._ending = True
+            self.give_back_thread(task)
             if self._client_left:
                 task.uncancel()
             beginning.cancel()

@@ -7,6 +7,7 @@ database that is gone, or a thread or a middleware does not end) gets a plain 50
 
 import asyncio
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
@@ -15,6 +16,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnava
 from quartapp.flasklike._upstream import TEST_CLIENT_KEY, server_is_stopping
 from quartapp.flasklike.asgi.last_resort import Answering, last_resort
 from quartapp.flasklike.concurrency.cancellation import cancel_and_wait
+from quartapp.flasklike.concurrency.turns import Wait
 from quartapp.flasklike.wrappers.response import complete_data, encode_headers
 
 PARTING = 1.0
@@ -39,6 +41,9 @@ class Stopping(Answering):
         self._under_way: dict[asyncio.Task[Any], tuple[Any, ASGISendCallable]] = {}
         self._cut_off: set[asyncio.Task[Any]] = set()
         self._parting: asyncio.Task[None] | None = None
+        self._ending = False
+        self._left: dict[asyncio.Task[Any], ASGISendCallable] = {}
+        self._cancelled_waits: set[Wait] = set()
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -64,6 +69,7 @@ class Stopping(Answering):
             raise
         finally:
             self._under_way.pop(task, None)
+            self._left.pop(task, None)
             self._cut_off.discard(task)
 
     def stop_requests(self) -> None:
@@ -101,7 +107,25 @@ class Stopping(Answering):
 
     def forget_client(self, task: asyncio.Task[Any]) -> None:
         """Note that the client of a request has disconnected, so that no response is sent."""
-        self._under_way.pop(task, None)
+        under_way = self._under_way.pop(task, None)
+        if under_way is not None:
+            self._left[task] = under_way[1]
+
+    def note_cancelled_wait(self, wait: Wait) -> None:
+        """Note that a task was cancelled which waits until a synchronous function has ended.
+
+        It goes on waiting. Only if the server stops, it ends PARTING seconds later: the function is
+        left to itself, and no other synchronous function of that task runs.
+        """
+        if wait not in self._cancelled_waits:
+            self._cancelled_waits.add(wait)
+            wait.add_done_callback(self._cancelled_waits.discard)
+        if self._ending or (not self.stopping and self._server_stops()):
+            wait.get_loop().call_later(PARTING, wait.release)  # else `_part` does it
+
+    def _server_stops(self) -> bool:
+        sends = chain((send for _, send in self._under_way.values()), self._left.values())
+        return server_is_stopping(next(sends, None))
 
     def log_cut_off(self, where: str, scope: Any) -> None:
         """Log once that a request was cut off."""
@@ -112,16 +136,19 @@ class Stopping(Answering):
 
     def resume_requests(self) -> None:
         """Accept requests again after `stop_requests`."""
-        self.stopping, self._parting = False, None
+        self.stopping, self._parting, self._ending = False, None, False
 
     async def end_parting(self) -> None:
         """Cancel the task that answers for other requests, and wait until it has ended."""
+        self._ending = True
+        for wait in self._cancelled_waits:
+            wait.get_loop().call_later(PARTING, wait.release)
         if self._parting is not None:
             await cancel_and_wait(self._parting)
 
     def _begin_parting(self) -> None:
         self.stopping = True
-        if self._parting is None and self._under_way:
+        if self._parting is None and (self._under_way or self._cancelled_waits):
             self._parting = asyncio.create_task(self._part())
 
     async def _part(self) -> None:
@@ -135,6 +162,9 @@ class Stopping(Answering):
         await asyncio.gather(*answers)
         for task, _ in late:
             task.cancel()  # it may still be waiting to answer
+        self._ending = True
+        for wait in list(self._cancelled_waits):
+            wait.release()
 
     async def _send_plain(self, error: HTTPException, scope: Any, send: Any) -> None:
         """Send the last-resort response, if no response has started."""

@@ -32,6 +32,7 @@ from quartapp.flasklike.concurrency.cancellation import (
     uncancel_beyond,
     without_cancellations,
 )
+from quartapp.flasklike.concurrency.threads import ThreadOwner, also_sync
 from quartapp.flasklike.ctx import WebsocketContext
 from quartapp.flasklike.groups import tear_down
 from quartapp.flasklike.signals import send_signal
@@ -50,11 +51,18 @@ NORMAL, INTERNAL_ERROR = 1000, 1011
 class Websocket(QuartWebsocket):
     """A websocket connection."""
 
+    accept = also_sync(QuartWebsocket.accept)
+    close = also_sync(QuartWebsocket.close)
+    receive = also_sync(QuartWebsocket.receive)
+    receive_json = also_sync(QuartWebsocket.receive_json)
+    send = also_sync(QuartWebsocket.send)
+    send_json = also_sync(QuartWebsocket.send_json)
+
     failed = False
     """Whether its view has ended with an error, handled or not."""
 
 
-class WebsocketConnection(ASGIWebsocketConnection):
+class WebsocketConnection(ThreadOwner, ASGIWebsocketConnection):
     """Handles a websocket in the server's own task; one more task receives.
 
     An error before the connection was accepted gets the response of a request if the server can
@@ -76,6 +84,7 @@ class WebsocketConnection(ASGIWebsocketConnection):
         websocket = self._create_websocket_from_scope(send)
         task = asyncio.current_task()
         assert task is not None, "an ASGI application runs in a task"
+        self.own_thread_of(task)
         receiver = asyncio.ensure_future(self._receive_until_left(receive, task))
         try:
             await self.handle_websocket(websocket, send)
@@ -84,6 +93,7 @@ class WebsocketConnection(ASGIWebsocketConnection):
                 raise
         finally:
             self._ending = True
+            self.give_back_thread(task)
             if self._client_left:
                 task.uncancel()
             await cancel_and_wait(receiver)

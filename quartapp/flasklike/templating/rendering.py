@@ -16,6 +16,7 @@ from quart.signals import before_render_template, template_rendered
 
 from quartapp.flasklike._upstream import cv_app, cv_request
 from quartapp.flasklike.concurrency.awaiting import driven
+from quartapp.flasklike.concurrency.threads import also_sync
 from quartapp.flasklike.ctx import stream_with_context
 from quartapp.flasklike.signals import send_signal
 from quartapp.flasklike.templating.environment import Template
@@ -44,6 +45,7 @@ def default_context() -> dict[str, Any]:
     return context
 
 
+@also_sync
 async def render_template(template_name_or_list: TemplateName, **context: Any) -> str:
     """Render a template of the current application; of a list, the first that exists.
 
@@ -54,12 +56,14 @@ async def render_template(template_name_or_list: TemplateName, **context: Any) -
     return await _render(app, template, context)
 
 
+@also_sync
 async def render_template_string(source: str, **context: Any) -> str:
     """Render *source* with the context of a template of the current application."""
     app = _current_app()
     return await _render(app, app.jinja_env.from_string(source), context)
 
 
+@also_sync
 async def stream_template(
     template_name_or_list: TemplateName, **context: Any
 ) -> AsyncIterator[str]:
@@ -72,6 +76,7 @@ async def stream_template(
     return await _stream(app, template, context)
 
 
+@also_sync
 async def stream_template_string(source: str, **context: Any) -> AsyncIterator[str]:
     """Like `render_template_string`, but return the parts, as `stream_template` does."""
     app = _current_app()

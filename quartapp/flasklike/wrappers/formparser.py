@@ -4,17 +4,33 @@ from collections.abc import AsyncIterator, Callable
 from typing import IO, Any
 from urllib.parse import parse_qsl
 
+from quart.datastructures import FileStorage as QuartFileStorage
 from quart.formparser import FormDataParser as QuartFormDataParser
 from quart.formparser import MultiPartParser as QuartMultiPartParser
 from quart.wrappers import Body
+from werkzeug.datastructures import FileStorage as WerkzeugFileStorage
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
-from quartapp.flasklike.concurrency.threads import in_thread
+from quartapp.flasklike.concurrency.awaiting import can_wait
+from quartapp.flasklike.concurrency.threads import also_sync, in_thread
 
 # Up to this size Werkzeug's default stream is in memory; a larger one is a file.
 _MOST_IN_MEMORY = 500 * 1024
+
+
+class FileStorage(QuartFileStorage):
+    """An upload."""
+
+    load = also_sync(QuartFileStorage.load)
+
+    def save(self, destination: Any, buffer_size: int = 16384) -> Any:
+        """Write it to a path. In asynchronous code, this is awaited; elsewhere as in Werkzeug."""
+        if can_wait():
+            WerkzeugFileStorage.save(self, destination, buffer_size)
+            return None
+        return super().save(destination, buffer_size)
 
 
 class MultiPartParser(QuartMultiPartParser):
@@ -63,17 +79,17 @@ class _Parts:
         self._content_length = content_length
         self._part: Field | File | None = None
         self._text: list[bytes] = []
-        self._file: IO[bytes] | None = None
+        self._upload: IO[bytes] | None = None
         self._size = 0
 
     async def feed(self, decoder: MultipartDecoder) -> None:
         event = decoder.next_event()
         while not isinstance(event, (Epilogue, NeedData)):
             if isinstance(event, Field):
-                self._part, self._text, self._size, self._file = event, [], 0, None
+                self._part, self._text, self._size, self._upload = event, [], 0, None
             elif isinstance(event, File):
                 self._part, self._size = event, 0
-                self._file = self._parser.start_file_streaming(event, self._content_length or 0)
+                self._upload = self._parser.start_file_streaming(event, self._content_length or 0)
             elif isinstance(event, Data):
                 self._size += len(event.data)
                 await self._write(event.data)
@@ -82,38 +98,40 @@ class _Parts:
             event = decoder.next_event()
 
     async def _write(self, data: bytes) -> None:
-        if self._file is None:
+        if self._upload is None:
             limit = self._parser.max_form_memory_size
             if limit is not None and self._size > limit:
                 raise RequestEntityTooLarge
             self._text.append(data)
         elif self._size <= _MOST_IN_MEMORY:
-            self._file.write(data)
+            self._upload.write(data)
         else:
-            await in_thread(self._file.write)(data)
+            await in_thread(self._upload.write)(data)
 
     def close(self) -> None:
         """Close the files, because parsing failed and nobody will get them."""
         for _, storage in self.files:
             storage.close()
-        if self._file is not None:
-            self._file.close()
+        if self._upload is not None:
+            self._upload.close()
 
     def _finish(self) -> None:
         part = self._part
         if isinstance(part, Field):
             charset = self._parser.get_part_charset(part.headers)
             self.fields.append((part.name, b"".join(self._text).decode(charset, "replace")))
-        elif isinstance(part, File) and self._file is not None:
-            self._file.seek(0)
+        elif isinstance(part, File) and self._upload is not None:
+            self._upload.seek(0)
             storage = self._parser.file_storage_cls(
-                self._file, part.filename, part.name, headers=part.headers
+                self._upload, part.filename, part.name, headers=part.headers
             )
             self.files.append((part.name, storage))
 
 
 class FormDataParser(QuartFormDataParser):
     """Parses a body as a form. As in Werkzeug, malformed data is an empty form."""
+
+    file_storage_class = FileStorage
 
     def get_parse_func(self, mimetype: str, options: dict[str, str]) -> Callable[..., Any] | None:
         return _PARSERS.get(mimetype)

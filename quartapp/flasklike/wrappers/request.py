@@ -1,15 +1,17 @@
 """The request: Flask's rules, on a body that arrives asynchronously."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flask.debughelpers import attach_enctype_error_multidict
 from quart import current_app, has_app_context
+from quart.datastructures import FileStorage as QuartFileStorage
 from quart.wrappers import Request as QuartRequest
-from werkzeug.datastructures import Headers
+from werkzeug.datastructures import CombinedMultiDict, Headers, MultiDict
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
+from quartapp.flasklike.concurrency.threads import also_sync
 from quartapp.flasklike.routing import blueprints_of
 from quartapp.flasklike.wrappers.body import Body
 from quartapp.flasklike.wrappers.formparser import FormDataParser
@@ -24,6 +26,8 @@ class Request(QuartRequest):
     `max_content_length` may be set in a view before the body is read. The body is read once, as raw
     data or as a form: after `form` or `files`, `get_data` returns nothing, unless it was called
     before them.
+
+    What is awaited in asynchronous code, a synchronous function has without: ``request.form["x"]``.
     """
 
     body: Body
@@ -77,6 +81,38 @@ class Request(QuartRequest):
         self._max_content_length = value
         self.body.max_content_length = self.max_content_length
 
+    @property
+    @also_sync
+    async def form(self) -> MultiDict[str, str]:
+        """The fields of the form in the body."""
+        await self._load_form_data()
+        return cast("MultiDict[str, str]", self._form)
+
+    @property
+    @also_sync
+    async def files(self) -> MultiDict[str, QuartFileStorage]:
+        """The uploads in the body."""
+        await self._load_form_data()
+        return cast("MultiDict[str, QuartFileStorage]", self._files)
+
+    @property
+    @also_sync
+    async def values(self) -> CombinedMultiDict[str, str]:
+        """`args`, then those of the form, unless the method is GET."""
+        return await super().values
+
+    @property
+    def data(self) -> Coroutine[Any, Any, bytes]:
+        """The body; nothing if it is a form, which is parsed."""
+        data: Any = self.get_data(parse_form_data=True)
+        return data  # type: ignore[no-any-return]  # not a str
+
+    @property
+    def json(self) -> Coroutine[Any, Any, Any]:
+        """What `get_json` returns."""
+        return self.get_json()
+
+    @also_sync
     async def get_data(  # type: ignore[override]  # three overloads for one union
         self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
     ) -> str | bytes:
@@ -91,6 +127,7 @@ class Request(QuartRequest):
                 self._cached_data = data
         return data.decode(errors="replace") if as_text else data
 
+    @also_sync
     async def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
         """Parse the body as JSON, in UTF-8, UTF-16 or UTF-32.
 

@@ -1,6 +1,14 @@
 """From a view's return value to a response, and from a response to the bytes that are sent."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -15,7 +23,7 @@ from werkzeug.sansio.response import Response as SansIOResponse
 from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response as WSGIResponse
 
-from quartapp.flasklike.concurrency.threads import in_thread, iterate_in_thread
+from quartapp.flasklike.concurrency.threads import also_sync, in_thread, iterate_in_thread
 
 if TYPE_CHECKING:
     from quart import Quart
@@ -63,6 +71,12 @@ class Response(QuartResponse):
     """A response that takes what Flask's takes: also a status text, a bytearray, or a list."""
 
     iterable_body_class = StreamBody
+    add_etag = also_sync(QuartResponse.add_etag)
+    freeze = also_sync(QuartResponse.freeze)
+    get_data: Any = also_sync(QuartResponse.get_data)  # overloaded by `as_text`
+    get_json = also_sync(QuartResponse.get_json)
+    make_conditional = also_sync(QuartResponse.make_conditional)
+    make_sequence = also_sync(QuartResponse.make_sequence)
     # on the class, for responses of other classes that become this one's
     _on_close: tuple[Callable[[], Any], ...] = ()
 
@@ -81,6 +95,21 @@ class Response(QuartResponse):
         elif isinstance(response, (list, tuple)):
             response = PartsBody(response)
         super().__init__(response, status, headers, mimetype, content_type)
+
+    @property
+    def data(self) -> Coroutine[Any, Any, bytes]:
+        """The body; in a synchronous function, without ``await``."""
+        data: Coroutine[Any, Any, bytes] = self.get_data(as_text=False)
+        return data
+
+    @data.setter
+    def data(self, value: bytes) -> None:
+        self.set_data(value)
+
+    @property
+    def json(self) -> Coroutine[Any, Any, Any]:
+        """What `get_json` returns."""
+        return self.get_json()
 
     def call_on_close(self, func: Callable[[], Any]) -> Callable[[], Any]:
         """Call *func* when the body was sent, or will not be sent; in a thread if synchronous."""
@@ -106,6 +135,7 @@ async def close_response(response: Any) -> None:
         await response.close()
 
 
+@also_sync
 async def make_response(*args: Any) -> Any:
     """Make a response of anything that a view may return, for instance to set headers."""
     if not args:

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -89,6 +91,83 @@ async def test_what_does_not_answer_in_time_is_answered_with_a_few_bytes(
         ended.set()
     assert (answer.status, answer.fields("retry-after")) == (503, ["5"])
     assert b"Service Unavailable" in answer.body
+
+
+@pytest.mark.parametrize("path", ["/view", "/member", "/stream"])
+async def test_a_blocked_function_does_not_hold_up_the_stop(
+    app: App, serve: Serve, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopping, "PARTING", 0.1)
+    blocked, go_on, after = threading.Event(), threading.Event(), []
+    app.teardown_request(lambda _: after.append("teardown"))
+
+    @app.get("/view")
+    def view() -> str:
+        blocked.set()
+        go_on.wait(60)
+        return "never"
+
+    @app.get("/member")
+    async def member() -> str:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(app.ensure_async(view)())  # type: ignore[arg-type]
+        return "never"
+
+    @app.get("/stream")
+    def stream() -> Any:
+        return iter(view, None)
+
+    try:
+        async with asyncio.timeout(10), serve(app) as server:
+            answer = asyncio.create_task(server.get(path))
+            await asyncio.to_thread(blocked.wait, 60)
+            after.clear()
+            app.stop_requests()
+            if path != "/stream":
+                assert (await answer).status == 503
+        if path != "/member":  # whose thread is another
+            assert after == [], "it would run at the same time"
+    finally:
+        go_on.set()
+        await asyncio.gather(answer, return_exceptions=True)
+
+
+@pytest.mark.slow
+def test_a_blocked_function_does_not_keep_the_process_alive() -> None:
+    script = """
+import asyncio, threading
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from quartapp.flasklike import App
+app, stop, loop = App("blocks"), asyncio.Event(), None
+
+@app.get("/")
+def view():
+    loop.call_soon_threadsafe(stop.set)
+    loop.call_soon_threadsafe(app.stop_requests)
+    threading.Event().wait()
+
+async def main():
+    global loop
+    loop, config = asyncio.get_running_loop(), Config()
+    config.bind, config.graceful_timeout = ["127.0.0.1:0"], 5
+    sockets = config.create_sockets()
+    sockets.insecure_sockets[0].listen()
+    port = sockets.insecure_sockets[0].getsockname()[1]
+    config.bind = [f"fd://{sockets.insecure_sockets[0].fileno()}"]
+    serving = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\\r\\nHost: t\\r\\nConnection: close\\r\\n\\r\\n")
+    print((await reader.readline()).split()[1].decode())
+    writer.close()
+    await serving
+
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr[-500:]) == (0, "503\n", done.stderr[-500:])
 
 
 async def test_a_page_that_fails_is_logged_and_replaced(
