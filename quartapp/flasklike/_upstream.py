@@ -36,6 +36,8 @@ __all__ = [
     "cv_request",
     "cv_websocket",
     "escape_inner",
+    "flask_cv_app",
+    "flask_cv_request",
     "flask_request_variable",
     "running_loop",
     "server_is_stopping",
@@ -48,6 +50,10 @@ if QUART_FLASK_PATCH in sys.modules:  # it lacks the modules of Flask that Quart
     flask.__path__.append(str(Path(flask_sansio.__file__).parents[1]))
 
 debughelpers: Any = import_module("flask.debughelpers")
+
+# Behind Flask's own current_app, g, request and session, which extensions of Flask read.
+flask_cv_app: ContextVar[Any] = flask.globals._cv_app
+flask_cv_request: ContextVar[Any] = flask.globals._cv_request
 
 TEST_CLIENT_KEY = "_quart._preserve_context"
 """Quart's test client adds this key to the scope of each request. A server does not."""

@@ -2,6 +2,7 @@
 
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
+from functools import partial
 from inspect import CO_COROUTINE, iscoroutinefunction
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from quartapp.flasklike.concurrency.threads import MOST_AT_ONCE, also_sync, in_t
 from quartapp.flasklike.config import Config, get_debug_flag, share_debug_flag
 from quartapp.flasklike.development import DevelopmentServer
 from quartapp.flasklike.dispatch import RequestDispatcher
+from quartapp.flasklike.extensions import in_flask_contexts
 from quartapp.flasklike.routing import Map, Rule, UrlCache
 from quartapp.flasklike.sessions import SecureCookieSessionInterface, get_flashed_messages
 from quartapp.flasklike.static import StaticFiles
@@ -104,7 +106,7 @@ class App(  # type: ignore[misc]  # open_resource has both of two types
 
     def sync_to_async(self, func: Callable[P, T]) -> Callable[P, Awaitable[T]]:
         """Make a synchronous function awaitable; see `concurrency.threads.in_thread`."""
-        return in_thread(func)
+        return in_thread(partial(in_flask_contexts, func))
 
     def ensure_sync(self, func: Callable[P, Any]) -> Callable[P, Any]:
         """*func*, so that a synchronous function can call it, as decorators do on Flask.
@@ -276,6 +278,7 @@ class App(  # type: ignore[misc]  # open_resource has both of two types
             environment.auto_reload = self.debug
         return environment
 
+    @also_sync
     async def update_template_context(self, context: dict[str, Any]) -> None:
         """Add what the context processors return. Names that *context* has already keep their
         values.

@@ -34,7 +34,12 @@ from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket, runni
 from quartapp.flasklike.concurrency.awaiting import can_wait, wait
 from quartapp.flasklike.concurrency.blocks import enter_block, leave_block
 from quartapp.flasklike.concurrency.threads import ThreadOwner, has_thread_owner, iterate_in_thread
-from quartapp.flasklike.extensions import explain
+from quartapp.flasklike.extensions import (
+    FlaskTokens,
+    enter_flask_contexts,
+    explain,
+    leave_flask_contexts,
+)
 from quartapp.flasklike.groups import raise_all
 from quartapp.flasklike.signals import send_signal
 
@@ -73,6 +78,7 @@ class _Block(ThreadOwner):
     pop: Callable[[BaseException | None], Awaitable[None]]
     _cv_tokens: list[Any]
     _entered_in: asyncio.Task[Any] | None = None
+    _flask_tokens: tuple[FlaskTokens, ...] = ()
     written = "async with app.app_context():"
 
     async def __aenter__(self) -> Self:
@@ -107,9 +113,13 @@ class _Block(ThreadOwner):
         except BaseException:
             leave_block()
             raise
+        self._flask_tokens = (*self._flask_tokens, enter_flask_contexts())
         return self
 
     def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:
+        *rest, tokens = self._flask_tokens
+        self._flask_tokens = tuple(rest)
+        leave_flask_contexts(tokens)
         try:
             wait(self.pop(error))
         finally:

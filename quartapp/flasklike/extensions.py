@@ -1,15 +1,24 @@
 """Extensions that were written for Flask, and code that still imports from `flask`.
 
-Flask's `current_app`, `request`, `session` and `g` know nothing of the requests of `App`. Code that
-reads them gets Flask's "Working outside of application context", with advice that does not help
-here. `explain` adds the place and what to write to such an error.
+Such code reads Flask's own `current_app`, `g`, `request` and `session`. In a synchronous function
+they are those of `App` (`in_flask_contexts`): there `request.form` is a form, as Flask's. In
+asynchronous code it would be a coroutine, so there they are not set, and what reads them gets
+Flask's "Working outside of application context", with advice that does not help here. `explain`
+adds the place and what to write to such an error.
 
 quart-flask-patch gives those names to Quart, and runs plain functions in the event loop. What it
 needs of `App`, because it has patched the same in Quart, is in `_upstream` and `dispatch`.
 """
 
+from collections.abc import Callable
+from contextvars import Token
 from traceback import walk_tb
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+from quartapp.flasklike._upstream import cv_app, cv_request, flask_cv_app, flask_cv_request
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _OUTSIDE = ("Working outside of application context", "Working outside of request context")
 
@@ -29,6 +38,40 @@ _INSTEAD = {
     "flask_wtf": "quart-wtforms, or WTForms with `await request.form`",
 }
 """What to use instead of the extensions of Flask that were tried; see docs/extensions.md."""
+
+
+FlaskTokens = tuple[Token[Any] | None, Token[Any] | None]
+
+
+def enter_flask_contexts() -> FlaskTokens:
+    """Make the current contexts of `App` those of Flask, for synchronous code that runs now.
+
+    Our contexts have what Flask's names read of Flask's.
+    """
+    app_context = cv_app.get(None)
+    request_context = cv_request.get(None)
+    return (
+        None if app_context is None else flask_cv_app.set(app_context),
+        None if request_context is None else flask_cv_request.set(request_context),
+    )
+
+
+def leave_flask_contexts(tokens: FlaskTokens) -> None:
+    """Undo `enter_flask_contexts`."""
+    app_token, request_token = tokens
+    if request_token is not None:
+        flask_cv_request.reset(request_token)
+    if app_token is not None:
+        flask_cv_app.reset(app_token)
+
+
+def in_flask_contexts(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call *func* between `enter_flask_contexts` and `leave_flask_contexts`."""
+    tokens = enter_flask_contexts()
+    try:
+        return func(*args, **kwargs)
+    finally:
+        leave_flask_contexts(tokens)
 
 
 def explain(error: BaseException | None) -> None:
@@ -53,11 +96,11 @@ def explain(error: BaseException | None) -> None:
     advice = (
         "import it from quartapp.flasklike"
         if instead is None
-        else f"{package} was written for Flask: use {instead}"
+        else f"call {package} in a plain `def` function, or use {instead}"
     )
     error.add_note(
-        f"{frame.f_code.co_filename}, line {line}, uses a name of `flask`, which knows nothing of"
-        f" the requests of this application: {advice}."
+        f"{frame.f_code.co_filename}, line {line}, uses a name of `flask`, which knows this"
+        f" application only in a request's synchronous functions: {advice}."
     )
 
 

@@ -1,11 +1,13 @@
 """The extensions for Quart, as their own documentation shows them, and those for Flask."""
 
+import asyncio
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from types import ModuleType
 from typing import Any
 
@@ -231,6 +233,76 @@ async def test_quart_session_keeps_the_session_on_the_server(app: App) -> None:
         assert await text_of(app.test_client(), "/foo") == "session key 'foo' not found"
 
 
+async def test_flasks_names_are_ours_in_plain_functions(app: App) -> None:
+    app.context_processor(lambda: {"who": flask.g.who})
+
+    @app.before_request
+    def before() -> None:
+        flask.g.who = flask.session.get("who", "a stranger")
+
+    @app.post("/<int:number>")
+    def view(number: int) -> Any:
+        flask.session["who"] = flask.request.form["who"]
+        flask.flash("Welcome.")
+        return flask.render_template_string(
+            "{{ who }} {{ request.form['who'] }} {{ get_flashed_messages() }} {{ url }}",
+            url=flask.url_for("view", number=number),
+        )
+
+    @app.get("/awaited")
+    def awaited() -> Any:
+        async def function() -> str:
+            return flask.current_app.name
+
+        return flask.jsonify(name=flask.current_app.ensure_sync(function)())
+
+    @app.after_request
+    def after(response: Any) -> Any:
+        response.headers["X-Path"] = flask.request.path
+        return response
+
+    client: Any = app.test_client()
+    first = await client.post("/1", data={"who": "susan"})
+    assert first.text == "a stranger susan [&#39;Welcome.&#39;] /1"
+    assert first.headers["X-Path"] == "/1"
+    assert (await client.post("/2", data={"who": "david"})).text.startswith("susan david")
+    assert (await client.get("/awaited")).json == {"name": app.name}
+
+
+async def test_flasks_names_are_those_of_one_request(app: App) -> None:
+    meet = Barrier(2)
+
+    @app.post("/plain/<int:number>")
+    def plain(number: int) -> str:
+        meet.wait(20)
+        form = flask.request.form["number"]
+        meet.wait(20)
+        return f"{flask.request.path} {form}"
+
+    @app.get("/")
+    async def asynchronous() -> str:
+        return f"{flask.has_request_context()} {flask.has_app_context()}"
+
+    client: Any = app.test_client()
+    first, second, other = await asyncio.gather(
+        client.post("/plain/1", data={"number": "1"}),
+        client.post("/plain/2", data={"number": "2"}),
+        client.get("/"),
+    )
+    assert [first.text, second.text] == ["/plain/1 1", "/plain/2 2"]
+    assert other.text == "False False"
+    assert not flask.has_app_context()
+
+
+def test_flasks_names_are_ours_in_a_plain_block(app: App) -> None:
+    with app.app_context(), app.test_request_context("/path") as context:
+        assert (flask.current_app.name, flask.request.path) == (app.name, "/path")
+        with context:
+            assert flask.request.path == "/path"
+        assert flask.g.get("name") is None
+    assert not flask.has_app_context()
+
+
 @pytest.fixture
 def flask_login() -> ModuleType:
     """A module of that name, with what Flask-Login's current_user does."""
@@ -249,12 +321,12 @@ async def test_an_error_in_an_extension_of_flask_says_what_to_use(
 
     assert (await app.test_client().get("/")).status_code == 500
     assert "flask_login/utils.py, line 4, uses a name of `flask`" in caplog.text
-    assert "flask_login was written for Flask: use quart-auth" in caplog.text
+    assert "call flask_login in a plain `def` function, or use quart-auth" in caplog.text
 
 
 async def test_an_error_handler_sees_it_too(app: App, flask_login: ModuleType) -> None:
     @app.get("/")
-    def view() -> Any:
+    async def view() -> Any:
         return flask_login.user()
 
     @app.errorhandler(Exception)
