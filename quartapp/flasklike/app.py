@@ -38,6 +38,9 @@ _ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
 # would take a thread.
 _OF_EVERY_BLUEPRINT = Blueprint("any", __name__).template_context_processors[None]
 
+_COROUTINE_FUNCTIONS = {"handle_exception", "handle_user_exception"}
+"""What Flask-CORS replaces, by functions that do not await."""
+
 _CLASSES = {"request_class": Request, "response_class": Response, "websocket_class": Websocket}
 
 P = ParamSpec("P")
@@ -88,6 +91,11 @@ class App(  # type: ignore[misc]  # open_resource has both of two types
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _CLASSES:
             _check_class(name, value)
+        elif name in _COROUTINE_FUNCTIONS and not iscoroutinefunction(value):
+            raise TypeError(
+                f"App.{name} is awaited, so only a coroutine function can take its place"
+                " (for Flask-CORS write CORS(app, intercept_exceptions=False))"
+            )
         super().__setattr__(name, value)
 
     def make_config(self, instance_relative: bool = False) -> Config:

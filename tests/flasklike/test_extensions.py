@@ -294,6 +294,13 @@ async def test_flasks_names_are_those_of_one_request(app: App) -> None:
     assert not flask.has_app_context()
 
 
+def test_a_function_that_would_not_be_awaited_is_refused(app: App) -> None:
+    handle: Any = app.handle_exception
+    with pytest.raises(TypeError, match="write CORS\\(app, intercept_exceptions=False\\)"):
+        app.handle_exception = lambda error: handle(error)  # type: ignore[method-assign]
+    app.handle_exception = handle  # type: ignore[method-assign]
+
+
 def test_flasks_names_are_ours_in_a_plain_block(app: App) -> None:
     with app.app_context(), app.test_request_context("/path") as context:
         assert (flask.current_app.name, flask.request.path) == (app.name, "/path")

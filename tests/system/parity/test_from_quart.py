@@ -161,6 +161,21 @@ async def test_change_status_texts(old: Quart, new: App) -> None:
     assert (await answer(new, view)).status_code == 418
 
 
+async def test_change_plain_functions(old: Quart, new: App) -> None:
+    def view() -> str:
+        form: Any = request.form
+        if asyncio.iscoroutine(form):
+            form.close()
+        return type(form).__name__
+
+    assert await (await answer(old, view, "POST")).get_data() == b"coroutine"
+    assert await (await answer(new, view, "POST")).get_data() == b"ImmutableMultiDict"
+
+
+def test_change_templates(old: Quart, new: App) -> None:
+    assert (old.jinja_env.is_async, new.jinja_env.is_async) == (True, False)
+
+
 async def test_change_head(old: Quart, new: App) -> None:
     async def view() -> str:
         return "text"
