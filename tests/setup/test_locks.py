@@ -42,7 +42,9 @@ def for_a_server(project: dict[str, Any]) -> list[Requirement]:
 @pytest.fixture
 def tools(project: dict[str, Any]) -> list[Requirement]:
     return declared(
-        project["dependency-groups"]["dev"], project["project"]["optional-dependencies"]["testing"]
+        project["dependency-groups"]["dev"],
+        project["project"]["optional-dependencies"]["testing"],
+        project["project"]["optional-dependencies"]["port"],
     )
 
 

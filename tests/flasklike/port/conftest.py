@@ -1,0 +1,3 @@
+"""The applications here are material: they are ported into a temporary folder and tested there."""
+
+collect_ignore = ["applications"]

@@ -1,0 +1,98 @@
+"""The linter finds forgotten awaits, and nothing else."""
+
+from pathlib import Path
+from textwrap import dedent
+
+import libcst as cst
+import pytest
+
+from quartapp.flasklike.port.check import check
+from quartapp.flasklike.port.command import run
+from quartapp.flasklike.port.coroutines import Coroutines
+from quartapp.flasklike.port.inference import Inference
+from quartapp.flasklike.port.program import Program, Reader
+
+HEAD = """\
+import asyncio
+from quartapp.flasklike import App, flash, g, render_template, request
+app = App(__name__)
+async def load(): return 1
+"""
+
+
+def found(text: str) -> list[str]:
+    tree = cst.parse_module(HEAD + dedent(text))
+    program = Program([Reader(tree, Path("views.py")).module])
+    coroutines = Coroutines(Inference(program, ported=True), convert=False, declared=True)
+    return [f"{f.line - 4}:{f.column}: {f.text}" for f in check(coroutines)]
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ('return render_template("x.html")', "2:12: render_template() is not awaited"),
+        ('return render_template("x.html"), 404', "2:12: render_template() is not awaited"),
+        ('flash("x")', "2:5: flash() is not awaited"),
+        ('return request.form["x"]', "2:12: request.form is not awaited"),
+        ("if request.form: pass", "2:8: request.form is not awaited"),
+        ('return f"{request.get_json()}"', "2:15: request.get_json() is not awaited"),
+        ("form = request.form\n    return form['x']", "2:12: request.form is not awaited"),
+        ("return [x for x in request.files]", "2:24: request.files is not awaited"),
+        ("load()", "2:5: load() is not awaited"),
+        ("return 1 + load()", "2:16: load() is not awaited"),
+        ("return str(load())", "2:16: load() is not awaited"),
+        ("with app.app_context(): pass", "2:10: app.app_context() is entered with `async with`"),
+        (
+            "with app.test_client() as c: pass",
+            "2:10: app.test_client() is entered with `async with`",
+        ),
+        (
+            "async def rows(): yield 1\n    for row in rows(): pass",
+            "3:16: rows() is iterated with `async for`",
+        ),
+        (
+            'def title(): return request.form["x"]\n    return title()',
+            "2:25: request.form is not awaited: title is no coroutine function, and view calls it"
+            " in the event loop",
+        ),
+    ],
+)
+def test_a_forgotten_await_is_found(body: str, text: str) -> None:
+    assert found(f"async def view():\n    {body}\n") == [text]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "async def view(): return await render_template('x', posts=load())",
+        "async def view(): return (await request.form)['x']",
+        "def plain():\n    flash('x')\n    return render_template('x', title=request.form['x'])",
+        "async def view():\n    task = load()\n    return await task",
+        "async def view():\n    task = load()\n    g.tasks = [task]",
+        "async def view(): await asyncio.gather(load(), *[load() for _ in 'ab'])",
+        "async def view(): asyncio.create_task(load())",
+        "async def view(): app.add_background_task(load)",
+        "async def view(request): return request.form['x']",
+        "async def view():\n    request = {}\n    return request.form",
+        "def later(): return load()",
+        "import flask\nasync def view(): return flask.render_template('x')",
+        "def deco(f): return 1\n@deco\nasync def made(): pass\nasync def view(): return made + 1",
+        "from x import sync\n@sync\nasync def made(): pass\nasync def view(): return made() + 1",
+        "import contextlib\n@contextlib.asynccontextmanager\nasync def made(): yield\n"
+        "async def view():\n    async with made(): pass",
+        "async def test(): assert (await app.test_client().get('/')).json == {}",
+        "async def rows(): yield 1\nasync def view():\n    async for row in rows(): pass",
+        "async def view(): return lambda: request.form['x']",
+        "async def view():\n    response = await app.make_response('x')\n    response.data = b'y'",
+    ],
+)
+def test_what_may_be_meant_is_left_alone(text: str) -> None:
+    assert found(text) == []
+
+
+def test_a_package_that_imports_itself(tmp_path: Path) -> None:
+    package = tmp_path / "site"
+    package.mkdir()
+    (package / "__init__.py").write_text("from . import views\nviews.x, views.none\n")
+    (package / "views.py").write_text("import site\nfrom . import other\nsite.views.x\n")
+    assert run([str(package), "--check"]) == 0
