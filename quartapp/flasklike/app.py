@@ -16,6 +16,7 @@ from werkzeug.routing import BuildError, MapAdapter
 from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket
 from quartapp.flasklike.asgi.http import HTTPConnection
 from quartapp.flasklike.asgi.websockets import Websocket, WebsocketConnection, WebsocketDispatcher
+from quartapp.flasklike.cli import AppCommands
 from quartapp.flasklike.concurrency.cancellation import as_failure, errors_of
 from quartapp.flasklike.concurrency.threads import MOST_AT_ONCE, also_sync, in_thread
 from quartapp.flasklike.config import Config, get_debug_flag, share_debug_flag
@@ -28,6 +29,7 @@ from quartapp.flasklike.static import StaticFiles
 from quartapp.flasklike.templating.environment import Environment, Loader
 from quartapp.flasklike.templating.rendering import default_context
 from quartapp.flasklike.testing.client import Client
+from quartapp.flasklike.testing.commands import CliRunner
 from quartapp.flasklike.testing.requests import prepare
 from quartapp.flasklike.wrappers.request import Request
 from quartapp.flasklike.wrappers.response import Response
@@ -63,6 +65,7 @@ class App(  # type: ignore[misc]  # open_resource has both of two types
     request_class = Request
     response_class = Response
     session_interface = SecureCookieSessionInterface()
+    test_cli_runner_class = CliRunner  # type: ignore[assignment]  # as Quart's own
     test_client_class = Client  # type: ignore[assignment]  # as Quart's own
     url_map_class = Map
     url_rule_class = Rule  # type: ignore[assignment]  # as Quart's own
@@ -81,6 +84,7 @@ class App(  # type: ignore[misc]  # open_resource has both of two types
     def __init__(self, import_name: str, *args: Any, **kwargs: Any) -> None:
         self._url_cache = UrlCache()
         super().__init__(import_name, *args, **kwargs)
+        self.cli = AppCommands(self.name)
         self.template_context_processors[None] = []  # `default_context` needs no list
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

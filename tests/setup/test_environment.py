@@ -14,6 +14,7 @@ READERS = {
         "quart.cli.load_dotenv",
         "quart.helpers.get_load_dotenv",
     },
+    "flasklike/cli.py": {"quart.cli.load_dotenv"},  # exported, as Flask does
     "flasklike/helpers.py": {"quart.helpers.get_load_dotenv"},  # exported, as Flask does
     # FLASK_DEBUG, and QUART_DEBUG, which is set for the command `quart`.
     "flasklike/config.py": {"os.environ"},

@@ -1,10 +1,8 @@
-"""The test client, what it sends and what it returns."""
+"""The test client, what it sends and what it returns, and the runner of commands."""
 
 from quartapp.flasklike.testing.client import Client as Client
+from quartapp.flasklike.testing.commands import CliRunner as CliRunner
 from quartapp.flasklike.testing.requests import EnvironBuilder as EnvironBuilder
 
-FlaskClient = Client
-"""Flask's name."""
-
-QuartClient = Client
-"""Quart's name."""
+FlaskClient = QuartClient = Client
+FlaskCliRunner = QuartCliRunner = CliRunner

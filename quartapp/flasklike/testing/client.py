@@ -1,15 +1,16 @@
 """The test client."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import Context, copy_context
 from datetime import UTC, datetime
+from functools import partialmethod
 from http.cookiejar import Cookie as StoredCookie
 from importlib.metadata import version
 from io import BytesIO
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import Request as CookieRequest
 
@@ -20,10 +21,14 @@ from werkzeug.datastructures import Headers
 from werkzeug.http import dump_cookie, parse_cookie
 from werkzeug.test import ClientRedirectError, Cookie
 
-from quartapp.flasklike._upstream import cv_request
+from quartapp.flasklike._upstream import cv_request, running_loop
+from quartapp.flasklike.concurrency.awaiting import wait
+from quartapp.flasklike.concurrency.blocks import enter_block, leave_block
 from quartapp.flasklike.ctx import KEPT_CONTEXTS
 from quartapp.flasklike.testing.requests import EnvironBuilder, Prepared, prepare
 from quartapp.flasklike.testing.responses import TestResponse, class_for
+
+T = TypeVar("T")
 
 
 class HTTPClientConnection(TestHTTPConnection):
@@ -41,11 +46,12 @@ class HTTPClientConnection(TestHTTPConnection):
 class Client(QuartClient):
     """A test client that takes the arguments of Flask's client, and of Quart's.
 
-    Its ``async with`` block keeps the contexts of the last request. As with Flask's client, the
-    teardown functions of a request run when it ends. The contexts are then entered again. They are
-    left, and the teardown functions called once more, at the next request or at the end of the
-    block, which may be in another task. Requests use PREFERRED_URL_SCHEME and go below
-    APPLICATION_ROOT.
+    Where no event loop runs it is used as Flask's, without ``await`` and with a plain ``with``;
+    else as Quart's. Its ``async with`` block keeps the contexts of the last request. As with
+    Flask's client, the teardown functions of a request run when it ends. The contexts are then
+    entered again. They are left, and the teardown functions called once more, at the next request
+    or at the end of the block, which may be in another task. Requests use PREFERRED_URL_SCHEME and
+    go below APPLICATION_ROOT.
     """
 
     http_connection_class = HTTPClientConnection
@@ -63,14 +69,28 @@ class Client(QuartClient):
         self._entered: list[Any] = []
         self._entered_in: Context | None = None
 
-    async def open(
-        self, *args: Any, buffered: bool = True, follow_redirects: bool = False, **kwargs: Any
-    ) -> TestResponse:
+    def open(self, *args: Any, **kwargs: Any) -> Any:
         """Send a request; raise what the application lets through (PROPAGATE_EXCEPTIONS).
 
-        See `quartapp.flasklike.testing.requests.prepare` for the arguments. The response is always
-        complete (*buffered*).
+        See `quartapp.flasklike.testing.requests.prepare` for the arguments, and *follow_redirects*.
+        The response, which is always complete (*buffered*), is awaited. Where no event loop runs,
+        as in a plain test, it is returned at once.
         """
+        sent = self._open(*args, **kwargs)
+        return sent if running_loop() is not None else _wait_in_block(sent)
+
+    delete = partialmethod(open, method="DELETE")
+    get = partialmethod(open, method="GET")
+    head = partialmethod(open, method="HEAD")
+    options = partialmethod(open, method="OPTIONS")
+    patch = partialmethod(open, method="PATCH")
+    post = partialmethod(open, method="POST")
+    put = partialmethod(open, method="PUT")
+    trace = partialmethod(open, method="TRACE")
+
+    async def _open(
+        self, *args: Any, buffered: bool = True, follow_redirects: bool = False, **kwargs: Any
+    ) -> TestResponse:
         sent = prepare(self.app, args, kwargs, self.environ_base)
         response = await self._exchange(sent)
         history: list[TestResponse] = []
@@ -192,13 +212,16 @@ class Client(QuartClient):
             raise TypeError("Cookies are disabled. Create a client with 'use_cookies=True'.")
         return self.cookie_jar
 
-    @asynccontextmanager
-    async def session_transaction(self, *args: Any, **kwargs: Any) -> AsyncIterator[SessionMixin]:
+    def session_transaction(self, *args: Any, **kwargs: Any) -> "_Transaction":  # type: ignore[override]
         """The session that the next request will have, to read and change it in a block.
 
         Takes the arguments of `App.test_request_context`. Raises TypeError without cookies, and
         RuntimeError without a secret key.
         """
+        return _Transaction(self._session_transaction(*args, **kwargs))
+
+    @asynccontextmanager
+    async def _session_transaction(self, *args: Any, **kwargs: Any) -> AsyncIterator[SessionMixin]:
         jar = self._jar()
         kwargs["environ_base"] = {**self.environ_base, **(kwargs.get("environ_base") or {})}
         context = self.app.test_request_context(*args, **kwargs)
@@ -228,6 +251,20 @@ class Client(QuartClient):
         else:
             await _pop(entered)
 
+    def __enter__(self) -> "Client":
+        enter_block("async with client:")
+        try:
+            return wait(self.__aenter__())
+        except BaseException:
+            leave_block()
+            raise
+
+    def __exit__(self, exc_type: Any, exc_value: Any, tb: Any) -> None:
+        try:
+            wait(self.__aexit__(exc_type, exc_value, tb))
+        finally:
+            leave_block()
+
     async def __aenter__(self) -> "Client":
         if self._in_block:
             raise RuntimeError("Cannot nest client invocations")
@@ -237,6 +274,41 @@ class Client(QuartClient):
     async def __aexit__(self, exc_type: type, exc_value: BaseException, tb: TracebackType) -> None:
         self._in_block = False
         await self._leave_contexts()
+
+
+class _Transaction:
+    """A block with a session, ``async with`` or, where no event loop runs, ``with``."""
+
+    def __init__(self, block: AbstractAsyncContextManager[SessionMixin]) -> None:
+        self._block = block
+
+    async def __aenter__(self) -> SessionMixin:
+        return await self._block.__aenter__()
+
+    async def __aexit__(self, *raised: Any) -> bool | None:
+        return await self._block.__aexit__(*raised)
+
+    def __enter__(self) -> SessionMixin:
+        enter_block("async with client.session_transaction() as session:")
+        try:
+            return wait(self._block.__aenter__())
+        except BaseException:
+            leave_block()
+            raise
+
+    def __exit__(self, *raised: Any) -> bool | None:
+        try:
+            return wait(self._block.__aexit__(*raised))
+        finally:
+            leave_block()
+
+
+def _wait_in_block(awaitable: Awaitable[T]) -> T:
+    enter_block("await")
+    try:
+        return wait(awaitable)
+    finally:
+        leave_block()
 
 
 async def _pop(contexts: list[Any]) -> None:

@@ -6,7 +6,7 @@ Its body is read as in Flask (``response.data``, ``response.get_json()["name"]``
 
 from collections.abc import Generator
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from quart.wrappers import Response as QuartResponse
 from werkzeug.wrappers import Request as WSGIRequest
@@ -88,6 +88,20 @@ class TestResponse(QuartResponse):
 
     history: tuple["TestResponse", ...] = ()
     """With follow_redirects, the responses that led to this one."""
+
+    # ``asyncio.run(client.get("/"))``: the client has returned it already, as no loop ran.
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self
+        yield
+
+    def send(self, _value: None) -> NoReturn:
+        """End as a coroutine does."""
+        raise StopIteration(self)
+
+    def throw(self, *raised: Any) -> NoReturn:
+        """Raise what is thrown, as a coroutine does."""
+        raise raised[-1]
 
     @property
     def text(self) -> str:

@@ -139,3 +139,39 @@ async def test_a_client_has_an_address_and_a_name() -> None:
     assert (await client.get("/who/")).text.startswith("127.0.0.1 Werkzeug/3.")
     client.environ_base["REMOTE_ADDR"] = "10.0.0.1"
     assert (await client.get("/who/")).text.startswith("10.0.0.1 ")
+
+
+def test_where_no_loop_runs_the_client_is_used_as_flasks() -> None:
+    app = make_session_app()
+
+    @app.post("/form/")
+    def form() -> Any:
+        sent: Any = request.form
+        session["name"] = sent["name"]
+        return sent["name"]
+
+    client: Any = app.test_client()
+    assert client.post("/form/", data={"name": "ü"}).text == "ü"
+    with client.session_transaction() as prepared:
+        assert prepared == {"name": "ü"}
+        prepared["name"] = "b"
+    with client:
+        response = client.get("/")
+        assert response.json["session"] == {"name": "b"}
+        assert (request.path, session["name"]) == ("/", "b")
+        with pytest.raises(RuntimeError, match="nest"):
+            client.__enter__()
+    assert not has_request_context()
+    assert asyncio.run(client.get("/")).status_code == 200  # as in tests for Quart
+
+
+async def test_where_a_loop_runs_a_plain_block_says_what_to_write() -> None:
+    client: Any = make_session_app().test_client()
+    with pytest.raises(RuntimeError, match="write 'async with client:'"), client:
+        pass
+    block = client.session_transaction()
+    with (
+        pytest.raises(RuntimeError, match=r"write 'async with client.session_transaction\("),
+        block,
+    ):
+        pass
