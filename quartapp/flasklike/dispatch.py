@@ -307,16 +307,16 @@ class RequestDispatcher(Stopping):
         Each blueprint's and the application's run in the reverse order of their registration, and
         all of them run: see `groups.tear_down`.
         """
-        names = (*(request_context or _current_context()).request.blueprints, None)
-        lists = [self.teardown_request_funcs.get(name, ()) for name in names]
-        functions = [function for each in lists for function in reversed(each)]
+        functions: list[Any] = []
+        for name in (*(request_context or _current_context()).request.blueprints, None):
+            functions += reversed(self.teardown_request_funcs.get(name, ()))
         return tear_down(self, "request", functions, request_tearing_down, exc)
 
     def do_teardown_appcontext(  # type: ignore[override]  # as above
         self, exc: BaseException | None
     ) -> Awaitable[None]:
         """Call the teardown_appcontext functions, the last registered first; send the signal."""
-        functions = self.teardown_appcontext_funcs[::-1]
+        functions = reversed(self.teardown_appcontext_funcs)
         return tear_down(self, "app", functions, appcontext_tearing_down, exc)
 
     def app_context(self) -> AppContext:

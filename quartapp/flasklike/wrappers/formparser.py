@@ -1,6 +1,7 @@
 """Form data, parsed by Werkzeug's rules while it arrives."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import IO, Any
 from urllib.parse import parse_qsl
 
@@ -49,16 +50,18 @@ class MultiPartParser(QuartMultiPartParser):
         )
         parts = _Parts(self, content_length)
         try:
-            async for data in _chunks(body, self.buffer_size):
-                decoder.receive_data(data)
-                await parts.feed(decoder)
+            # Otherwise the loop would close them in a task, after an error.
+            async with aclosing(_chunks(body, self.buffer_size)) as chunks:
+                async for data in chunks:
+                    decoder.receive_data(data)
+                    await parts.feed(decoder)
         except BaseException:
             parts.close()
             raise
         return self.cls(parts.fields), self.cls(parts.files)
 
 
-async def _chunks(body: Body, size: int) -> AsyncIterator[bytes | None]:
+async def _chunks(body: Body, size: int) -> AsyncGenerator[bytes | None, None]:
     # The decoder applies its limit to each chunk, so chunks have the same size as in Werkzeug.
     waiting = bytearray()
     async for data in body:

@@ -143,3 +143,14 @@ async def test_the_files_of_a_refused_form_are_closed() -> None:
     )
     assert answer == 413
     assert [file.closed for file in opened] == [True, True]
+
+
+async def test_an_error_while_parsing_leaves_no_task() -> None:
+    body = Body(None, None)
+    body.append(FIELD[:30])
+    body.set_complete()
+    tasks = asyncio.all_tasks()
+    form, files = await FormDataParser().parse(body, MULTIPART, None, {"boundary": "b"})
+    assert (len(form), len(files)) == (0, 0)
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == tasks

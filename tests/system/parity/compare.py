@@ -85,7 +85,7 @@ async def converse(spec: Spec, run: Run) -> None:
         answer = await run.side.open(client, request)
         run.journal.note("answer", *answer)
         run.journal.mark(f"status {answer[0]}")
-        if request.afterwards and answer[0] != "raised":
+        if spec.preserve and request.afterwards and answer[0] != "raised":
             await read_afterwards(request.afterwards, run)
         # The clients differ in which contexts they keep after raising an error.
         if spec.preserve and answer[0] == "raised":
