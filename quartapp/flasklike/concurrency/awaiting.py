@@ -16,7 +16,8 @@ connects with a task, `wait` works too.
 
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from inspect import iscoroutine
 from typing import Any, Protocol, TypeVar, TypeVarTuple, cast
 
@@ -29,6 +30,7 @@ Ts = TypeVarTuple("Ts")
 
 _DONE: Any = object()
 _MOST_IDLE = 64
+_MOST_AT_ONCE = 32
 
 
 class Bridge(Protocol):
@@ -86,6 +88,67 @@ async def driven(func: Callable[[*Ts], T], *args: *Ts, lazy_loads: bool = False)
     closed, *func* gets GeneratorExit there, and can wait no more. With *lazy_loads*, SQLAlchemy's
     asynchronous sessions load attributes in *func* where they are first used.
     """
+    caller, given = _begin(func, args, lazy_loads)
+    while given is not _DONE:
+        given = await _give(caller, given)
+    result, error = _end(caller)
+    if error is None:
+        return cast(T, result)
+    raised_while_handling = error.__context__
+    try:
+        raise error
+    finally:
+        error.__context__ = raised_while_handling  # not what is being handled here
+        del error  # the traceback refers to this frame, which would refer back to the error
+
+
+async def stepped(items: Generator[T], *, lazy_loads: bool = False) -> AsyncGenerator[T]:
+    """Iterate over *items* as `driven` calls a function, and close them.
+
+    Several items are taken at once, more and more, because entering a greenlet takes longer than
+    most steps. Those that were taken are yielded before anything is awaited.
+    """
+    taken: deque[T] = deque()
+    count, ended = 1, False
+    try:
+        while not ended:
+            caller, given = _begin(_take, (items, taken, count), lazy_loads)
+            while given is not _DONE:
+                try:
+                    while taken:
+                        yield taken.popleft()
+                except BaseException:  # the consumer has left
+                    await _abandon(caller, given)
+                    raise
+                caller.gr_context = getcurrent().gr_context  # the consumer may be another task
+                given = await _give(caller, given)
+            ended, error = _end(caller)
+            while taken:
+                yield taken.popleft()
+            if error is not None:
+                try:
+                    raise error
+                finally:
+                    del error
+            count = min(2 * count, _MOST_AT_ONCE)
+    finally:
+        await driven(items.close)
+
+
+def _take(items: Iterator[T], taken: deque[T], count: int) -> bool:
+    """Move *count* of the items; returns whether they have ended."""
+    for _ in range(count):
+        item = next(items, _DONE)
+        if item is _DONE:
+            return True
+        taken.append(item)
+    return False
+
+
+def _begin(
+    func: Callable[..., Any], args: tuple[Any, ...], lazy_loads: bool
+) -> tuple[_Caller, Any]:
+    """Let a greenlet call *func*; returns what it gives first: an awaitable, or _DONE."""
     idle = local.idle
     if idle:
         caller = idle.pop()
@@ -97,24 +160,31 @@ async def driven(func: Callable[[*Ts], T], *args: *Ts, lazy_loads: bool = False)
     caller.__sqlalchemy_greenlet_provider__ = lazy_loads
     active = sys.exc_info()[1]
     if active is None:
-        given = caller.switch((func, args))
-    else:
-        given = caller.switch((_while_handling, (active, func, *args)))
+        return caller, caller.switch((func, args))
+    try:
+        return caller, caller.switch((_while_handling, (active, func, *args)))
+    finally:
         del active
+
+
+def _end(caller: _Caller) -> tuple[Any, BaseException | None]:
+    """The outcome of a greenlet that is done, which others may use now."""
+    outcome = cast(tuple[Any, BaseException | None], caller.outcome)
+    caller.outcome = caller.gr_context = None
+    if len(local.idle) < _MOST_IDLE:
+        local.idle.append(caller)
+    return outcome
+
+
+async def _abandon(caller: _Caller, awaitable: Any) -> None:
+    """End the function in *caller*, which waits for *awaitable* in vain; it may clean up."""
+    discard(awaitable)
+    caller.parent = current = getcurrent()
+    caller.gr_context = current.gr_context
+    given = caller.throw(GeneratorExit)
     while given is not _DONE:
         given = await _give(caller, given)
-    result, error = cast(Any, caller.outcome)
-    caller.outcome = caller.gr_context = None
-    if len(idle) < _MOST_IDLE:
-        idle.append(caller)
-    if error is None:
-        return cast(T, result)
-    raised_while_handling = error.__context__
-    try:
-        raise error
-    finally:
-        error.__context__ = raised_while_handling  # not what is being handled here
-        del error  # the traceback refers to this frame, which would refer back to the error
+    _end(caller)
 
 
 async def _give(caller: _Caller, awaitable: Awaitable[Any]) -> Any:
@@ -167,9 +237,14 @@ def wait(awaitable: Awaitable[T]) -> T:
     bridge = local.bridge
     if bridge is not None and running_loop() is None:
         return bridge.wait(awaitable)
-    if iscoroutine(awaitable):
-        awaitable.close()  # or Python warns that it was never awaited
+    discard(awaitable)
     raise RuntimeError(f"{described(awaitable)} cannot be awaited here")
+
+
+def discard(awaitable: Awaitable[Any]) -> None:
+    """Close a coroutine, of which Python would warn that it was never awaited."""
+    if iscoroutine(awaitable):
+        awaitable.close()
 
 
 def described(awaitable: Awaitable[Any]) -> str:

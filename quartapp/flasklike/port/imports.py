@@ -126,13 +126,13 @@ class NameImporter(cst.CSTTransformer):
     """Imports *new* beside *old* from a module, or in its place if *old* is not used any more."""
 
     def __init__(self, module: str, old: str, new: str, *, keep: bool) -> None:
-        self._module, self._old, self._new, self._keep = module, old, new, keep
+        self._source, self._old, self._new, self._keep = module, old, new, keep
 
     def leave_ImportFrom(
         self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom
     ) -> cst.ImportFrom:
         names = updated_node.names
-        if dotted_name(updated_node.module) != self._module or isinstance(names, cst.ImportStar):
+        if dotted_name(updated_node.module) != self._source or isinstance(names, cst.ImportStar):
             return updated_node
         present = [dotted_name(alias.name) for alias in names]
         if self._old not in present:

@@ -32,7 +32,7 @@ def rewritten(module: Module, coroutines: Coroutines) -> cst.Module:
 
 class _Rewriter(cst.CSTTransformer):
     def __init__(self, module: Module, coroutines: Coroutines) -> None:
-        self._module = module
+        self._source = module
         self._coroutines = coroutines
         self._inference = coroutines.inference
         self.renamed: dict[tuple[str, str], str] = {}
@@ -40,20 +40,20 @@ class _Rewriter(cst.CSTTransformer):
         self.uses: dict[str, int] = {}
 
     def _is_marked(self, node: cst.CSTNode) -> bool:
-        return self._module.function_of(node) in self._coroutines.marked
+        return self._source.function_of(node) in self._coroutines.marked
 
     def _waits(self, node: cst.CSTNode) -> bool:
         return (
             self._is_marked(node)
-            and self._coroutines.is_awaitable(self._module, node)
-            and not self._coroutines.is_handed_on(self._module, node)
+            and self._coroutines.is_awaitable(self._source, node)
+            and not self._coroutines.is_handed_on(self._source, node)
         )
 
     def _awaited(self, original: Expression, updated: Expression) -> Expression | cst.Await:
         if not self._waits(original):
             return updated
         lpar, rpar = updated.lpar, updated.rpar
-        parent = self._module.parents[original]
+        parent = self._source.parents[original]
         if not lpar and (
             (isinstance(parent, cst.Attribute | cst.Subscript) and parent.value is original)
             or (isinstance(parent, cst.Call) and parent.func is original)
@@ -62,7 +62,7 @@ class _Rewriter(cst.CSTTransformer):
         return cst.Await(updated.with_changes(lpar=(), rpar=()), lpar=lpar, rpar=rpar)
 
     def visit_Name(self, node: cst.Name) -> None:
-        if not isinstance(self._module.parents.get(node), cst.ImportAlias):
+        if not isinstance(self._source.parents.get(node), cst.ImportAlias):
             self.uses[node.value] = self.uses.get(node.value, 0) + 1
 
     def leave_Attribute(
@@ -70,7 +70,7 @@ class _Rewriter(cst.CSTTransformer):
     ) -> cst.Attribute | cst.Await:
         name = original_node.attr.value
         if name in _UNITTEST:
-            kind = self._inference.kind(self._module, original_node)
+            kind = self._inference.kind(self._source, original_node)
             if isinstance(kind, Function) and kind in self._coroutines.marked:
                 updated_node = updated_node.with_changes(attr=cst.Name(_UNITTEST[name]))
         return self._awaited(original_node, updated_node)
@@ -82,7 +82,7 @@ class _Rewriter(cst.CSTTransformer):
         if original_node.asynchronous is not None or not self._is_marked(original_node):
             return updated_node
         flags = [
-            self._coroutines.is_async_context(self._module, item.item)
+            self._coroutines.is_async_context(self._source, item.item)
             for item in original_node.items
         ]
         if not any(flags):
@@ -102,7 +102,7 @@ class _Rewriter(cst.CSTTransformer):
         return updated_node
 
     def _iterates(self, node: cst.For | cst.CompFor) -> bool:
-        return self._is_marked(node) and self._coroutines.is_async_iterable(self._module, node.iter)
+        return self._is_marked(node) and self._coroutines.is_async_iterable(self._source, node.iter)
 
     def leave_GeneratorExp(
         self, original_node: cst.GeneratorExp, updated_node: cst.GeneratorExp
@@ -122,7 +122,7 @@ class _Rewriter(cst.CSTTransformer):
                 [cst.Expr(value=cst.Yield(value=cst.From(item=original)))],
                 [cst.Expr(value=cst.Yield(value=cst.From(item=iterated)))],
             ) if self._is_marked(original_node):
-                again = self._coroutines.is_async_iterable(self._module, original)
+                again = self._coroutines.is_async_iterable(self._source, original)
                 item = cst.Name("item")
                 body = cst.SimpleStatementLine([cst.Expr(cst.Yield(item))])
                 return cst.For(
@@ -137,7 +137,7 @@ class _Rewriter(cst.CSTTransformer):
     def leave_FunctionDef(
         self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef
     ) -> cst.FunctionDef:
-        function = self._module.functions[original_node]
+        function = self._source.functions[original_node]
         if function not in self._coroutines.marked or function.is_async:
             return updated_node
         name, owner = function.name, function.owner
@@ -154,7 +154,7 @@ class _Rewriter(cst.CSTTransformer):
         return updated_node.with_changes(asynchronous=cst.Asynchronous(), decorators=decorators)
 
     def _decorator(self, original: cst.Decorator, updated: cst.Decorator) -> cst.Decorator:
-        kind = self._inference.kind(self._module, original.decorator)
+        kind = self._inference.kind(self._source, original.decorator)
         new = CONTEXT_MANAGERS.get(kind) if isinstance(kind, str) else None
         if new is None:
             return updated
@@ -172,7 +172,7 @@ class _Rewriter(cst.CSTTransformer):
         kind = annotation.annotation
         if isinstance(kind, cst.Subscript) and isinstance(kind.value, cst.Name):
             new = _ITERATORS.get(kind.value.value)
-            source = self._module.bindings.get(kind.value.value)
+            source = self._source.bindings.get(kind.value.value)
             if new is not None and source and source[0].how == "import":
                 where = str(source[0].what).rpartition(".")[0]
                 kind = kind.with_changes(value=self._renamed(kind.value, where, new))
@@ -191,7 +191,7 @@ class _Rewriter(cst.CSTTransformer):
             return updated_node
         bases = []
         for original, base in zip(original_node.bases, updated_node.bases, strict=True):
-            kind = self._inference.kind(self._module, original.value)
+            kind = self._inference.kind(self._source, original.value)
             if kind == "unittest.TestCase":
                 base = base.with_changes(
                     value=self._renamed(base.value, "unittest", _ASYNC_TESTCASE)

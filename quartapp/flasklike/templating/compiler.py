@@ -18,10 +18,16 @@ from typing import Any
 
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame, optimizeconst
+from jinja2.filters import FILTERS
 from jinja2.tests import TESTS
+
+from quartapp.flasklike.concurrency.awaiting import discard
 
 _OF_AWAITABLES = frozenset({*dir(asyncio.Task), *dir(CoroutineType)})
 """Attributes that an awaitable may have itself, where those of its result are meant."""
+
+_FILTERS_THAT_RETURN_AN_ELEMENT = {"attr", "first", "last", "max", "min", "random"}
+"""Those of Jinja's own filters that may return an awaitable."""
 
 _AWAITS_NOTHING = (
     nodes.BinExpr,
@@ -62,7 +68,8 @@ class AwaitingCodeGenerator(CodeGenerator):
         """Write the preamble of a function: local names for what is called most."""
         super().write_commons()
         if not self.environment.is_async:
-            for name in ("attr", "awaited", "show", "show_attr"):
+            self.writeline("get_attr = environment.getattr")
+            for name in ("attr", "awaited", "show", "show_attr", "show_item"):
                 self.writeline(f"{name} = environment.{name}")
 
     def visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> Any:
@@ -79,7 +86,7 @@ class AwaitingCodeGenerator(CodeGenerator):
         elif finalize.src is not None:
             self.write(f"show({finalize.src}")
         else:
-            self.write("show_attr(" if isinstance(node, nodes.Getattr) else "show(")
+            self.write(f"{_function_that_shows(node)}(")
             self._shown = node
 
     def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:
@@ -93,7 +100,7 @@ class AwaitingCodeGenerator(CodeGenerator):
 
     @optimizeconst
     def _called_attribute(self, node: nodes.Getattr, frame: Frame) -> None:
-        self.write("attr(" if node in self._on_the_way else "environment.getattr(")
+        self.write("attr(" if node in self._on_the_way else "get_attr(")
         self._attribute(node, frame)
         self.write(")")
 
@@ -102,6 +109,15 @@ class AwaitingCodeGenerator(CodeGenerator):
             self._on_the_way.add(node.node)
         self.visit(node.node, frame)
         self.write(f", {node.attr!r}")
+
+    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:
+        """Write an item, awaited."""
+        if node is self._shown and _function_that_shows(node) == "show_item":
+            self.visit(node.node, frame)
+            self.write(", ")
+            self.visit(node.arg, frame)
+        else:
+            super().visit_Getitem(node, frame)
 
     def visit_Call(self, node: nodes.Call, frame: Frame, forward_caller: bool = False) -> None:
         """Write a call, which `environment.Context` awaits."""
@@ -114,7 +130,10 @@ class AwaitingCodeGenerator(CodeGenerator):
         if node.node is not None and getattr(function, "jinja_async_variant", False):
             self._wrap(node.node, "environment.iterated(", ")")
         self._unpack_arguments(node)
-        self._await(node, super().visit_Filter, frame)
+        if function is FILTERS.get(node.name) and node.name not in _FILTERS_THAT_RETURN_AN_ELEMENT:
+            super().visit_Filter(node, frame)
+        else:
+            self._await(node, super().visit_Filter, frame)
 
     def visit_Test(self, node: nodes.Test, frame: Frame) -> None:
         """Write a test, and await unless it is one of Jinja's."""
@@ -163,6 +182,14 @@ class AwaitingCodeGenerator(CodeGenerator):
         super().visit_Assign(node, frame)
 
 
+def _function_that_shows(node: nodes.Expr) -> str:
+    if isinstance(node, nodes.Getattr):
+        return "show_attr"
+    if isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Slice):
+        return "show_item"
+    return "show"
+
+
 def _may_await(node: nodes.Node) -> bool:
     if isinstance(node, nodes.Assign):
         return isinstance(node.target, nodes.Tuple)
@@ -179,6 +206,5 @@ def _as_const(original: Callable[..., Any], *args: Any) -> Any:
     value = original(*args)
     if not inspect.isawaitable(value):
         return value
-    if inspect.iscoroutine(value):
-        value.close()
+    discard(value)
     raise nodes.Impossible

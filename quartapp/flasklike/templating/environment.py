@@ -14,7 +14,7 @@ from jinja2.runtime import Macro
 from jinja2.utils import internalcode
 
 from quartapp.flasklike._upstream import cv_request, escape_inner, flask_request_variable
-from quartapp.flasklike.concurrency.awaiting import driven
+from quartapp.flasklike.concurrency.awaiting import driven, stepped
 from quartapp.flasklike.templating.compiler import AwaitingCodeGenerator
 from quartapp.flasklike.templating.values import (
     are_plain,
@@ -27,8 +27,6 @@ from quartapp.flasklike.templating.values import (
     unpacked,
     unpacked_mapping,
 )
-
-_END: Any = object()
 
 
 class Globals(ChainMap[str, Any]):
@@ -141,19 +139,12 @@ class Template(JinjaTemplate):
             self.environment.handle_exception()
         return text
 
-    async def generate_async(self, *args: Any, **kwargs: Any) -> Any:
+    def generate_async(self, *args: Any, **kwargs: Any) -> Any:
         """As `generate`, but an asynchronous iterator, and all can be awaited."""
         if self.environment.is_async:
-            async for part in super().generate_async(*args, **kwargs):
-                yield part
-            return
-        lazy_loads = self.environment.lazy_loads
+            return super().generate_async(*args, **kwargs)
         parts: Any = self.generate(*args, **kwargs)
-        try:
-            while (part := await driven(next, parts, _END, lazy_loads=lazy_loads)) is not _END:
-                yield part
-        finally:
-            await driven(parts.close, lazy_loads=lazy_loads)
+        return stepped(parts, lazy_loads=self.environment.lazy_loads)
 
 
 class Environment(FlaskEnvironment):
@@ -197,7 +188,8 @@ class Environment(FlaskEnvironment):
         try:
             value = getattr(obj, attribute)
         except AttributeError:
-            value = self.item(obj, attribute)
+            found = type(obj) is dict and attribute in obj
+            value = obj[attribute] if found else self.item(obj, attribute)
         return value if type(value) in plain or self.is_async else awaited(value)
 
     @internalcode
@@ -206,7 +198,8 @@ class Environment(FlaskEnvironment):
         try:
             value = getattr(obj, attribute)
         except AttributeError:
-            value = self.item(obj, attribute)
+            found = type(obj) is dict and attribute in obj
+            value = obj[attribute] if found else self.item(obj, attribute)
         if type(value) is str:
             escaped: str = escape_inner(value)
             return escaped
@@ -215,8 +208,32 @@ class Environment(FlaskEnvironment):
     @internalcode
     def getitem(self, obj: Any, argument: Any) -> Any:
         """An item or an attribute, awaited."""
-        value = super().getitem(obj, argument)
+        try:
+            value = obj[argument]
+        except (AttributeError, TypeError, LookupError):
+            value = self.attr_of_item(obj, argument)
         return value if type(value) in plain or self.is_async else awaited(value)
+
+    def attr_of_item(self, obj: Any, argument: Any) -> Any:
+        """What `getitem` returns if *obj* has no such item."""
+        if isinstance(argument, str):
+            try:
+                return getattr(obj, argument)
+            except AttributeError:
+                pass
+        return self.undefined(obj=obj, name=argument)
+
+    @internalcode
+    def show_item(self, obj: Any, argument: Any) -> str:
+        """`show` of an item or an attribute."""
+        try:
+            value = obj[argument]
+        except (AttributeError, TypeError, LookupError):
+            value = self.attr_of_item(obj, argument)
+        if type(value) is str:
+            escaped: str = escape_inner(value)
+            return escaped
+        return show(value)
 
     def call_filter(self, *args: Any, **kwargs: Any) -> Any:
         """What a filter returns, awaited: filters such as `map` call others so."""

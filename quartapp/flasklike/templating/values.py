@@ -6,6 +6,7 @@ that is known not to be awaitable (`plain`), and cost one look into a set.
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from itertools import chain
 from types import NoneType
 from typing import Any
 
@@ -15,7 +16,7 @@ from markupsafe import Markup, escape
 from werkzeug.local import LocalProxy
 
 from quartapp.flasklike._upstream import escape_inner
-from quartapp.flasklike.concurrency.awaiting import can_wait, described, wait
+from quartapp.flasklike.concurrency.awaiting import can_wait, described, discard, wait
 
 _END: Any = object()
 
@@ -25,10 +26,15 @@ plain: set[type] = {bool, dict, float, int, list, LocalProxy, Markup, NoneType, 
 A proxy is not awaited although its class could be: reading the session is an access to it.
 """
 
+_UNPACKED = {list, tuple}
+
 _MOST_TYPES = 2000
 """An application that makes classes while it runs must not fill the memory with them."""
 
-_CONTAINERS = {dict, frozenset, list, range, set, str, tuple, Markup}
+_CONTAINERS = {
+    *(dict, frozenset, list, range, set, str, tuple, Markup),
+    *map(type, ({}.items(), {}.keys(), {}.values())),
+}
 """Types that can be iterated twice: once to look at what they contain."""
 
 internalcode(wait)  # not shown in tracebacks of templates
@@ -70,7 +76,7 @@ def iterated(value: Any, unpack: bool = False) -> Iterable[Any]:
     kind = type(value)
     each = unpacked if unpack else awaited
     if kind in _CONTAINERS:
-        if not unpack and plain.issuperset(map(type, value)):
+        if plain.issuperset(map(type, value)) and not (unpack and _may_unpack(value)):
             return value  # type: ignore[no-any-return]  # a container
     elif hasattr(kind, "__aiter__") and not hasattr(kind, "__iter__"):
         return map(each, _steps(value))
@@ -81,7 +87,7 @@ def iterated(value: Any, unpack: bool = False) -> Iterable[Any]:
 def _steps(iterable: Any) -> Iterator[Any]:
     iterator = aiter(iterable)
     try:
-        while (item := awaited(anext(iterator, _END))) is not _END:
+        while (item := awaited(_next(iterator))) is not _END:
             yield item
     finally:
         close = getattr(iterator, "aclose", None)
@@ -90,17 +96,29 @@ def _steps(iterable: Any) -> Iterator[Any]:
 
 
 @internalcode
+async def _next(iterator: Any) -> Any:
+    """A coroutine, which can be closed before it begins; what `anext` returns cannot."""
+    return await anext(iterator, _END)
+
+
+@internalcode
 def unpacked(value: Any) -> Any:
     """*value* with everything in it awaited, for several names to which it is unpacked."""
     value = awaited(value)
-    if type(value) not in {tuple, list} or _is_flat(value):
+    if type(value) not in _UNPACKED or _is_flat(value):
         return value
     return [unpacked(each) for each in value]
 
 
+def _may_unpack(values: Iterable[Any]) -> bool:
+    """Whether `unpacked` may change one of *values*."""
+    kinds = set(map(type, values))
+    return not (kinds <= _UNPACKED and _is_flat(chain.from_iterable(values)))
+
+
 def _is_flat(values: Iterable[Any]) -> bool:
     kinds = set(map(type, values))
-    return plain.issuperset(kinds) and kinds.isdisjoint({tuple, list})
+    return plain.issuperset(kinds) and kinds.isdisjoint(_UNPACKED)
 
 
 @internalcode
@@ -140,8 +158,7 @@ def named(template: str | None) -> str:
 
 def _cannot_wait(value: Any) -> TemplateRuntimeError:
     what = described(value)
-    if inspect.iscoroutine(value):
-        value.close()  # or Python warns that it was never awaited
+    discard(value)
     return TemplateRuntimeError(
         f"{what} cannot be awaited{_place()}, because nothing that can await has called the"
         " template: write `await render_template(...)`, or `await template.render_async(...)`"

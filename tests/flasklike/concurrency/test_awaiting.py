@@ -4,13 +4,13 @@ import sys
 import threading
 import traceback
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
-from quartapp.flasklike.concurrency.awaiting import can_wait, driven, local, wait
+from quartapp.flasklike.concurrency.awaiting import can_wait, driven, local, stepped, wait
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
@@ -261,6 +261,82 @@ async def test_an_asynchronous_iterator_is_closed_in_its_task() -> None:
     closed_in: list[Any] = []
     assert await driven(work) == 1
     assert closed_in == [asyncio.current_task()]
+
+
+async def test_steps_are_taken_ahead_while_nothing_is_awaited() -> None:
+    def items() -> Generator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
+        taken.append(wait(later("end")))
+
+    taken: list[Any] = []
+    ahead = [len(taken) async for _ in stepped(items())]
+    assert ahead[:7] == [1, 3, 3, 7, 7, 7, 7]
+    assert ahead[60:] == [63, 63, 63] + [95] * 32 + [100] * 5
+    assert taken == [*range(100), "end"]
+
+
+async def test_what_was_taken_is_given_before_anything_is_awaited() -> None:
+    def items() -> Generator[Any]:
+        yield from range(3)
+        yield wait(arrived.wait())
+
+    arrived = asyncio.Event()
+    iterator = stepped(items())
+    assert [await anext(iterator) for _ in range(3)] == [0, 1, 2]
+    arrived.set()
+    assert [item async for item in iterator] == [True]
+
+
+async def test_an_error_of_a_step_comes_after_the_steps_before_it() -> None:
+    def items() -> Generator[int]:
+        yield from range(5)
+        wait(fail())
+
+    iterator = stepped(items())
+    assert [await anext(iterator) for _ in range(5)] == [*range(5)]
+    with pytest.raises(ValueError, match="awaited") as raised:
+        await anext(iterator)
+    assert raised.value.__context__ is None
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("number", [1, 2, 3])
+async def test_steps_that_are_left_clean_up_in_their_task(number: int) -> None:
+    def items() -> Generator[int]:
+        try:
+            yield 1
+            yield 2
+            wait(later())
+            yield 3
+        finally:
+            ended.append((wait(later("waited")), wait(of_task())))
+
+    async def of_task() -> Any:
+        return asyncio.current_task()
+
+    ended: list[Any] = []
+    iterator = stepped(items())
+    assert [await anext(iterator) for _ in range(number)] == [1, 2, 3][:number]
+    await iterator.aclose()
+    assert ended == [("waited", asyncio.current_task())]
+    assert len(local.idle) == 1
+
+
+async def test_steps_see_the_context_of_who_takes_them() -> None:
+    def items() -> Generator[str]:
+        yield variable.get()
+        yield variable.get()
+        wait(later())
+        yield variable.get()
+
+    async def take(value: str) -> str:
+        variable.set(value)
+        return await anext(iterator)
+
+    iterator = stepped(items())
+    assert [await asyncio.create_task(take(name)) for name in "abc"] == ["a", "b", "c"]
 
 
 async def test_only_who_asks_may_load_lazily() -> None:
