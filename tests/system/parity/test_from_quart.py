@@ -176,6 +176,22 @@ def test_change_templates(old: Quart, new: App) -> None:
     assert (old.jinja_env.is_async, new.jinja_env.is_async) == (True, False)
 
 
+async def test_change_responses_of_errors(old: Quart, new: App) -> None:
+    async def view() -> str:
+        quart.abort(404)
+
+    seen: list[bool] = []
+    for app in (old, new):
+
+        @app.after_request
+        async def after(response: Any, app: Any = app) -> Any:
+            seen.append(isinstance(response, app.response_class))
+            return response
+
+        await answer(app, view)
+    assert seen == [False, True]
+
+
 async def test_change_head(old: Quart, new: App) -> None:
     async def view() -> str:
         return "text"
