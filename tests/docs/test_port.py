@@ -1,5 +1,6 @@
 """Every example of the pages about porting runs, and so do the tests in it."""
 
+import asyncio
 import inspect
 import re
 from pathlib import Path
@@ -24,12 +25,12 @@ def examples(name: str) -> list[Any]:
 
 
 @pytest.mark.parametrize(("source", "name"), [each for page in PAGES for each in examples(page)])
-async def test_the_examples_run(source: str, name: str) -> None:
+def test_the_examples_run(source: str, name: str) -> None:
     names: dict[str, Any] = {"__name__": "example"}
     exec(compile(source, str(ROOT / name), "exec"), names)
     tests = [value for key, value in names.items() if key.startswith("test_")]
     for test in tests:
         result = test()
-        if inspect.isawaitable(result):
-            await result
+        if inspect.iscoroutine(result):
+            asyncio.run(result)
     assert tests or "(__name__)" not in source  # an application that nothing uses proves nothing

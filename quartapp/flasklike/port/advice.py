@@ -13,6 +13,7 @@ from quartapp.flasklike.port.names import (
     CALLS,
     EXTENSIONS,
     GONE,
+    IN_PLAIN_FUNCTIONS,
     NOT_BLOCKING,
     WSGI,
     canonical,
@@ -46,8 +47,11 @@ def advice(coroutines: Coroutines, *, convert: bool) -> Iterator[Finding]:
 
 
 def blocking_imports(module: Module) -> Iterator[tuple[cst.CSTNode, str]]:
-    """Imports of libraries that block, with their names."""
+    """Imports of libraries that block, or work only in plain functions, with their names."""
     for node, name in module.imports:
+        if (package := name.partition(".")[0]) in IN_PLAIN_FUNCTIONS:
+            yield node, package
+            continue
         if not name.startswith(NOT_BLOCKING):
             root = next((known for known in BLOCKING if _is_in(name, known)), None)
             if root is not None and not root.startswith(("time.", "os.")):
@@ -61,7 +65,9 @@ def _is_in(name: str, known: str) -> bool:
 def _imports(module: Module) -> Iterator[tuple[cst.CSTNode, str]]:
     for node, name in module.imports:
         root = name.partition(".")[0]
-        if root.startswith("flask_"):
+        if (instead := IN_PLAIN_FUNCTIONS.get(root)) is not None:
+            yield node, f"{root} works in plain functions; in `async def` use {instead}"
+        elif root.startswith("flask_"):
             known = EXTENSIONS.get(root, "see whether it has a version for Quart")
             yield node, f"{root} is an extension of Flask: {known}"
         elif is_flask(root) and isinstance(node, cst.ImportFrom):

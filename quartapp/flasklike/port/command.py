@@ -12,6 +12,7 @@ from quartapp.flasklike.port.check import check
 from quartapp.flasklike.port.coroutines import Coroutines
 from quartapp.flasklike.port.findings import Finding, located
 from quartapp.flasklike.port.inference import Inference
+from quartapp.flasklike.port.names import IN_PLAIN_FUNCTIONS
 from quartapp.flasklike.port.program import Program, Reader
 from quartapp.flasklike.port.rewriting import rewritten
 
@@ -34,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     "convert",
     default=None,
     help="Make views `async def`, or leave them plain. Default: plain if the application imports a"
-    " library that blocks.",
+    " library that blocks, or an extension of Flask.",
 )
 @click.option("--diff", is_flag=True, help="Show what would change, and write nothing.")
 @click.option("--check", "checking", is_flag=True, help="Only look for forgotten awaits.")
@@ -113,6 +114,10 @@ def _package(folder: Path) -> str:
     return ".".join(reversed(names))
 
 
+def _why(library: str) -> str:
+    return "works only there" if library in IN_PLAIN_FUNCTIONS else "blocks"
+
+
 def _choose(program: Program, convert: bool | None) -> tuple[bool, str]:
     blocking = [
         finding
@@ -125,7 +130,8 @@ def _choose(program: Program, convert: bool | None) -> tuple[bool, str]:
         why = (
             "nothing that the application imports blocks the event loop (--plain leaves them)"
             if convert
-            else f"{blocking[0].text} blocks, imported at {blocking[0].path}:{blocking[0].line}"
+            else f"{blocking[0].text} {_why(blocking[0].text)},"
+            f" imported at {blocking[0].path}:{blocking[0].line}"
             " (--async converts them nevertheless)"
         )
     else:

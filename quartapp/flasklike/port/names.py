@@ -213,7 +213,6 @@ BLOCKING = {
     "subprocess": "asyncio.create_subprocess_exec",
     "os.system": "asyncio.create_subprocess_shell",
     "os.popen": "asyncio.create_subprocess_shell",
-    "flask_sqlalchemy": "sqlalchemy.ext.asyncio",
     "flask_pymongo": "pymongo.AsyncMongoClient",
     "flask_mongoengine": "beanie",
 }
@@ -221,30 +220,35 @@ BLOCKING = {
 
 NOT_BLOCKING = ("sqlalchemy.ext.asyncio", "redis.asyncio", "sqlmodel.ext.asyncio")
 
-EXTENSIONS = {
-    "flask_babel": "it works as it is if flask stays installed; or use Babel itself",
-    "flask_bcrypt": "it works as it is; hash in a thread: await run_sync(...)(...)",
-    "flask_caching": "it works as it is with plain `def` views",
-    "flask_cors": "quart-cors",
+IN_PLAIN_FUNCTIONS = {
+    "flask_babel": "quart-babel",
+    "flask_caching": "a dictionary, or one of cachetools' caches",
     "flask_httpauth": "request.authorization and a decorator of your own",
-    "flask_limiter": "quart-rate-limiter",
     "flask_login": "quart-auth",
     "flask_mail": "aiosmtplib",
-    "flask_mailman": "aiosmtplib",
-    "flask_marshmallow": "marshmallow itself",
     "flask_migrate": "alembic itself",
     "flask_moment": "a template macro with the <time> element",
+    "flask_sqlalchemy": "sqlalchemy.ext.asyncio",
+    "flask_wtf": "quart-wtforms, or wtforms filled from `await request.form`",
+}
+"""Extensions that work only in plain functions, and what to use in a coroutine instead."""
+
+EXTENSIONS = {
+    "flask_bcrypt": "it works as it is; hash in a thread: await run_sync(...)(...)",
+    "flask_cors": "CORS(app, intercept_exceptions=False), or quart-cors",
+    "flask_limiter": "it works as it is; or quart-rate-limiter",
+    "flask_mailman": "aiosmtplib",
+    "flask_marshmallow": "marshmallow itself",
     "flask_mongoengine": "beanie",
     "flask_pymongo": "pymongo.AsyncMongoClient",
     "flask_restful": "quart-schema, or MethodView",
     "flask_restx": "quart-schema",
-    "flask_session": "quart-session, or a SessionInterface of your own",
+    "flask_session": "it works as it is; or quart-session",
     "flask_smorest": "quart-schema",
     "flask_socketio": "WebSockets of App: @app.websocket",
-    "flask_sqlalchemy": "sqlalchemy itself: its asyncio, or a scoped_session in plain views",
     "flask_talisman": "an after_request function, or an ASGI middleware",
-    "flask_wtf": "wtforms itself, filled from `await request.form`",
 }
+"""Other extensions of Flask."""
 
 GONE = {
     "flask.Markup": "markupsafe.Markup",

@@ -62,6 +62,15 @@ def test_what_blocks_keeps_views_plain(folder: Path, capsys: pytest.CaptureFixtu
     assert (folder / "views.py").read_text() == PORTED
 
 
+def test_an_extension_of_flask_keeps_views_plain(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "login.py").write_text("from flask_login import current_user\n")
+    assert run([str(folder)]) == 0
+    assert "def index():\n    return request.form" in (folder / "views.py").read_text()
+    assert "flask_login works only there, imported at login.py:1" in capsys.readouterr().out
+
+
 def test_a_file_is_named_alone(folder: Path) -> None:
     (folder / "other.py").write_text(VIEWS)
     assert run([str(folder / "views.py"), "--async"]) == 0
@@ -183,7 +192,7 @@ def test_pytest_runs_coroutine_functions(folder: Path, name: str, before: str, a
 
 
 LEFT = {
-    "from flask_login import LoginManager": "flask_login is an extension of Flask: quart-auth",
+    "from flask_login import LoginManager": "in `async def` use quart-auth",
     "from flask import _request_ctx_stack": "does not exist: use g, or flask.globals.request_ctx",
     "import time\ndef f():\n    time.sleep(1)\napp.before_request(f)": "use await asyncio.sleep",
     (
