@@ -356,6 +356,22 @@ async def test_a_forgotten_import_from_flask_is_named(
     assert "import it from quartapp.flasklike" in caplog.text
 
 
+async def test_an_error_after_the_view_says_it_too(
+    app: App, flask_login: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.after_request
+    async def after(response: Any) -> Any:
+        flask_login.user()
+        return response
+
+    @app.get("/")
+    async def view() -> str:
+        return ""
+
+    assert (await app.test_client().get("/")).status_code == 500
+    assert "use quart-auth" in caplog.text
+
+
 async def test_an_error_outside_of_a_request_says_it_too(app: App, flask_login: ModuleType) -> None:
     with pytest.raises(RuntimeError) as caught:
         async with app.app_context():
