@@ -18,7 +18,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev install install-server test quick parts upstream bench bench-growth parity groups fuzz faults power load check format lint types imports deps lock seed clean
+.PHONY: help run dev install install-server test quick parts upstream bench bench-growth parity conformance groups fuzz faults power load check format lint types imports deps lock seed clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ $(OTHERS)/.installed: tests/system/groups/requirements.txt
 	@$(PYTHON) -m venv --clear $(OTHERS)
 	@$(OTHERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+conformance: $(TOOLS)  ## Run Flask's own tests against App (downloads them once)
+	$(BIN)/python -m tests.system.conformance
 
 fuzz: $(TOOLS)  ## Send every route many requests, on a real server (EXAMPLES=100), and scan it (wapiti)
 	$(BIN)/python -m tests.system.fuzz --each $(EXAMPLES)

@@ -104,7 +104,9 @@ ATTRIBUTES = {
 
 def flask_request_variable() -> ContextVar[Any]:
     """The variable behind `flask.globals.request_ctx`, which Flask's own helpers read."""
-    variable: ContextVar[Any] = debughelpers.request_ctx.__wrapped__
+    # Not its attribute __wrapped__: while the proxy is bound, that is looked up in the context.
+    variable: ContextVar[Any]
+    variable = object.__getattribute__(debughelpers.request_ctx, "_LocalProxy__wrapped")
     return variable
 
 

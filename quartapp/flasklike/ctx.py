@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextvars import ContextVar, Token
 from functools import update_wrapper, wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 import quart
 from quart.ctx import AppContext as QuartAppContext
@@ -56,6 +56,7 @@ _ERRORS = "Errors during context teardown"
 _QUARTS_STREAM = quart.stream_with_context.__code__
 
 P = ParamSpec("P")
+C = TypeVar("C", bound="_Block")
 
 
 def _reset(variable: ContextVar[Any], token: Token[Any]) -> None:
@@ -66,6 +67,40 @@ def _reset(variable: ContextVar[Any], token: Token[Any]) -> None:
         variable.set(previous)
 
 
+def _entering(push: Callable[[C], Awaitable[None]]) -> Callable[[C], Any]:
+    """*push*, which synchronous code calls as in Flask: it has a block until `_leaving`."""
+
+    @wraps(push)
+    def call(context: C) -> Any:
+        if running_loop() is not None and not can_wait():
+            return push(context)
+        enter_block("await context.push()")
+        try:
+            return wait(push(context))
+        except BaseException:
+            leave_block()
+            raise
+
+    return call
+
+
+def _leaving(pop: Callable[[C, Any], Awaitable[None]]) -> Callable[..., Any]:
+    """*pop*, which synchronous code calls as in Flask."""
+
+    @wraps(pop)
+    def call(context: C, exc: Any = _NOT_GIVEN) -> Any:
+        if running_loop() is not None and not can_wait():
+            return pop(context, exc)
+        if exc is _NOT_GIVEN:
+            exc = sys.exc_info()[1]
+        try:
+            return wait(pop(context, exc))
+        finally:
+            leave_block()
+
+    return call
+
+
 class _Block(ThreadOwner):
     """A context as a block.
 
@@ -74,8 +109,8 @@ class _Block(ThreadOwner):
     one that has no event loop.
     """
 
-    push: Callable[[], Awaitable[None]]
-    pop: Callable[[BaseException | None], Awaitable[None]]
+    push: Callable[..., Any]
+    pop: Callable[..., Any]
     _cv_tokens: list[Any]
     _entered_in: asyncio.Task[Any] | None = None
     _flask_tokens: tuple[FlaskTokens, ...] = ()
@@ -107,12 +142,9 @@ class _Block(ThreadOwner):
             self.give_back_thread(task)
 
     def __enter__(self) -> Self:
-        enter_block(self.written)
-        try:
-            wait(self.push())
-        except BaseException:
-            leave_block()
-            raise
+        if running_loop() is not None and not can_wait():
+            enter_block(self.written)  # raises what says what to write
+        self.push()
         self._flask_tokens = (*self._flask_tokens, enter_flask_contexts())
         return self
 
@@ -120,20 +152,19 @@ class _Block(ThreadOwner):
         *rest, tokens = self._flask_tokens
         self._flask_tokens = tuple(rest)
         leave_flask_contexts(tokens)
-        try:
-            wait(self.pop(error))
-        finally:
-            leave_block()
+        self.pop(error)
 
 
 class AppContext(_Block, QuartAppContext):
     """The application context."""
 
+    @_entering
     async def push(self) -> None:
         """Enter it and send `appcontext_pushed`."""
         self.resume()
         await send_signal(appcontext_pushed, self.app)
 
+    @_leaving
     async def pop(self, exc: BaseException | None = _NOT_GIVEN) -> None:
         """Leave it. If it was entered once, run the teardown functions with *exc*.
 
@@ -209,6 +240,7 @@ class _Context(_Block):
     def session(self, session: SessionMixin) -> None:
         self._session = session
 
+    @_entering
     async def push(self) -> None:
         """Enter it, and an application context unless the application's is current.
 
@@ -231,6 +263,7 @@ class _Context(_Block):
         if self.url_adapter is not None:
             self.match_request()  # type: ignore[attr-defined]  # Quart's
 
+    @_leaving
     async def pop(self, exc: BaseException | None = _NOT_GIVEN) -> None:
         """Leave it. If it was entered once, run the teardown functions with *exc*.
 

@@ -25,6 +25,7 @@ from werkzeug.security import safe_join
 from werkzeug.wrappers import Response as WSGIResponse
 from werkzeug.wsgi import FileWrapper
 
+from quartapp.flasklike._upstream import running_loop
 from quartapp.flasklike.concurrency.awaiting import can_wait
 from quartapp.flasklike.concurrency.threads import also_sync, in_thread
 from quartapp.flasklike.wrappers.response import Response, is_bodiless
@@ -230,7 +231,7 @@ class StaticFiles:
 
         Flask's to a synchronous function, Quart's, to be awaited, to asynchronous code.
         """
-        if not can_wait():
+        if running_loop() is not None and not can_wait():
             opening: Any = super()  # of what this is mixed into
             return opening.open_resource(path, mode)
         if mode not in {"r", "rt", "rb"}:

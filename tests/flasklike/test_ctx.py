@@ -108,3 +108,20 @@ async def test_a_stream_that_is_given_up_is_torn_down() -> None:
 async def test_needs_a_request() -> None:
     with pytest.raises(RuntimeError, match="request context is active"):
         stream_with_context(parts())
+
+
+def test_contexts_are_pushed_and_popped_in_plain_code() -> None:
+    app, torn_down = App("plain"), []
+    app.teardown_appcontext(lambda _error: torn_down.append("app"))
+    app.teardown_request(lambda _error: torn_down.append("request"))
+    context = app.app_context()
+    context.push()
+    assert has_app_context()
+    inner: Any = app.test_request_context("/?name=World")
+    inner.push()
+    assert request.args["name"] == "World"
+    inner.pop()
+    assert not has_request_context()
+    context.pop()
+    assert not has_app_context()
+    assert torn_down == ["request", "app"]
