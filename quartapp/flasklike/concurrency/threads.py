@@ -31,7 +31,7 @@ from contextvars import Context
 from functools import partial, wraps
 from itertools import count
 from queue import SimpleQueue
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 
 from greenlet import getcurrent
 
@@ -251,7 +251,7 @@ class Thread(threading.Thread):
             if error is None:
                 return cast(T, value)
             try:
-                raise error
+                _raise(error)
             finally:
                 del error
 
@@ -299,13 +299,10 @@ class Thread(threading.Thread):
             finally:
                 del cancelled, error  # the traceback refers to this frame
         if error is not None:
-            raised_while_handling = error.__context__
             try:
-                raise error
+                _raise(error)
             finally:
-                # not what is being handled here
-                BaseException.__setattr__(error, "__context__", raised_while_handling)
-                del error
+                del error  # its traceback refers to this frame
         return cast(T, value)
 
     async def _discard(self, func: Callable[[], object]) -> BaseException | None:
@@ -399,6 +396,16 @@ async def _cancel_again() -> None:
     if task is not None:
         task.cancel()
     await asyncio.sleep(0)
+
+
+def _raise(error: BaseException) -> NoReturn:
+    """Raise *error* with the context that it has, which is not what is being handled here."""
+    raised_while_handling = error.__context__
+    try:
+        raise error
+    finally:
+        BaseException.__setattr__(error, "__context__", raised_while_handling)
+        del error
 
 
 def _drop(awaitable: Any) -> None:

@@ -123,9 +123,9 @@ def test_a_thread_without_an_event_loop_has_its_own_block(app: App) -> None:
     found: list[Any] = []
 
     def work() -> None:
-        with appcontext_popped.connected_to(lambda _: found.append("popped"), app):
-            with app.app_context():
-                found.append(rendered("{{ 1 + 1 }}"))
+        noting = appcontext_popped.connected_to(lambda _: found.append("popped"), app)
+        with noting, app.app_context():
+            found.append(rendered("{{ 1 + 1 }}"))
 
     thread = threading.Thread(target=work)
     thread.start()

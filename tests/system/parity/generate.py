@@ -159,45 +159,44 @@ class Generator:
         return self.function(signal)
 
     def function(self, place: str) -> Function:
-        sync = place in ODD_CONVERSIONS or self.chance(0.25)
+        called = place in ODD_CONVERSIONS  # by the framework itself, in the event loop
+        sync = not called and self.chance(0.25)
         steps: list[Step] = []
-        if self.theme == "body" and place == "view" and not sync:
+        if self.theme == "body" and place == "view":
             steps.append(Step("read", self.pick(self.awaited_reads())))
         while len(steps) < 3 and self.chance(0.55 if self.theme else 0.3):
-            steps.append(self.effect(place, sync))
-        end = self.end(place, sync)
-        return Function(
-            (*steps, end) if end else tuple(steps), sync and place not in ODD_CONVERSIONS
-        )
+            steps.append(self.effect(place, called))
+        end = self.end(place, called)
+        return Function((*steps, end) if end else tuple(steps), sync)
 
-    def effect(self, place: str, sync: bool) -> Step:
+    def effect(self, place: str, called: bool) -> Step:
         if place == "after_request" and self.chance(0.6):
             return Step("change", self.pick(CHANGES))
         if self.chance(0.65):
-            return Step("read", self.pick(self.reads(place, sync)))
-        return Step("write", self.pick(self.writes(place, sync)))
+            return Step("read", self.pick(self.reads(place, called)))
+        return Step("write", self.pick(self.writes(place, called)))
 
-    def reads(self, place: str, sync: bool) -> Sequence[str]:
+    def reads(self, place: str, called: bool) -> Sequence[str]:
         if place in OUTSIDE:
             return OUTSIDE_READS
-        if self.theme == "body" and not sync:
+        if self.theme == "body" and not called:
             return self.awaited_reads()
         plain = [name for name in READS if place != "url_defaults" or "url_for" not in name]
-        return plain if sync else [*plain, *self.awaited_reads()]
+        return plain if called else [*plain, *self.awaited_reads()]
 
     def awaited_reads(self) -> Sequence[str]:
         return [name for name in AWAITED_READS if name != "limited" or not self.chunked]
 
-    def writes(self, place: str, sync: bool) -> Sequence[str]:
+    def writes(self, place: str, called: bool) -> Sequence[str]:
         if place in OUTSIDE:
             return OUTSIDE_WRITES
         if place == "message_flashed":
-            sync = True  # flashing there would be an endless loop
-        if self.theme == "session" and not sync:
+            called = True  # flashing there would be an endless loop
+        if self.theme == "session" and not called:
             return SESSION_WRITES
-        return tuple(WRITES) if sync else (*WRITES, "flash")
+        return tuple(WRITES) if called else (*WRITES, "flash")
 
-    def end(self, place: str, sync: bool) -> Step | None:
+    def end(self, place: str, called: bool) -> Step | None:
         raises, returns, renders = ENDS.get(place, RECEIVER_ENDS)
         if self.theme == "template" and place in ("view", "handler"):
             renders += 0.4
@@ -207,8 +206,8 @@ class Generator:
         if number < raises:
             return Step("raise", self.error(place))
         if number < raises + returns:
-            return Step("return", self.value(place, sync))
-        if number < raises + returns + renders and not sync:
+            return Step("return", self.value(place, called))
+        if number < raises + returns + renders and not called:
             template = self.pick(RENDERS)
             if self.sources.random() < 0.5:
                 return Step("template", templates.source(self.sources))
@@ -220,14 +219,14 @@ class Generator:
             return self.pick(("again", "argument", "chained"))
         return self.pick(COMMON_ERRORS) if self.chance(0.5) else self.pick(words.RAISES)
 
-    def value(self, place: str, sync: bool) -> str:
+    def value(self, place: str, called: bool) -> str:
         if place == "handler" and self.chance(0.25):
             return "argument"
         if place in ("view", "handler") and self.chance(0.12):
             return "stream" if self.preserve else self.pick(tuple(STREAMS))
         if place == "after_request":
             return "response"
-        if not sync and self.chance(0.2):
+        if not called and self.chance(0.2):
             return self.pick(tuple(AWAITED_RETURNS))
         return self.pick(tuple(RETURNS))
 

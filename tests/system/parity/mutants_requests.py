@@ -1,12 +1,10 @@
 """Mutants: what is around the view, and what `App` replaces of Quart's."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import quart
 import quart.asgi
-import quart.utils
 import quart.wrappers
 from quart.signals import request_finished
 from werkzeug.exceptions import HTTPException
@@ -69,12 +67,6 @@ class NoBlueprintContext(App):
 class LateSetup(App):
     def _check_setup_finished(self, f_name: str) -> None:
         pass
-
-
-@mutant("a sync function sees the error that is being handled")
-class NoActiveErrorInThreads(App):
-    def sync_to_async(self, func: Callable[..., Any]) -> Any:
-        return quart.utils.run_sync(func)
 
 
 @mutant("the request is Flask's")

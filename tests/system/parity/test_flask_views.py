@@ -1,6 +1,7 @@
 """A file of plain Flask views, on Flask and, with its import changed, on flasklike."""
 
 import asyncio
+import gc
 import inspect
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from quart.datastructures import FileStorage
 
 from tests.system.parity import flask_views
+from tests.system.parity.mutants_threads import VIEW_FILE_MUTANTS
 
 KEYS = ("form", "json", "data")
 IGNORED = {"date", "content-length", "server"}
@@ -121,6 +123,24 @@ async def on_flasklike(app: Any) -> tuple[list[Any], Any]:
             )
         )
     return answers, app.config["CLOSED"]
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("rule", VIEW_FILE_MUTANTS)
+def test_the_file_shows_when_it_does_not_hold_that(
+    rule: str, ported: ModuleType, tmp_path: Path
+) -> None:
+    expected, closed = on_flask(tmp_path / "flask")
+    vars(ported)["Flask"] = VIEW_FILE_MUTANTS[rule]
+    app = ported.create_app(*settings(tmp_path / "flasklike"))
+    got: Any
+    try:
+        got = asyncio.run(on_flasklike(app))
+    except Exception as error:  # noqa: BLE001  # it left the client, which is a difference too
+        got = error.args
+    gc.collect()  # of coroutines that nobody awaited, and connections that nobody closed
+    assert got != (expected, closed)
 
 
 def test_a_file_of_flask_views_runs_with_its_import_changed(
