@@ -3,8 +3,9 @@
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from functools import partial
-from inspect import CO_COROUTINE, iscoroutinefunction
-from typing import Any, ParamSpec, TypeVar
+from inspect import CO_COROUTINE, iscoroutinefunction, ismethod
+from types import MethodType
+from typing import Any, ParamSpec, TypeVar, cast
 from urllib.parse import quote
 
 from quart import Blueprint, Quart
@@ -18,7 +19,7 @@ from quartapp.flasklike.asgi.http import HTTPConnection
 from quartapp.flasklike.asgi.websockets import Websocket, WebsocketConnection, WebsocketDispatcher
 from quartapp.flasklike.cli import AppCommands
 from quartapp.flasklike.concurrency.cancellation import as_failure, errors_of
-from quartapp.flasklike.concurrency.threads import MOST_AT_ONCE, also_sync, in_thread
+from quartapp.flasklike.concurrency.threads import ALSO_SYNC, MOST_AT_ONCE, also_sync, in_thread
 from quartapp.flasklike.config import Config, get_debug_flag, share_debug_flag
 from quartapp.flasklike.development import DevelopmentServer
 from quartapp.flasklike.dispatch import RequestDispatcher
@@ -114,6 +115,9 @@ class App(  # type: ignore[misc]  # open_resource has both of two types
         code = getattr(func, "__code__", None)
         if code is not None and code.co_flags & CO_COROUTINE:  # faster than Quart's question
             return func
+        if code is ALSO_SYNC:
+            wrapped = cast(Any, func).__wrapped__
+            return MethodType(wrapped, func.__self__) if ismethod(func) else cast(Any, wrapped)
         return super().ensure_async(func)
 
     def sync_to_async(self, func: Callable[P, T]) -> Callable[P, Awaitable[T]]:

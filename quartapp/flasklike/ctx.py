@@ -130,6 +130,8 @@ class _Block(ThreadOwner):
 
     async def __aexit__(self, exc_type: type, exc_value: BaseException, tb: TracebackType) -> None:
         block: Any = super()
+        # What a block of coroutines alone has opened is closed in their thread: sqlite3 insists.
+        self.stays = self._entered_in is not None
         try:
             await block.__aexit__(exc_type, exc_value, tb)
         finally:

@@ -1,7 +1,9 @@
+import threading
+from functools import wraps
 from typing import Any
 
 import pytest
-from quart import request
+from quart import current_app, request
 
 from quartapp.flasklike import App, MethodView, View
 
@@ -49,3 +51,56 @@ async def test_a_view_is_made_for_every_request() -> None:
     for _ in range(2):
         await app.test_client().get("/")
     assert len(made) == 2
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_decorators_of_a_class_may_be_synchronous(shared: bool) -> None:
+    app = App(__name__)
+    threads = []
+
+    def plain(view: Any) -> Any:
+        @wraps(view)
+        def wrapped(**kwargs: Any) -> Any:
+            return f"plain {view(**kwargs)}"
+
+        return wrapped
+
+    def asynchronous(view: Any) -> Any:
+        @wraps(view)
+        async def wrapped(**kwargs: Any) -> Any:
+            return f"async {await current_app.ensure_async(view)(**kwargs)}"
+
+        return wrapped
+
+    class Item(MethodView):
+        init_every_request = not shared
+
+        def __init__(self, *names: str) -> None:
+            self.names = names
+
+        def get(self, name: str) -> str:
+            return name * len(self.names)
+
+        async def post(self, name: str) -> str:
+            threads.append(threading.current_thread())
+            return name
+
+    class Plain(Item):
+        decorators = [plain]
+
+    class Asynchronous(Item):
+        decorators = [asynchronous]
+
+    app.add_url_rule("/plain/<name>", view_func=Plain.as_view("plain", "a", "b"))
+    app.add_url_rule("/async/<name>", view_func=Asynchronous.as_view("async", "a", "b"))
+    client: Any = app.test_client()
+    for path, method, text in (
+        ("/plain/x", "GET", b"plain xx"),
+        ("/plain/x", "POST", b"plain x"),
+        ("/async/x", "GET", b"async xx"),
+        ("/async/x", "POST", b"async x"),
+    ):
+        assert await (await client.open(path, method=method)).get_data() == text
+    view: Any = app.view_functions["plain"]
+    assert (view.view_class, view.methods, view.__name__) == (Plain, {"GET", "POST"}, "plain")
+    assert threads == [threading.current_thread()] * 2

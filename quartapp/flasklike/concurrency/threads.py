@@ -112,11 +112,16 @@ def also_sync(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coro
     return call
 
 
+ALSO_SYNC = also_sync(asyncio.sleep).__code__
+"""The code of what `also_sync` makes; it keeps the coroutine function as ``__wrapped__``."""
+
+
 class ThreadOwner:
     """What keeps the thread of a task: its connection, or the context that it has entered."""
 
     app: Any
     thread: "Thread | None" = None
+    stays: bool = False  # functions run in the event loop's thread, if none has run in another
 
     def own_thread_of(self, task: asyncio.Task[Any]) -> None:
         """From now on the functions that *task* runs share a thread, until `give_back_thread`."""
@@ -156,6 +161,8 @@ async def _run(
     if (held := owner.thread) is not None:
         await held.take_turn()
         return await held.call(active, func, discard)
+    if owner.stays:
+        return await driven(func)
     owner.thread = thread = await _borrow(owner)
     return await thread.call(active, func, discard)
 

@@ -471,3 +471,40 @@ async def test_a_wait_after_the_task_has_ended_is_refused() -> None:
     with pytest.raises(asyncio.CancelledError):
         thread.wait(coroutine)
     thread._inbox.put(None)
+
+
+async def test_what_a_block_of_coroutines_opened_is_closed_in_their_thread() -> None:
+    """sqlite3 refuses another thread; tests of an application open connections so."""
+    app = App(__name__)
+    seen = []
+
+    @app.teardown_appcontext
+    def close(error: BaseException | None) -> None:
+        seen.append(threading.current_thread())
+        g.connection.close()
+
+    async with app.app_context():
+        g.connection = sqlite3.connect(":memory:")
+    async with app.test_request_context("/"):
+        g.connection = sqlite3.connect(":memory:")
+    assert seen == [threading.current_thread()] * 2
+
+
+async def test_what_a_function_of_a_block_opened_is_closed_in_its_thread() -> None:
+    app = App(__name__)
+
+    @app.teardown_appcontext
+    def close(error: BaseException | None) -> None:
+        g.connection.close()
+
+    def connect() -> None:
+        g.connection = sqlite3.connect(":memory:")
+
+    async with app.app_context():
+        await app.ensure_async(connect)()
+
+
+def test_what_works_in_both_ways_needs_no_thread_in_the_loop() -> None:
+    app = App(__name__)
+    for function in (render_template_string, app.send_static_file):
+        assert not hasattr(app.ensure_async(function), "_quart_async_wrapper")
