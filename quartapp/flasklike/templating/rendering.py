@@ -6,17 +6,17 @@ every expression, which is most of the cost of a page. An application that sets
 ``jinja_options["enable_async"]`` gets one nevertheless.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jinja2 import Template as JinjaTemplate
 from quart import current_app, has_request_context
 from quart.signals import before_render_template, template_rendered
 
 from quartapp.flasklike._upstream import cv_app, cv_request
-from quartapp.flasklike.concurrency.awaiting import driven
-from quartapp.flasklike.concurrency.threads import also_sync
+from quartapp.flasklike.concurrency.awaiting import can_wait, driven, local, wait
+from quartapp.flasklike.concurrency.threads import iterate_in_thread
 from quartapp.flasklike.ctx import stream_with_context
 from quartapp.flasklike.signals import send_signal
 from quartapp.flasklike.templating.environment import Template
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from quartapp.flasklike.app import App
 
 
+T = TypeVar("T")
 TemplateName = str | JinjaTemplate | list[str | JinjaTemplate]
 
 
@@ -45,42 +46,55 @@ def default_context() -> dict[str, Any]:
     return context
 
 
-@also_sync
-async def render_template(template_name_or_list: TemplateName, **context: Any) -> str:
+def render_template(
+    template_name_or_list: TemplateName, **context: Any
+) -> Coroutine[Any, Any, str]:
     """Render a template of the current application; of a list, the first that exists.
 
     Raises jinja2.TemplateNotFound before any context processor has run.
     """
-    app = _current_app()
-    template = app.jinja_env.get_or_select_template(template_name_or_list)
-    return await _render(app, template, context)
+    return _for_caller(_render, _select, template_name_or_list, context)
 
 
-@also_sync
-async def render_template_string(source: str, **context: Any) -> str:
+def render_template_string(source: str, **context: Any) -> Coroutine[Any, Any, str]:
     """Render *source* with the context of a template of the current application."""
-    app = _current_app()
-    return await _render(app, app.jinja_env.from_string(source), context)
+    return _for_caller(_render, _compile, source, context)
 
 
-@also_sync
-async def stream_template(
+def stream_template(
     template_name_or_list: TemplateName, **context: Any
-) -> AsyncIterator[str]:
+) -> Coroutine[Any, Any, AsyncIterator[str]]:
     """Like `render_template`, but return the parts, which are rendered while they are sent.
 
     They are rendered in the request's context.
     """
-    app = _current_app()
-    template = app.jinja_env.get_or_select_template(template_name_or_list)
-    return await _stream(app, template, context)
+    return _for_caller(_stream, _select, template_name_or_list, context)
 
 
-@also_sync
-async def stream_template_string(source: str, **context: Any) -> AsyncIterator[str]:
+def stream_template_string(source: str, **context: Any) -> Coroutine[Any, Any, AsyncIterator[str]]:
     """Like `render_template_string`, but return the parts, as `stream_template` does."""
-    app = _current_app()
-    return await _stream(app, app.jinja_env.from_string(source), context)
+    return _for_caller(_stream, _compile, source, context)
+
+
+def _for_caller(
+    render: Callable[..., Coroutine[Any, Any, T]], find: Any, source: Any, context: dict[str, Any]
+) -> Coroutine[Any, Any, T]:
+    """What *render* makes; for synchronous code its result, as `also_sync`.
+
+    A synchronous function may hand over what belongs to its thread, such as a cursor of sqlite3 or
+    an object that a session loads: its template is rendered in that thread.
+    """
+    waits = can_wait()
+    coroutine: Any = render(find, source, context, in_thread=waits and local.bridge is not None)
+    return wait(coroutine) if waits else coroutine
+
+
+def _select(app: "App", template_name_or_list: TemplateName) -> JinjaTemplate:
+    return app.jinja_env.get_or_select_template(template_name_or_list)
+
+
+def _compile(app: "App", source: str) -> JinjaTemplate:
+    return app.jinja_env.from_string(source)
 
 
 def _current_app() -> "App":
@@ -88,9 +102,13 @@ def _current_app() -> "App":
     return app
 
 
-async def _render(app: "App", template: JinjaTemplate, context: dict[str, Any]) -> str:
+async def _render(find: Any, source: Any, context: dict[str, Any], *, in_thread: bool) -> str:
+    app = _current_app()
+    template = find(app, source)
     await _prepare(app, template, context)
-    if isinstance(template, Template) or template.environment.is_async:
+    if in_thread and _belongs_in_thread(app, template):
+        text: str = await app.sync_to_async(template.render)(context)
+    elif isinstance(template, Template) or template.environment.is_async:
         text = await template.render_async(context)
     else:  # of another environment
         text = template.render(context)
@@ -99,22 +117,43 @@ async def _render(app: "App", template: JinjaTemplate, context: dict[str, Any]) 
 
 
 async def _stream(
-    app: "App", template: JinjaTemplate, context: dict[str, Any]
+    find: Any, source: Any, context: dict[str, Any], *, in_thread: bool
 ) -> AsyncIterator[str]:
+    app = _current_app()
+    template = find(app, source)
     await _prepare(app, template, context)
 
     async def generate() -> AsyncIterator[str]:
-        if isinstance(template, Template) or template.environment.is_async:
-            async with aclosing(template.generate_async(context)) as parts:
-                async for part in parts:
-                    yield part
+        if in_thread and _belongs_in_thread(app, template):
+            parts: Any = iterate_in_thread(template.generate(context))
+        elif isinstance(template, Template) or template.environment.is_async:
+            parts = template.generate_async(context)
         else:
-            for part in template.generate(context):
+            parts = _as_asynchronous(template.generate(context))
+        async with aclosing(parts):
+            async for part in parts:
                 yield part
         await send_signal(template_rendered, app, template=template, context=context)
 
     parts = generate()
     return stream_with_context(parts) if has_request_context() else parts
+
+
+def _belongs_in_thread(app: "App", template: JinjaTemplate) -> bool:
+    """Whether *template* may use more than its variables: load, iterate, call.
+
+    SQLAlchemy's asynchronous sessions, where they may load (TEMPLATES_LAZY_LOADING), do it in the
+    task.
+    """
+    environment: Any = app.jinja_env
+    if template.environment.is_async or environment.lazy_loads:
+        return False
+    return not isinstance(template, Template) or template.may_await
+
+
+async def _as_asynchronous(parts: Iterator[str]) -> AsyncIterator[str]:
+    for part in parts:
+        yield part
 
 
 async def _prepare(app: "App", template: JinjaTemplate, context: dict[str, Any]) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,27 @@ async def test_the_search_for_a_template_is_explained(
     text = caplog.records[0].getMessage()
     assert text.startswith("Locating template 'missing.html'")
     assert "an endpoint that belongs to the blueprint 'inner'" in text
+
+
+async def test_a_plain_view_renders_in_its_thread(app: App) -> None:
+    """What it hands over may belong to the thread, such as a cursor of sqlite3."""
+
+    def titles() -> Any:
+        return sqlite3.connect(":memory:").execute("SELECT 'sea' UNION SELECT 'lake'")
+
+    source = "{% for row in rows %}{{ row[0] }} {% endfor %}{{ later() }}"
+
+    async def later() -> str:
+        return "awaited"
+
+    @app.get("/")
+    def view() -> Any:
+        return render_template_string(source, rows=titles(), later=later)
+
+    @app.get("/stream")
+    def stream() -> Any:
+        return stream_template_string(source, rows=titles(), later=later)
+
+    client: Any = app.test_client()
+    for path in ("/", "/stream"):
+        assert (await client.get(path)).text == "lake sea awaited"
