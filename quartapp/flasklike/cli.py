@@ -11,9 +11,9 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from copy import copy
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import click
@@ -34,13 +34,14 @@ from quart.cli import routes_command as routes_command
 from quart.cli import run_command as run_command
 from quart.cli import shell_command as shell_command
 
-from quartapp.flasklike._upstream import cv_app
+from quartapp.flasklike._upstream import cv_app, running_loop
 from quartapp.flasklike.concurrency.awaiting import wait
 from quartapp.flasklike.concurrency.blocks import enter_block, leave_block
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _WATCHED = "quartapp.flasklike.watched"
+_TO_LEAVE = "quartapp.flasklike.to_leave"
 _AWAITS = "_flasklike_awaits"
 
 
@@ -80,20 +81,44 @@ def with_appcontext(function: Any = None) -> Any:
 def _enter_app_context(context: click.Context) -> None:
     app: Any = context.ensure_object(ScriptInfo).load_app()
     _watch(context)
-    context.with_resource(app.app_context())
+    context.with_resource(_LeftOutsideOfLoops(context, app.app_context()))
 
 
 def _call(context: click.Context, function: Any, args: Any, kwargs: Any) -> Any:
     _watch(context)
     result = context.invoke(function, *args, **kwargs)
-    return wait(result) if inspect.isawaitable(result) else result
+    if not inspect.isawaitable(result):
+        return result
+    try:
+        return wait(result)
+    finally:
+        for leave in context.meta.pop(_TO_LEAVE, ()):
+            leave()
 
 
 def _watch(context: click.Context) -> None:
     """For the rest of the invocation, make `wait` possible and notice what is not awaited."""
     if _WATCHED not in context.meta:
         context.meta[_WATCHED] = True
-        context.find_root().with_resource(_watching())
+        root = context.find_root()
+        root.with_resource(_LeftOutsideOfLoops(root, _watching()))
+
+
+class _LeftOutsideOfLoops:
+    """A resource of a command; `click.Context.exit` in an ``async def`` leaves it in the loop."""
+
+    def __init__(self, context: click.Context, resource: AbstractContextManager[Any]) -> None:
+        self._meta = context.meta
+        self._resource = resource
+
+    def __enter__(self) -> None:
+        self._resource.__enter__()
+
+    def __exit__(self, *raised: Any) -> bool | None:
+        if running_loop() is None:
+            return self._resource.__exit__(*raised)
+        self._meta.setdefault(_TO_LEAVE, []).append(partial(self._resource.__exit__, *raised))
+        return None
 
 
 @contextmanager

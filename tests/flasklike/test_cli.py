@@ -167,6 +167,12 @@ def make_async_app() -> Any:
     async def added() -> None:
         click.echo("added")
 
+    @app.cli.command("exits")
+    @click.pass_context
+    async def exits(context: click.Context) -> None:
+        await step(1)
+        context.exit(0)
+
     group = click.Group("group", commands=[added])
     app.cli.add_command(group)
 
@@ -192,6 +198,7 @@ def make_async_app() -> Any:
         ("own-loop", "left [1]\n"),
         ("without", "in an application: False\n"),
         ("group added", "added\n"),
+        ("exits", "left [1]\n"),
         ("files", "closed\nleft None\n"),
     ],
 )
