@@ -124,12 +124,15 @@ class Client(QuartClient):
             scope["headers"] = [*scope["headers"], *cookies]
         if self._in_block:
             scope[KEPT_CONTEXTS] = self._kept
-        async with self.http_connection_class(self.app, scope) as connection:  # type: ignore[arg-type]
-            await connection.send(sent.body)
-            await connection.send_complete()
+        connection = self.http_connection_class(self.app, scope)  # type: ignore[arg-type]
+        try:
+            async with connection:
+                await connection.send(sent.body)
+                await connection.send_complete()
+        finally:  # as Flask's client has them if the body fails
+            self._store(connection.headers or Headers(), host, scope["path"])
         response: Any = await connection.as_response()
         response.request = sent.request
-        self._store(response.headers, host, scope["path"])
         self.push_promises.extend(connection.push_promises)
         kept, self._kept = self._kept, []
         for context in kept:

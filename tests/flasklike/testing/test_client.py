@@ -175,3 +175,25 @@ async def test_where_a_loop_runs_a_plain_block_says_what_to_write() -> None:
         block,
     ):
         pass
+
+
+async def test_the_cookies_of_a_response_whose_body_fails_are_kept() -> None:
+    app = App("client")
+    app.config.update(TESTING=True, SECRET_KEY="secret")
+
+    @app.get("/")
+    async def index() -> Any:
+        session["count"] = session.get("count", 0) + 1
+
+        async def parts() -> Any:
+            yield "begun"
+            raise ValueError("in the body")
+
+        return parts()
+
+    client = app.test_client()
+    for count in (1, 2):
+        with pytest.raises(ValueError, match="in the body"):
+            await client.get("/")
+        async with client.session_transaction() as kept:
+            assert kept["count"] == count

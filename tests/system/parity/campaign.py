@@ -1,5 +1,6 @@
 """Run many specifications and report the first that differs."""
 
+import argparse
 import asyncio
 import random
 import time
@@ -74,10 +75,16 @@ async def explain(failure: Failure, oracle: Side, subject: Side) -> Failure:
 
 
 def main(arguments: list[str]) -> int:
-    """`[--seed N] [--count N] [--failures N]`; returns the exit code."""
-    options = dict(zip(arguments[::2], arguments[1::2], strict=True))
-    first = int(options.get("--seed", random.SystemRandom().randrange(10**9)))
-    count = int(options.get("--count", 1 if "--seed" in options else 20_000))
+    """Compare what the arguments say; returns the exit code."""
+    parser = argparse.ArgumentParser("python -m tests.system.parity", description=__doc__)
+    parser.add_argument("--seed", type=int, help="the first specification; random if not given")
+    parser.add_argument("--count", type=int, help="20,000, or 1 with a seed")
+    parser.add_argument("--failures", type=int, default=1, help="stop after as many differences")
+    options = parser.parse_args(arguments)
+    first = options.seed
+    if first is None:
+        first = random.SystemRandom().randrange(10**9)
+    count = options.count or (20_000 if options.seed is None else 1)
     started = time.monotonic()
     print(f"{count} specifications from seed {first}", flush=True)
 
@@ -87,8 +94,7 @@ def main(arguments: list[str]) -> int:
             print(f"{result.specifications:7} in {elapsed:5.0f} s", flush=True)
 
     seeds = range(first, first + count)
-    stop_after = int(options.get("--failures", 1))
-    result = asyncio.run(campaign(seeds, stop_after=stop_after, progress=progress))
+    result = asyncio.run(campaign(seeds, stop_after=options.failures, progress=progress))
     for failure in result.failures:
         print(failure, end="\n\n")
     print(f"{result.specifications} specifications, {len(result.failures)} differ")

@@ -23,7 +23,7 @@ class Run:
 
     def close(self) -> None:
         for signal, function in self.connections:
-            signal.disconnect(function, sender=self.app)
+            signal.disconnect(function)  # of one sender only, it would stay in `receivers`
 
     def count(self) -> int | None:
         """How many functions were called within this application context, this one included."""
