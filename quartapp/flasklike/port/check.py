@@ -131,8 +131,13 @@ def _is_misused(
             return True
         case cst.Comparison() | cst.BinaryOperation() | cst.UnaryOperation() | cst.Assert():
             return True
-        case cst.If() | cst.While() | cst.For() | cst.CompFor() | cst.WithItem() | cst.CompIf():
+        case cst.If() | cst.While() | cst.CompIf():
             return True
+        case cst.For(asynchronous=None) | cst.CompFor(asynchronous=None):
+            return True
+        case cst.WithItem():
+            around_item = module.parents[parent]
+            return isinstance(around_item, cst.With) and around_item.asynchronous is None
         case cst.Attribute(value=value) | cst.Subscript(value=value):
             return value is node
         case cst.Index() | cst.StarredElement() | cst.StarredDictElement():

@@ -81,6 +81,8 @@ def test_a_forgotten_await_is_found(body: str, text: str) -> None:
         "import contextlib\n@contextlib.asynccontextmanager\nasync def made(): yield\n"
         "async def view():\n    async with made(): pass",
         "async def test(): assert (await app.test_client().get('/')).json == {}",
+        "def deco(f):\n    async def rows():\n        async for row in f(): yield row\n"
+        "    return rows\ndeco(load)",
         "async def rows(): yield 1\nasync def view():\n    async for row in rows(): pass",
         "async def view(): return lambda: request.form['x']",
         "async def view():\n    response = await app.make_response('x')\n    response.data = b'y'",
