@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextvars import ContextVar, Token
 from functools import update_wrapper, wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self
 
 import quart
 from quart.ctx import AppContext as QuartAppContext
@@ -56,7 +56,6 @@ _ERRORS = "Errors during context teardown"
 _QUARTS_STREAM = quart.stream_with_context.__code__
 
 P = ParamSpec("P")
-C = TypeVar("C", bound="_Block")
 
 
 def _reset(variable: ContextVar[Any], token: Token[Any]) -> None:
@@ -67,40 +66,6 @@ def _reset(variable: ContextVar[Any], token: Token[Any]) -> None:
         variable.set(previous)
 
 
-def _entering(push: Callable[[C], Awaitable[None]]) -> Callable[[C], Any]:
-    """*push*, which synchronous code calls as in Flask: it has a block until `_leaving`."""
-
-    @wraps(push)
-    def call(context: C) -> Any:
-        if running_loop() is not None and not can_wait():
-            return push(context)
-        enter_block("await context.push()")
-        try:
-            return wait(push(context))
-        except BaseException:
-            leave_block()
-            raise
-
-    return call
-
-
-def _leaving(pop: Callable[[C, Any], Awaitable[None]]) -> Callable[..., Any]:
-    """*pop*, which synchronous code calls as in Flask."""
-
-    @wraps(pop)
-    def call(context: C, exc: Any = _NOT_GIVEN) -> Any:
-        if running_loop() is not None and not can_wait():
-            return pop(context, exc)
-        if exc is _NOT_GIVEN:
-            exc = sys.exc_info()[1]
-        try:
-            return wait(pop(context, exc))
-        finally:
-            leave_block()
-
-    return call
-
-
 class _Block(ThreadOwner):
     """A context as a block.
 
@@ -109,12 +74,34 @@ class _Block(ThreadOwner):
     one that has no event loop.
     """
 
-    push: Callable[..., Any]
-    pop: Callable[..., Any]
+    enter: Callable[[], Awaitable[None]]
+    leave: Callable[[Any], Awaitable[None]]
     _cv_tokens: list[Any]
     _entered_in: asyncio.Task[Any] | None = None
     _flask_tokens: tuple[FlaskTokens, ...] = ()
     written = "async with app.app_context():"
+
+    def push(self) -> Any:
+        """Enter it; to be awaited, but in synchronous code, where it has a block until `pop`."""
+        if running_loop() is not None and not can_wait():
+            return self.enter()
+        enter_block("await context.push()")
+        try:
+            return wait(self.enter())
+        except BaseException:
+            leave_block()
+            raise
+
+    def pop(self, exc: BaseException | None = _NOT_GIVEN) -> Any:
+        """Leave it; to be awaited, but in synchronous code."""
+        if running_loop() is not None and not can_wait():
+            return self.leave(exc)
+        if exc is _NOT_GIVEN:
+            exc = sys.exc_info()[1]
+        try:
+            return wait(self.leave(exc))
+        finally:
+            leave_block()
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
@@ -122,7 +109,7 @@ class _Block(ThreadOwner):
             self._entered_in = task
             self.own_thread_of(task)
         try:
-            await self.push()
+            await self.enter()
         except BaseException:
             self._leave_thread()
             raise
@@ -160,14 +147,12 @@ class _Block(ThreadOwner):
 class AppContext(_Block, QuartAppContext):
     """The application context."""
 
-    @_entering
-    async def push(self) -> None:
+    async def enter(self) -> None:
         """Enter it and send `appcontext_pushed`."""
         self.resume()
         await send_signal(appcontext_pushed, self.app)
 
-    @_leaving
-    async def pop(self, exc: BaseException | None = _NOT_GIVEN) -> None:
+    async def leave(self, exc: BaseException | None = _NOT_GIVEN) -> None:
         """Leave it. If it was entered once, run the teardown functions with *exc*.
 
         Without *exc*, they get the exception that is being handled.
@@ -242,19 +227,18 @@ class _Context(_Block):
     def session(self, session: SessionMixin) -> None:
         self._session = session
 
-    @_entering
-    async def push(self) -> None:
+    async def enter(self) -> None:
         """Enter it, and an application context unless the application's is current.
 
         Then open the session, unless it is open, and match the URL.
         """
         current = cv_app.get(None)
-        own = self._app_context
+        own: Any = self._app_context
         if own is None and (current is None or current.app is not self.app):
             own = self.app.app_context()
         self._cv_tokens.append((self._variable.set(self), own))
         if own is not None:
-            await own.push()
+            await own.enter()
         if self._session is None:
             interface = self.app.session_interface
             self._session = await self.app.ensure_async(interface.open_session)(
@@ -265,8 +249,7 @@ class _Context(_Block):
         if self.url_adapter is not None:
             self.match_request()  # type: ignore[attr-defined]  # Quart's
 
-    @_leaving
-    async def pop(self, exc: BaseException | None = _NOT_GIVEN) -> None:
+    async def leave(self, exc: BaseException | None = _NOT_GIVEN) -> None:
         """Leave it. If it was entered once, run the teardown functions with *exc*.
 
         Without *exc*, they get the exception that is being handled.
@@ -284,7 +267,7 @@ class _Context(_Block):
         _reset(self._variable, token)
         if app_context is not None:
             try:
-                await app_context.pop(exc)
+                await app_context.leave(exc)  # type: ignore[attr-defined]  # typed as Quart's
             except BaseException as error:
                 errors.append(error)
         if current is not self:
@@ -425,9 +408,9 @@ async def _stream_in_contexts(
     app_context: Any, request_context: Any, parts: AsyncIterator[Any]
 ) -> AsyncIterator[Any]:
     error: BaseException | None = None
-    await app_context.push()
+    await app_context.enter()
     try:
-        await request_context.push()
+        await request_context.enter()
         try:
             async for part in parts:
                 request_context.suspend()
@@ -446,6 +429,6 @@ async def _stream_in_contexts(
                 if close is not None:
                     await close()
             finally:
-                await request_context.pop(error)
+                await request_context.leave(error)
     finally:
-        await app_context.pop(error)
+        await app_context.leave(error)

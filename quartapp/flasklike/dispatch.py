@@ -63,7 +63,7 @@ class RequestDispatcher(Stopping):
         error: BaseException | None = None
         try:
             try:
-                await context.push()
+                await context.enter()
                 response = await self.full_dispatch_request(context)
             except Exception as raised:
                 error = raised
@@ -92,7 +92,7 @@ class RequestDispatcher(Stopping):
                 error = None
             if context._cv_tokens:
                 try:
-                    await context.pop(error)
+                    await context.leave(error)
                 except asyncio.CancelledError:
                     await close_response(response)  # nobody will send it
                     raise

@@ -213,7 +213,7 @@ class WebsocketDispatcher(Quart):
         error: BaseException | None = None
         try:
             try:
-                await context.push()
+                await context.enter()
                 return await self.full_dispatch_websocket(context)
             except Exception as raised:
                 error = raised
@@ -232,7 +232,7 @@ class WebsocketDispatcher(Quart):
             if error is not None and self.should_ignore_error(error):
                 error = None
             if context._cv_tokens:
-                await context.pop(error)
+                await context.leave(error)
             error = None  # its traceback holds this frame
 
     async def _handle_websocket_ending(self, error: Exception) -> ResponseTypes | None:
