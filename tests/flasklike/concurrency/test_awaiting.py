@@ -127,6 +127,24 @@ async def test_the_handled_exception_is_active_and_no_other_becomes_its_context(
     assert raised.value.__context__ is None
 
 
+async def test_an_error_keeps_what_was_handled_when_it_was_raised() -> None:
+    def work() -> None:
+        try:
+            wait(fail())
+        except ValueError:
+            raise LookupError("second") from None
+
+    async def handle() -> None:
+        try:
+            raise KeyError("first")
+        except KeyError:
+            await driven(work)
+
+    with pytest.raises(LookupError, match="second") as raised:
+        await handle()
+    assert isinstance(raised.value.__context__, ValueError)
+
+
 async def test_a_cancellation_arrives_where_it_is_waited() -> None:
     seen: list[str] = []
 
@@ -191,8 +209,10 @@ async def test_a_thread_waits_through_its_bridge() -> None:
     def in_thread() -> Any:
         local.bridge = Bridge()
         try:
-            # In a loop that the thread runs itself, the bridge would wait for another.
-            return can_wait(), wait(later()), asyncio.run(of(can_wait))
+            waited = can_wait(), wait(later()), asyncio.run(of(can_wait))
+            with pytest.raises(RuntimeError, match="cannot be awaited here"):
+                asyncio.run(of(lambda: wait(later())))  # in a loop of its own
+            return waited
         finally:
             local.bridge = None
 

@@ -9,6 +9,7 @@ from flask.templating import Environment as FlaskEnvironment
 from markupsafe import Markup
 
 from quartapp import flasklike
+from quartapp.flasklike.templating import values
 from quartapp.flasklike.templating.environment import Environment
 
 
@@ -119,6 +120,16 @@ def test_an_import_sees_the_globals_of_its_importer(
         assert environment.get_template("page.html").render() == ""
         named = environment.get_template("page.html", globals={"name": "<x>"})
         assert named.render() == "&lt;x&gt;"
+
+
+def test_a_type_is_looked_at_once_and_not_more_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = flasklike.App("quart").jinja_env
+    template = environment.from_string("{{ value }}")
+    for most, known in ((len(values.plain), False), (len(values.plain) + 100, True)):
+        monkeypatch.setattr(values, "_MOST_TYPES", most)
+        kind = type("New", (), {"__html__": lambda self: "new"})
+        assert template.render(value=kind()) == "new"
+        assert (kind in values.plain) is known
 
 
 def test_the_environment_is_ours() -> None:
