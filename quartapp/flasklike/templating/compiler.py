@@ -29,6 +29,8 @@ _OF_AWAITABLES = frozenset({*dir(asyncio.Task), *dir(CoroutineType)})
 _FILTERS_THAT_RETURN_AN_ELEMENT = {"attr", "first", "last", "max", "min", "random"}
 """Those of Jinja's own filters that may return an awaitable."""
 
+_CONTAINS = {"in", "notin"}
+
 _AWAITS_NOTHING = (
     nodes.BinExpr,
     nodes.Compare,
@@ -37,7 +39,6 @@ _AWAITS_NOTHING = (
     nodes.If,
     nodes.Literal,
     nodes.Name,
-    nodes.Operand,
     nodes.Output,
     nodes.Pair,
     nodes.Template,
@@ -175,6 +176,12 @@ class AwaitingCodeGenerator(CodeGenerator):
             before, after = _iterated(node)
             self.writeline(f"reciter = {before}reciter{after}")
 
+    def visit_Operand(self, node: nodes.Operand, frame: Frame) -> None:
+        """Write one operator of a comparison, and its right side."""
+        if node.op in _CONTAINS:
+            self._wrap(node.expr, "environment.contents(", ")")
+        super().visit_Operand(node, frame)
+
     def visit_Assign(self, node: nodes.Assign, frame: Frame) -> None:
         """Write an assignment; what is unpacked to several names is awaited."""
         if isinstance(node.target, nodes.Tuple):
@@ -193,6 +200,8 @@ def _function_that_shows(node: nodes.Expr) -> str:
 def _may_await(node: nodes.Node) -> bool:
     if isinstance(node, nodes.Assign):
         return isinstance(node.target, nodes.Tuple)
+    if isinstance(node, nodes.Operand):
+        return node.op in _CONTAINS
     return not isinstance(node, _AWAITS_NOTHING)
 
 

@@ -20,6 +20,7 @@ from quartapp.flasklike.templating.values import (
     are_plain,
     await_variables,
     awaited,
+    contents,
     iterated,
     named,
     plain,
@@ -158,6 +159,7 @@ class Environment(FlaskEnvironment):
     """Whether SQLAlchemy's asynchronous sessions may load what a template reads first."""
 
     awaited = staticmethod(awaited)
+    contents = staticmethod(contents)
     iterated = staticmethod(iterated)
     show = staticmethod(show)
     unpacked = staticmethod(unpacked)

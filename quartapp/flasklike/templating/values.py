@@ -84,6 +84,15 @@ def iterated(value: Any, unpack: bool = False) -> Iterable[Any]:
 
 
 @internalcode
+def contents(value: Any) -> Any:
+    """*value* to the right of `in`: what is in a container is awaited."""
+    value = awaited(value)
+    if type(value) in _CONTAINERS and not plain.issuperset(map(type, value)):
+        return list(map(awaited, value))
+    return value
+
+
+@internalcode
 def _steps(iterable: Any) -> Iterator[Any]:
     iterator = aiter(iterable)
     try:

@@ -40,6 +40,7 @@ SOURCES = [
     "{{ later('a') + later('b') }}{{ later(2) * 3 }}{{ -later(2) }}{{ later('a') ~ empty() ~ 1 }}",
     "{{ later('a') == 'a' }}{{ 'a' in later('abc') }}{{ 1 < later(2) < 3 }}{{ not empty() }}",
     "{{ [later('a'), empty()]|join('-') }}{{ {'k': later('v')} }}{{ (later(1), later(2)) }}",
+    "{{ '' in single() }}{{ 'p' not in pair() }}{{ 'v' in {'v': later()} }}{{ 't' in text }}",
     # variables
     "{{ text }}{% if nothing %}BAD{% endif %}{{ 'BAD' if nothing }}{{ text ~ '<' }}{{ text == 1 }}",
     "{{ text|upper }}{{ text is string }}{{ text }}{{ items[0] }}{{ items|length }}{{ items }}",

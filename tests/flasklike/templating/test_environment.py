@@ -218,6 +218,8 @@ def test_everything_is_called_as_jinja_calls_it(
         ("{{ value is string }}", True),
         ("{% for x in value %}{% endfor %}", True),
         ("{% set a, b = value %}", True),
+        ("{{ value == 1 }}", False),
+        ("{{ 1 in value }}", True),
         ("{% include value %}", True),
         ("{% extends value %}", True),
         ("{% block content %}{% endblock %}", True),

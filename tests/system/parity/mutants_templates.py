@@ -63,6 +63,7 @@ mutant(
     "what a loop unpacks is awaited",
     iterated=staticmethod(lambda value, unpack=False: values.iterated(value)),
 )
+mutant("what is in a container is awaited for `in`", contents=staticmethod(same))
 mutant("what an assignment unpacks is awaited", unpacked=staticmethod(same))
 mutant("what a call unpacks by name is awaited", unpacked_mapping=staticmethod(same))
 mutant(

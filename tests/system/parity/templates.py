@@ -71,7 +71,14 @@ LISTS = (
 )
 CONDITIONS = (
     *("TEXT", "empty()", "thing.empty", "nothing", "not CONDITION", "NUMBER is late_odd"),
-    *("TEXT == TEXT", "'name' in request.form", "TEXT in LIST", "NUMBER < NUMBER", "LIST"),
+    *(
+        "TEXT == TEXT",
+        "'name' in request.form",
+        "TEXT in LIST",
+        "'' in single()",
+        "NUMBER < NUMBER",
+        "LIST",
+    ),
     *("TEXT is string", "(CONDITION and CONDITION)", "request.form", "2 is late_odd"),
 )
 STATEMENTS = (
