@@ -6,7 +6,7 @@ every expression, which is most of the cost of a page. An application that sets
 ``jinja_options["enable_async"]`` gets one nevertheless.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,8 +15,8 @@ from quart import current_app, has_request_context
 from quart.signals import before_render_template, template_rendered
 
 from quartapp.flasklike._upstream import cv_app, cv_request
-from quartapp.flasklike.concurrency.awaiting import can_wait, driven, local, wait
-from quartapp.flasklike.concurrency.threads import iterate_in_thread
+from quartapp.flasklike.concurrency.awaiting import can_wait, driven, local
+from quartapp.flasklike.concurrency.threads import also_sync, iterate_in_thread
 from quartapp.flasklike.ctx import stream_with_context
 from quartapp.flasklike.signals import send_signal
 from quartapp.flasklike.templating.environment import Template
@@ -46,6 +46,7 @@ def default_context() -> dict[str, Any]:
     return context
 
 
+@also_sync
 def render_template(
     template_name_or_list: TemplateName, **context: Any
 ) -> Coroutine[Any, Any, str]:
@@ -53,14 +54,16 @@ def render_template(
 
     Raises jinja2.TemplateNotFound before any context processor has run.
     """
-    return _for_caller(_render, _select, template_name_or_list, context)
+    return _render(_select, template_name_or_list, context, in_thread=_in_thread())
 
 
+@also_sync
 def render_template_string(source: str, **context: Any) -> Coroutine[Any, Any, str]:
     """Render *source* with the context of a template of the current application."""
-    return _for_caller(_render, _compile, source, context)
+    return _render(_from_source, source, context, in_thread=_in_thread())
 
 
+@also_sync
 def stream_template(
     template_name_or_list: TemplateName, **context: Any
 ) -> Coroutine[Any, Any, AsyncIterator[str]]:
@@ -68,32 +71,29 @@ def stream_template(
 
     They are rendered in the request's context.
     """
-    return _for_caller(_stream, _select, template_name_or_list, context)
+    return _stream(_select, template_name_or_list, context, in_thread=_in_thread())
 
 
+@also_sync
 def stream_template_string(source: str, **context: Any) -> Coroutine[Any, Any, AsyncIterator[str]]:
     """Like `render_template_string`, but return the parts, as `stream_template` does."""
-    return _for_caller(_stream, _compile, source, context)
+    return _stream(_from_source, source, context, in_thread=_in_thread())
 
 
-def _for_caller(
-    render: Callable[..., Coroutine[Any, Any, T]], find: Any, source: Any, context: dict[str, Any]
-) -> Coroutine[Any, Any, T]:
-    """What *render* makes; for synchronous code its result, as `also_sync`.
+def _in_thread() -> bool:
+    """Whether the caller is a synchronous function in the thread of a request.
 
-    A synchronous function may hand over what belongs to its thread, such as a cursor of sqlite3 or
-    an object that a session loads: its template is rendered in that thread.
+    It may hand over what belongs to its thread, such as a cursor of sqlite3 or an object that a
+    session loads: its template is rendered in that thread.
     """
-    waits = can_wait()
-    coroutine: Any = render(find, source, context, in_thread=waits and local.bridge is not None)
-    return wait(coroutine) if waits else coroutine
+    return local.bridge is not None and can_wait()
 
 
 def _select(app: "App", template_name_or_list: TemplateName) -> JinjaTemplate:
     return app.jinja_env.get_or_select_template(template_name_or_list)
 
 
-def _compile(app: "App", source: str) -> JinjaTemplate:
+def _from_source(app: "App", source: str) -> JinjaTemplate:
     return app.jinja_env.from_string(source)
 
 
