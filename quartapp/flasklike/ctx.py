@@ -320,8 +320,9 @@ class RequestContext(_Context, QuartRequestContext):  # type: ignore[misc]  # a 
             if close is not None:
                 await close()
         failed = self.request_websocket.routing_exception
-        if failed is not None and failed is not exc:
-            # The frames of its tracebacks hold the request, which holds it.
+        if failed is not None and failed is not exc and failed is not sys.exc_info()[1]:
+            # The frames of its tracebacks hold the request, which holds it. (An error that is
+            # ignored, so that *exc* is None, may still be raised.)
             failed.__traceback__ = failed.__context__ = None
 
 

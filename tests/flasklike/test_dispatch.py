@@ -80,6 +80,18 @@ async def test_an_error_that_should_be_ignored_is_kept_from_teardown() -> None:
     assert seen == [None]
 
 
+async def test_an_error_that_is_ignored_is_raised_with_what_caused_it() -> None:
+    class Ignoring(App):
+        def should_ignore_error(self, error: BaseException | None) -> bool:
+            return True
+
+    app = Ignoring("ignoring")
+    app.config.update(TESTING=True, TRAP_HTTP_EXCEPTIONS=True)
+    with pytest.raises(NotFound) as raised:
+        await app.test_client().get("/missing")
+    assert type(raised.value.__context__).__name__ == "NoMatch"
+
+
 async def test_teardown_functions_run_last_registered_first() -> None:
     app = make_app()
     seen: list[Any] = []
