@@ -20,7 +20,7 @@ from quartapp.flasklike import App, render_template_string
 from quartapp.flasklike.concurrency import threads
 from quartapp.flasklike.concurrency.awaiting import wait
 from quartapp.flasklike.concurrency.threads import Thread, in_thread
-from quartapp.flasklike.concurrency.turns import current_turns
+from quartapp.flasklike.concurrency.turns import Turns, current_turns
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
@@ -199,7 +199,6 @@ async def test_requests_in_requests_need_no_turn_of_those_that_wait(app: App) ->
 @pytest.mark.parametrize("limit", [1, 3])
 async def test_no_more_functions_run_at_once_than_the_setting_says(app: App, limit: int) -> None:
     app.config["SYNC_THREADS"] = limit
-    full = threading.Barrier(limit)
     running: list[int] = []
     seen: list[int] = []
     order: list[int] = []
@@ -208,16 +207,15 @@ async def test_no_more_functions_run_at_once_than_the_setting_says(app: App, lim
     def view(number: int) -> str:
         running.append(number)
         order.append(number)
-        full.wait(10)
+        time.sleep(0.02)
         seen.append(len(running))
-        full.wait(10)
         running.remove(number)
         return ""
 
     tasks = []
     for number in range(6):
         tasks.append(asyncio.create_task(text_of(app, f"/{number}")))
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.001)
     await asyncio.gather(*tasks)
     assert max(seen) == limit
     if limit == 1:
@@ -244,6 +242,18 @@ async def test_who_waits_for_a_turn_can_be_cancelled(app: App) -> None:
         go_on.set()
         assert await first
         assert await in_thread(here)()
+
+
+async def test_a_turn_that_comes_with_the_cancellation_is_passed_on() -> None:
+    turns = Turns(asyncio.get_running_loop())
+    assert turns.take(1)
+    waiting = asyncio.create_task(turns.wait(holds_thread=False))
+    await asyncio.sleep(0)
+    turns.give_back()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert turns.take(1)
 
 
 async def test_contextvars_pass_in_both_directions(app: App) -> None:
@@ -434,34 +444,53 @@ async def test_a_client_that_leaves_cancels_a_view_that_waits(app: App) -> None:
 
 
 async def test_functions_of_a_context_share_a_thread(app: App) -> None:
-    seen = []
+    seen, go_on = [], threading.Event()
     app.teardown_appcontext(lambda _: seen.append(here()))
     async with app.app_context():
-        seen.extend([await app.ensure_async(here)() for _ in range(2)])
+        seen.append(await app.ensure_async(here)())
+        other = asyncio.ensure_future(in_thread(go_on.wait)(30))  # it would take that thread
+        await asyncio.sleep(0)
+        seen.append(await app.ensure_async(here)())
         async with app.test_request_context("/"):
             seen.append(await app.ensure_async(here)())
+    go_on.set()
+    await other
     assert len(seen) == 4
     assert len(set(seen)) == 1
     assert not threads._owners
 
 
 async def test_hooks_and_view_of_a_websocket_share_a_thread(app: App) -> None:
-    seen = []
-    app.before_websocket(lambda: seen.append(here()))
-    app.teardown_websocket(lambda _: seen.append(here()))
+    seen: dict[str, list[int]] = {}
+    together = asyncio.Barrier(3)
 
-    @app.websocket("/")
-    def view() -> None:
+    @app.before_websocket
+    def before() -> None:
+        seen[websocket.path] = [here()]
+
+    @app.before_websocket
+    async def meet() -> None:
+        await together.wait()
+
+    @app.teardown_websocket
+    def teardown(_: object) -> None:
+        seen[websocket.path].append(here())
+
+    @app.websocket("/<number>")
+    def view(number: str) -> None:
         receive: Any = websocket.receive
         send: Any = websocket.send
-        seen.append(here())
+        seen[websocket.path].append(here())
         send(receive().upper())
 
-    async with app.test_client().websocket("/") as client:
-        await client.send("shout")
-        assert await client.receive() == "SHOUT"
+    async def talk(number: int) -> None:
+        async with app.test_client().websocket(f"/{number}") as client:
+            await client.send("shout")
+            assert await client.receive() == "SHOUT"
+
+    await asyncio.gather(*map(talk, range(3)))
     assert len(seen) == 3
-    assert len(set(seen)) == 1
+    assert all(len(each) == 3 and len(set(each)) == 1 for each in seen.values())
 
 
 async def test_a_wait_after_the_task_has_ended_is_refused() -> None:
