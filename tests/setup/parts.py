@@ -65,22 +65,27 @@ def _make_environment(folder: Path) -> Path:
         if not path.name.startswith("quartapp"):
             (site_packages / path.name).symlink_to(path)
     (site_packages / "quartapp.pth").write_text(str(folder), "utf-8")
-    _describe(site_packages / "quartapp-0.dist-info")
+    _describe(site_packages / "quartapp-0.dist-info", folder)
     return python
 
 
-def _describe(distribution: Path) -> None:
-    """Write what installing the copy would write: its entry points, except the microblog's."""
+def _describe(distribution: Path, folder: Path) -> None:
+    """Write what installing the copy would write: the entry points whose modules it has."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     commands = project["entry-points"]["quart.commands"]
     lines = [
         f"{name} = {target}"
         for name, target in commands.items()
-        if not target.startswith("quartapp.microblog.")
+        if _has_module(folder, target.partition(":")[0])
     ]
     distribution.mkdir()
     (distribution / "METADATA").write_text("Name: quartapp\nVersion: 0\n", "utf-8")
     (distribution / "entry_points.txt").write_text("\n".join(["[quart.commands]", *lines]), "utf-8")
+
+
+def _has_module(folder: Path, name: str) -> bool:
+    path = folder.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or path.is_dir()
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -19,7 +19,7 @@ print(*names)
 QUICK = ("reporting/alerts", "reporting/capture", "reporting/journal")
 """Tests that together take seconds; `make parts` runs the tests of all parts."""
 
-OF_FLASKLIKE = ("test_names.py", "test_routing.py", "test_ctx.py", "wrappers")
+OF_FLASKLIKE = ("test_cli.py", "test_names.py", "test_routing.py", "test_ctx.py")
 """Tests that together take two seconds; `make parts` runs all of tests/flasklike alone."""
 
 NAMED = re.compile(r"\b(?:quartapp|tests)\.microblog\b|\bfrom quartapp import create_app\b")
