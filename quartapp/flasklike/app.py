@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import CO_COROUTINE, iscoroutinefunction, ismethod
 from types import MethodType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 from urllib.parse import quote
 
 from quart import Blueprint, Quart
@@ -43,6 +43,11 @@ _OF_EVERY_BLUEPRINT = Blueprint("any", __name__).template_context_processors[Non
 
 _COROUTINE_FUNCTIONS = {"handle_exception", "handle_user_exception"}
 """What Flask-CORS replaces, by functions that do not await."""
+
+_NO_WSGI = (
+    "wsgi_app: App is called by ASGI; write app.asgi_app = Middleware(app.asgi_app), with a"
+    " middleware that was written for ASGI"
+)
 
 _CLASSES = {"request_class": Request, "response_class": Response, "websocket_class": Websocket}
 
@@ -102,6 +107,15 @@ class App(  # type: ignore[misc]  # open_resource has both of two types
                 " (for Flask-CORS write CORS(app, intercept_exceptions=False))"
             )
         super().__setattr__(name, value)
+
+    @property
+    def wsgi_app(self) -> NoReturn:
+        """Raises AttributeError, which says what to write."""
+        raise AttributeError(_NO_WSGI)
+
+    @wsgi_app.setter
+    def wsgi_app(self, value: object) -> NoReturn:
+        raise AttributeError(_NO_WSGI)
 
     def make_config(self, instance_relative: bool = False) -> Config:
         """The configuration before the application sets anything; DEBUG from the environment."""

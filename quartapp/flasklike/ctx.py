@@ -348,11 +348,19 @@ def copy_current_request_context(function: Callable[P, Any]) -> Callable[P, Any]
 
     What is returned is awaited, as in Quart. Called where no event loop runs, as in a thread that a
     view has started, it returns the result itself, as in Flask. The teardown functions run when
-    *function* has ended.
+    *function* has ended. Each call has a copy, so that several threads may call what is returned.
 
     Raises RuntimeError outside a request.
     """
-    return _or_at_once(copy_in_request_context(function))
+    copied_by_quart = copy_in_request_context(function)  # which raises outside a request
+    copied = cv_request.get().copy()
+
+    @wraps(copied_by_quart)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> Any:
+        async with copied.copy():
+            return await copied.app.ensure_async(function)(*args, **kwargs)
+
+    return _or_at_once(call)
 
 
 def copy_current_app_context(function: Callable[P, Any]) -> Callable[P, Any]:

@@ -114,6 +114,31 @@ async def test_a_copy_of_the_context_runs_in_a_thread_as_in_flask() -> None:
     assert torn_down == ["/a/b"] * 3
 
 
+async def test_several_threads_may_call_one_copy_at_a_time() -> None:
+    app, barrier = App("names"), threading.Barrier(2)
+
+    @app.get("/<name>")
+    def view(name: str) -> list[str]:
+        ended = []
+
+        @flasklike.copy_current_request_context
+        def work() -> str:
+            barrier.wait(5)  # both threads are in it
+            return flasklike.request.path
+
+        threads = [
+            threading.Thread(target=lambda: ended.append(work()), daemon=True) for _ in range(2)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(2)
+        return ended
+
+    response: Any = await app.test_client().get("/a")
+    assert response.json == ["/a", "/a"]
+
+
 async def test_a_copy_of_the_context_is_awaited_in_a_task() -> None:
     app = App("names")
 

@@ -11,6 +11,8 @@ from typing import Any, NoReturn, Self
 from quart.wrappers import Response as QuartResponse
 from werkzeug.wrappers import Request as WSGIRequest
 
+from quartapp.flasklike._upstream import running_loop
+
 
 class _Awaitable:
     _plain: Any
@@ -73,9 +75,11 @@ _KINDS: dict[type, Any] = {
 
 
 def awaitable(value: Any) -> Any:
-    """*value*, which may also be awaited."""
+    """*value*, which may also be awaited. Where no loop runs, a constant is returned itself."""
     kind = _KINDS.get(type(value))
-    return value if kind is None else kind(value)
+    if kind is None or (kind is _Constant and running_loop() is None):
+        return value
+    return kind(value)
 
 
 class TestResponse(QuartResponse):

@@ -7,6 +7,8 @@ from typing import Any
 from quart.wrappers import Body as QuartBody
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 
+from quartapp.flasklike._upstream import running_loop
+
 READ_AHEAD = 64 * 1024
 """Bytes that may wait to be read: enough for a fast upload, and few enough for many requests."""
 
@@ -21,7 +23,8 @@ class Body(QuartBody):
     rest is dropped as it arrives.
 
     After the response the whole can still be read if it had arrived by then and is not longer than
-    `READ_AHEAD`. Otherwise reading raises ClientDisconnected.
+    `READ_AHEAD`. Otherwise reading raises ClientDisconnected. Reading what has not arrived raises
+    RuntimeError in another event loop, such as that of a thread with a copy of the context.
     """
 
     def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
@@ -37,6 +40,7 @@ class Body(QuartBody):
         self._reads_whole = False
         self._abandoned = False
         self._has_room = asyncio.Event()
+        self._loop = running_loop()
 
     @property
     def rejected(self) -> bool:
@@ -121,6 +125,11 @@ class Body(QuartBody):
         return bytes(self._data)
 
     async def _wait_for_data(self) -> None:
+        if running_loop() is not self._loop:  # which nothing would wake
+            raise RuntimeError(
+                "The body of this request arrives in another event loop. Read it before the thread"
+                " starts, with request.form, request.get_json() or request.get_data()."
+            )
         self._has_data.clear()
         if self.timeout is None:
             await self._has_data.wait()

@@ -1,8 +1,9 @@
 """The request: Flask's rules, on a body that arrives asynchronously."""
 
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from flask.debughelpers import attach_enctype_error_multidict
 from quart import current_app, has_app_context
@@ -18,6 +19,30 @@ from quartapp.flasklike.wrappers.formparser import FormDataParser
 
 if TYPE_CHECKING:
     from hypercorn.typing import HTTPScope
+
+
+class _Environ:
+    """In the place of a WSGI environment: what the handlers of Flask's logging read of it."""
+
+    def __getitem__(self, key: str) -> Any:
+        if key == "wsgi.errors":
+            return sys.stderr
+        self._refuse(f"environ[{key!r}]", RuntimeError)
+
+    def __contains__(self, key: object) -> bool:
+        self._refuse(f"{key!r} in request.environ", RuntimeError)
+
+    def __getattr__(self, name: str) -> Any:
+        self._refuse(f"environ.{name}", AttributeError)
+
+    def _refuse(self, what: str, error: type[Exception]) -> NoReturn:
+        raise error(
+            f"{what}: there is no WSGI environment; write request.headers, request.remote_addr,"
+            " request.method ..., or request.scope, which is ASGI's"
+        )
+
+
+_ENVIRON = _Environ()
 
 
 class Request(QuartRequest):
@@ -64,6 +89,11 @@ class Request(QuartRequest):
         )
         self.body.timeout = body_timeout
         self._cached_data: bytes | None = None
+
+    @property
+    def environ(self) -> Any:
+        """Only for "wsgi.errors", to which `App.logger` writes; the rest is refused."""
+        return _ENVIRON
 
     @property
     def blueprints(self) -> list[str]:

@@ -69,6 +69,13 @@ async def test_a_constant_in_json_has_to_be_awaited(name: str, expected: bool | 
             use(response.json)
 
 
+@pytest.mark.parametrize(("name", "expected"), [("true", True), ("null", None)])
+def test_a_constant_in_json_is_itself_in_a_plain_test(name: str, expected: bool | None) -> None:
+    response: Any = make_app().test_client().get(f"/json/{name}")
+    assert response.json is expected
+    assert response.get_json() is expected
+
+
 async def test_a_body_is_read_as_in_flask_and_as_in_quart() -> None:
     response: Any = await make_app().test_client().get("/text")
     body = b"\xc3\xbc\xff"

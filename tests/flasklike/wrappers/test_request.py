@@ -1,11 +1,14 @@
 import json
+import logging
+import threading
 from typing import Any
 
 import pytest
+from flask.logging import default_handler
 from quart import request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from quartapp.flasklike import App
+from quartapp.flasklike import App, copy_current_request_context
 
 
 def make_app(**config: Any) -> App:
@@ -137,3 +140,54 @@ async def test_the_limit_holds_for_a_body_that_is_iterated() -> None:
         return "refused"
 
     assert await post(make_app(MAX_CONTENT_LENGTH=3), parts, data="1234") == "refused"
+
+
+async def test_the_handler_of_flasks_logging_writes_in_a_plain_view(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    app = make_app()
+
+    @app.get("/")
+    def view() -> str:
+        default_handler.handle(logging.makeLogRecord({"msg": "a line of a plain view"}))
+        return "read"
+
+    await app.test_client().get("/")
+    written = capsys.readouterr().err
+    assert "a line of a plain view" in written
+    assert "Logging error" not in written
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda environ: environ["REMOTE_ADDR"],
+        lambda environ: environ.get("REMOTE_ADDR"),
+        lambda environ: "REMOTE_ADDR" in environ,
+    ],
+)
+async def test_another_use_of_the_wsgi_environment_says_what_to_write(read: Any) -> None:
+    async with make_app().test_request_context("/"):
+        with pytest.raises(Exception, match="no WSGI environment; write request"):
+            read(request.environ)  # type: ignore[attr-defined]  # quart's name
+
+
+def test_a_body_that_has_not_arrived_is_an_error_in_the_loop_of_a_thread() -> None:
+    app, errors = make_app(), []
+
+    @app.post("/")
+    def view() -> str:
+        def work() -> None:
+            try:
+                errors.append(str(request.form))
+            except RuntimeError as error:
+                errors.append(str(error))
+
+        thread = threading.Thread(target=copy_current_request_context(work), daemon=True)
+        thread.start()
+        thread.join(5)
+        return "hangs" if thread.is_alive() else "ended"
+
+    client: Any = app.test_client()
+    assert client.post("/", data={"title": "a"}).text == "ended"
+    assert "Read it before the thread starts" in errors[0]
