@@ -245,7 +245,13 @@ class HTTPConnection(ThreadOwner, ASGIHTTPConnection):
             return
         async with response.response as body:
             async for part in body:
-                part = part.encode() if isinstance(part, str) else part
+                if isinstance(part, str):
+                    part = part.encode()
+                elif not isinstance(part, (bytes, bytearray, memoryview)):
+                    # A server would send bytes(5) for 5: five zeros.
+                    raise TypeError(
+                        f"a part of the body is a {type(part).__name__}, not bytes or a string"
+                    )
                 await send({"type": "http.response.body", "body": part, "more_body": True})
                 # An iterator that never waits, or a lost connection, would never let the receiving
                 # task run, which detects that the client has disconnected.

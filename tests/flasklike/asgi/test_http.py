@@ -347,6 +347,17 @@ async def test_a_slow_answer_is_cut_and_logged_once(serve: Serve) -> None:
     assert (answer.body, answer.whole) == (b"some", False)
 
 
+async def test_a_streamed_part_is_bytes_or_a_string() -> None:
+    app, _ = make_app(TESTING=True)
+
+    @app.get("/")
+    def count() -> Iterator[Any]:
+        return iter(["a", b"b", 5])
+
+    with pytest.raises(TypeError, match="a part of the body is a int, not bytes or a string"):
+        await app.test_client().get("/")
+
+
 @pytest.mark.parametrize("error", [TimeoutError("its own"), ValueError("streaming")])
 async def test_an_error_in_a_streamed_body_breaks_the_connection(
     serve: Serve, error: Exception
