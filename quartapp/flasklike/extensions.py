@@ -74,18 +74,53 @@ def in_flask_contexts(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
         leave_flask_contexts(tokens)
 
 
+class FlaskContextError(TypeError):
+    """Asynchronous code has used a name of `flask` that only plain functions can use.
+
+    It is no RuntimeError, because the proxies of Werkzeug are false where that is raised.
+    """
+
+
+class _Refused:
+    """Flask's contexts where there are none, for code that would go on without one.
+
+    `current_app` and `request` are false, as outside of contexts: that is asked by those who have
+    something else then, such as Flask's log handler.
+    """
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __getattr__(self, name: str) -> "_Refused":
+        if name in {"app", "request"}:
+            return self
+        raise FlaskContextError(f"{_OUTSIDE[1]}.")
+
+
+_refused: Any = _Refused()
+
+
+def refuse_flask_contexts() -> None:
+    """Make Flask's names fail in this task's asynchronous code, whatever is asked before.
+
+    Without this, `if current_user:` of Flask-Login is false there for everybody.
+    """
+    flask_cv_app.set(_refused)
+    flask_cv_request.set(_refused)
+
+
 def explain(error: BaseException | None) -> None:
     """Add a note to an error of Flask's own contexts: who read them, and what to use instead.
 
     Quart's errors have other texts, so that none of them gets the note.
     """
-    if not isinstance(error, RuntimeError) or hasattr(error, "__notes__"):
+    if not isinstance(error, RuntimeError | FlaskContextError) or hasattr(error, "__notes__"):
         return
     if not str(error).startswith(_OUTSIDE):
         return
     frame, line = None, 0
     for each, number in walk_tb(error.__traceback__):
-        if _package_of(each) not in _BELOW_THE_CALLER:
+        if _package_of(each) not in _BELOW_THE_CALLER and each.f_globals is not globals():
             frame, line = each, number
     if frame is None:
         return

@@ -314,7 +314,13 @@ def test_flasks_names_are_ours_in_a_plain_block(app: App) -> None:
 def flask_login() -> ModuleType:
     """A module of that name, with what Flask-Login's current_user does."""
     module = ModuleType("flask_login")
-    source = "from flask import session\n\ndef user():\n    return session['_user_id']\n"
+    source = (
+        "from flask import has_request_context, session\n"
+        "from werkzeug.local import LocalProxy\n"
+        "def user():\n"
+        "    return session['_user_id']\n"
+        "current_user = LocalProxy(lambda: user() if has_request_context() else None)\n"
+    )
     exec(compile(source, "flask_login/utils.py", "exec"), module.__dict__)
     return module
 
@@ -328,6 +334,30 @@ async def test_an_error_in_an_extension_of_flask_says_what_to_use(
 
     assert (await app.test_client().get("/")).status_code == 500
     assert "flask_login/utils.py, line 4, uses a name of `flask`" in caplog.text
+    assert "call flask_login in a plain `def` function, or use quart-auth" in caplog.text
+
+
+async def test_flask_login_knows_people_in_plain_functions_and_fails_in_others(
+    app: App, flask_login: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.login_manager = object()
+    app.secret_key = "secret"
+
+    @app.before_request
+    def log_in() -> None:
+        session["_user_id"] = "susan"
+
+    @app.get("/plain")
+    def plain() -> Any:
+        return str(flask_login.current_user)
+
+    @app.get("/asynchronous")
+    async def asynchronous() -> Any:
+        assert [bool(each) for each in (flask.request, flask.current_app)] == [False, False]
+        return "a member" if flask_login.current_user else "a stranger"
+
+    assert await text_of(app.test_client(), "/plain") == "susan"
+    assert (await app.test_client().get("/asynchronous")).status_code == 500
     assert "call flask_login in a plain `def` function, or use quart-auth" in caplog.text
 
 
