@@ -24,6 +24,11 @@ _CALLS_BACK = ("threading.", "multiprocessing.", "concurrent.", "atexit.", "sign
 _TAKES_FUNCTIONS = frozenset(
     f"builtins.{name}" for name in ("filter", "map", "max", "min", "sorted")
 )
+_METHODS = frozenset(
+    ("add_done_callback", "add_job", "apply_async", "enqueue", "map", "run_in_executor", "submit")
+)
+"""Of executors, pools, futures, schedulers and queues: of what class is seldom known."""
+
 _CACHES = ("functools.cache", "functools.lru_cache", "functools.cached_property")
 
 
@@ -93,22 +98,23 @@ def _anywhere(
                 yield node, f"{text!r} names flask: name quartapp.flasklike"
         case cst.Call(func=func):
             kind = inference.kind(module, func)
-            if isinstance(kind, str):
-                yield from _handed_to_library(coroutines, module, node, kind)
+            if kind is None and isinstance(func, cst.Attribute) and func.attr.value in _METHODS:
+                yield from _handed_on(coroutines, module, node, func.attr.value)
+            elif isinstance(kind, str):
+                if kind in _TAKES_FUNCTIONS or kind.startswith(_CALLS_BACK):
+                    short = kind.removeprefix("builtins.")
+                    yield from _handed_on(coroutines, module, node, short)
             elif kind is None and module.is_test:
                 yield from _perhaps_client(node)
 
 
-def _handed_to_library(
-    coroutines: Coroutines, module: Module, call: cst.Call, kind: str
+def _handed_on(
+    coroutines: Coroutines, module: Module, call: cst.Call, name: str
 ) -> Iterator[tuple[cst.CSTNode, str]]:
-    if kind not in _TAKES_FUNCTIONS and not kind.startswith(_CALLS_BACK):
-        return
     for argument in call.args:
         given = coroutines.inference.kind(module, argument.value)
         if isinstance(given, Function) and coroutines.gives_coroutine(given):
-            short = kind.removeprefix("builtins.")
-            yield argument, f"{short}() does not await {given.name}, a coroutine function"
+            yield argument, f"{name}() does not await {given.name}, a coroutine function"
 
 
 def _perhaps_client(call: cst.Call) -> Iterator[tuple[cst.CSTNode, str]]:

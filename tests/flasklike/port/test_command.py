@@ -208,6 +208,11 @@ LEFT = {
     "x = request.form": "nothing can be awaited while a module is imported",
     "@app.template_filter()\ndef f(x):\n    return request.form[x]": "f is called without await",
     "def f():\n    return request.form\nmap(f, [])": "map() does not await f",
+    (
+        "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor()\n"
+        "def f():\n    return request.form\ndef g():\n    pool.submit(f)"
+    ): "submit() does not await f",
+    "def f():\n    return request.form\nmake().add_job(f)": "add_job() does not await f",
     "import functools\n@functools.lru_cache\ndef f():\n    return request.form": "only once",
     (
         "def f():\n    yield request.form\ndef g():\n    list(f())\napp.before_request(g)"
