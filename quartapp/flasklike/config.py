@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import click
 from quart.config import Config as QuartConfig
 from quart.config import ConfigAttribute as ConfigAttribute
 
@@ -35,6 +36,9 @@ def get_debug_flag() -> bool:
 
 
 def share_debug_flag() -> None:
-    """Let the `quart` command, which reads only QUART_DEBUG, see FLASK_DEBUG too."""
-    if get_debug_flag():
+    """Let the `quart` command, if it is loading the application, see FLASK_DEBUG too.
+
+    It sets `debug` again afterwards, and reads only QUART_DEBUG.
+    """
+    if get_debug_flag() and click.get_current_context(silent=True) is not None:
         os.environ.setdefault("QUART_DEBUG", "1")  # noqa: TID251  # as its option --debug does

@@ -2,6 +2,7 @@
 
 import os
 
+import click
 import pytest
 from quart.cli import ScriptInfo
 
@@ -58,6 +59,8 @@ def test_debug_mode_is_what_the_environment_says(
     given = {"FLASK_DEBUG": flask, "QUART_DEBUG": quart}
     set_all(monkeypatch, **{name: value for name, value in given.items() if value is not None})
     assert App("config").debug is debug
+    assert os.environ.get("QUART_DEBUG") == quart
     # The command `quart` sets it again, after the application was loaded.
-    assert ScriptInfo(create_app=lambda: App("config")).load_app().debug is debug
+    with click.Context(click.Command("quart")):
+        assert ScriptInfo(create_app=lambda: App("config")).load_app().debug is debug
     assert os.environ.get("FLASK_DEBUG") == flask
