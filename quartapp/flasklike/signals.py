@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from blinker import Namespace as Namespace
 from blinker import Signal
 from quart.signals import appcontext_popped as appcontext_popped
 from quart.signals import appcontext_pushed as appcontext_pushed

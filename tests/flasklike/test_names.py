@@ -182,3 +182,7 @@ def test_the_handler_of_the_log_can_be_removed() -> None:
     assert app.logger.handlers == [default_handler]
     app.logger.removeHandler(default_handler)
     assert app.logger.handlers == []
+
+
+def test_an_application_can_make_signals_of_its_own() -> None:
+    assert flasklike.signals.Namespace is flask.signals.Namespace  # type: ignore[attr-defined]
