@@ -9,6 +9,7 @@ import sys
 
 # The running event loop of this thread, or None; the documented function raises an error instead.
 from asyncio import _get_running_loop as running_loop
+from asyncio import _set_running_loop as set_running_loop
 from contextvars import ContextVar
 from importlib import import_module
 from pathlib import Path
@@ -41,6 +42,7 @@ __all__ = [
     "flask_request_variable",
     "running_loop",
     "server_is_stopping",
+    "set_running_loop",
 ]
 
 QUART_FLASK_PATCH = "quart_flask_patch"

@@ -14,10 +14,11 @@ from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.datastructures import ImmutableDict
 from werkzeug.routing import BuildError, MapAdapter
 
-from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket
+from quartapp.flasklike._upstream import cv_app, cv_request, cv_websocket, running_loop
 from quartapp.flasklike.asgi.http import HTTPConnection
 from quartapp.flasklike.asgi.websockets import Websocket, WebsocketConnection, WebsocketDispatcher
 from quartapp.flasklike.cli import AppCommands
+from quartapp.flasklike.concurrency.awaiting import can_wait, wait
 from quartapp.flasklike.concurrency.cancellation import as_failure, errors_of
 from quartapp.flasklike.concurrency.threads import ALSO_SYNC, MOST_AT_ONCE, also_sync, in_thread
 from quartapp.flasklike.config import Config, get_debug_flag, share_debug_flag
@@ -147,7 +148,15 @@ class App(  # type: ignore[misc]  # open_resource has both of two types
 
     def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Run *func* in a task; an error of it, SystemExit too, is logged and signalled."""
-        super().add_background_task(errors_of(self.ensure_async(func)), *args, **kwargs)
+        start = partial(super().add_background_task, errors_of(self.ensure_async(func)))
+
+        async def start_in_the_loop() -> None:
+            start(*args, **kwargs)
+
+        if running_loop() is None and can_wait():  # in a synchronous function
+            wait(start_in_the_loop())
+        else:
+            start(*args, **kwargs)
 
     async def startup(self) -> None:
         """Run the before_serving functions. What they raise is logged, SystemExit too."""

@@ -16,6 +16,7 @@ connects with a task, `wait` works too.
 
 import sys
 import threading
+from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from inspect import iscoroutine
@@ -23,7 +24,7 @@ from typing import Any, Protocol, TypeVar, TypeVarTuple, cast
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from quartapp.flasklike._upstream import running_loop
+from quartapp.flasklike._upstream import running_loop, set_running_loop
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -48,6 +49,9 @@ class _Caller(greenlet):
 
     # Set while a coroutine is being closed, which cannot await anything more.
     closing = False
+
+    # What `without_loop` has hidden from the function.
+    hidden_loop: AbstractEventLoop | None = None
 
     # SQLAlchemy awaits, as a lazy load does, only in greenlets that have this attribute.
     __sqlalchemy_greenlet_provider__ = False
@@ -222,7 +226,8 @@ def can_wait() -> bool:
     """Whether `wait` works here: below `driven`, or in the thread of a request."""
     current = getcurrent()
     if type(current) is _Caller:
-        return not current.closing
+        # With a hidden loop, one that runs here was started by the function itself.
+        return not current.closing and (current.hidden_loop is None or running_loop() is None)
     return local.bridge is not None and running_loop() is None
 
 
@@ -232,13 +237,35 @@ def wait(awaitable: Awaitable[T]) -> T:
     Raises what awaiting it raises, and RuntimeError where nothing can await it.
     """
     current = getcurrent()
-    if type(current) is _Caller and not current.closing:
-        return cast(T, cast(greenlet, current.parent).switch(awaitable))
-    bridge = local.bridge
-    if bridge is not None and running_loop() is None:
+    if type(current) is _Caller:
+        if can_wait():
+            loop = current.hidden_loop
+            if loop is None:
+                return cast(T, cast(greenlet, current.parent).switch(awaitable))
+            set_running_loop(loop)
+            try:
+                return cast(T, cast(greenlet, current.parent).switch(awaitable))
+            finally:
+                set_running_loop(None)
+    elif (bridge := local.bridge) is not None and running_loop() is None:
         return bridge.wait(awaitable)
     discard(awaitable)
     raise RuntimeError(f"{described(awaitable)} cannot be awaited here")
+
+
+def without_loop(func: Callable[[], T]) -> T:
+    """Call *func* below `driven` as if no event loop ran, as it would be called in a thread.
+
+    So `asyncio.run` works in it, and what needs the running loop fails as on a server.
+    """
+    caller = cast(_Caller, getcurrent())
+    caller.hidden_loop = loop = running_loop()
+    set_running_loop(None)
+    try:
+        return func()
+    finally:
+        set_running_loop(loop)
+        caller.hidden_loop = None
 
 
 def discard(awaitable: Awaitable[Any]) -> None:

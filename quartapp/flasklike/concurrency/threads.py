@@ -36,7 +36,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 from greenlet import getcurrent
 
 from quartapp.flasklike._upstream import cv_app
-from quartapp.flasklike.concurrency.awaiting import can_wait, driven, local, wait
+from quartapp.flasklike.concurrency.awaiting import can_wait, driven, local, wait, without_loop
 from quartapp.flasklike.concurrency.blocks import OwnLoop
 from quartapp.flasklike.concurrency.turns import RELEASED, Turns, Wait, current_turns
 
@@ -149,7 +149,7 @@ async def _run(
     discard: Callable[[T], object] | None = None,
 ) -> T:
     if isinstance(local.bridge, OwnLoop):
-        return await driven(func)
+        return await driven(without_loop, func)
     task = asyncio.current_task()
     owner = None if task is None else _owners.get(task)
     if owner is None:

@@ -131,3 +131,103 @@ def test_a_thread_without_an_event_loop_has_its_own_block(app: App) -> None:
     thread.start()
     thread.join(10)
     assert found == ["2", "popped"]
+
+
+def tasks(app: App) -> list[str]:
+    """What the tasks that a plain view starts have done."""
+    done = []
+
+    def plain(what: str) -> None:
+        done.append(what)
+
+    async def asynchronous(*, what: str) -> None:
+        done.append(what)
+
+    @app.get("/")
+    def view() -> str:
+        app.add_background_task(plain, "plain")
+        app.add_background_task(asynchronous, what="asynchronous")
+        return ""
+
+    return done
+
+
+def test_a_plain_view_starts_tasks_in_a_plain_test(app: App) -> None:
+    done = tasks(app)
+    response: Any = app.test_client().get("/")
+    assert (response.status_code, sorted(done)) == (200, ["asynchronous", "plain"])
+
+
+async def test_a_plain_view_starts_tasks_from_its_thread(app: App) -> None:
+    done = tasks(app)
+    async with app.test_app() as started:
+        assert (await started.test_client().get("/")).status_code == 200
+    assert sorted(done) == ["asynchronous", "plain"]
+
+
+def loops(app: App) -> None:
+    """Views for the two tests below: what plain code may do with event loops."""
+
+    async def path() -> str:
+        await asyncio.sleep(0)
+        return str(request.path)
+
+    @app.before_request
+    def before() -> None:
+        sync_request.get_data()  # a wait before the view, which gives the loop back
+
+    @app.post("/run")
+    def run() -> str:
+        return f"{asyncio.run(path())}{sync_request.form['a']}{asyncio.run(path())}"
+
+    @app.post("/inner")
+    def inner() -> str:
+        async def text() -> str:
+            return str(can_wait())
+
+        return asyncio.run(text())
+
+    @app.post("/client")
+    def client() -> str:
+        response: Any = app.test_client().post("/inner")
+        return "client " + str(response.text)
+
+    @app.post("/task")
+    def task() -> str:
+        coroutine = path()
+        try:
+            asyncio.get_running_loop().create_task(coroutine)
+        except RuntimeError as error:
+            coroutine.close()
+            return str(error)
+        return "created"
+
+    @app.post("/nested")
+    def nested() -> str:
+        return f"{app.ensure_sync(between)()}{asyncio.run(path())}"
+
+    async def between() -> str:
+        assert asyncio.get_running_loop().is_running()
+        return str(await app.ensure_async(lambda: asyncio.run(path()))())
+
+
+EXPECTED = {
+    "/run": "/run1/run",
+    "/inner": "False",
+    "/client": "client False",
+    "/task": "no running event loop",
+    "/nested": "/nested/nested",
+}
+
+
+def test_plain_code_has_no_running_loop_in_a_plain_test(app: App) -> None:
+    loops(app)
+    client: Any = app.test_client()
+    assert {path: client.post(path, data={"a": "1"}).text for path in EXPECTED} == EXPECTED
+
+
+async def test_plain_code_has_no_running_loop_in_a_thread(app: App) -> None:
+    loops(app)
+    client: Any = app.test_client()
+    answers = {path: await client.post(path, data={"a": "1"}) for path in EXPECTED}
+    assert {path: answer.text for path, answer in answers.items()} == EXPECTED
