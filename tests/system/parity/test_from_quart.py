@@ -192,6 +192,21 @@ async def test_change_responses_of_errors(old: Quart, new: App) -> None:
     assert seen == [False, True]
 
 
+async def test_change_names_of_files(old: Quart, new: App) -> None:
+    async with old.test_request_context("/"):
+        response = await quart.send_file(__file__, attachment_filename="a.txt", as_attachment=True)
+        assert response.headers["Content-Disposition"] == "attachment; filename=a.txt"
+    async with new.test_request_context("/"):
+        send_file: Any = flasklike.send_file
+        for name in ("attachment_filename", "cache_timeout", "add_etags"):
+            with pytest.raises(TypeError, match=name):
+                await send_file(__file__, **{name: None})
+        response = await send_file(
+            __file__, download_name="a.txt", as_attachment=True, max_age=1, etag=False
+        )
+        assert response.headers["Content-Disposition"] == "attachment; filename=a.txt"
+
+
 async def test_change_head(old: Quart, new: App) -> None:
     async def view() -> str:
         return "text"
