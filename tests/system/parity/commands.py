@@ -10,6 +10,7 @@ from typing import Any
 import click
 import flask
 import flask.cli
+from click.globals import pop_context
 from click.testing import CliRunner
 
 import quartapp.flasklike.cli
@@ -62,6 +63,8 @@ def run(spec: Spec, side: Any) -> tuple[Any, ...]:
     else:
         invoke = partial(app.test_cli_runner().invoke, args=arguments)
     result = copy_context().run(invoke) if side is FLASK else invoke()
+    while click.get_current_context(silent=True):  # click keeps it if a teardown function fails
+        pop_context()
     return result.exit_code, repr(result.exception), result.output
 
 
