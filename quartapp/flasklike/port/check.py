@@ -38,6 +38,11 @@ _READS = frozenset(
 ) | {"flask.jsonify", "flask.redirect", "flask.Response"}
 """Functions that need a value, and do not await their arguments."""
 
+_OF_COROUTINES = frozenset(
+    ["__await__", "close", "cr_await", "cr_code", "cr_frame", "cr_running", "send", "throw"]
+)
+"""What a coroutine itself has."""
+
 
 def check(coroutines: Coroutines) -> Iterator[Finding]:
     """The forgotten awaits of a program, file by file."""
@@ -55,7 +60,7 @@ def check(coroutines: Coroutines) -> Iterator[Finding]:
                 elif function in called and coroutines.is_awaitable(module, node):
                     found += _needs_loop(coroutines, function, node, called[function])
                 else:
-                    found += _forgotten_statement(coroutines, module, node)
+                    found += _in_plain_function(coroutines, function, node)
         yield from sorted(located(module, found))
 
 
@@ -113,11 +118,36 @@ def _needs_loop(
 def _forgotten_statement(
     coroutines: Coroutines, module: Module, node: cst.CSTNode
 ) -> Iterator[tuple[cst.CSTNode, str]]:
-    """A call that is a statement: of the application's functions, as App's work in a thread."""
-    if isinstance(node, cst.Call) and isinstance(module.parents.get(node), cst.Expr):
-        called = coroutines.inference.kind(module, node.func)
-        if isinstance(called, Function) and coroutines.gives_coroutine(called):
-            yield node, f"{_text(node)} is not awaited"
+    """A call that is a statement, while a module is imported."""
+    if isinstance(module.parents.get(node), cst.Expr) and _is_own(coroutines, module, node):
+        yield node, f"{_text(node)} is not awaited"
+
+
+def _in_plain_function(
+    coroutines: Coroutines, function: Function, node: cst.CSTNode
+) -> Iterator[tuple[cst.CSTNode, str]]:
+    """A coroutine of the application: flasklike's functions work in a thread as they are."""
+    module = function.module
+    if (
+        _is_own(coroutines, module, node)
+        and not coroutines.is_handed_on(module, node)
+        and _is_misused(coroutines, function, node, returned=False)
+    ):
+        text = f"{_text(node)} is not awaited: make {function.name} `async def`"
+        if not module.is_test:
+            assert isinstance(node, cst.Call)
+            called = _text(node.func)
+            arguments = "..." if node.args else ""
+            text += f", or call current_app.ensure_sync({called})({arguments})"
+        yield node, text
+
+
+def _is_own(coroutines: Coroutines, module: Module, node: cst.CSTNode) -> bool:
+    """Whether it is a call of a coroutine function of the application."""
+    if not isinstance(node, cst.Call):
+        return False
+    called = coroutines.inference.kind(module, node.func)
+    return isinstance(called, Function) and coroutines.gives_coroutine(called)
 
 
 def _is_misused(
@@ -138,7 +168,9 @@ def _is_misused(
         case cst.WithItem():
             around_item = module.parents[parent]
             return isinstance(around_item, cst.With) and around_item.asynchronous is None
-        case cst.Attribute(value=value) | cst.Subscript(value=value):
+        case cst.Attribute(value=value, attr=attr) if value is node:
+            return attr.value not in _OF_COROUTINES
+        case cst.Subscript(value=value):
             return value is node
         case cst.Index() | cst.StarredElement() | cst.StarredDictElement():
             return True
@@ -162,11 +194,13 @@ def _is_misused(
             in_tuple = isinstance(around, cst.Tuple)
             return returned and in_tuple and isinstance(module.parents[around], cst.Return)
         case cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))]):
-            return _variable_is_misused(coroutines, function, name)
+            return _variable_is_misused(coroutines, function, name, returned=returned)
     return False
 
 
-def _variable_is_misused(coroutines: Coroutines, function: Function, name: str) -> bool:
+def _variable_is_misused(
+    coroutines: Coroutines, function: Function, name: str, *, returned: bool
+) -> bool:
     """Whether no use of a local variable can await it, and it is used, or never."""
     if len(function.bindings.get(name, ())) != 1:
         return False
@@ -188,7 +222,7 @@ def _variable_is_misused(coroutines: Coroutines, function: Function, name: str) 
     ]
     return all(
         module.function_of(use) is function
-        and _is_misused(coroutines, function, use, returned=True)
+        and _is_misused(coroutines, function, use, returned=returned)
         for use in uses
     )
 

@@ -20,9 +20,9 @@ async def load(): return 1
 """
 
 
-def found(text: str) -> list[str]:
+def found(text: str, path: str = "views.py") -> list[str]:
     tree = cst.parse_module(HEAD + dedent(text))
-    program = Program([Reader(tree, Path("views.py")).module])
+    program = Program([Reader(tree, Path(path)).module])
     coroutines = Coroutines(Inference(program, ported=True), convert=False, declared=True)
     return [f"{f.line - 4}:{f.column}: {f.text}" for f in check(coroutines)]
 
@@ -62,6 +62,33 @@ def test_a_forgotten_await_is_found(body: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ('return "in" if load() else "out"', "2:20: load()"),
+        ('return f"{load()}"', "2:15: load()"),
+        ('if not load(): return "out"', "2:12: load()"),
+        ('value = load()\n    return f"{value}"', "2:13: load()"),
+        ("load()", "2:5: load()"),
+    ],
+)
+def test_a_plain_function_cannot_await_coroutines_of_its_application(body: str, place: str) -> None:
+    assert found(f"def view():\n    {body}\n") == [
+        f"{place} is not awaited: make view `async def`, or call current_app.ensure_sync(load)()"
+    ]
+
+
+def test_a_test_has_no_application_to_wait_with() -> None:
+    text = "def test_load():\n    assert load(1)\n"
+    assert found(text, "test_views.py") == [
+        "2:12: load() is not awaited: make test_load `async def`"
+    ]
+    assert found(text) == [
+        "2:12: load() is not awaited: make test_load `async def`,"
+        " or call current_app.ensure_sync(load)(...)"
+    ]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "async def view(): return await render_template('x', posts=load())",
@@ -75,6 +102,14 @@ def test_a_forgotten_await_is_found(body: str, text: str) -> None:
         "async def view(request): return request.form['x']",
         "async def view():\n    request = {}\n    return request.form",
         "def later(): return load()",
+        "def later():\n    value = load()\n    return value",
+        "def plain(): return str(asyncio.run(load()))",
+        "def plain(): return [app.ensure_sync(load)()]",
+        "def plain():\n    run = app.ensure_sync(load)\n    return f'{run()}'",
+        "def plain(): app.add_background_task(load)",
+        "def plain():\n    jobs = [load() for _ in 'ab']\n    return asyncio.run(wait(jobs))",
+        "def plain():\n    value = load()\n    value.close()",
+        "def plain():\n    value = load()\n    return app.ensure_sync(lambda: value)()",
         "import flask\nasync def view(): return flask.render_template('x')",
         "def deco(f): return 1\n@deco\nasync def made(): pass\nasync def view(): return made + 1",
         "from x import sync\n@sync\nasync def made(): pass\nasync def view(): return made() + 1",
