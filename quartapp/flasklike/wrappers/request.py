@@ -12,10 +12,10 @@ from quart.wrappers import Request as QuartRequest
 from werkzeug.datastructures import CombinedMultiDict, Headers, MultiDict
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from quartapp.flasklike.concurrency.threads import also_sync
 from quartapp.flasklike.routing import blueprints_of
 from quartapp.flasklike.wrappers.body import Body
 from quartapp.flasklike.wrappers.formparser import FormDataParser
+from quartapp.flasklike.wrappers.unread import read_later
 
 if TYPE_CHECKING:
     from hypercorn.typing import HTTPScope
@@ -112,21 +112,21 @@ class Request(QuartRequest):
         self.body.max_content_length = self.max_content_length
 
     @property
-    @also_sync
+    @read_later("request.form")
     async def form(self) -> MultiDict[str, str]:
         """The fields of the form in the body."""
         await self._load_form_data()
         return cast("MultiDict[str, str]", self._form)
 
     @property
-    @also_sync
+    @read_later("request.files")
     async def files(self) -> MultiDict[str, QuartFileStorage]:
         """The uploads in the body."""
         await self._load_form_data()
         return cast("MultiDict[str, QuartFileStorage]", self._files)
 
     @property
-    @also_sync
+    @read_later("request.values")
     async def values(self) -> CombinedMultiDict[str, str]:
         """`args`, then those of the form, unless the method is GET."""
         return await super().values
@@ -142,7 +142,7 @@ class Request(QuartRequest):
         """What `get_json` returns."""
         return self.get_json()
 
-    @also_sync
+    @read_later("request.get_data()")
     async def get_data(  # type: ignore[override]  # three overloads for one union
         self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
     ) -> str | bytes:
@@ -157,7 +157,7 @@ class Request(QuartRequest):
                 self._cached_data = data
         return data.decode(errors="replace") if as_text else data
 
-    @also_sync
+    @read_later("request.get_json()")
     async def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
         """Parse the body as JSON, in UTF-8, UTF-16 or UTF-32.
 
