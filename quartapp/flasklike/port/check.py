@@ -1,7 +1,7 @@
 """The linter: awaitables that nothing awaits.
 
-It says nothing about what may be meant: a coroutine that is passed on, stored or returned by a
-plain function.
+It says nothing about what may be meant: a coroutine that is passed on, returned by a plain
+function, or stored where something may await it.
 """
 
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import libcst as cst
 
 from quartapp.flasklike.port.coroutines import Coroutines
+from quartapp.flasklike.port.files import OF_G
 from quartapp.flasklike.port.findings import Finding, located
 from quartapp.flasklike.port.program import Function, Module, dotted_name
 
@@ -35,8 +36,18 @@ _READS = frozenset(
         "tuple",
         "zip",
     ]
-) | {"flask.jsonify", "flask.redirect", "flask.Response"}
+) | {
+    "flask.abort",
+    "flask.flash",
+    "flask.jsonify",
+    "flask.redirect",
+    "flask.Response",
+    "flask.url_for",
+}
 """Functions that need a value, and do not await their arguments."""
+
+_ANSWERS = ("flask.Response", "flask.jsonify", "flask.make_response")
+"""Functions whose dictionaries are headers or JSON."""
 
 _OF_COROUTINES = frozenset(
     ["__await__", "close", "cr_await", "cr_code", "cr_frame", "cr_running", "send", "throw"]
@@ -186,15 +197,133 @@ def _is_misused(
             read = isinstance(call, cst.Call) and (
                 coroutines.inference.kind(module, call.func) in _READS
             )
-            return bool(star) or read
+            return bool(star) or read or _is_header(module, parent)
+        case cst.DictElement(value=value) if value is node:
+            return _are_headers(coroutines, function, module.parents[parent])
         case cst.Return():
-            return returned
+            return returned and not _result_is_awaited(coroutines, function)
         case cst.Element():
-            around = module.parents[parent]
-            in_tuple = isinstance(around, cst.Tuple)
-            return returned and in_tuple and isinstance(module.parents[around], cst.Return)
+            return returned and _is_in_returned_tuple(module, parent)
+        case cst.Assign(targets=[cst.AssignTarget(target=cst.Subscript(value=into))]):
+            return _name(into) == "headers" or _is_session(coroutines, module, into)
+        case cst.Assign(targets=[cst.AssignTarget(target=cst.Attribute(value=of, attr=attr))]):
+            return _is_g(coroutines, module, of) and not _is_read(coroutines, attr.value)
         case cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))]):
             return _variable_is_misused(coroutines, function, name, returned=returned)
+    return False
+
+
+def _is_in_returned_tuple(module: Module, element: cst.Element) -> bool:
+    around = module.parents[element]
+    return isinstance(around, cst.Tuple) and isinstance(module.parents[around], cst.Return)
+
+
+def _result_is_awaited(coroutines: Coroutines, function: Function) -> bool:
+    """Whether a caller awaits what it gets from awaiting *function*: ``await (await f())``."""
+    return any(
+        isinstance(node, cst.Await)
+        and isinstance(node.expression, cst.Call)
+        and coroutines.inference.kind(module, node.expression.func) is function
+        and _is_awaited(coroutines, module, node)
+        for module in coroutines.modules
+        for node in module.scopes
+    )
+
+
+def _is_awaited(coroutines: Coroutines, module: Module, node: cst.CSTNode) -> bool:
+    """Whether it is awaited in its place, or as the variable that it is assigned to."""
+    match module.parents[node]:
+        case cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))]):
+            return any(
+                isinstance(use, cst.Name)
+                and use.value == name
+                and module.function_of(use) is module.function_of(node)
+                and coroutines.is_handed_on(module, use)
+                for use in module.scopes
+            )
+    return coroutines.is_handed_on(module, node)
+
+
+def _name(node: cst.CSTNode) -> str:
+    """The last part of a name: ``headers`` of ``response.headers``."""
+    return node.attr.value if isinstance(node, cst.Attribute) else dotted_name(node)
+
+
+def _is_header(module: Module, argument: cst.Arg) -> bool:
+    """Whether it is a value in ``headers.add("X", value)`` or ``set_cookie("x", value)``."""
+    call = module.parents[argument]
+    match call:
+        case cst.Call(func=cst.Attribute(value=of, attr=cst.Name(value=method))):
+            if _name(of) == "headers":
+                return method in ("add", "set", "setdefault")
+            return method == "set_cookie"
+    return False
+
+
+def _are_headers(coroutines: Coroutines, function: Function, node: cst.CSTNode) -> bool:
+    """Whether a dictionary has the headers of a response, or is one: nothing awaits its values."""
+    module = function.module
+    parent = module.parents[node]
+    match parent:
+        case cst.Arg(keyword=cst.Name(value="headers")):
+            return True
+        case cst.Arg():
+            match module.parents[parent]:
+                case cst.Call(func=cst.Attribute(value=of, attr=cst.Name(value="update"))):
+                    return _name(of) == "headers"
+                case cst.Call(func=func):
+                    kind = coroutines.inference.kind(module, func)
+                    return kind in _ANSWERS
+        case cst.Assign(targets=[cst.AssignTarget(target=target)]):
+            return _name(target) == "headers"
+        case cst.Return():
+            return coroutines.answers(function)
+        case cst.Element():
+            return _is_in_returned_tuple(module, parent) and coroutines.answers(function)
+    return False
+
+
+def _is_session(coroutines: Coroutines, module: Module, node: cst.CSTNode) -> bool:
+    return coroutines.inference.kind(module, node) == "flask.session"
+
+
+def _is_g(coroutines: Coroutines, module: Module, node: cst.CSTNode) -> bool:
+    return coroutines.inference.kind(module, node) == "flask.g"
+
+
+def _is_read(coroutines: Coroutines, name: str) -> bool:
+    """Whether something may await ``g.NAME``: code that does not misuse it, or a template."""
+    if name in coroutines.read_by_templates:
+        return True
+    return any(
+        _is_read_at(coroutines, module, node, name)
+        for module in coroutines.modules
+        for node in module.scopes
+    )
+
+
+def _is_read_at(coroutines: Coroutines, module: Module, node: cst.CSTNode, name: str) -> bool:
+    match node:
+        case cst.SimpleString(value=text):  # perhaps of render_template_string
+            return "{" in text and name in OF_G.findall(text)
+        case cst.Attribute(value=of, attr=cst.Name(value=attr)) if attr == name:
+            if not _is_g(coroutines, module, of):
+                return False
+            if isinstance(module.parents[node], cst.AssignTarget):
+                return False
+            function = module.function_of(node)
+            return function is None or not _is_misused(coroutines, function, node, returned=False)
+        case (
+            cst.Call(
+                func=cst.Attribute(value=of, attr=cst.Name(value="get" | "pop")),
+                args=[cst.Arg(value=cst.SimpleString() as key), *_],
+            )
+            | cst.Call(
+                func=cst.Name(value="getattr"),
+                args=[cst.Arg(value=of), cst.Arg(value=cst.SimpleString() as key), *_],
+            )
+        ):
+            return key.evaluated_value == name and _is_g(coroutines, module, of)
     return False
 
 

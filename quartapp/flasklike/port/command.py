@@ -48,7 +48,7 @@ def port(path: Path, convert: bool | None, diff: bool, checking: bool) -> int:
     root = path if path.is_dir() else path.parent
     program, passed = _read(path, root)
     if checking:
-        return _check(program)
+        return _check(program, root)
     convert, why = _choose(program, convert)
     click.echo(why, err=diff)
     coroutines = Coroutines(Inference(program), convert=convert)
@@ -139,8 +139,14 @@ def _choose(program: Program, convert: bool | None) -> tuple[bool, str]:
     return convert, f"Views {'become `async def`' if convert else 'stay plain `def`'}: {why}."
 
 
-def _check(program: Program) -> int:
-    found = list(check(Coroutines(Inference(program, ported=True), convert=False, declared=True)))
+def _check(program: Program, root: Path) -> int:
+    coroutines = Coroutines(
+        Inference(program, ported=True),
+        convert=False,
+        declared=True,
+        read_by_templates=files.read_by_templates(root),
+    )
+    found = list(check(coroutines))
     for finding in found:
         click.echo(finding)
     if found:

@@ -1,11 +1,12 @@
 """Which functions become coroutine functions, and which expressions they await."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import libcst as cst
 
 from quartapp.flasklike.port.inference import Inference, Managed, Parameter
 from quartapp.flasklike.port.names import (
+    ANSWER,
     ASYNC_CONTEXTS,
     ASYNC_ITERABLES,
     ATTRIBUTES,
@@ -28,11 +29,20 @@ class Coroutines:
 
     With *convert*, every function that App calls becomes one, so that all code of a request runs in
     the event loop's thread; without, only tests and fixtures do. With *declared*, none does: the
-    program is judged as it is written.
+    program is judged as it is written. *read_by_templates* are the attributes of g that templates
+    read: a template awaits what it meets.
     """
 
-    def __init__(self, inference: Inference, *, convert: bool, declared: bool = False) -> None:
+    def __init__(
+        self,
+        inference: Inference,
+        *,
+        convert: bool,
+        declared: bool = False,
+        read_by_templates: Collection[str] = (),
+    ) -> None:
         self.inference = inference
+        self.read_by_templates = read_by_templates
         self.modules = inference.program.modules
         self._known: dict[Function, bool] = {}
         self._declared = declared
@@ -43,7 +53,7 @@ class Coroutines:
             return
         self.pinned = dict(self._pinned())
         self._groups = list(self._families()) + list(self._replacements())
-        registered = self._registered()
+        registered = self._registered(CALLED_BY_APP)
         self.marked |= {f for f in self._functions if self._must(f, registered) and self._may(f)}
         while self._grow():
             self._known.clear()
@@ -99,7 +109,20 @@ class Coroutines:
                     return True
         return False
 
-    def _registered(self) -> set[Function]:
+    def answers(self, function: Function) -> bool:
+        """Whether App makes a response of what it returns."""
+        owner = function.owner
+        return (
+            (
+                owner is not None
+                and function.name in VIEW_METHODS
+                and self.inference.library_base(owner) == "view"
+            )
+            or self.is_registered(function, ANSWER)
+            or (function in self._registered(ANSWER))
+        )
+
+    def _registered(self, names: frozenset[str]) -> set[Function]:
         """Functions that are handed to App: ``app.teardown_appcontext(close_db)``."""
         return {
             kind
@@ -107,7 +130,7 @@ class Coroutines:
             for call in module.scopes
             if isinstance(call, cst.Call)
             and isinstance(call.func, cst.Attribute)
-            and call.func.attr.value in CALLED_BY_APP
+            and call.func.attr.value in names
             for argument in call.args
             if isinstance(kind := self.inference.kind(module, argument.value), Function)
         }

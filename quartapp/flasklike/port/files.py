@@ -4,6 +4,7 @@ import ast
 import contextlib
 import difflib
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ SKIPPED = frozenset(
 )
 LARGEST = 1_000_000
 """Bytes. A larger file is generated: it would take minutes, and nobody maintains it."""
+
+OF_G = re.compile(r"\bg\.(\w+)")
+_TEMPLATES = (".htm", ".html", ".j2", ".jinja", ".jinja2", ".md", ".svg", ".txt", ".xml")
 
 
 class PortError(Exception):
@@ -59,6 +63,17 @@ def _is_own(folder: Path) -> bool:
         or folder.is_symlink()
         or (folder / "pyvenv.cfg").exists()
     )
+
+
+def read_by_templates(root: Path) -> set[str]:
+    """The names of attributes of g that templates below *root* read."""
+    found: set[str] = set()
+    for folder, names, here in os.walk(root):
+        names[:] = [name for name in names if _is_own(Path(folder, name))]
+        for path in (Path(folder, name) for name in here):
+            if path.suffix in _TEMPLATES and path.is_file() and path.stat().st_size <= LARGEST:
+                found.update(OF_G.findall(path.read_text("utf-8", "replace")))
+    return found
 
 
 def parse(path: Path) -> cst.Module:

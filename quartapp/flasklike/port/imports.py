@@ -6,6 +6,7 @@ from importlib import import_module
 
 import libcst as cst
 
+from quartapp.flasklike.port.names import PACKAGES
 from quartapp.flasklike.port.program import dotted_name
 
 FLASKLIKE = "quartapp.flasklike"
@@ -19,6 +20,20 @@ def home(source: str, name: str) -> str | None:
         if _has(module, name):
             return module
     return None
+
+
+@cache
+def names_of(source: str) -> frozenset[str]:
+    """What ``from source import *`` imports from flasklike, Flask or Quart."""
+    package = next((p for p in PACKAGES if source == p or source.startswith(f"{p}.")), None)
+    if package is None:
+        return frozenset()
+    try:
+        found = import_module(FLASKLIKE + source.removeprefix(package))
+    except ImportError:
+        return frozenset()
+    public = [name for name in vars(found) if not name.startswith("_")]
+    return frozenset(getattr(found, "__all__", public))
 
 
 @cache

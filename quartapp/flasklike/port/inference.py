@@ -1,10 +1,12 @@
 """What the expressions of an application are, as far as its files say."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import libcst as cst
 
+from quartapp.flasklike.port.imports import names_of
 from quartapp.flasklike.port.names import (
     ATTRIBUTES,
     CALLS,
@@ -61,6 +63,7 @@ class Inference:
         self.arguments: dict[tuple[Function, str], list[tuple[Module, cst.BaseExpression]]] = {}
         self._kinds: dict[cst.CSTNode, Kind] = {}
         self._open: set[Binding] = set()
+        self._searched: set[tuple[str, Module]] = set()
         self.wrap_views: set[Function] = set()  # decorators in `decorators` of a View
         self._fixtures: dict[str, list[Function]] = {}
         self._learn()
@@ -164,7 +167,26 @@ class Inference:
             if name in at.bindings and (at is scope or not isinstance(at, Class)):
                 return self._first_bound(at.bindings[name], at)
             at = at.outer
-        return f"builtins.{name}"
+        return self._starred(name, scope.module) or f"builtins.{name}"
+
+    def _starred(self, name: str, module: Module) -> Kind:
+        """What ``from ... import *`` brings under *name*, or None."""
+        if name.startswith("_") or (name, module) in self._searched:
+            return None
+        self._searched.add((name, module))  # modules may import one another
+        found: Iterator[Kind] = (self._of_star(source, name, module) for source in module.stars)
+        kind = next((kind for kind in found if kind is not None), None)
+        self._searched.discard((name, module))
+        return kind
+
+    def _of_star(self, source: str, name: str, importer: Module) -> Kind:
+        found, last = self.program.find(source, importer)
+        if found is not None:
+            if last:  # a name that is no module
+                return None
+            known = name in found.bindings
+            return self.lookup(name, found) if known else self._starred(name, found)
+        return self._imported(f"{source}.{name}", importer) if name in names_of(source) else None
 
     def _first_bound(self, bindings: list[Binding], scope: Scope) -> Kind:
         for binding in bindings:
@@ -204,7 +226,9 @@ class Inference:
                 return None
             name = canonical(dotted)
             return OBJECTS.get(name, name)
-        return self.lookup(name, module) if name in module.bindings else (None if name else module)
+        if name in module.bindings:
+            return self.lookup(name, module)
+        return self._starred(name, module) if name else module
 
     def _element(self, module: Module, iterated: cst.CSTNode) -> Any:
         kind = self.kind(module, iterated)

@@ -153,6 +153,18 @@ CALLED_BY_APP = frozenset(
 )
 """Decorators and methods of App that register a function, which may be a coroutine function."""
 
+ANSWER = CALLED_BY_APP - {
+    "after_app_request",
+    "after_request",
+    "after_this_request",
+    "app_context_processor",
+    "context_processor",
+    "teardown_app_request",
+    "teardown_appcontext",
+    "teardown_request",
+}
+"""Those whose function returns what becomes a response."""
+
 RESPONSE_HOOKS = frozenset(("after_request", "after_app_request", "after_this_request"))
 
 CALLED_SYNCHRONOUSLY = frozenset(
@@ -288,12 +300,12 @@ TAKES_COROUTINES = frozenset(
 )
 """Functions and methods that are given a coroutine, and await it."""
 
-_PACKAGES = ("quartapp.flasklike", "quart", "flask")
+PACKAGES = ("quartapp.flasklike", "quart", "flask")
 
 
 def canonical(dotted: str) -> str:
     """The name under which the tables have what is imported as *dotted*."""
-    for package in _PACKAGES:
+    for package in PACKAGES:
         if dotted == package:
             return "flask"
         if dotted.startswith(f"{package}."):

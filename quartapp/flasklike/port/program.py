@@ -93,6 +93,7 @@ class Module(Scope):
     parents: dict[cst.CSTNode, cst.CSTNode] = field(default_factory=dict)
     scopes: dict[cst.CSTNode, Scope] = field(default_factory=dict)
     imports: list[tuple[cst.CSTNode, str]] = field(default_factory=list)
+    stars: list[str] = field(default_factory=list)  # of `from NAME import *`
 
     @property
     def tree(self) -> cst.Module:
@@ -230,7 +231,9 @@ class Reader:
             case cst.Import(names=names):
                 for alias in names:
                     self._import(node, alias, "", scope)
-            case cst.ImportFrom(names=names) if not isinstance(names, cst.ImportStar):
+            case cst.ImportFrom(names=cst.ImportStar()):
+                self.module.stars.append("." * len(node.relative) + dotted_name(node.module))
+            case cst.ImportFrom(names=[*names]):
                 source = "." * len(node.relative) + dotted_name(node.module)
                 for alias in names:
                     self._import(node, alias, source, scope)

@@ -14,7 +14,8 @@ from quartapp.flasklike.port.program import Program, Reader
 
 HEAD = """\
 import asyncio
-from quartapp.flasklike import App, flash, g, render_template, request
+from quartapp.flasklike import App, abort, flash, g, jsonify, render_template, request, session
+from quartapp.flasklike import make_response, url_for
 app = App(__name__)
 async def load(): return 1
 """
@@ -24,7 +25,7 @@ def found(text: str, path: str = "views.py") -> list[str]:
     tree = cst.parse_module(HEAD + dedent(text))
     program = Program([Reader(tree, Path(path)).module])
     coroutines = Coroutines(Inference(program, ported=True), convert=False, declared=True)
-    return [f"{f.line - 4}:{f.column}: {f.text}" for f in check(coroutines)]
+    return [f"{f.line - 5}:{f.column}: {f.text}" for f in check(coroutines)]
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,56 @@ def test_a_forgotten_await_is_found(body: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        'return "x", 200, {"X-A": load()}',
+        'return {"a": load()}',
+        'return app.response_class("x", headers={"X-A": load()})',
+        'headers = {"X-A": load()}',
+        'response.headers["X-A"] = load()',
+        'response.set_cookie("a", load())',
+        'return await make_response("x", 200, {"X-A": load()})',
+        'response.headers.add("X-A", load())',
+        'response.headers.update({"X-A": load()})',
+        "g.a = load()",
+        "g.a = load()\n    return g.a + 1",
+        'session["a"] = load()',
+        'return url_for("x", q=load())',
+        'return jsonify({"a": load()})',
+        "abort(404, load())",
+    ],
+)
+def test_a_coroutine_in_what_awaits_nothing_is_found(body: str) -> None:
+    text = f"@app.get('/')\nasync def view(response):\n    {body}\n"
+    assert [line.partition(": ")[2] for line in found(text)] == ["load() is not awaited"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import asyncio\nfrom quartapp.flasklike import *",
+        "from quart import *",
+        "from shared import *",
+        "from shared import request, render_template, load",
+    ],
+)
+def test_names_of_a_star_import_are_known(text: str) -> None:
+    sources = {
+        "views.py": f"{text}\nasync def view():\n    load()\n    open(request.form['x'])\n"
+        "    return render_template('x')\nasync def load(): pass\n",
+        "shared.py": "from other import *\nfrom quartapp.flasklike import *\n",
+        "other.py": "from shared import *\n",
+    }
+    modules = [Reader(cst.parse_module(text), Path(name)).module for name, text in sources.items()]
+    coroutines = Coroutines(Inference(Program(modules), ported=True), convert=False, declared=True)
+    assert [finding.text for finding in check(coroutines)] == [
+        "load() is not awaited",
+        "request.form is not awaited",
+        "render_template() is not awaited",
+    ]
+
+
+@pytest.mark.parametrize(
     ("body", "place"),
     [
         ('return "in" if load() else "out"', "2:20: load()"),
@@ -96,6 +147,22 @@ def test_a_test_has_no_application_to_wait_with() -> None:
         "def plain():\n    flash('x')\n    return render_template('x', title=request.form['x'])",
         "async def view():\n    task = load()\n    return await task",
         "async def view():\n    task = load()\n    g.tasks = [task]",
+        "async def view():\n    g.task = load()\n    return await g.task",
+        "async def view(): g.task = load()\nasync def after(): await asyncio.gather(g.task)",
+        "async def view(): g.task = load()\nasync def after(): await g.pop('task')",
+        "async def view(): g.task = load()\nasync def after(): await getattr(g, 'task')",
+        "async def view(): g.task = asyncio.create_task(load())",
+        "async def view():\n    g.a = load()\n    return await render_string('{{ g.a }}')",
+        "async def view():\n    jobs = {'a': load()}\n    await asyncio.gather(*jobs.values())",
+        "async def view():\n    g.jobs = {'a': load()}",
+        "async def view(): await render_template('x', **{'a': load()})",
+        "@app.context_processor\nasync def add(): return {'a': load()}",
+        "async def jobs(): return {'a': load()}",
+        "async def view():\n    async with asyncio.TaskGroup() as group:\n"
+        "        group.create_task(load())",
+        "async def outer(): return load()\nasync def view(): return await (await outer())",
+        "async def outer(): return load()\nasync def view():\n    task = await outer()\n"
+        "    return await task",
         "async def view(): await asyncio.gather(load(), *[load() for _ in 'ab'])",
         "async def view(): asyncio.create_task(load())",
         "async def view(): app.add_background_task(load)",
@@ -133,3 +200,14 @@ def test_a_package_that_imports_itself(tmp_path: Path) -> None:
     (package / "__init__.py").write_text("from . import views\nviews.x, views.none\n")
     (package / "views.py").write_text("import site\nfrom . import other\nsite.views.x\n")
     assert run([str(package), "--check"]) == 0
+
+
+def test_a_template_awaits_what_g_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "views.py").write_text(
+        "from quartapp.flasklike import g\nasync def load(): pass\n"
+        "async def view():\n    g.shown = load()\n    g.lost = load()\n"
+    )
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "x.html").write_text("{{ g.shown }} {{ img.lost }}")
+    assert run([str(tmp_path), "--check"]) == 1
+    assert capsys.readouterr().out == "views.py:5:14: load() is not awaited\n"
