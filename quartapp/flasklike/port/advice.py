@@ -29,6 +29,8 @@ _METHODS = frozenset(
 )
 """Of executors, pools, futures, schedulers and queues: of what class is seldom known."""
 
+_SCOPED_SESSIONS = ("sqlalchemy.orm.scoped_session", "sqlalchemy.orm.scoping.scoped_session")
+
 _CACHES = ("functools.cache", "functools.lru_cache", "functools.cached_property")
 
 
@@ -39,11 +41,13 @@ def advice(coroutines: Coroutines, *, convert: bool) -> Iterator[Finding]:
         found = [*_imports(module)]
         for node in module.own:
             found += _anywhere(coroutines, module, node)
+            found += _of_threads(coroutines, module, node) if in_loop else ()
             if coroutines.needs(module, node) and not coroutines.is_handed_on(module, node):
                 found.append((node, "nothing can be awaited while a module is imported"))
         for function in module.functions.values():
             for node in function.own:
                 found += _anywhere(coroutines, module, node)
+                found += _of_threads(coroutines, module, node) if in_loop else ()
                 found += _unawaited(coroutines, function, node, convert=convert)
                 if function in in_loop and not module.is_test:
                     found += _blocking(coroutines, module, node, function)
@@ -106,6 +110,17 @@ def _anywhere(
                     yield from _handed_on(coroutines, module, node, short)
             elif kind is None and module.is_test:
                 yield from _perhaps_client(node)
+
+
+def _of_threads(
+    coroutines: Coroutines, module: Module, node: cst.CSTNode
+) -> Iterator[tuple[cst.CSTNode, str]]:
+    """A session for each thread, which coroutines of all requests would share."""
+    match node:
+        case cst.Call(func=func, args=[_]) if not module.is_test:
+            if coroutines.inference.kind(module, func) in _SCOPED_SESSIONS:
+                text = "all coroutines share the event loop's thread, and so this session"
+                yield node, f"scoped_session(): {text}: use async_scoped_session, with a scopefunc"
 
 
 def _handed_on(

@@ -66,7 +66,16 @@ class Inference:
         self._searched: set[tuple[str, Module]] = set()
         self.wrap_views: set[Function] = set()  # decorators in `decorators` of a View
         self._fixtures: dict[str, list[Function]] = {}
+        self._derived: dict[str, list[Class]] = {}  # from the classes of OBJECTS
+        self._derive()
         self._learn()
+
+    def _derive(self) -> None:
+        found: dict[str, list[Class]] = {kind: [] for kind in OBJECTS.values()}
+        for module in self.program.modules:
+            for of in module.classes:
+                found.get(self.library_base(of), []).append(of)
+        self._derived = found
 
     def _learn(self) -> None:
         """Follow arguments into functions until no more of them are found."""
@@ -245,10 +254,7 @@ class Inference:
         """The kind of the attribute *name* of something."""
         match kind:
             case str():
-                key = canonical(f"{kind}.{name}")
-                if key in OBJECTS:
-                    return OBJECTS[key]
-                return ATTRIBUTES[key].kind if key in ATTRIBUTES else key
+                return self._of_derived(kind, name) or _of_library(kind, name)
             case Module():
                 found, _ = self.program.find("." + name, kind)
                 return self.lookup(name, kind) if name in kind.bindings else found
@@ -256,6 +262,17 @@ class Inference:
                 return self._of_class(of, name, instance=True, above=above)
             case Class():
                 return self._of_class(kind, name, instance=False)
+        return None
+
+    def _of_derived(self, kind: str, name: str) -> Function | None:
+        """A method that a class of the application adds to ``request`` or ``current_app``."""
+        if f"{kind}.{name}" in CALLS:
+            return None
+        for of in self._derived.get(kind, ()):
+            for binding in of.bindings.get(name, ()):
+                method = binding.what
+                if isinstance(method, Function) and not self.is_property(method):
+                    return method
         return None
 
     def _of_class(self, of: Class, name: str, *, instance: bool, above: bool = False) -> Kind:
@@ -275,7 +292,8 @@ class Inference:
             if isinstance(kind, Class) and kind is not of:
                 found = self._of_class(kind, name, instance=instance)
             else:
-                found = self.attribute(CLASSES.get(kind) if isinstance(kind, str) else None, name)
+                library = CLASSES.get(kind, "") if isinstance(kind, str) else ""
+                found = _of_library(library, name) if library else None
             if found is not None:
                 return found
         return None
@@ -406,6 +424,11 @@ class Inference:
         return any(
             self.kind(function.module, decorator) in names for decorator in function.decorators
         )
+
+
+def _of_library(kind: str, name: str) -> str:
+    key = canonical(f"{kind}.{name}")
+    return OBJECTS.get(key) or (ATTRIBUTES[key].kind if key in ATTRIBUTES else key)
 
 
 def registrations(function: Function) -> list[str]:

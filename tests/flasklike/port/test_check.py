@@ -48,6 +48,11 @@ def found(text: str, path: str = "views.py") -> list[str]:
             "2:10: app.test_client() is entered with `async with`",
         ),
         (
+            "class R(app.request_class): pass\n    real = app._get_current_object()\n"
+            "    with real.app_context(): pass",
+            "4:10: real.app_context() is entered with `async with`",
+        ),
+        (
             "async def rows(): yield 1\n    for row in rows(): pass",
             "3:16: rows() is iterated with `async for`",
         ),

@@ -217,6 +217,10 @@ LEFT = {
     (
         "def f():\n    yield request.form\ndef g():\n    list(f())\napp.before_request(g)"
     ): "an asynchronous generator: list() does not take it",
+    (
+        "from sqlalchemy.orm import scoped_session, sessionmaker\n"
+        "db = scoped_session(sessionmaker())"
+    ): "views.py:7:6: scoped_session(): all coroutines share",
 }
 
 
@@ -229,6 +233,18 @@ def test_what_is_left_is_said(
     left = capsys.readouterr().out.partition("Left to do:\n")[2].strip()
     assert LEFT[source] in left
     assert left.startswith("views.py:")
+
+
+@pytest.mark.parametrize(
+    ("mode", "arguments"), [("--plain", "make"), ("--async", "make, scopefunc=current_task")]
+)
+def test_a_scoped_session_of_threads_or_tasks_is_right(
+    folder: Path, mode: str, arguments: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = f"from sqlalchemy.orm import scoped_session\ndb = scoped_session({arguments})\n"
+    (folder / "views.py").write_text(VIEWS + text)
+    assert run([str(folder), mode]) == 0
+    assert "scoped_session()" not in capsys.readouterr().out
 
 
 def test_other_files_that_name_flask(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

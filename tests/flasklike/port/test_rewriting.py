@@ -33,6 +33,90 @@ from flask import Flask, flash, make_response, render_template, request
 app = Flask(__name__)
 """
 CASES = {
+    "methods_that_request_and_the_application_have_from_their_classes": (
+        """
+        from flask import Request, current_app
+        class Form(Request):
+            def field(self, name):
+                return self.form[name]
+        class Site(Flask):
+            def page(self, name):
+                return render_template(name)
+        @app.post("/")
+        def post():
+            return request.field("x").title() + current_app.page("y") + request.x()
+        """,
+        """
+        from quartapp.flasklike import Request, current_app
+        class Form(Request):
+            async def field(self, name):
+                return (await self.form)[name]
+        class Site(Flask):
+            async def page(self, name):
+                return await render_template(name)
+        @app.post("/")
+        async def post():
+            return (await request.field("x")).title() + await current_app.page("y") + request.x()
+        """,
+    ),
+    "methods_of_the_library_that_a_class_extends": (
+        """
+        class Site(Flask):
+            def run(self, name):
+                flash(name)
+                return super().run(name)
+        class Other(Flask):
+            pass
+        @app.post("/")
+        def post():
+            return Other("x").run("y")
+        """,
+        """
+        class Site(Flask):
+            async def run(self, name):
+                await flash(name)
+                return super().run(name)
+        class Other(Flask):
+            pass
+        @app.post("/")
+        async def post():
+            return Other("x").run("y")
+        """,
+    ),
+    "what_a_proxy_stands_for": (
+        """
+        from flask import current_app
+        @app.route("/")
+        def index():
+            real = current_app._get_current_object()
+            with real.app_context():
+                return request._get_current_object().form["x"]
+        """,
+        """
+        from quartapp.flasklike import current_app
+        @app.route("/")
+        async def index():
+            real = current_app._get_current_object()
+            async with real.app_context():
+                return (await request._get_current_object().form)["x"]
+        """,
+    ),
+    "a_star_import": (
+        """
+        from flask import *
+        @app.route("/")
+        def show():
+            flash(open("x"))
+            return render_template_string(request.form["x"])
+        """,
+        """
+        from quartapp.flasklike import *
+        @app.route("/")
+        async def show():
+            await flash(open("x"))
+            return await render_template_string((await request.form)["x"])
+        """,
+    ),
     "a_view": (
         """
         @app.route("/")
