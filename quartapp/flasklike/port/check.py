@@ -139,10 +139,8 @@ def _in_plain_function(
 ) -> Iterator[tuple[cst.CSTNode, str]]:
     """A coroutine of the application: flasklike's functions work in a thread as they are."""
     module = function.module
-    if (
-        _is_own(coroutines, module, node)
-        and not coroutines.is_handed_on(module, node)
-        and _is_misused(coroutines, function, node, returned=False)
+    if _is_own(coroutines, module, node) and _is_misused(
+        coroutines, function, node, returned=False
     ):
         text = f"{_text(node)} is not awaited: make {function.name} `async def`"
         if not module.is_test:

@@ -270,9 +270,8 @@ class Inference:
             return None
         for of in self._derived.get(kind, ()):
             for binding in of.bindings.get(name, ()):
-                method = binding.what
-                if isinstance(method, Function) and not self.is_property(method):
-                    return method
+                if isinstance(binding.what, Function):
+                    return binding.what
         return None
 
     def _of_class(self, of: Class, name: str, *, instance: bool, above: bool = False) -> Kind:

@@ -163,6 +163,7 @@ def test_a_test_has_no_application_to_wait_with() -> None:
         "async def view(): await render_template('x', **{'a': load()})",
         "@app.context_processor\nasync def add(): return {'a': load()}",
         "async def jobs(): return {'a': load()}",
+        "async def jobs(): return 'x', {'a': load()}",
         "async def view():\n    async with asyncio.TaskGroup() as group:\n"
         "        group.create_task(load())",
         "async def outer(): return load()\nasync def view(): return await (await outer())",
@@ -216,3 +217,17 @@ def test_a_template_awaits_what_g_has(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "templates" / "x.html").write_text("{{ g.shown }} {{ img.lost }}")
     assert run([str(tmp_path), "--check"]) == 1
     assert capsys.readouterr().out == "views.py:5:14: load() is not awaited\n"
+
+
+def test_methods_of_an_own_request_class_are_known() -> None:
+    text = """\
+    from quartapp.flasklike import Request
+    class R(Request):
+        def get_json(self): return super().get_json()
+        async def field(self): return (await self.form)["x"]
+    async def view(): return request.get_json()["x"] + request.field()
+    """
+    assert found(text) == [
+        "5:26: request.get_json() is not awaited",
+        "5:52: request.field() is not awaited",
+    ]
