@@ -3,6 +3,7 @@
 The imports are nearly all of what a start costs, so a suite with many servers pays for them once.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -189,5 +190,6 @@ def _run(request: dict[str, Any]) -> None:
 if __name__ == "__main__":
     for _module in sys.argv[2:]:
         import_module(_module)
+    gc.freeze()  # or each process would copy the pages of all modules when it collects
     if _request := _serve(socket.socket(fileno=int(sys.argv[1]))):
         _run(_request)
