@@ -158,6 +158,7 @@ async def test_twenty_guesses_at_the_same_time_are_ten(
     assert len(hashed) == 10
 
 
+@pytest.mark.slow
 async def test_a_hundred_wrong_passwords_for_many_names_stop_an_address(
     ask_for_token: Try, add_person: AddPerson, clock: Clock, session: AsyncSession, app: App
 ) -> None:

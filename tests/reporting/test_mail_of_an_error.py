@@ -113,6 +113,7 @@ async def mail(app: App, server: MailServer) -> Received:
     return server.mails[0]
 
 
+@pytest.mark.slow
 async def test_arrives_encrypted_and_readable(mail: Received) -> None:
     assert mail.over_tls
     assert mail.username == ACCOUNT[0]

@@ -70,6 +70,7 @@ def test_an_unknown_name_reveals_nothing() -> None:
     assert Variables({}).reveal("password") is None
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     st.recursive(

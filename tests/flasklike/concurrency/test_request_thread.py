@@ -180,6 +180,7 @@ async def test_members_of_a_task_group_use_other_threads(app: App) -> None:
     assert await text_of(app) == "3"
 
 
+@pytest.mark.slow
 async def test_requests_in_requests_need_no_turn_of_those_that_wait(app: App) -> None:
     app.config["SYNC_THREADS"] = 1
 

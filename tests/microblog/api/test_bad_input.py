@@ -193,6 +193,7 @@ async def check(session: AsyncSession, caller: Caller, method: str, path: str, *
         assert await stored(session) == before
 
 
+@pytest.mark.slow
 @relaxed
 @given(body=bodies)
 @example(body={"username": "\ud800", "email": "\ud800@b.example", "password": "\udfff"})

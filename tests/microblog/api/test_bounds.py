@@ -90,6 +90,7 @@ BODIES: dict[str, Callable[[int], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BODIES)
 async def test_json_costs_no_more_than_its_size(nobody: Caller, kind: str) -> None:
     async def post(size: int) -> None:

@@ -177,6 +177,7 @@ async def test_tokens_are_listed_and_revoked(
     assert list(await session.scalars(select(ApiToken.user_id))) == [ids[1]]
 
 
+@pytest.mark.slow
 async def test_many_logins_are_shown_page_by_page(log_in: LogIn, settings: object) -> None:
     clients = [await log_in("susan") for _ in range(27)]
     page = await text_of(await clients[0].get("/sessions"))

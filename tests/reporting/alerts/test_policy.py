@@ -95,6 +95,7 @@ def test_tells_at_ten_and_hundred_and_thousand(consumer: Consumer) -> None:
     assert len(consumer.mails) == 4
 
 
+@pytest.mark.slow
 def test_a_group_has_at_most_one_mail_in_ten_minutes(consumer: Consumer) -> None:
     consumer.storm(5, 5000)
     consumer.wait(5)
