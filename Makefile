@@ -56,7 +56,7 @@ test: $(TOOLS)  ## Set up and run the tests (JOBS=1: one at a time)
 	$(PYTEST)
 
 quick: $(TOOLS)  ## Run the tests that together take less than a minute: no services, no slow ones
-	$(PYTEST) -q -m "not (slow or postgresql or browser)" --ignore tests/system --ignore tests/benchmarks --durations 10 --durations-min 1
+	$(PYTEST) -q -m "not (system or slow or postgresql or browser)" --durations 10 --durations-min 1
 
 parts: $(TOOLS)  ## Run the tests of the parts in a copy without the microblog
 	$(BIN)/python -m tests.setup.parts

@@ -52,17 +52,13 @@ class RequestDispatcher(Stopping):
     `handle_exception` was left, unless `should_ignore_error` says otherwise.
     """
 
-    login_manager: Any = None
-    """Set by Flask-Login, whose current_user needs a plain function (`refuse_flask_contexts`)."""
-
     async def handle_request(self, request: QuartRequest) -> ResponseTypes:
         """The response to *request*.
 
         Raises what PROPAGATE_EXCEPTIONS lets through, what the 500 handler and the teardown
         functions raise, and the CancelledError of a request that was cancelled.
         """
-        if self.login_manager is not None:
-            refuse_flask_contexts()
+        refuse_flask_contexts(self)
         context = self.request_context(request)
         response: ResponseTypes | None = None
         error: BaseException | None = None

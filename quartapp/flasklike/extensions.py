@@ -100,13 +100,14 @@ class _Refused:
 _refused: Any = _Refused()
 
 
-def refuse_flask_contexts() -> None:
-    """Make Flask's names fail in this task's asynchronous code, whatever is asked before.
+def refuse_flask_contexts(app: Any) -> None:
+    """Make Flask's names fail in this task's asynchronous code, if *app* uses Flask-Login.
 
-    Without this, `if current_user:` of Flask-Login is false there for everybody.
+    Otherwise `if current_user:` would be false there for everybody.
     """
-    flask_cv_app.set(_refused)
-    flask_cv_request.set(_refused)
+    if getattr(app, "login_manager", None) is not None:
+        flask_cv_app.set(_refused)
+        flask_cv_request.set(_refused)
 
 
 def explain(error: BaseException | None) -> None:

@@ -86,6 +86,9 @@ class ForkServer:
         """
         if command[0].startswith("-") and command[0] not in ("-c", "-m"):
             raise ValueError(f"{command[0]} is an option of Python: it needs a start, not a fork")
+        for name, value in environment.items():
+            if name.startswith("PYTHON") and value != os.environ.get(name):  # noqa: TID251  # its own
+                raise ValueError(f"{name} is read by Python itself: it needs a start, not a fork")
         if self._channel is None:
             self._channel = self._begin()
         ours, theirs = socket.socketpair()

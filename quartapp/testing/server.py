@@ -30,7 +30,7 @@ class LiveServer:
     the kernel choose a port, and `url` is read from Hypercorn's log.
 
     With `fork_server` the process is forked instead of started: it has imported already what the
-    fork server has. An environment with variables of Python's own needs a start.
+    fork server has. Variables that Python reads itself (PYTHON*) need a start: ValueError.
     """
 
     def __init__(

@@ -15,6 +15,7 @@ import flask
 import pytest
 import quart
 from quart import ResponseReturnValue, session, websocket
+from quart.testing.connections import WebsocketDisconnectError
 from quart_auth import (
     AuthUser,
     QuartAuth,
@@ -359,6 +360,26 @@ async def test_flask_login_knows_people_in_plain_functions_and_fails_in_others(
     assert await text_of(app.test_client(), "/plain") == "susan"
     assert (await app.test_client().get("/asynchronous")).status_code == 500
     assert "call flask_login in a plain `def` function, or use quart-auth" in caplog.text
+
+
+async def test_flask_login_fails_in_an_asynchronous_websocket_too(
+    app: App, flask_login: ModuleType
+) -> None:
+    app.login_manager = object()
+    seen: list[str] = []
+
+    @app.websocket("/")
+    async def view() -> None:
+        await websocket.accept()
+        try:
+            seen.append(str(bool(flask_login.current_user)))
+        except TypeError as error:
+            seen.append(str(error))
+
+    async with app.test_client().websocket("/") as connection:
+        with pytest.raises(WebsocketDisconnectError):
+            await connection.receive()
+    assert seen == ["Working outside of request context."]
 
 
 async def test_an_error_handler_sees_it_too(app: App, flask_login: ModuleType) -> None:

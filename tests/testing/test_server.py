@@ -164,3 +164,11 @@ def test_options_of_python_need_a_start(fork_server: ForkServer) -> None:
         LiveServer({}, ("-I", "script.py"), fork_server=fork_server),
     ):
         pass
+
+
+def test_variables_of_python_need_a_start(fork_server: ForkServer) -> None:
+    with (
+        pytest.raises(ValueError, match="PYTHONUTF8 is read by Python itself"),
+        LiveServer({"PYTHONUTF8": "1"}, ("-c", SERVE), fork_server=fork_server),
+    ):
+        pass

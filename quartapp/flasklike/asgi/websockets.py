@@ -34,6 +34,7 @@ from quartapp.flasklike.concurrency.cancellation import (
 )
 from quartapp.flasklike.concurrency.threads import ThreadOwner, also_sync
 from quartapp.flasklike.ctx import WebsocketContext
+from quartapp.flasklike.extensions import refuse_flask_contexts
 from quartapp.flasklike.groups import tear_down
 from quartapp.flasklike.signals import send_signal
 from quartapp.flasklike.wrappers.response import (
@@ -209,6 +210,7 @@ class WebsocketDispatcher(Quart):
 
     async def handle_websocket(self, websocket: Any) -> ResponseTypes | None:
         """Run the view of *websocket*. Returns the response for one that was not accepted."""
+        refuse_flask_contexts(self)
         context = self.websocket_context(websocket)
         error: BaseException | None = None
         try:

@@ -16,10 +16,9 @@ connects with a task, `wait` works too.
 
 import sys
 import threading
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, iscoroutine
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
-from inspect import iscoroutine
 from typing import Any, Protocol, TypeVar, TypeVarTuple, cast
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -101,8 +100,8 @@ async def driven(func: Callable[[*Ts], T], *args: *Ts, lazy_loads: bool = False)
     raised_while_handling = error.__context__
     try:
         raise error
-    finally:
-        error.__context__ = raised_while_handling  # not what is being handled here
+    finally:  # not what is being handled here; and an exception may be frozen
+        BaseException.__setattr__(error, "__context__", raised_while_handling)
         del error  # the traceback refers to this frame, which would refer back to the error
 
 
@@ -182,7 +181,7 @@ def _end(caller: _Caller) -> tuple[Any, BaseException | None]:
 
 async def _abandon(caller: _Caller, awaitable: Any) -> None:
     """End the function in *caller*, which waits for *awaitable* in vain; it may clean up."""
-    discard(awaitable)
+    drop(awaitable)
     caller.parent = current = getcurrent()
     caller.gr_context = current.gr_context
     given = caller.throw(GeneratorExit)
@@ -216,7 +215,7 @@ def _while_handling(active: BaseException, func: Callable[..., T], *args: Any) -
     try:
         raise active
     except BaseException:
-        active.__traceback__ = traceback  # without this frame
+        active.with_traceback(traceback)  # without this frame; an exception may be frozen
         return func(*args)
     finally:
         del active, traceback
@@ -249,7 +248,7 @@ def wait(awaitable: Awaitable[T]) -> T:
                 set_running_loop(None)
     elif (bridge := local.bridge) is not None and running_loop() is None:
         return bridge.wait(awaitable)
-    discard(awaitable)
+    drop(awaitable)
     raise RuntimeError(f"{described(awaitable)} cannot be awaited here")
 
 
@@ -268,10 +267,10 @@ def without_loop(func: Callable[[], T]) -> T:
         caller.hidden_loop = None
 
 
-def discard(awaitable: Awaitable[Any]) -> None:
-    """Close a coroutine, of which Python would warn that it was never awaited."""
-    if iscoroutine(awaitable):
-        awaitable.close()
+def drop(value: object) -> None:
+    """Close *value* if it is a coroutine: Python would warn that it was never awaited."""
+    if iscoroutine(value):
+        value.close()
 
 
 def described(awaitable: Awaitable[Any]) -> str:

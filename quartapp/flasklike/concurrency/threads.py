@@ -36,7 +36,14 @@ from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 from greenlet import getcurrent
 
 from quartapp.flasklike._upstream import cv_app
-from quartapp.flasklike.concurrency.awaiting import can_wait, driven, local, wait, without_loop
+from quartapp.flasklike.concurrency.awaiting import (
+    can_wait,
+    driven,
+    drop,
+    local,
+    wait,
+    without_loop,
+)
 from quartapp.flasklike.concurrency.blocks import OwnLoop
 from quartapp.flasklike.concurrency.turns import RELEASED, Turns, Wait, current_turns
 
@@ -245,7 +252,7 @@ class Thread(threading.Thread):
                 raise _ended()
             self._tell(False, awaitable, None)
         except BaseException:
-            _drop(awaitable)
+            drop(awaitable)
             raise
         while True:
             work = self._next_work()
@@ -362,7 +369,7 @@ class Thread(threading.Thread):
 
     def _deliver(self, reply: Wait, message: tuple[bool, Any, BaseException | None]) -> None:
         if self._lost or reply.done():
-            _drop(message[1])
+            drop(message[1])
         else:
             reply.set_result(message)
 
@@ -370,7 +377,7 @@ class Thread(threading.Thread):
 async def _awaited(awaitable: Any, cancelled: asyncio.CancelledError | None) -> Outcome:
     """The outcome of *awaitable* in this task; if that was cancelled before, the cancellation."""
     if cancelled is not None:
-        _drop(awaitable)
+        drop(awaitable)
         return None, cancelled
     try:
         return await awaitable, None
@@ -413,11 +420,6 @@ def _raise(error: BaseException) -> NoReturn:
     finally:
         BaseException.__setattr__(error, "__context__", raised_while_handling)
         del error
-
-
-def _drop(awaitable: Any) -> None:
-    if inspect.iscoroutine(awaitable):
-        awaitable.close()
 
 
 def _ended() -> asyncio.CancelledError:

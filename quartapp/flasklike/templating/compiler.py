@@ -21,7 +21,7 @@ from jinja2.compiler import CodeGenerator, Frame, optimizeconst
 from jinja2.filters import FILTERS
 from jinja2.tests import TESTS
 
-from quartapp.flasklike.concurrency.awaiting import discard
+from quartapp.flasklike.concurrency.awaiting import drop
 
 _OF_AWAITABLES = frozenset({*dir(asyncio.Task), *dir(CoroutineType)})
 """Attributes that an awaitable may have itself, where those of its result are meant."""
@@ -215,5 +215,5 @@ def _as_const(original: Callable[..., Any], *args: Any) -> Any:
     value = original(*args)
     if not inspect.isawaitable(value):
         return value
-    discard(value)
+    drop(value)
     raise nodes.Impossible

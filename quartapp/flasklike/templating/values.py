@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from werkzeug.local import LocalProxy
 
 from quartapp.flasklike._upstream import escape_inner
-from quartapp.flasklike.concurrency.awaiting import can_wait, described, discard, wait
+from quartapp.flasklike.concurrency.awaiting import can_wait, described, drop, wait
 
 _END: Any = object()
 
@@ -167,7 +167,7 @@ def named(template: str | None) -> str:
 
 def _cannot_wait(value: Any) -> TemplateRuntimeError:
     what = described(value)
-    discard(value)
+    drop(value)
     return TemplateRuntimeError(
         f"{what} cannot be awaited{_place()}, because nothing that can await has called the"
         " template: write `await render_template(...)`, or `await template.render_async(...)`"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Generator
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from quartapp.flasklike.concurrency.awaiting import can_wait, wait
+from quartapp.flasklike.concurrency.threads import also_sync
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,10 +62,10 @@ def read_later(
     def decorate(
         function: Callable[P, Coroutine[Any, Any, T]],
     ) -> Callable[P, Coroutine[Any, Any, T]]:
+        @also_sync
         @wraps(function)
-        def call(*args: P.args, **kwargs: P.kwargs) -> Any:
-            coroutine = function(*args, **kwargs)
-            return wait(coroutine) if can_wait() else Unread(coroutine, name)
+        def call(*args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+            return Unread(function(*args, **kwargs), name)
 
         return call
 

@@ -309,10 +309,8 @@ def sweep(folder: Path) -> None:
         for entry in entries:
             if entry.name.endswith(_INCOMPLETE):
                 with contextlib.suppress(OSError):  # gone meanwhile, or not one of ours
-                    if (
-                        time.time() - entry.stat(follow_symlinks=False).st_mtime
-                        > _INCOMPLETE_LIFETIME
-                    ):
+                    age = time.time() - entry.stat(follow_symlinks=False).st_mtime
+                    if age > _INCOMPLETE_LIFETIME:
                         os.unlink(entry.path)
 
 

@@ -6,11 +6,13 @@ import traceback
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from quartapp.flasklike.concurrency.awaiting import can_wait, driven, local, stepped, wait
+from quartapp.flasklike.concurrency.awaiting import can_wait, driven, drop, local, stepped, wait
+from quartapp.flasklike.wrappers.unread import Unread
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
@@ -366,3 +368,36 @@ async def test_only_who_asks_may_load_lazily() -> None:
     assert await driven(lambda: await_only(later()), lazy_loads=True) == "later"
     with pytest.raises(MissingGreenlet):
         await driven(lambda: await_only(later()))
+
+
+@dataclass(frozen=True)
+class FrozenError(Exception):
+    """Its attributes cannot be assigned."""
+
+    text: str
+
+
+async def test_a_frozen_error_arrives_and_may_be_handled_meanwhile() -> None:
+    def fail() -> None:
+        raise FrozenError("raised")
+
+    def which() -> BaseException | None:
+        return sys.exc_info()[1]
+
+    with pytest.raises(FrozenError, match="raised"):
+        await driven(fail)
+    error = FrozenError("handled")
+    try:
+        raise error
+    except FrozenError:
+        assert await driven(which) is error
+
+
+async def test_an_awaitable_that_is_dropped_is_closed() -> None:
+    async def never() -> None:
+        raise AssertionError
+
+    for coroutine in (never(), Unread(never(), "part")):
+        drop(coroutine)
+        with pytest.raises(RuntimeError, match="cannot reuse"):
+            await coroutine

@@ -522,16 +522,20 @@ async def test_what_a_block_of_coroutines_opened_is_closed_in_their_thread() -> 
 
 async def test_what_a_function_of_a_block_opened_is_closed_in_its_thread() -> None:
     app = App(__name__)
+    seen = []
 
     @app.teardown_appcontext
     def close(error: BaseException | None) -> None:
+        seen.append(threading.current_thread())
         g.connection.close()
 
     def connect() -> None:
+        seen.append(threading.current_thread())
         g.connection = sqlite3.connect(":memory:")
 
     async with app.app_context():
         await app.ensure_async(connect)()
+    assert seen[0] is seen[1] is not threading.current_thread()
 
 
 def test_what_works_in_both_ways_needs_no_thread_in_the_loop() -> None:
