@@ -1,5 +1,7 @@
 import asyncio
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -151,10 +153,14 @@ async def test_the_search_for_a_template_is_explained(
 
 
 async def test_a_plain_view_renders_in_its_thread(app: App) -> None:
-    """What it hands over may belong to the thread, such as a cursor of sqlite3."""
+    """What it hands over may belong to the thread, such as a connection of sqlite3."""
 
-    def titles() -> Any:
-        return sqlite3.connect(":memory:").execute("SELECT 'sea' UNION SELECT 'lake'")
+    def titles() -> Iterator[Any]:
+        return rows_of(sqlite3.connect(":memory:"))
+
+    def rows_of(connection: sqlite3.Connection) -> Iterator[Any]:
+        with closing(connection):
+            yield from connection.execute("SELECT 'sea' UNION SELECT 'lake'")
 
     source = "{% for row in rows %}{{ row[0] }} {% endfor %}{{ later() }}"
 
