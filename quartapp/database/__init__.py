@@ -1,7 +1,8 @@
 """The database: one engine per application, one session per request.
 
 `Database` owns the engine and creates sessions. `request_session()` is the session of the current
-request; it connects at its first statement. This part knows no tables. What SQLite and PostgreSQL
+request; it connects at its first statement. `request_source()` is for single statements, which need
+no session. This part knows no tables. What SQLite and PostgreSQL
 need is in `drivers`.
 """
 
@@ -12,15 +13,20 @@ from quartapp.database.request import (
     init_app,
     reading_first,
     request_session,
+    request_source,
     rollback_request_session,
 )
+from quartapp.database.source import Session, Source
 
 __all__ = [
     "Database",
+    "Session",
+    "Source",
     "close_request_session",
     "current_database",
     "init_app",
     "reading_first",
     "request_session",
+    "request_source",
     "rollback_request_session",
 ]

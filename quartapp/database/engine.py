@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Executable, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import (
 from quartapp.database.drivers import onehop, postgresql, sqlite
 from quartapp.database.drivers.fifo_pool import FifoQueuePool
 from quartapp.database.drivers.shares import largest_share
+from quartapp.database.source import Rows, Session, Step, read, write
 from quartapp.database.url import async_url
 from quartapp.permissions import make_private_folder
 
@@ -73,8 +74,10 @@ class Database:
         dbapi: Any = self.engine.dialect.dbapi
         dbapi.statement_timeout = statement_timeout
         self._writing_engine = self.engine.execution_options(**{onehop.WRITES: True})
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._writers = async_sessionmaker(self._writing_engine, expire_on_commit=False)
+        self._sessions = async_sessionmaker(self.engine, class_=Session, expire_on_commit=False)
+        self._writers = async_sessionmaker(
+            self._writing_engine, class_=Session, expire_on_commit=False
+        )
         if self.is_sqlite:
             sqlite.configure(self.engine)
         else:
@@ -89,7 +92,34 @@ class Database:
         """Device and inode of the file now at an SQLite database's path; None if there is none."""
         return sqlite.file_identity(self.url)
 
-    def session(self, *, write: bool = True) -> AsyncSession:
+    async def read(self, statement: Executable, /, **values: Any) -> Rows:
+        """See `Source.read`. Each call sees what is committed at its moment: see `snapshot`."""
+        async with self.engine.connect() as connection:
+            return await connection.run_sync(read, statement, values)
+
+    async def write(self, statement: Executable, /, **values: Any) -> int:
+        """See `Source.write`; the transaction is its own."""
+        return (await self.write_all((statement, values)))[0]
+
+    async def write_all(self, *steps: Step) -> list[int]:
+        """See `Source.write_all`; the transaction is its own."""
+        async with self._writing_engine.begin() as connection:
+            return await connection.run_sync(write, *steps)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Session]:
+        """A session whose reads all see the state of the database at the first one.
+
+        It only reads. Take it where rows of several statements must fit together; it costs what a
+        session costs, and holds a connection until the end of the block.
+        """
+        async with self.session(write=False) as session:
+            if not self.is_sqlite:  # on SQLite each transaction sees one state
+                options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+                await session.connection(execution_options=options)
+            yield session
+
+    def session(self, *, write: bool = True) -> Session:
         """A new session, which the caller closes.
 
         With `write`, a transaction on SQLite takes the write lock at its start, so nothing that it
@@ -105,7 +135,7 @@ class Database:
         session.sync_session.bind = engine.sync_engine
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncSession]:
+    async def begin(self) -> AsyncIterator[Session]:
         """A writing session in a transaction: committed at the end, rolled back after an error."""
         async with self.session() as session, session.begin():
             yield session

@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from quart import Quart, current_app, g, has_request_context, request
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database.drivers import shares
 from quartapp.database.engine import Database
+from quartapp.database.source import Session, Source
 
 SAFE_METHODS = shares.SAFE_METHODS
 
@@ -30,21 +30,34 @@ def current_database() -> Database:
     return cast(Database, current_app.extensions["database"])
 
 
-def request_session() -> AsyncSession:
+def request_session() -> Session:
     """The session of the current application context, created by the first call.
 
     It takes a connection from the pool at its first statement. Do not share it between tasks: a
     task that outlives the request needs its own `Database.session()`.
     """
-    session: AsyncSession | None = g.get("_session")
+    session: Session | None = g.get("_session")
     if session is None:
         write = not has_request_context() or request.method not in SAFE_METHODS
         session = g._session = current_database().session(write=write)
     return session
 
 
+def request_source() -> Source:
+    """What the current request executes statements on, at this moment.
+
+    The request's session while it is in a transaction, so that what it wrote is seen; otherwise the
+    database, where each call is a transaction of its own. Do not keep it: call this again for the
+    next statement.
+    """
+    session: Session | None = g.get("_session")
+    if session is not None and session.in_transaction():
+        return session
+    return current_database()
+
+
 @asynccontextmanager
-async def reading_first() -> AsyncIterator[AsyncSession]:
+async def reading_first() -> AsyncIterator[Session]:
     """The request's session, which only reads in this block, whatever the request does later.
 
     For what is read before the view begins, such as who is calling. Without it, the session of a
@@ -67,7 +80,7 @@ async def reading_first() -> AsyncIterator[AsyncSession]:
 
 async def rollback_request_session() -> None:
     """Roll back what the request did not commit; does nothing if it opened no session."""
-    session: AsyncSession | None = g.get("_session")
+    session: Session | None = g.get("_session")
     if session is not None:
         await session.rollback()
 
@@ -77,7 +90,7 @@ async def close_request_session(_error: BaseException | None = None) -> None:
 
     A cancellation that arrives during the close waits until the connection is back in the pool.
     """
-    session: AsyncSession | None = g.pop("_session", None)
+    session: Session | None = g.pop("_session", None)
     if session is None:
         return
     if not session.in_transaction():  # committed or rolled back: the connection was returned

@@ -1,0 +1,103 @@
+"""What statements are executed on: a database, or a session that is in a transaction.
+
+A query takes a `Source` and works with either. Outside a transaction a database is several times
+faster than a session; what a session has written and not committed only that session sees. So take
+`request_source()`, which is the request's session while that is in a transaction.
+"""
+
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Executable
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session as SyncSession
+
+Rows = list[tuple[Any, ...]]
+Values = dict[str, Any]
+Step = tuple[Executable, Values]
+"""A statement and the values of its bound parameters."""
+
+
+class Source(Protocol):
+    """Executes statements of SQLAlchemy Core. `Database` and `Session` do so with one result.
+
+    Rows are plain tuples, in the order of the statement's columns, with the Python values that the
+    types of the columns return. A SELECT of entities returns their columns. A parameter without a
+    default whose value is missing raises SQLAlchemy's StatementError.
+
+    Errors are those of SQLAlchemy and of `quartapp.database.errors`. If a method raises, it has
+    changed nothing, with one exception: if the connection is lost during a COMMIT, nobody knows,
+    and nothing is executed a second time.
+
+    Build a statement once, at the import, with `bindparam()` for what varies: one that is built for
+    each execution is executed by SQLAlchemy and gains nothing. So is one with a list in `IN`, with
+    `text()`, or with a default that Python computes; pass such a value (`created_at=utc_now()`).
+    """
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is SQLite; otherwise it is PostgreSQL."""
+
+    async def read(self, statement: Executable, /, **values: Any) -> Rows:
+        """The rows of a SELECT."""
+
+    async def write(self, statement: Executable, /, **values: Any) -> int:
+        """Execute an INSERT, UPDATE or DELETE, and commit. Returns the number of its rows.
+
+        The number is that of the rows that matched, also if an UPDATE left them as they were, and 0
+        for an INSERT that a conflict made do nothing.
+        """
+
+    async def write_all(self, *steps: Step) -> list[int]:
+        """Execute several statements in one transaction, and commit; as `write`."""
+
+
+class Session(AsyncSession):
+    """A session that is a `Source` too: it executes within its transaction.
+
+    `read` sees what the session has written, added and changed. `write` and `write_all` commit what
+    the session did before as well, and roll all of it back if they raise. Objects of the session do
+    not notice what they change.
+    """
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is SQLite; otherwise it is PostgreSQL."""
+        return self.get_bind().dialect.name == "sqlite"
+
+    async def read(self, statement: Executable, /, **values: Any) -> Rows:
+        """See `Source.read`."""
+
+        def run(session: SyncSession) -> Rows:
+            session.flush()
+            return read(session.connection(), statement, values)
+
+        return await self.run_sync(run)
+
+    async def write(self, statement: Executable, /, **values: Any) -> int:
+        """See `Source.write`."""
+        return (await self.write_all((statement, values)))[0]
+
+    async def write_all(self, *steps: Step) -> list[int]:
+        """See `Source.write_all`."""
+
+        def run(session: SyncSession) -> list[int]:
+            session.flush()
+            return write(session.connection(), *steps)
+
+        try:
+            counts = await self.run_sync(run)
+            await self.commit()
+        except BaseException:
+            await self.rollback()
+            raise
+        return counts
+
+
+def read(connection: Connection, statement: Executable, values: Values) -> Rows:
+    """The rows of a SELECT, executed by SQLAlchemy."""
+    return [tuple(row) for row in connection.execute(statement, values)]
+
+
+def write(connection: Connection, *steps: Step) -> list[int]:
+    """The numbers of rows of statements that SQLAlchemy executes; the caller commits."""
+    return [connection.execute(*step).rowcount for step in steps]
