@@ -27,6 +27,7 @@ from quartapp.flasklike.concurrency.cancellation import (
     may_become_error,
     uncancel_beyond,
 )
+from quartapp.flasklike.concurrency.deadline import awaited_before
 from quartapp.flasklike.concurrency.threads import ThreadOwner
 from quartapp.flasklike.development import Debugger
 from quartapp.flasklike.wrappers.response import (
@@ -217,8 +218,7 @@ class HTTPConnection(ThreadOwner, ASGIHTTPConnection):
             timeout = self.app.config["RESPONSE_TIMEOUT"]
         deadline = asyncio.timeout(timeout)
         try:
-            async with deadline:
-                await self._send_answer(request, response, send)
+            await awaited_before(deadline, self._send_answer(request, response, send))
         except TimeoutError as error:
             if not deadline.expired():
                 raise

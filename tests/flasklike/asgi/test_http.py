@@ -347,6 +347,22 @@ async def test_a_slow_answer_is_cut_and_logged_once(serve: Serve) -> None:
     assert (answer.body, answer.whole) == (b"some", False)
 
 
+async def test_a_client_that_takes_no_small_answers_is_cut_off(serve: Serve) -> None:
+    app, _ = make_app(RESPONSE_TIMEOUT=0.2)
+
+    @app.get("/")
+    async def index() -> bytes:
+        return bytes(60_000)
+
+    async with serve(app) as server:
+        reader, writer = await server.connect()
+        reader._transport.pause_reading()  # type: ignore[attr-defined]  # as a client that hangs
+        writer.write(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n" * 300)  # more than sockets hold
+        await wait_for(lambda: server.log)
+        writer.close()
+    assert "the answer to / [GET] was not sent in 0.2 s" in str(server.log[0].exc_info)
+
+
 async def test_a_streamed_part_is_bytes_or_a_string() -> None:
     app, _ = make_app(TESTING=True)
 
