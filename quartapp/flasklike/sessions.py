@@ -14,6 +14,7 @@ from quart.sessions import SecureCookieSessionInterface as QuartSecureCookieSess
 from quart.sessions import SessionInterface as SessionInterface
 from quart.sessions import SessionMixin as SessionMixin
 from quart.signals import message_flashed
+from quart.wrappers.base import BaseRequestWebsocket
 
 from quartapp.flasklike.concurrency.threads import also_sync
 from quartapp.flasklike.signals import send_signal
@@ -37,6 +38,14 @@ class SecureCookieSessionInterface(QuartSecureCookieSessionInterface):
     def __init__(self) -> None:
         self._signers: WeakKeyDictionary[Quart, tuple[Any, URLSafeTimedSerializer | None]]
         self._signers = WeakKeyDictionary()
+
+    async def open_session(
+        self, app: Quart, request: BaseRequestWebsocket
+    ) -> SecureCookieSession | None:
+        """As Quart's, without an exception inside for each request that has no cookie."""
+        if not request.cookies and self.get_signing_serializer(app) is not None:
+            return self.session_class()
+        return await super().open_session(app, request)
 
     def get_signing_serializer(self, app: Quart) -> URLSafeTimedSerializer | None:
         """The signer for *app*; None without a secret key."""

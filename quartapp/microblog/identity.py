@@ -59,6 +59,8 @@ LONGEST_NEXT = 2_000
 # Blueprints whose responses are the same for everybody, or that authenticate the caller themselves.
 _IMPERSONAL = frozenset({"api", "avatars", "health"})
 
+_ATTRIBUTE = "_visitor"  # of `g`
+
 _logger = logging.getLogger(__name__)
 
 
@@ -95,6 +97,11 @@ class Visitor(AuthUser):
     # A cookie of the previous version, and when it was issued.
     old_cookie: str = ""
     issued: datetime | None = None
+    _digest: str | None = None
+
+    def __init__(self, auth_id: str | None, action: Action = Action.PASS) -> None:
+        super().__init__(auth_id, action)
+        self._claim = Claim.parse(auth_id) if auth_id else None
 
     @property
     def is_known(self) -> bool:
@@ -111,12 +118,16 @@ class Visitor(AuthUser):
 
     def claim(self) -> Claim | None:
         """The contents of the cookie, which only `load` confirms."""
-        return Claim.parse(self.auth_id or "")
+        return self._claim if self.is_known else None
 
     def login_digest(self) -> str:
         """The digest that identifies the login; "" without one. Never queries the database."""
         claim = self.claim()
-        return digest_of(self.old_cookie or claim.key) if claim else ""
+        if claim is None:
+            return ""
+        if self._digest is None:
+            self._digest = digest_of(self.old_cookie or claim.key)
+        return self._digest
 
     async def load(self) -> Person | None:
         """Find the login and its person. If it has ended, the visitor becomes unknown."""
@@ -182,6 +193,8 @@ class _Auth(QuartAuth):
     def resolve_user(self) -> Visitor:
         """The visitor of a genuine cookie, otherwise an unknown visitor."""
         cookies = request.cookies if has_request_context() else websocket.cookies
+        if not cookies:  # Werkzeug raises an exception internally for a missing one
+            return Visitor(None)
         cookie = cookies.get(self.cookie_name or "")
         if cookie is not None:
             return self._read(cookie)
@@ -206,8 +219,9 @@ class _Auth(QuartAuth):
 
     async def after_request(self, response: Response) -> Response:  # type: ignore[override]  # ours
         """Set or delete the login cookie, and delete one under the other name."""
-        other = self.cookie_name != COOKIE and COOKIE in request.cookies
-        if other and self.load_user().action is not Action.PASS:
+        if self.load_user().action is Action.PASS:
+            return response
+        if self.cookie_name != COOKIE and COOKIE in request.cookies:
             response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="Lax")
         await super().after_request(response)
         return response
@@ -216,6 +230,7 @@ class _Auth(QuartAuth):
 def init_app(app: Quart, settings: Settings) -> None:
     """Read login cookies, and load the person before each view."""
     auth = _Auth(
+        attribute_name=_ATTRIBUTE,
         cookie_secure=settings.cookie_secure,
         cookie_samesite="Lax",
         cookie_name=SECURE_COOKIE if settings.cookie_secure else COOKIE,
@@ -230,7 +245,8 @@ def init_app(app: Quart, settings: Settings) -> None:
 
 def visitor() -> Visitor:
     """The visitor of the current request. Never queries the database."""
-    return cast(Visitor, _auth().load_user())
+    known: Visitor | None = g.get(_ATTRIBUTE) if has_request_context() else None
+    return known or cast(Visitor, _auth().load_user())  # asked for several times per request
 
 
 def visitor_id() -> str:
@@ -247,9 +263,8 @@ async def load_person() -> None:
 
     Unknown addresses and static files do not need it; error pages use the name in the cookie.
     """
-    if request.routing_exception is not None or request.endpoint in {None, "static"}:
-        return
-    if request.blueprint in _IMPERSONAL:
+    endpoint = request.endpoint
+    if endpoint is None or endpoint == "static" or endpoint.partition(".")[0] in _IMPERSONAL:
         return
     person = await visitor().load()
     # `abs`, because a clock may have been set back.
