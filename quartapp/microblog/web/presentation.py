@@ -1,7 +1,8 @@
 """View models: texts and addresses are complete, so templates call nothing."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from quartapp.flasklike import url_for
@@ -90,10 +91,18 @@ class ProfileView(NamedTuple):
 
 def show_moment(moment: datetime, now: datetime) -> Moment:
     """ "5 minutes ago" within a week, then the date; neither depends on the reader's time zone."""
-    # strftime takes ten times as long, and a page shows dozens of times.
+    iso, exact, date = _texts_of(moment)
+    return Moment(_ago((now - moment).total_seconds()) or date, iso, exact)
+
+
+@lru_cache(maxsize=2048)  # a page shows dozens of times, and most are shown again
+def _texts_of(moment: datetime) -> tuple[str, str, str]:
+    """The texts that do not depend on the clock. They are in UTC: equal keys have equal texts."""
+    moment = moment.astimezone(UTC)
     iso = moment.isoformat(timespec="seconds")
-    exact = f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}, {iso[11:16]} UTC"
-    return Moment(_ago(moment, now), iso, exact)
+    month = _MONTHS[moment.month - 1]
+    exact = f"{moment.day} {month} {moment.year}, {iso[11:16]} UTC"
+    return iso, exact, f"{moment.day} {month[:3]} {moment.year}"
 
 
 def show_posts(
@@ -185,8 +194,8 @@ def avatar_url(user_id: int) -> str:
     return url_for("avatars.avatar", user_id=user_id)
 
 
-def _ago(moment: datetime, now: datetime) -> str:
-    seconds = (now - moment).total_seconds()
+def _ago(seconds: float) -> str:
+    """How long ago it was; "" for a week and more."""
     if seconds < 60:
         return "just now"
     if seconds < 3600:
@@ -195,7 +204,7 @@ def _ago(moment: datetime, now: datetime) -> str:
         return f"{_count(int(seconds // 3600), 'hour')} ago"
     if seconds < 7 * 86400:
         return f"{_count(int(seconds // 86400), 'day')} ago"
-    return f"{moment.day} {_MONTHS[moment.month - 1][:3]} {moment.year}"
+    return ""
 
 
 def _count(number: int, noun: str) -> str:
