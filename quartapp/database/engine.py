@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from quartapp.database.drivers import onehop, postgresql, sqlite
+from quartapp.database.drivers import POSTGRESQL, SQLITE, onehop, sqlite
 from quartapp.database.drivers.fifo_pool import FifoQueuePool
 from quartapp.database.drivers.shares import largest_share
 from quartapp.database.source import Rows, Session, Step, read, write
@@ -61,13 +61,14 @@ class Database:
             "max_overflow": 0,
             "poolclass": type(FifoQueuePool.__name__, (FifoQueuePool,), {"queue": pool_queue}),
             "pool_timeout": pool_timeout,
+            "pool_pre_ping": not self.is_sqlite,
         }
         if self.is_sqlite:
             _make_folder(self.url.database)
         # Parameters contain user input, so `hide_parameters` keeps them out of messages and logs.
         self._pool_size = pool_size
         self.engine: AsyncEngine = create_async_engine(
-            self.url.set(drivername=onehop.DRIVER if self.is_sqlite else postgresql.DRIVER),
+            self.url.set(drivername=SQLITE if self.is_sqlite else POSTGRESQL),
             hide_parameters=True,
             **options,
         )
@@ -80,8 +81,6 @@ class Database:
         )
         if self.is_sqlite:
             sqlite.configure(self.engine)
-        else:
-            postgresql.configure(self.engine)
 
     @property
     def address(self) -> str:

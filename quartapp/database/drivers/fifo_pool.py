@@ -6,50 +6,12 @@ some requests wait until their timeout while newer ones are served (docs/decisio
 """
 
 import logging
-from collections import deque
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from sqlalchemy.util.concurrency import await_
-from sqlalchemy.util.queue import Empty, Full, QueueCommon
 
 from quartapp.database.drivers.shares import Share, Shares, current_share
-
-T = TypeVar("T")
-
-
-class IdleQueue(QueueCommon[T]):
-    """The idle connections. It never blocks: requests wait in `Shares`."""
-
-    def __init__(self, maxsize: int = 0, use_lifo: bool = False) -> None:
-        self.maxsize = maxsize
-        self.use_lifo = use_lifo
-        self._items: deque[T] = deque()
-
-    def empty(self) -> bool:
-        return not self._items
-
-    def full(self) -> bool:
-        return 0 < self.maxsize <= len(self._items)
-
-    def qsize(self) -> int:
-        return len(self._items)
-
-    def put_nowait(self, item: T) -> None:
-        if self.full():
-            raise Full
-        self._items.append(item)
-
-    def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
-        self.put_nowait(item)
-
-    def get_nowait(self) -> T:
-        if not self._items:
-            raise Empty
-        return self._items.pop() if self.use_lifo else self._items.popleft()
-
-    def get(self, block: bool = True, timeout: float | None = None) -> T:
-        return self.get_nowait()
 
 
 class FifoQueuePool(AsyncAdaptedQueuePool):
@@ -60,8 +22,6 @@ class FifoQueuePool(AsyncAdaptedQueuePool):
 
     queue = 1024
     """The number of requests of one route that may wait."""
-
-    _queue_class: type[QueueCommon[ConnectionPoolEntry]] = IdleQueue
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

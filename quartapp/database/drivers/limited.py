@@ -5,8 +5,8 @@ usable. If the network connection is lost, the server cannot report that: the cl
 connection, MARGIN seconds later. Without a limit a request holds it until its client leaves.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from sqlalchemy.dialects.postgresql.asyncpg import (
@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import (
     AsyncAdapt_asyncpg_ss_cursor,
     PGDialect_asyncpg,
 )
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.util.concurrency import await_
 
 from quartapp.database.errors import StatementTimeoutError
@@ -29,10 +30,25 @@ CLOSE_TIMEOUT = 0.5
 """Seconds to wait for the server to confirm that a connection is closed. When the application
 stops, a pool closes its connections one after another."""
 
+PATIENCE = 2.0
+"""Seconds within which a pooled connection must answer the check before its use."""
+
 _CANCELLED = "57014"
 """The SQLSTATE of a cancelled statement; the message is in the server's language."""
 
 _OPTIONS = ("prepared_statement_cache_size", "prepared_statement_name_func")
+
+
+def _as_ours(fetch: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of a cursor, with asyncpg's errors translated, as those of `execute` are."""
+
+    def translated(self: AsyncAdapt_asyncpg_ss_cursor, *args: Any) -> Any:
+        try:
+            return fetch(self, *args)
+        except Exception as error:  # noqa: BLE001 it becomes SQLAlchemy's
+            self._adapt_connection._handle_exception(error)
+
+    return translated
 
 
 class StreamCursor(AsyncAdapt_asyncpg_ss_cursor):
@@ -40,24 +56,9 @@ class StreamCursor(AsyncAdapt_asyncpg_ss_cursor):
 
     __slots__ = ()
 
-    def fetchone(self) -> Any:
-        with self._as_ours():
-            return super().fetchone()  # type: ignore[no-untyped-call]  # SQLAlchemy's
-
-    def fetchmany(self, size: int | None = None) -> Any:
-        with self._as_ours():
-            return super().fetchmany(size)  # type: ignore[no-untyped-call]  # SQLAlchemy's
-
-    def fetchall(self) -> Any:
-        with self._as_ours():
-            return super().fetchall()  # type: ignore[no-untyped-call]  # SQLAlchemy's
-
-    @contextmanager
-    def _as_ours(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 it becomes SQLAlchemy's, as in `execute`
-            self._adapt_connection._handle_exception(error)
+    fetchone = _as_ours(AsyncAdapt_asyncpg_ss_cursor.fetchone)
+    fetchmany = _as_ours(AsyncAdapt_asyncpg_ss_cursor.fetchmany)
+    fetchall = _as_ours(AsyncAdapt_asyncpg_ss_cursor.fetchall)
 
 
 class LimitedConnection(AsyncAdapt_asyncpg_connection):
@@ -76,10 +77,13 @@ class LimitedConnection(AsyncAdapt_asyncpg_connection):
     def _handle_exception(self, error: Exception) -> NoReturn:
         if isinstance(error, TimeoutError):  # asyncpg's, after its `command_timeout`
             self._terminate_force_close()
-            raise StatementTimeoutError(None, None, error) from error
-        if getattr(error, "sqlstate", None) == _CANCELLED:
-            raise StatementTimeoutError(None, None, error) from error
         super()._handle_exception(error)
+
+    @classmethod
+    def _handle_exception_no_connection(cls, dbapi: Any, error: Exception) -> NoReturn:
+        if isinstance(error, TimeoutError) or getattr(error, "sqlstate", None) == _CANCELLED:
+            raise StatementTimeoutError(None, None, error) from error
+        super()._handle_exception_no_connection(dbapi, error)
 
 
 class LimitedDBAPI(AsyncAdapt_asyncpg_dbapi):
@@ -96,12 +100,8 @@ class LimitedDBAPI(AsyncAdapt_asyncpg_dbapi):
             kw.setdefault("server_settings", {"statement_timeout": milliseconds})
             kw.setdefault("command_timeout", self.statement_timeout + MARGIN)
         kw.setdefault("timeout", CONNECT_TIMEOUT)
-        try:
-            opening = LimitedConnection.create(self, self.asyncpg.connect(*arg, **kw), **options)
-            connection: LimitedConnection = await_(opening)
-        except TimeoutError as error:
-            raise StatementTimeoutError(None, None, error) from error
-        return connection
+        opening = LimitedConnection.create(self, self.asyncpg.connect(*arg, **kw), **options)
+        return await_(opening)
 
 
 class LimitedDialect(PGDialect_asyncpg):
@@ -109,6 +109,14 @@ class LimitedDialect(PGDialect_asyncpg):
 
     driver = "limited"
     supports_statement_cache = True
+
+    def do_ping(self, dbapi_connection: Any) -> bool:
+        """Check a pooled connection in one round trip; SQLAlchemy's takes three without a limit."""
+        try:
+            await_(dbapi_connection.driver_connection.execute("SELECT 1", timeout=PATIENCE))
+        except Exception as error:  # after any error the connection is unusable
+            raise DisconnectionError("this connection was ended or lost") from error
+        return True
 
     @classmethod
     def import_dbapi(cls) -> Any:

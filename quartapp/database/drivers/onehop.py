@@ -30,7 +30,6 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from aiosqlite import Connection as Driver
 from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_connection
-from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.aiosqlite import (
     AsyncAdapt_aiosqlite_connection,
     AsyncAdapt_aiosqlite_cursor,
@@ -45,9 +44,6 @@ from quartapp.database.drivers.opening import connect
 from quartapp.database.drivers.slow import Watch
 from quartapp.database.drivers.write_lock import WriteLock
 from quartapp.database.errors import DatabaseLockedError, StatementTimeoutError
-
-DRIVER = "sqlite+onehop"
-"""The name of the dialect in a database URL."""
 
 WRITES = "quartapp_write"
 """Execution option of a connection or an engine: transactions take the write lock at their start.
@@ -375,6 +371,3 @@ class OneHopDialect(SQLiteDialect_aiosqlite):
     @classmethod
     def import_dbapi(cls) -> OneHopDBAPI:
         return OneHopDBAPI(__import__("aiosqlite"), sqlite3)
-
-
-registry.register("sqlite.onehop", __name__, OneHopDialect.__name__)

@@ -7,7 +7,7 @@ while they wait for each other.
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 
 from quart import has_request_context, request
 from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
@@ -46,7 +46,7 @@ class Shares:
         self._most = largest_share(size)
         self._queue = queue
         self._held: Counter[Share] = Counter()
-        self._waiting: dict[Share, deque[asyncio.Future[None]]] = {}
+        self._waiting: defaultdict[Share, deque[asyncio.Future[None]]] = defaultdict(deque)
 
     def take(self, share: Share) -> bool:
         """Take a turn if one is free for this share."""
@@ -63,39 +63,28 @@ class Shares:
         Raises SQLAlchemy's TimeoutError after `timeout` seconds, and DatabaseQueueFullError at once
         if too many already wait.
         """
-        if len(self._waiting.get(share, ())) >= self._queue:
+        queue = self._waiting[share]
+        if len(queue) >= self._queue:
             raise DatabaseQueueFullError(f"{self._queue} requests wait for a connection already")
-        queue = self._waiting.setdefault(share, deque())
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(turn)
         try:
-            async with asyncio.timeout(timeout):
-                await turn
-        except TimeoutError:
-            if turn.cancelled():
-                raise DatabaseTimeoutError(
-                    f"no connection became free in {timeout:g} seconds"
-                ) from None
+            await asyncio.wait([turn], timeout=timeout)  # it leaves the future as it is
         except asyncio.CancelledError:
-            if not turn.cancelled():
+            if turn.done():
                 self.give_back(share)
             raise
         finally:
-            if turn in queue:
+            if not turn.done():
                 queue.remove(turn)
-            if not queue and self._waiting.get(share) is queue:
-                del self._waiting[share]
+        if not turn.done():
+            raise DatabaseTimeoutError(f"no connection became free in {timeout:g} seconds")
 
     def give_back(self, share: Share) -> None:
         """End a turn, and give it to the next share in turn that may have it."""
         self._free += 1
         self._held[share] -= 1
-        if not self._held[share]:
-            del self._held[share]
-        for waiting in list(self._waiting):
-            queue = self._waiting[waiting]
-            while queue and queue[0].done():
-                queue.popleft()
+        for waiting, queue in self._waiting.items():
             if queue and self.take(waiting):
                 queue.popleft().set_result(None)
                 self._waiting[waiting] = self._waiting.pop(waiting)  # now last in turn

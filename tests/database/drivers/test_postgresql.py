@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from quartapp.database import Database
-from quartapp.database.drivers import limited, postgresql
+from quartapp.database.drivers import limited
 from quartapp.database.errors import StatementTimeoutError
 from quartapp.database.url import async_url
 
@@ -24,16 +24,26 @@ async def ask(database: Database) -> int:
         return int(await connection.scalar(text("SELECT pg_backend_pid()")))
 
 
-async def test_a_connection_that_the_server_ended_is_replaced(postgresql_url: str) -> None:
-    database, other = Database(postgresql_url, pool_size=1), Database(postgresql_url)
-    before = await ask(database)
+async def ask_both(database: Database) -> set[int]:
+    """The processes of the two connections of a pool."""
+    async with database.engine.connect() as first:
+        return {int(await first.scalar(text("SELECT pg_backend_pid()"))), await ask(database)}
+
+
+async def test_a_connection_that_the_server_ended_is_replaced_and_no_other(
+    postgresql_url: str,
+) -> None:
+    database, other = Database(postgresql_url, pool_size=2), Database(postgresql_url)
+    ended, kept = await ask_both(database)
     async with other.engine.connect() as connection:
-        await connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": before})
+        await connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": ended})
         gone = text("SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = :pid")
         async with asyncio.timeout(60):
-            while not await connection.scalar(gone, {"pid": before}):
+            while not await connection.scalar(gone, {"pid": ended}):
                 await connection.rollback()  # within a transaction the view does not change
-    assert await ask(database) != before
+    pids = await ask_both(database)
+    assert ended not in pids
+    assert kept in pids
     await database.dispose()
     await other.dispose()
 
@@ -51,12 +61,18 @@ async def test_an_error_in_a_later_row_of_a_stream_is_sqlalchemys(postgresql_url
 async def test_a_connection_is_asked_once_before_each_use_but_the_first(
     postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[object] = []
-    monkeypatch.setattr(postgresql, "_ask", asked.append)
+    checks: list[object] = []
+    check = limited.LimitedDialect.do_ping
+
+    def do_ping(dialect: limited.LimitedDialect, connection: object) -> bool:
+        checks.append(connection)
+        return check(dialect, connection)
+
+    monkeypatch.setattr(limited.LimitedDialect, "do_ping", do_ping)
     database = Database(postgresql_url, pool_size=1)
     for times in range(3):
         await ask(database)
-        assert len(asked) == times
+        assert len(checks) == times
     await database.dispose()
 
 
@@ -115,7 +131,7 @@ async def silent_proxy(url: str) -> AsyncIterator[tuple[SilentProxy, str]]:
 async def test_a_connection_that_was_lost_in_silence_is_replaced(
     postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql, "PATIENCE", 0.2)
+    monkeypatch.setattr(limited, "PATIENCE", 0.2)
     async with silent_proxy(postgresql_url) as (proxy, url):
         database = Database(url, pool_size=1)
         before = await ask(database)
