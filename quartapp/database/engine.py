@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from quartapp.database.direct import LoopReader, PooledDriver, Reader
 from quartapp.database.drivers import POSTGRESQL, SQLITE, onehop, sqlite
 from quartapp.database.drivers.fifo_pool import FifoQueuePool
 from quartapp.database.drivers.shares import largest_share
+from quartapp.database.prepared import Declined, Preparer
 from quartapp.database.source import Rows, Session, Step, read, write
 from quartapp.database.url import async_url
 from quartapp.permissions import make_private_folder
@@ -81,6 +83,9 @@ class Database:
         )
         if self.is_sqlite:
             sqlite.configure(self.engine)
+        self._preparer = Preparer(self.engine.dialect)
+        self._driver = PooledDriver(self.engine)
+        self._reader: Reader = LoopReader(self.engine) if self.is_sqlite else self._driver
 
     @property
     def address(self) -> str:
@@ -93,6 +98,10 @@ class Database:
 
     async def read(self, statement: Executable, /, **values: Any) -> Rows:
         """See `Source.read`. Each call sees what is committed at its moment: see `snapshot`."""
+        with suppress(Declined):
+            prepared = self._preparer.find(statement, values)
+            raw = await self._reader.read(prepared, prepared.parameters(values))
+            return prepared.rows(raw)
         async with self.engine.connect() as connection:
             return await connection.run_sync(read, statement, values)
 
@@ -102,6 +111,10 @@ class Database:
 
     async def write_all(self, *steps: Step) -> list[int]:
         """See `Source.write_all`; the transaction is its own."""
+        with suppress(Declined):
+            forms = [(self._preparer.find(*step), step[1]) for step in steps]
+            ready = [(prepared.sql, prepared.parameters(values)) for prepared, values in forms]
+            return await self._driver.write(ready)
         async with self._writing_engine.begin() as connection:
             return await connection.run_sync(write, *steps)
 
@@ -169,7 +182,8 @@ class Database:
             sqlite.sync(file)
 
     async def dispose(self) -> None:
-        """Close all connections of the pool."""
+        """Close all connections."""
+        self._reader.close()
         await self.engine.dispose()
 
 

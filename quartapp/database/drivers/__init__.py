@@ -4,6 +4,8 @@
 The engine names a dialect; SQLAlchemy imports it, because the one for PostgreSQL takes 60 ms.
 """
 
+from contextvars import ContextVar
+
 from sqlalchemy.dialects import registry
 
 SQLITE = "sqlite+onehop"
@@ -11,6 +13,9 @@ SQLITE = "sqlite+onehop"
 
 POSTGRESQL = "postgresql+limited"
 """The name of the dialect for PostgreSQL in a database URL."""
+
+repeats: ContextVar[bool] = ContextVar("repeats", default=False)
+"""Whether what takes a connection now repeats, on another one, a statement that fails on it."""
 
 registry.register("sqlite.onehop", f"{__name__}.onehop", "OneHopDialect")
 registry.register("postgresql.limited", f"{__name__}.limited", "LimitedDialect")

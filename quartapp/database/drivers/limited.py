@@ -5,9 +5,10 @@ usable. If the network connection is lost, the server cannot report that: the cl
 connection, MARGIN seconds later. Without a limit a request holds it until its client leaves.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, NoReturn
+from time import monotonic
+from typing import Any, NoReturn, cast
 
 from sqlalchemy.dialects.postgresql.asyncpg import (
     AsyncAdapt_asyncpg_connection,
@@ -18,7 +19,9 @@ from sqlalchemy.dialects.postgresql.asyncpg import (
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.util.concurrency import await_
 
+from quartapp.database.drivers import repeats
 from quartapp.database.errors import StatementTimeoutError
+from quartapp.database.prepared import Declined
 
 MARGIN = 1.0
 """Seconds by which the client's limit is longer than the server's."""
@@ -32,6 +35,9 @@ stops, a pool closes its connections one after another."""
 
 PATIENCE = 2.0
 """Seconds within which a pooled connection must answer the check before its use."""
+
+FRESH = 0.5
+"""Seconds after its last use for which a connection needs no check if the caller `repeats`."""
 
 _CANCELLED = "57014"
 """The SQLSTATE of a cancelled statement; the message is in the server's language."""
@@ -62,17 +68,71 @@ class StreamCursor(AsyncAdapt_asyncpg_ss_cursor):
 
 
 class LimitedConnection(AsyncAdapt_asyncpg_connection):
-    """A connection that is closed when the server does not answer in time."""
+    """A connection that is closed when the server does not answer in time.
 
-    __slots__ = ()
+    `used_at`: when the server last answered a check or a statement without a session.
+    """
+
+    __slots__ = ("used_at",)
 
     _ss_cursor_cls = StreamCursor
+    _connection: Any  # the protocol that SQLAlchemy has for asyncpg names less than is used here
+
+    def __init__(self, dbapi: Any, connection: Any) -> None:
+        super().__init__(dbapi, connection)  # type: ignore[no-untyped-call]  # SQLAlchemy's
+        self.used_at = 0.0
 
     def close(self) -> None:
         self.rollback()  # type: ignore[no-untyped-call]  # SQLAlchemy's
-        connection: Any = self._connection
         with suppress(TimeoutError):  # asyncpg has then aborted it
-            await_(connection.close(timeout=CLOSE_TIMEOUT))
+            await_(self._connection.close(timeout=CLOSE_TIMEOUT))
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection is closed."""
+        return bool(self._connection.is_closed())
+
+    def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
+        """The rows of a SELECT, in one round trip. Raises Declined, or StatementTimeoutError."""
+        try:
+            rows = cast("Sequence[Any]", await_(self._connection.fetch(sql, *parameters)))
+        except Exception as error:  # noqa: BLE001 see _decline
+            self._decline(error, is_undone=True)
+        self.used_at = monotonic()
+        return rows
+
+    def execute_all(self, steps: Sequence[tuple[str, Sequence[Any]]]) -> list[int]:
+        """Execute statements in one transaction and commit; the numbers of their rows.
+
+        Raises Declined if the server has undone them, StatementTimeoutError, or the error of a
+        connection that was lost: then nobody knows.
+        """
+        try:
+            return await_(self._execute_all(steps))
+        except Exception as error:  # noqa: BLE001 see _decline
+            # A ValueError or TypeError is asyncpg's, about a value that it has not sent.
+            is_answer = hasattr(error, "sqlstate") or isinstance(error, ValueError | TypeError)
+            self._decline(error, is_undone=is_answer and not self.is_lost)
+
+    async def _execute_all(self, steps: Sequence[tuple[str, Sequence[Any]]]) -> list[int]:
+        if len(steps) == 1:
+            return [await self._count(*steps[0])]
+        async with self._connection.transaction():
+            return [await self._count(*step) for step in steps]
+
+    async def _count(self, sql: str, parameters: Sequence[Any]) -> int:
+        status: str = await self._connection.execute(sql, *parameters)
+        return int(status.rpartition(" ")[2])  # "UPDATE 1", "INSERT 0 1"
+
+    def _decline(self, error: Exception, *, is_undone: bool) -> NoReturn:
+        try:
+            self._handle_exception(error)
+        except StatementTimeoutError:
+            raise
+        except Exception:
+            if is_undone:
+                raise Declined from error
+            raise
 
     def _handle_exception(self, error: Exception) -> NoReturn:
         if isinstance(error, TimeoutError):  # asyncpg's, after its `command_timeout`
@@ -112,10 +172,13 @@ class LimitedDialect(PGDialect_asyncpg):
 
     def do_ping(self, dbapi_connection: Any) -> bool:
         """Check a pooled connection in one round trip; SQLAlchemy's takes three without a limit."""
+        if repeats.get() and monotonic() - dbapi_connection.used_at < FRESH:
+            return True
         try:
             await_(dbapi_connection.driver_connection.execute("SELECT 1", timeout=PATIENCE))
         except Exception as error:  # after any error the connection is unusable
             raise DisconnectionError("this connection was ended or lost") from error
+        dbapi_connection.used_at = monotonic()
         return True
 
     @classmethod

@@ -24,7 +24,7 @@ tests/database/drivers/test_onehop.py fails when they change.
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -44,6 +44,7 @@ from quartapp.database.drivers.opening import connect
 from quartapp.database.drivers.slow import Watch
 from quartapp.database.drivers.write_lock import WriteLock
 from quartapp.database.errors import DatabaseLockedError, StatementTimeoutError
+from quartapp.database.prepared import Declined
 
 WRITES = "quartapp_write"
 """Execution option of a connection or an engine: transactions take the write lock at their start.
@@ -204,6 +205,29 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
             self._raise_as_ours(error, operation)
             self._handle_exception(error)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection is closed."""
+        return not self._connection._running
+
+    def execute_all(self, steps: Sequence[tuple[str, Sequence[Any]]]) -> list[int]:
+        """Execute statements in one transaction and commit, in one hop; the numbers of their rows.
+
+        Raises Declined if SQLite has undone them, DatabaseLockedError, StatementTimeoutError, or
+        the error of a COMMIT whose result is not known.
+        """
+        await_(self.dbapi.write_lock.acquire())
+        self._has_turn = True
+        try:
+            counts = self._hop(lambda raw: self._execute_all(raw, steps), stop=True)
+        except Exception as error:
+            self._end_turn()
+            cause = error.__cause__
+            self._raise_as_ours(cause if isinstance(cause, sqlite3.Error) else error, steps[-1][0])
+            raise
+        self._end_turn()
+        return counts
+
     @contextmanager
     def watched(self, operation: Any = None) -> Iterator[None]:
         """Watch one step of SQLAlchemy's cursor; raises what `run` raises."""
@@ -314,6 +338,34 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
             return _Outcome(cursor.description, rows, cursor.rowcount, cursor.lastrowid)
         finally:
             cursor.close()
+
+    def _execute_all(
+        self, raw: sqlite3.Connection, steps: Sequence[tuple[str, Sequence[Any]]]
+    ) -> list[int]:
+        # In the connection's thread.
+        raw.execute("BEGIN IMMEDIATE")
+        counts = []
+        try:
+            for sql, parameters in steps:
+                cursor = raw.execute(sql, parameters)
+                cursor.fetchall()  # of a RETURNING: SQLite does the rest only then
+                counts.append(cursor.rowcount)
+                cursor.close()
+            if self.watch.is_stopped:  # between two statements, where SQLite does not notice it
+                stopped = sqlite3.OperationalError("interrupted")
+                stopped.sqlite_errorcode = sqlite3.SQLITE_INTERRUPT
+                raise stopped
+        except Exception as error:  # also an OverflowError or a UnicodeError
+            raw.rollback()
+            raise Declined from error
+        try:
+            raw.commit()
+        except sqlite3.Error as error:
+            if raw.in_transaction:
+                raw.rollback()
+                raise Declined from error
+            raise
+        return counts
 
     def _end_turn(self) -> None:
         if self._has_turn:

@@ -16,23 +16,24 @@ class Watch:
     """Watches the statements of one connection, which its thread executes one after the other.
 
     A statement that takes longer than `limit` seconds is interrupted; None means no limit.
-    `is_late`: the last statement was interrupted for that. `gave_way`: the thread's priority was
-    lowered, and stays low.
+    `is_stopped`: the last statement was interrupted; `is_late`: for that. `gave_way`: the thread's
+    priority was lowered, and stays low.
     """
 
     def __init__(self, connection: Connection, limit: float | None) -> None:
         self._connection = connection
         self._limit = limit
-        self.is_late = False
+        self.is_late = self.is_stopped = False
         self.gave_way = False
 
     def begin(self, future: asyncio.Future[Any]) -> asyncio.TimerHandle:
         """Watch a statement until its future is done; then the caller cancels the timer."""
-        self.is_late = False
+        self.is_late = self.is_stopped = False
         return future.get_loop().call_later(SLOW, self._look, future)
 
     def interrupt(self) -> None:
         """Interrupt the current statement; SQLite raises its error in the thread."""
+        self.is_stopped = True
         self._connection._conn.interrupt()
 
     def _look(self, future: asyncio.Future[Any]) -> None:

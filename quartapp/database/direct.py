@@ -1,0 +1,139 @@
+"""Prepared statements on a driver, without SQLAlchemy between.
+
+SQLite is read in the thread of the event loop, because a hop to another thread costs more than most
+statements. So nothing there may wait: a statement that takes long is stopped, a lock declines it.
+Everything else runs on a connection of the engine's pool: reads on PostgreSQL in one round trip,
+writes on SQLite in one hop. Limits, fairness and the end of a cancelled statement are the pool's.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from time import monotonic, thread_time
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util.concurrency import greenlet_spawn
+
+from quartapp.database.drivers import repeats, sqlite
+from quartapp.database.prepared import Declined, Prepared
+
+BUDGET = 0.002
+"""Seconds of processor time that a statement may take from the event loop."""
+
+PATIENCE = 0.02
+"""Seconds that it may last if it waits: for the disk, the processor or Python's lock."""
+
+_INSTRUCTIONS = 1000
+"""SQLite's instructions between two looks at the clock, each of which takes Python's lock."""
+
+_REST = 500
+"""A statement that was late is declined for so many times as long as it took."""
+
+T = TypeVar("T")
+
+
+class Reader(Protocol):
+    """Reads with prepared statements."""
+
+    async def read(self, prepared: Prepared, parameters: list[Any]) -> Sequence[Any]:
+        """The driver's rows. Raises Declined, or what must not be executed a second time."""
+
+    def close(self) -> None:
+        """Close its connections; the next read opens them again."""
+
+
+class LoopReader:
+    """A connection to SQLite that only reads, in the thread of the event loop.
+
+    Each statement is a transaction, which has ended when `read` returns.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._connection: sqlite3.Connection | None = None
+        self._began = self._used = 0.0
+
+    async def read(self, prepared: Prepared, parameters: list[Any]) -> Sequence[Any]:
+        connection = self._connection or self.open()
+        self._began, self._used = monotonic(), thread_time()
+        if self._began < prepared.late_until:
+            raise Declined
+        try:
+            return connection.execute(prepared.sql, parameters).fetchall()
+        except Exception as error:  # also an OverflowError or a UnicodeError
+            raise Declined from error
+        finally:
+            # Also for a statement that was not stopped: counting a table is one instruction.
+            if self._is_late():
+                now = monotonic()
+                prepared.late_until = now + _REST * (now - self._began)
+
+    def open(self) -> sqlite3.Connection:
+        """Open the connection; takes two milliseconds. Raises Declined if there is no file."""
+        url = self._engine.url
+        if sqlite.database_file(url) and not sqlite.file_identity(url):
+            raise Declined  # SQLite would create it
+        (name, *_), given = self._engine.dialect.create_connect_args(url)
+        options: Any = {**given, "check_same_thread": False, "isolation_level": None, "timeout": 0}
+        connection: sqlite3.Connection = sqlite3.connect(name, **options)
+        connection.execute("PRAGMA query_only = ON")
+        connection.set_progress_handler(self._is_late, _INSTRUCTIONS)
+        self._connection = connection
+        return connection
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _is_late(self) -> bool:
+        waited = monotonic() - self._began
+        return waited > BUDGET and (waited > PATIENCE or thread_time() - self._used > BUDGET)
+
+
+class PooledDriver:
+    """The connections of an engine's pool, for statements that need no SQLAlchemy."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def read(self, prepared: Prepared, parameters: list[Any]) -> Sequence[Any]:
+        """See `Reader`."""
+        before = repeats.set(True)
+        try:
+            return await greenlet_spawn(
+                self._run, lambda connection: connection.fetch(prepared.sql, parameters)
+            )
+        finally:
+            repeats.reset(before)
+
+    async def write(self, steps: Sequence[tuple[str, list[Any]]]) -> list[int]:
+        """Execute statements with their parameters in one transaction, and commit."""
+        return await greenlet_spawn(self._run, lambda connection: connection.execute_all(steps))
+
+    def close(self) -> None:
+        """The pool is the engine's."""
+
+    def _run(self, work: Callable[[Any], T]) -> T:
+        engine = self._engine.sync_engine
+        connection = engine.raw_connection()
+        dbapi: Any = engine.dialect.dbapi
+        try:
+            result = work(connection.dbapi_connection)
+        except Exception as error:
+            is_lost = connection.dbapi_connection.is_lost  # type: ignore[union-attr]  # our drivers'
+            if is_lost:
+                connection.invalidate()
+            else:
+                connection.close()
+            if isinstance(error, dbapi.Error):
+                raise DBAPIError.instance(
+                    None, None, error, dbapi.Error, True, is_lost, engine.dialect
+                ) from error
+            raise
+        except BaseException:  # cancelled: the driver has ended the statement or will
+            connection.invalidate()
+            raise
+        connection.close()
+        return result
