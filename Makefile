@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 N      ?= 20000
+UNITS  ?= 10000
 EXAMPLES ?= 100
 MINUTES ?= 1
 UPSTREAM_PYTHON ?= python3.13
@@ -18,7 +19,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev install install-server test quick parts upstream bench bench-growth parity conformance groups fuzz faults power load check format lint types imports deps lock seed clean
+.PHONY: help run dev install install-server test quick parts upstream bench bench-growth parity units conformance groups fuzz faults power load check format lint types imports deps lock seed clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +69,9 @@ upstream: $(TOOLS)  ## Try the newest releases of the libraries (UPSTREAM_PYTHON
 
 parity: $(TOOLS)  ## Compare many generated applications with Flask (N=20000, SEED=random)
 	$(BIN)/python -m tests.system.parity --count $(N) $(if $(SEED),--seed $(SEED))
+
+units: $(TOOLS)  ## Compare random units of work with SQLAlchemy's own (UNITS=10000, SEED=random)
+	$(BIN)/python -m tests.system.units --count $(UNITS) $(if $(SEED),--seed $(SEED))
 
 groups: $(TOOLS) $(OTHERS)/.installed  ## Show what other frameworks answer to exception groups
 	@$(BIN)/python -m tests.system.groups $(OTHERS)/bin/python

@@ -12,6 +12,7 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,6 +110,13 @@ times faster than to drop it and to create another."""
 @pytest.fixture
 async def postgresql_url() -> AsyncIterator[str]:
     """An empty PostgreSQL database for this test."""
+    async with new_postgresql() as url:
+        yield url
+
+
+@asynccontextmanager
+async def new_postgresql() -> AsyncIterator[str]:
+    """The address of an empty PostgreSQL database, which is emptied at the end."""
     if not free_databases:
         name = f"quartapp_{secrets.token_hex(6)}"
         await execute(f'CREATE DATABASE "{name}"')
