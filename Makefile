@@ -19,7 +19,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev install install-server test quick parts upstream bench bench-growth parity units conformance groups fuzz faults power load check format lint types imports deps lock seed clean
+.PHONY: help run dev install install-server test quick parts upstream bench compare bench-growth parity units conformance groups fuzz faults power load check format lint types imports deps lock seed clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -128,8 +128,12 @@ lock: $(TOOLS)  ## Renew both lock files from pyproject.toml (UPGRADE=1: with th
 	$(COMPILE) --group build --group dev --all-extras -o requirements-dev.lock
 	$(COMPILE) --group build --extra postgresql --extra redis --extra uvloop --extra sentry --constraint requirements-dev.lock -o requirements.lock
 
-bench: $(TOOLS) $(TWIN)/.installed  ## Measure against the version on Flask (SCENARIO=index for one)
+bench: $(TOOLS) $(TWIN)/.installed $(VENV)/.granian  ## Measure against the version on Flask (SCENARIO=index for one)
 	$(BIN)/python -m benchmarks $(if $(SCENARIO),--scenario $(SCENARIO)) $(BENCH)
+
+compare: $(TOOLS)  ## Measure the CPU time of requests against another commit (BASE=main)
+	@test -n "$(BASE)" || { echo "Name the commit to compare with: make compare BASE=main" >&2; exit 1; }
+	$(BIN)/python -m benchmarks.paired $(BASE) $(PAIRED)
 
 bench-growth: $(TOOLS) $(TWIN)/.installed $(VENV)/.granian  ## Measure the floor, other servers, and growth (PARTS="floor posts")
 	$(BIN)/python -m benchmarks.growth $(PARTS) $(BENCH)

@@ -1,60 +1,139 @@
-"""`python -m benchmarks [--scenario index] [--rounds 3] [--seconds 4] [--only sqlite]`."""
+"""`python -m benchmarks [--scenario index] [--servers uvicorn granian] [--again]`.
+
+Without options it measures everything, pinned and unpinned, and renews the documents. Every row is
+written to results/local.json when it is known.
+"""
 
 import argparse
-import platform
 import shutil
-import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
-from benchmarks import results, special
+from benchmarks import report, results, special
+from benchmarks.cells import THREADS, measure_cell
 from benchmarks.compare import differences
 from benchmarks.databases import admin_address, prepared
-from benchmarks.load import Measurement, press
-from benchmarks.results import Row, add_ratios, row
-from benchmarks.scenarios import ALL, SCENARIOS, Scenario, prepare
-from benchmarks.servers import CORES, TWIN_BIN, Server
+from benchmarks.results import LATEST, LOCAL, Row
+from benchmarks.scenarios import NAMES, SCENARIOS, SPECIAL, loads
+from benchmarks.servers import CORES, QUARTAPP, TWIN_BIN, TWINS, Servers
 
-THREADS = (4, 16, 64)
-PROBE_SECONDS = 2
+DATABASES = ("sqlite", "postgresql")
+ROUNDS, SECONDS, MINUTES = 3, 3, 25
+REPEATS = 2
 
 
-def main() -> int:
-    options = _options()
-    if missing := _missing():
-        print(missing)
+@dataclass(frozen=True)
+class Step:
+    """A part of the run: its rows are measured together, and again if one of them is noisy."""
+
+    name: str
+    database: str
+    pinned: bool
+    concurrency: int
+    seconds: float = 0
+
+    def __str__(self) -> str:
+        how = "pinned" if self.pinned else "unpinned"
+        return f"{self.name} {self.database} {how} c={self.concurrency}"
+
+    def owns(self, row: Row) -> bool:
+        return (
+            row["scenario"] in SPECIAL.get(self.name, (self.name,))
+            and row["database"] == self.database
+            and row["pinned"] == self.pinned
+            and row["concurrency"] == self.concurrency
+        )
+
+
+class Run:
+    """The rows so far, and the time that is left."""
+
+    def __init__(self, steps: list[Step], rows: list[Row], minutes: int) -> None:
+        self.rows, self._minutes = rows, minutes
+        self._left = [step for step in steps if not self.is_done(step)]
+        self._total = len(self._left)
+        self._estimated, self._started = 0.0, time.monotonic()
+
+    def is_done(self, step: Step) -> bool:
+        mine = [row for row in self.rows if step.owns(row)]
+        return bool(mine) and not any(results.problem(row) for row in mine)
+
+    def add(self, step: Step, found: list[Row]) -> None:
+        self.rows = [row for row in self.rows if not step.owns(row)] + found
+        results.save(self.rows, LOCAL)
+        self._estimated += step.seconds
+        if step in self._left:
+            self._left.remove(step)
+        shown = ", ".join(f"{row['server']} {row['rps']:.5g}/s" for row in found)
+        print(
+            f"[{self._total - len(self._left)}/{self._total}] {step}: {shown}; "
+            f"{self.seconds_left() / 60:.0f} minutes left",
+            flush=True,
+        )
+        for row in found:
+            if why := results.problem(row):
+                print(f"    {why}", flush=True)
+
+    def seconds_left(self) -> float:
+        pace = (time.monotonic() - self._started) / max(1, self._estimated)
+        return pace * sum(step.seconds for step in self._left)
+
+    def has_time_for(self, step: Step) -> bool:
+        used = time.monotonic() - self._started
+        return used + self.seconds_left() + step.seconds < self._minutes * 60
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = options_of(arguments)
+    if said := missing():
+        print(said)
         return 1
-    started = time.monotonic()
-    print(
-        f"{platform.python_implementation()} {platform.python_version()}, {CORES} cores, {_cpu()}"
-    )
-    databases = ["sqlite"]
-    if options.only != "sqlite" and not (options.scenario and not options.only):
-        databases.append("postgresql")
+    databases = [each for each in DATABASES if options.only in {None, each}]
     if "postgresql" in databases and not admin_address():
         print("No PostgreSQL: set QUARTAPP_TEST_POSTGRESQL to an address; its rows are skipped.")
         databases.remove("postgresql")
-    if options.only == "postgresql":
-        databases.remove("sqlite")
-    rows: list[Row] = []
-    for database in databases:
-        rows += measure(database, options)
-    print("\n" + results.table(rows))
-    print(f"{time.monotonic() - started:.0f} seconds; written to {results.LATEST}")
-    return 1 if any(each["errors"] for each in rows) else 0
+    steps = [step for step in plan(options) if step.database in databases]
+    run = Run(steps, results.load(LOCAL) if options.again else [], options.minutes)
+    print(", ".join([*results.run().values(), f"{CORES} cores, {len(steps)} steps"]), flush=True)
+    try:
+        for database in databases:
+            measure([step for step in steps if step.database == database], run, options)
+    except KeyboardInterrupt:
+        print(f"\nInterrupted: what was measured is in {LOCAL}, the documents are unchanged.")
+        return 130
+    print("\n" + report.table(run.rows))
+    return publish(run, options, databases)
 
 
-def _options() -> argparse.Namespace:
+def publish(run: Run, options: argparse.Namespace, databases: list[str]) -> int:
+    """Renew the tracked results and the documents, if this run may stand for them."""
+    problems = [why for row in run.rows if (why := results.problem(row))]
+    is_short = (options.rounds, options.seconds) < (ROUNDS, SECONDS)
+    if options.scenario or is_short or len(databases) < len(DATABASES):
+        print(f"Not the whole: written to {LOCAL} only.")
+    elif problems:
+        print(f"Not published, written to {LOCAL} only. On a quiet machine, with the same commit,")
+        print("`make bench BENCH=--again` measures only these again:", *problems, sep="\n  ")
+    else:
+        report.publish(run.rows)
+        print(f"Written to {LATEST} and into the documents.")
+    return 1 if problems else 0
+
+
+def options_of(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--scenario", choices=ALL)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--only", choices=["sqlite", "postgresql"])
-    return parser.parse_args()
+    parser.add_argument("--scenario", choices=NAMES)
+    parser.add_argument("--only", choices=DATABASES)
+    parser.add_argument("--servers", nargs="+", default=[], choices=["uvicorn", "granian"])
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=int, default=SECONDS)
+    parser.add_argument("--minutes", type=int, default=MINUTES, help="for repeats of noisy rows")
+    parser.add_argument("--again", action="store_true", help="only what local.json lacks")
+    return parser.parse_args(arguments)
 
 
-def _missing() -> str:
+def missing() -> str:
     if not shutil.which("wrk"):
         return "wrk is missing (Debian: apt-get install wrk): nothing can be measured."
     if not (TWIN_BIN / "gunicorn").exists():
@@ -62,88 +141,66 @@ def _missing() -> str:
     return ""
 
 
-def _cpu() -> str:
-    try:
-        lines = subprocess.run(["lscpu"], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return platform.machine()
-    found = [line for line in lines.splitlines() if line.startswith("Model name")]
-    return found[0].partition(":")[2].strip() if found else platform.machine()
+def plan(options: argparse.Namespace) -> list[Step]:
+    """All steps in their order: by database, pinned first."""
+    steps = []
+    for database in DATABASES:
+        for pinned in (True, False):
+            for name, concurrency in loads(database):
+                if options.scenario in {None, name}:
+                    step = Step(name, database, pinned, concurrency)
+                    steps.append(replace(step, seconds=_seconds(step, options)))
+    return steps
 
 
-def measure(database: str, options: argparse.Namespace) -> list[Row]:
-    """Measure all scenarios on one database; each result is written when it is known."""
-    rows: list[Row] = []
-    with prepared(database) as (url, token):
-        wanted = [
-            scenario
-            for scenario in SCENARIOS
-            if database in scenario.databases and options.scenario in {None, scenario.name}
-        ]
-        if wanted:
-            with ExitStack() as stack:
-                servers = _start(stack, url)
-                _require_equal_pages(servers, token)
-                for scenario in wanted:
-                    for concurrency in scenario.concurrencies:
-                        one = _row_group(scenario, database, concurrency, servers, token, options)
-                        results.merge(one)
-                        rows += one
-        for name in special.NAMES[database]:
-            if options.scenario in {None, name}:
-                one = special.MEASURES[name](url)
-                results.merge(one)
-                rows += one
-    return rows
+def _seconds(step: Step, options: argparse.Namespace) -> float:
+    if step.name in SPECIAL:
+        return special.EXPECTED_SECONDS[step.name, step.database] * (1 if step.pinned else 0.75)
+    others, choice = len(_others(step, options)), len(THREADS[step.concurrency])
+    twins = 2 if step.pinned and step.concurrency <= 16 else 1
+    rounds: float = (1 + twins + others) * options.rounds * (options.seconds + 0.3)
+    return rounds + (1 + others + choice * twins) * 1.3
 
 
-def _start(stack: ExitStack, url: str) -> dict[str, list[Server]]:
-    print(f"Starting the servers on {url.partition(':')[0]}", flush=True)
-    servers = {"quartapp-hypercorn": [stack.enter_context(Server("quartapp-hypercorn", url))]}
-    for twin in results.TWINS:
-        servers[twin] = [
-            stack.enter_context(Server(twin, url, threads=threads)) for threads in THREADS
-        ]
-    return servers
+def _others(step: Step, options: argparse.Namespace) -> list[str]:
+    """The other servers of quartapp. They are always measured where their share is largest."""
+    if step.name == "ping" and step.concurrency == 16:
+        return ["uvicorn", "granian"]
+    return list(options.servers)
 
 
-def _require_equal_pages(servers: dict[str, list[Server]], token: str) -> None:
-    for twin in results.TWINS:
-        if found := differences(servers["quartapp-hypercorn"][0], servers[twin][0], token):
+def _rows(step: Step, servers: Servers, options: argparse.Namespace) -> list[Row]:
+    if step.name in SPECIAL:
+        return special.MEASURES[step.name](servers, step.database)
+    scenario = next(each for each in SCENARIOS if each.name == step.name)
+    names = (QUARTAPP, *(f"quartapp-{each}" for each in _others(step, options)))
+    load = scenario, step.database, step.concurrency
+    return measure_cell(*load, servers, names, options.rounds, options.seconds)
+
+
+def measure(steps: list[Step], run: Run, options: argparse.Namespace) -> None:
+    """Measure the steps of one database, and repeat noisy ones while there is time."""
+    wanted = [step for step in steps if not run.is_done(step)]
+    if not wanted:
+        return
+    with prepared(wanted[0].database) as (url, token):
+        for pinned in (True, False):
+            with Servers(url, token, pinned=pinned) as servers:
+                group = [step for step in wanted if step.pinned == pinned]
+                if group and pinned:
+                    _require_equal_pages(servers)
+                for step in group:
+                    run.add(step, _rows(step, servers, options))
+                for _ in range(REPEATS):
+                    for step in group:
+                        if not run.is_done(step) and run.has_time_for(step):
+                            run.add(step, _rows(step, servers, options))
+
+
+def _require_equal_pages(servers: Servers) -> None:
+    for twin in TWINS:
+        if found := differences(servers.get(QUARTAPP), servers.get(twin, 4), servers.token):
             sys.exit(f"The pages of {twin} differ, so nothing is timed:\n" + "\n".join(found))
-
-
-def _row_group(
-    scenario: Scenario,
-    database: str,
-    concurrency: int,
-    servers: dict[str, list[Server]],
-    token: str,
-    options: argparse.Namespace,
-) -> list[Row]:
-    """Measure the servers in turn, each twin with the number of threads that serves it best."""
-
-    def once(server: Server, seconds: int) -> Measurement:
-        headers, body = prepare(scenario, server, token)
-        path, fails = scenario.path, scenario.fails
-        return press(server, path, concurrency, seconds, headers, body=body, fails=fails)
-
-    chosen: dict[str, Server] = {}
-    for name, choice in servers.items():
-        tried = {each: once(each, PROBE_SECONDS).rps for each in choice}
-        chosen[name] = max(tried, key=lambda each: tried[each])
-    rounds: dict[str, list[Measurement]] = {name: [] for name in chosen}
-    for _ in range(options.rounds):
-        for name, server in chosen.items():
-            rounds[name].append(once(server, options.seconds))
-    rows = [
-        row(scenario.name, database, concurrency, name, rounds[name], server.threads)
-        for name, server in chosen.items()
-    ]
-    add_ratios(rows)
-    ratios = ", ".join(f"{each['server']} {each['rps']:.0f}/s" for each in rows)
-    print(f"{scenario.name} {database} c={concurrency}: {ratios}; {rows[0]['ratios']}", flush=True)
-    return rows
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 from sqlalchemy import select, text
 from sqlalchemy.engine import make_url
@@ -16,7 +17,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.servers import ROOT, SECRET_KEY
 from quartapp.database import Database
-from quartapp.microblog.migrate import migrate
 from quartapp.microblog.models import User
 from quartapp.microblog.models.token import issue_token
 
@@ -24,12 +24,14 @@ from quartapp.microblog.models.token import issue_token
 @contextmanager
 def prepared(kind: str, people: int = 1000, posts: int = 50_000) -> Iterator[tuple[str, str]]:
     """The address of a new database of this kind, and a token; it is dropped at the end."""
-    maker = _sqlite() if kind == "sqlite" else _postgresql()
-    with maker as url:
-        migrate(url)
-        if people:
-            _seed(url, people, posts)
-        yield url, asyncio.run(_token(url)) if people else ""
+    with created(kind) as url:
+        seed(url, people, posts)
+        yield url, asyncio.run(_token(url))
+
+
+def created(kind: str) -> AbstractContextManager[str]:
+    """The address of a new, empty database, which is dropped at the end."""
+    return _sqlite() if kind == "sqlite" else _postgresql()
 
 
 @contextmanager
@@ -65,18 +67,24 @@ async def _execute(statement: str) -> None:
     await engine.dispose()
 
 
-def _seed(url: str, people: int, posts: int) -> None:
-    command = [sys.executable, "-m", "quart", "--app", "quartapp", "seed"]
-    command += ["--people", str(people), "--posts", str(posts)]
+def seed(
+    url: str, people: int, posts: int, root: Path = ROOT, python: str = sys.executable
+) -> None:
+    """Migrate and fill a database with the code of a checkout."""
     environment = os.environ | {"DATABASE_URL": url, "SECRET_KEY": SECRET_KEY}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    environment |= {"PYTHONPATH": str(root)}
+    fill = ["quart", "--app", "quartapp", "seed", "--people", str(people), "--posts", str(posts)]
+    for command in (["alembic", "upgrade", "head"], fill):
+        subprocess.run(
+            [python, "-m", *command], cwd=root, env=environment, check=True, capture_output=True
+        )
 
 
 async def _token(url: str) -> str:
     database = Database(url)
     async with database.session() as session:
         susan = await session.scalar(select(User.id).where(User.username == "susan"))
-        issued = await issue_token(session, susan or 0)
+        issued = await issue_token(session, susan or 0, 0)
     if not database.is_sqlite:
         async with database.session() as session:
             await session.execute(text("ANALYZE"))

@@ -8,13 +8,11 @@ from contextlib import ExitStack
 from typing import Any
 
 from benchmarks.load import Measurement, press
-from benchmarks.results import TWINS, Row, add_ratios, merge, row
-from benchmarks.servers import TWIN_BIN, Server
+from benchmarks.servers import TWIN_BIN, TWINS, Server
 
-CONNECTIONS = (1, 16, 64, 256, 1000)
+CONNECTIONS = (1, 256, 1000)
 QUARTAPP = ("quartapp-hypercorn", "quartapp-uvicorn", "quartapp-granian")
 SERVERS = ("hypercorn", "uvicorn", "granian")
-COMPARED = (16, 64)
 SECONDS = 3
 ROUNDS = 3
 HELD = 400
@@ -75,36 +73,25 @@ def _is_there(name: str, notes: Any) -> bool:
 
 
 def servers(url: str, notes: Any) -> None:
-    """The timeline under each server, with a growing number of connections.
+    """The timeline under each server, with the numbers of connections that `make bench` leaves out.
 
     The servers run one after the other, each alone, so that none is slowed by what a load has left
-    behind. `refused` counts the requests that quartapp does not admit under overload. The rows of
-    uvicorn and granian also go into latest.json if `make bench` has the same number of connections.
+    behind. `refused` counts the requests that quartapp does not admit under overload.
     """
     notes.begin("Servers and connections", "The timeline of a person who is logged in.", "")
     names = [name for name in (*TWINS, *QUARTAPP) if _is_there(name, notes)]
-    notes.add(
-        "| server | connections | requests/s | p50 ms | p99 ms | CPU us | refused | to Flask |"
-    )
-    notes.add("|---|--:|--:|--:|--:|--:|--:|--:|")
-    twins: dict[int, list[Row]] = {connections: [] for connections in CONNECTIONS}
+    notes.add("| server | connections | requests/s | p50 ms | p99 ms | CPU us | refused |")
+    notes.add("|---|--:|--:|--:|--:|--:|--:|")
     for name in names:
         with Server(name, url, threads=_threads(name)) as server:
             cookie = {"Cookie": server.log_in()}
             press(server, "/", 16, 1, cookie)
             for connections in CONNECTIONS:
                 found = press(server, "/", connections, SECONDS, cookie)
-                measured = row("index", "sqlite", connections, name, [found], _threads(name))
-                add_ratios([*twins[connections], measured])
                 notes.add(
-                    f"| {name} | {connections} | {measured['rps']:.0f} "
-                    f"| {measured['p50_ms']:.1f} | {measured['p99_ms']:.1f} | {measured['cpu_us']} "
-                    f"| {measured['errors']} | {measured['ratios'].get('flask-twin', '')} |"
+                    f"| {name} | {connections} | {found.rps:.0f} | {found.p50_ms:.1f} "
+                    f"| {found.p99_ms:.1f} | {found.cpu_us:.0f} | {found.errors} |"
                 )
-                if name in TWINS:
-                    twins[connections].append(measured)
-                elif connections in COMPARED and name != QUARTAPP[0]:
-                    merge([measured])
 
 
 def memory(url: str, notes: Any) -> None:
@@ -115,7 +102,7 @@ def memory(url: str, notes: Any) -> None:
         ("idle", b""),
         ("waiting", b"GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     ):
-        with Server("quartapp-hypercorn", url, REQUEST_LIMIT="0") as server:
+        with Server("quartapp-hypercorn", url, settings={"REQUEST_LIMIT": "0"}) as server:
             for _ in range(50):
                 server.get("/ping")
             before = server.memory_bytes()

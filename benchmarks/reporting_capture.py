@@ -9,7 +9,6 @@ which is the usual cost of an error that is already known.
 import argparse
 import asyncio
 import platform
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -142,4 +141,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

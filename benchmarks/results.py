@@ -1,65 +1,97 @@
-"""Results: a JSON list merged by scenario, server, database and concurrency; a table; a chart."""
+"""Results: a row for each server under one load, with where and when it was measured."""
 
+import functools
 import json
+import platform
 import statistics
-from html import escape
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.load import Measurement
-from benchmarks.scenarios import ALL, reach
+from benchmarks.servers import QUARTAPP, ROOT, TWINS, Server
 
 FOLDER = Path(__file__).parent / "results"
 LATEST = FOLDER / "latest.json"
-TWINS = ("flask-twin", "flask-tuned")
+LOCAL = FOLDER / "local.json"
+MOST_SPREAD = 0.15
 
 Row = dict[str, Any]
-
-
-def key(row: Row) -> tuple[Any, ...]:
-    return row["scenario"], row["server"], row["database"], row["concurrency"]
-
-
-def merge(rows: list[Row]) -> list[Row]:
-    """Put rows into latest.json, replacing rows with the same key; return all."""
-    FOLDER.mkdir(exist_ok=True)
-    known = json.loads(LATEST.read_text()) if LATEST.exists() else []
-    merged = {key(row): row for row in [*known, *rows]}
-    ordered = sorted(merged.values(), key=lambda row: (ALL.index(row["scenario"]), *key(row)[2:]))
-    LATEST.write_text(json.dumps(ordered, indent=1) + "\n")
-    (FOLDER / "latest.md").write_text(table(ordered))
-    (FOLDER / "latest.svg").write_text(chart(ordered))
-    return ordered
 
 
 def row(
     scenario: str,
     database: str,
     concurrency: int,
-    server: str,
-    rounds: list[Measurement],
-    threads: int = 0,
+    server: Server,
+    rounds: Sequence[Measurement],
+    label: str = "",
 ) -> Row:
-    """The medians of some rounds; `spread` is the distance of the extremes from the median."""
+    """The medians of some rounds."""
     rps = statistics.median(each.rps for each in rounds)
     return {
         "scenario": scenario,
-        "server": server,
+        "server": label or server.name,
         "database": database,
         "concurrency": concurrency,
-        "rps": round(rps, 1),
+        "pinned": server.pinned,
+        "rps": round(rps, 3 if rps < 10 else 1),
         "p50_ms": round(statistics.median(each.p50_ms for each in rounds), 2),
         "p99_ms": round(statistics.median(each.p99_ms for each in rounds), 2),
+        "p999_ms": round(statistics.median(each.p999_ms for each in rounds), 2),
         "cpu_us": round(statistics.median(each.cpu_us for each in rounds)),
+        "memory_mb": round(server.memory_bytes() / 1e6, 1) if server.is_running() else None,
         "errors": sum(each.errors for each in rounds),
+        "spread": round(spread([each.rps for each in rounds]), 3),
+        "rounds": len(rounds),
+        "threads": server.threads,
         "ratios": {},
-        "threads": threads,
-        "spread": max(abs(each.rps - rps) for each in rounds) / rps if rps else 0,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
+        **run(),
     }
 
 
+def spread(rounds: Sequence[float]) -> float:
+    """The distance of the extremes from the median. Of more than three rounds, one disturbed round
+    at each end does not count."""
+    ordered = sorted(rounds)
+    middle = statistics.median(ordered)
+    if len(ordered) > 3:
+        ordered = ordered[1:-1]
+    return max(ordered[-1] - middle, middle - ordered[0]) / middle if middle else 0.0
+
+
+@functools.cache
+def run() -> dict[str, str]:
+    """What rows must have in common to be compared: commit, CPU and Python."""
+    changed = _output("git", "status", "--porcelain", "--", "quartapp", "requirements.lock")
+    return {
+        "commit": _output("git", "rev-parse", "--short", "HEAD") + ("+changes" if changed else ""),
+        "cpu": next(
+            (
+                line.partition(":")[2].strip()
+                for line in _output("lscpu").splitlines()
+                if line.startswith("Model name")
+            ),
+            platform.machine(),
+        ),
+        "python": platform.python_version(),
+    }
+
+
+def _output(*command: str) -> str:
+    try:
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
 def add_ratios(rows: list[Row]) -> list[Row]:
-    """Add the ratios to the twins to the rows of one scenario, database and concurrency."""
+    """Add the ratios to the twins to the rows that were measured in turn."""
     for row in rows:
         for twin in TWINS:
             other = next((each for each in rows if each["server"] == twin), None)
@@ -68,68 +100,26 @@ def add_ratios(rows: list[Row]) -> list[Row]:
     return rows
 
 
-def table(rows: list[Row]) -> str:
-    """Markdown, a line for each row."""
-    lines = [
-        "| scenario | database | c | server | requests/s | spread | p50 ms | p99 ms | CPU us "
-        "| errors | to Flask | to tuned | aim |",
-        "|---|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
-    ]
-    for row in rows:
-        threads = f" ({row['threads']} threads)" if row.get("threads") else ""
-        ratios = [row["ratios"].get(twin, "") for twin in TWINS]
-        lines.append(
-            f"| {row['scenario']} | {row['database']} | {row['concurrency']} "
-            f"| {row['server']}{threads} | {row['rps']:.5g} | {row.get('spread', 0):.0%} "
-            f"| {row['p50_ms']:.1f} | {row['p99_ms']:.1f} | {row['cpu_us']:.0f} | {row['errors']} "
-            f"| {ratios[0]} | {ratios[1]} | {verdict(row)} |"
-        )
-    return "\n".join(lines) + "\n"
+def problem(row: Row) -> str:
+    """Why a row may not be published, or "".
+
+    A twin without a free thread answers now and then: its spread in special scenarios is no sign
+    of a busy machine.
+    """
+    where = f"{row['scenario']} {row['database']} c={row['concurrency']} "
+    where += f"{'pinned' if row['pinned'] else 'unpinned'} {row['server']}: "
+    if row["errors"]:
+        return where + f"{row['errors']} unexpected errors"
+    if row["spread"] > MOST_SPREAD and ("alone" not in row["ratios"] or row["server"] == QUARTAPP):
+        return where + f"spread {row['spread']:.0%}"
+    return ""
 
 
-def verdict(row: Row) -> str:
-    """Whether the aim of a row of quartapp is met, or by how much it is missed."""
-    if row["server"] != "quartapp-hypercorn":
-        return ""
-    aim = reach(row["scenario"], row["database"], row["concurrency"])
-    ratio = row["ratios"].get("itself" if row["scenario"] == "storm" else "flask-twin")
-    if aim is None or ratio is None:
-        return ""
-    return f"{aim}: met" if ratio >= aim else f"{aim}: missed by {1 - ratio / aim:.0%}"
+def load(path: Path) -> list[Row]:
+    """The rows of a file that were measured with this commit, CPU and Python."""
+    rows: list[Row] = json.loads(path.read_text("utf-8")) if path.exists() else []
+    return [each for each in rows if run().items() <= each.items()]
 
 
-def chart(rows: list[Row]) -> str:
-    """An SVG: how many times the requests of each twin quartapp answers, SQLite, c=16."""
-    shown = [
-        row
-        for row in rows
-        if row["server"] == "quartapp-hypercorn"
-        and row["database"] == "sqlite"
-        and row["concurrency"] == 16
-        and row["ratios"].get("flask-twin")
-        and row["scenario"] != "storm"
-    ]
-    widest = max([4.0, *(row["ratios"]["flask-twin"] for row in shown)])
-    scale, height = 460 / widest, 40 + 44 * len(shown)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 {height}" font-size="13"'
-        ' font-family="system-ui, sans-serif" role="img">',
-        "<title>Requests a second of quartapp, compared with the same pages on Flask</title>",
-        f'<rect width="640" height="{height}" fill="#fff"/>',
-        '<text x="110" y="18">times the requests of Flask (dark), of Flask tuned (light)</text>',
-    ]
-    for place, row in enumerate(shown):
-        y = 32 + 44 * place
-        parts.append(f'<text x="8" y="{y + 20}">{escape(row["scenario"])}</text>')
-        for offset, twin, colour in ((0, "flask-twin", "#1d4f91"), (17, "flask-tuned", "#8db4e2")):
-            ratio = row["ratios"].get(twin)
-            if ratio:
-                width = ratio * scale
-                parts.append(
-                    f'<rect x="110" y="{y + offset}" width="{width:.0f}" height="15"'
-                    f' fill="{colour}"/><text x="{116 + width:.0f}" y="{y + offset + 12}">'
-                    f"{ratio:.2f}</text>"
-                )
-    one = 110 + scale
-    parts.append(f'<path d="M{one:.0f} 28V{height - 8}" stroke="#c00" stroke-dasharray="3 3"/>')
-    return "\n".join([*parts, "</svg>"]) + "\n"
+def save(rows: list[Row], path: Path) -> None:
+    path.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")

@@ -41,10 +41,10 @@ async def boom_again() -> str:
     raise error
 
 
-SLEEP = text("SELECT pg_sleep(0.1)")
+SLEEP = text("SELECT pg_sleep(1)")
 
 
-async def slow_database() -> str:
+async def slow_query() -> str:
     await request_session().execute(SLEEP)
     return "slept"
 
@@ -59,7 +59,7 @@ def create(settings: Settings | None = None) -> App:
     app.add_url_rule("/ping", view_func=ping)
     app.add_url_rule("/boom", view_func=boom)
     app.add_url_rule("/boom_again", view_func=boom_again)
-    app.add_url_rule("/slow_database", view_func=slow_database)
+    app.add_url_rule("/slow_query", view_func=slow_query)
     app.add_url_rule("/wait", view_func=wait)
     return app
 

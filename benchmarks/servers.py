@@ -1,4 +1,4 @@
-"""The servers that are measured, each as one process on its own core, and a login on them."""
+"""The servers that are measured, each as one process, and a login on them."""
 
 import os
 import re
@@ -9,8 +9,11 @@ import sys
 import tempfile
 import time
 import urllib.parse
+from collections.abc import Mapping
+from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -19,17 +22,35 @@ TWIN_BIN = ROOT / "benchmarks" / "flask_twin" / ".venv" / "bin"
 SECRET_KEY = "benchmarks-only-0123456789abcdef0123456789"
 CORES = os.cpu_count() or 1
 
+QUARTAPP = "quartapp-hypercorn"
+TUTORIAL, TUNED = "flask-twin", "flask-tuned"
+TWINS = (TUTORIAL, TUNED)
 
-def pinned(core: int) -> list[str]:
+
+def on_core(core: int) -> list[str]:
     """A prefix that pins a command to one core, if there are two cores and `taskset`."""
     return ["taskset", "-c", str(core)] if CORES > 1 and shutil.which("taskset") else []
 
 
 class Server:
-    """A server process. `close()` ends it; also usable in a `with` statement."""
+    """A server process. `close()` ends it; also usable in a `with` statement.
 
-    def __init__(self, name: str, database_url: str, *, threads: int = 0, **more: str) -> None:
-        self.name, self.threads = name, threads
+    With `pinned` it has one core and the load another; without, they share all cores, as on a
+    machine that nobody configured. `root` may be another checkout, with its `python`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        database_url: str,
+        *,
+        threads: int = 0,
+        pinned: bool = True,
+        root: Path = ROOT,
+        python: str = sys.executable,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name, self.threads, self.pinned, self._python = name, threads, pinned, python
         self.port = _free_port()
         self.folder = tempfile.mkdtemp(prefix="quartapp-bench-")
         environment = os.environ | {
@@ -39,16 +60,17 @@ class Server:
             "LOG_DIR": f"{self.folder}/logs",
             "COOKIE_SECURE": "false",
             "THROTTLING": "false",
-            "TWIN": "tuned" if name == "flask-tuned" else "",
-            **more,
+            "TWIN": "tuned" if name == TUNED else "",
+            "PYTHONPATH": str(root),
+            **(settings or {}),
         }
         # Let Python cache bytecode, as on any server that is started more than once.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.log = open(f"{self.folder}/output.txt", "w")  # noqa: SIM115 closed by close()
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            [*pinned(0), *self._command()],
-            cwd=ROOT,
+            [*(on_core(0) if pinned else []), *self._command()],
+            cwd=root,
             env=environment,
             stdout=self.log,
             stderr=self.log,
@@ -80,7 +102,7 @@ class Server:
     def _command(self) -> list[str]:
         if not self.name.startswith(("flask", "floor-gunicorn")):
             kind = self.name.removeprefix("quartapp-")
-            return [sys.executable, "-m", "benchmarks.serve", kind, str(self.port)]
+            return [self._python, "-m", "benchmarks.serve", kind, str(self.port)]
         bind = f"127.0.0.1:{self.port}"
         options = ["--workers", "1", "--worker-class", "gthread", "--threads", str(self.threads)]
         options += ["--bind", bind, "--log-level", "info", "--keep-alive", "75"]
@@ -98,6 +120,9 @@ class Server:
                     return
             except OSError:
                 time.sleep(0.005)
+
+    def is_running(self) -> bool:
+        return self.process.poll() is None
 
     def tree(self) -> list[psutil.Process]:
         me = psutil.Process(self.process.pid)
@@ -146,6 +171,24 @@ class Server:
             _, _, response = self.get("/", Cookie=cookie)
             self.cookie = merge(cookie, response)
         return self.cookie
+
+
+class Servers(ExitStack):
+    """The servers of one database, pinned or not. Each is started when it is first needed."""
+
+    def __init__(self, url: str, token: str, *, pinned: bool) -> None:
+        super().__init__()
+        self.url, self.token, self.pinned = url, token, pinned
+        self._started: dict[tuple[str, int], Server] = {}
+        # What was chosen and measured for a scenario and a number of clients (`cells`).
+        self.chosen: dict[tuple[str, int], dict[str, Server]] = {}
+        self.measured: dict[tuple[str, int], dict[str, list[Any]]] = {}
+
+    def get(self, name: str, threads: int = 0) -> Server:
+        if (name, threads) not in self._started:
+            server = Server(name, self.url, threads=threads, pinned=self.pinned)
+            self._started[name, threads] = self.enter_context(server)
+        return self._started[name, threads]
 
 
 def merge(cookie: str, response: HTTPResponse) -> str:

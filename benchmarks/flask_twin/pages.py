@@ -65,14 +65,26 @@ class EditProfileForm(FlaskForm):
             raise ValidationError("Please use a different username.")
 
 
+LINKED = (
+    ("/avatar/<int:user_id>.svg", "avatars.avatar"),
+    ("/reset_password_request", "accounts.reset_password_request"),
+    ("/change_password", "accounts.change_password"),
+    ("/change_email", "accounts.change_email_request"),
+    ("/delete_account", "accounts.delete"),
+    ("/sessions", "sessions.sessions"),
+    ("/security", "security.security"),
+)
+"""Of these pages only the addresses are shown on the compared ones."""
+
+
 def init_app(app: Flask) -> None:
     for blueprint in (posts, profile, auth, api):
         app.register_blueprint(blueprint)
-    # Only its address is shown on the compared pages.
-    app.add_url_rule("/avatar/<int:user_id>.svg", "avatars.avatar", view_func=lambda user_id: "")
+    for path, endpoint in LINKED:
+        app.add_url_rule(path, endpoint, view_func=lambda **_: abort(501))
     app.add_url_rule("/ping", view_func=ping)
     app.add_url_rule("/boom", view_func=boom)
-    app.add_url_rule("/slow_database", view_func=slow_database)
+    app.add_url_rule("/slow_query", view_func=slow_query)
 
 
 @posts.route("/", methods=["GET", "POST"])
@@ -218,10 +230,10 @@ def boom() -> str:
     raise RuntimeError("what the benchmark asks for")
 
 
-SLEEP = sa.text("SELECT pg_sleep(0.1)")
+SLEEP = sa.text("SELECT pg_sleep(1)")
 
 
-def slow_database() -> str:
+def slow_query() -> str:
     db.session.execute(SLEEP)
     return "slept"
 

@@ -39,10 +39,11 @@ login = LoginManager()
 
 def create_app() -> Flask:
     app = Flask("twin", static_folder=str(QUARTAPP / "microblog" / "static"))
+    connections = int(os.environ.get("DATABASE_POOL_SIZE", "70"))
     app.config.update(
         SECRET_KEY=os.environ.get("SECRET_KEY", secrets.token_hex()),
         SQLALCHEMY_DATABASE_URI=_sync_url(os.environ["DATABASE_URL"]),
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 10, "max_overflow": 60},
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 10, "max_overflow": connections - 10},
         TUNED=TUNED,
         POSTS_PER_PAGE=25,
     )
