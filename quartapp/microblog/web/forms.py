@@ -31,6 +31,13 @@ from quartapp.microblog.models.user import (
 from quartapp.microblog.names import new_name_fault
 from quartapp.microblog.passwords import find_password_fault
 from quartapp.microblog.web.validation import Form, Text
+from quartapp.microblog.web.widgets import (
+    EmailInput,
+    HiddenInput,
+    PasswordInput,
+    TextArea,
+    TextInput,
+)
 
 
 def _username_field(autocomplete: str = "username") -> StringField:
@@ -40,6 +47,7 @@ def _username_field(autocomplete: str = "username") -> StringField:
             DataRequired("Please enter a username."),
             Text(USERNAME_LENGTH, normalized, username_fault),
         ],
+        widget=TextInput(),
         render_kw={"autocomplete": autocomplete, "autocapitalize": "none", "spellcheck": "false"},
     )
 
@@ -52,6 +60,7 @@ def _password_field(label: str, autocomplete: str, *validators: Any) -> Password
             Text(PASSWORD_LENGTH),
             *validators,
         ],
+        widget=PasswordInput(),
         render_kw={"autocomplete": autocomplete},
     )
 
@@ -69,6 +78,7 @@ def _email_field(label: str) -> EmailField:
             Text(EMAIL_LENGTH, email_address),
             Email("Please enter an address such as name@example.com."),
         ],
+        widget=EmailInput(),
         render_kw={"autocomplete": "email"},
     )
 
@@ -91,7 +101,7 @@ class LoginForm(Form):
     username = _username_field()
     password = _password_field("Password", "current-password")
     remember_me = BooleanField("Remember Me")
-    kept = HiddenField()
+    kept = HiddenField(widget=HiddenInput())
 
 
 class RegistrationForm(Form):
@@ -167,6 +177,7 @@ class EditProfileForm(Form):
         "About me",
         validators=[Text(ABOUT_ME_LENGTH, paragraphs)],
         description=f"At most {ABOUT_ME_LENGTH} characters.",
+        widget=TextArea(),
         render_kw={"rows": "4", "maxlength": False},
     )
     user_id = 0
@@ -184,6 +195,7 @@ class PostForm(Form):
         "Say something",
         validators=[DataRequired("Please write something."), Text(BODY_LENGTH, paragraphs)],
         description=f"At most {BODY_LENGTH} characters.",
+        widget=TextArea(),
         render_kw={"rows": "3", "maxlength": False},
     )
-    form_key = HiddenField(default=secrets.token_urlsafe)
+    form_key = HiddenField(default=secrets.token_urlsafe, widget=HiddenInput())
