@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from quartapp.redact.collect import SecretCollector
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of, qualified
-from quartapp.redact.messages import MESSAGE, message_of_record
+from quartapp.redact.messages import MESSAGE, message_of, message_of_record
 from quartapp.redact.places import Places
-from quartapp.redact.reading import ExceptionReading, attach, attached
+from quartapp.redact.reading import ExceptionReading, attach, attached, summary_of
 from quartapp.redact.scrub import Scrubber, cut
 from quartapp.redact.traceback import ExceptionInfo, Folded, Frame, folded
 
@@ -88,6 +88,11 @@ class Cleaner:
             reading = ExceptionReading(error, self._places, details=False)
             reading.collector.context(self._request_secrets())
             reading.collector.record(record)
+            if summary := summary_of(record):
+                texts.append(message_of(error))
+                message, own = self._scrubber.clean(texts, secrets=reading.collector.secrets)
+                own = f"{qualified(type(error))}: {cut(own, MESSAGE)}"
+                return one_line(f"{cut(message, MESSAGE)} {own} {summary}"), ""
             [message] = reading.scrub(self._scrubber, texts)
         return one_line(cut(message, MESSAGE)), "\n".join(_lines(reading.exceptions))
 

@@ -26,6 +26,7 @@ _ROOM = 60_000
 
 _BEFORE, _AFTER = 3, 2
 _ATTRIBUTE = "_quartapp_reading"
+_SUMMARY = "_quartapp_summary"
 
 
 class _Call(NamedTuple):
@@ -164,3 +165,15 @@ def attached(record: logging.LogRecord, error: BaseException) -> ExceptionReadin
     if reading is None or type(record.args) is dict or not reading.is_of(error):
         return None
     return reading
+
+
+def summarize(record: logging.LogRecord, summary: str) -> None:
+    """Have `summary`, which holds no secret, logged in the place of the record's traceback, after
+    the message of the exception."""
+    setattr(record, _SUMMARY, summary)
+
+
+def summary_of(record: logging.LogRecord) -> str:
+    """What `summarize` was given; "" if the traceback is to be logged."""
+    summary: str = getattr(record, _SUMMARY, "")
+    return summary

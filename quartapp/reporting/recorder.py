@@ -40,10 +40,12 @@ _logger = logging.getLogger(__name__)
 
 class Recorded(NamedTuple):
     """The group of an occurrence, and for a full report the reading of its exception, which the log
-    line uses too."""
+    line uses too. It `is_repeated` if it was only counted, since others of its group were recorded
+    within the last minute."""
 
     fingerprint: str
     reading: ExceptionReading | None
+    is_repeated: bool = False
 
 
 class Recorder:
@@ -87,19 +89,21 @@ class Recorder:
         self._nested.depth = depth + 1
         group = UNKNOWN
         reading: ExceptionReading | None = None
+        is_repeated = False
         try:
             if depth >= _NESTING:
                 raise RecursionError("an error while recording an error while recording an error")
             group = fingerprint(subject, self.places)
             entry, reading = self._entry(subject, group, request_context, brief=depth > 0)
             self._write(entry, group)
+            is_repeated = isinstance(entry, Tick)
         except Exception as error:  # noqa: BLE001 - reporting an error must not raise another
             self._fall_back(group, error)
         else:
             self._notify(entry)
         finally:
             self._nested.depth = depth
-        return Recorded(group, reading)
+        return Recorded(group, reading, is_repeated)
 
     def _entry(
         self, subject: Subject, group: str, request_context: RequestContext, *, brief: bool
@@ -231,13 +235,13 @@ def _name(subject: Subject, places: Places) -> tuple[str, str]:
     """The title and the culprit of a brief entry."""
     error = exception_of(subject)
     if error is not None:
-        return type(error).__qualname__, _culprit(error.__traceback__, places)
+        return type(error).__qualname__, culprit(error.__traceback__, places)
     assert isinstance(subject, logging.LogRecord)
     message = subject.msg if type(subject.msg) is str else type(subject.msg).__name__
     return message, f"{subject.module}.{subject.funcName}"
 
 
-def _culprit(traceback: TracebackType | None, places: Places) -> str:
+def culprit(traceback: TracebackType | None, places: Places) -> str:
     """The innermost function of the application, or the innermost function if there is none."""
     found = None
     while traceback is not None:

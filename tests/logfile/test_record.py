@@ -11,7 +11,7 @@ from quartapp.logfile import record as record_module
 from quartapp.logfile.record import Cleaner
 from quartapp.redact.context import Context
 from quartapp.redact.places import Places
-from quartapp.redact.reading import ExceptionReading, attach
+from quartapp.redact.reading import ExceptionReading, attach, summarize
 from quartapp.redact.scrub import Scrubber
 from quartapp.redact.secret_names import HIDDEN
 
@@ -52,6 +52,20 @@ def logger(stream: io.StringIO, formatter: Cleaning) -> Iterator[logging.Logger]
     logger.addHandler(handler)
     yield logger
     handler.close()
+
+
+def test_a_summary_is_logged_in_the_place_of_a_traceback() -> None:
+    def pay() -> None:
+        password = "letmein!"
+        raise KeyError(password)
+
+    with pytest.raises(KeyError) as raised:
+        pay()
+    info = (raised.type, raised.value, raised.value.__traceback__)
+    record = logging.LogRecord("app", 40, "/app.py", 7, "with %s", ("letmein!",), info)
+    summarize(record, "(in shop.pay\nno line of its own)")
+    line = Cleaning("%(levelname)s: %(message)s").format(record)
+    assert line == f"ERROR: with {HIDDEN} KeyError: '{HIDDEN}' (in shop.pay\\nno line of its own)"
 
 
 def test_formats_as_the_tutorial_does() -> None:

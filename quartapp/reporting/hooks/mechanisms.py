@@ -37,11 +37,11 @@ from quartapp.flasklike.concurrency.cancellation import StrayExitError
 from quartapp.redact.chain import chain, is_group
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of
-from quartapp.redact.reading import ExceptionReading, attach
+from quartapp.redact.reading import ExceptionReading, attach, summarize
 from quartapp.reporting.hooks.middleware import ErrorReportingMiddleware
 from quartapp.reporting.hooks.request_context import UserId, request_context
 from quartapp.reporting.hooks.request_state import current_state, errors_in, is_marked, mark
-from quartapp.reporting.recorder import Recorder, Subject
+from quartapp.reporting.recorder import Recorder, Subject, culprit
 
 _OWN_LOGGERS = ("quartapp.logfile.", "quartapp.mail.", "quartapp.redact.", "quartapp.reporting.")
 
@@ -95,7 +95,7 @@ class Mechanisms:
         state = current_state.get()
         if error is not None and is_marked(error):
             return state.reading if state else None
-        group, reading = self._recorder.record(subject, context)
+        group, reading, is_repeated = self._recorder.record(subject, context)
         if error is not None:
             mark(error)
             if isinstance(error, StrayExitError) and error.__cause__ is not None:
@@ -105,6 +105,7 @@ class Mechanisms:
         if state is not None:
             state.group = state.group or group
             state.reading = reading
+            state.repeated = error if is_repeated else None
         return reading
 
     def _record_members(self, group: BaseException, context: Callable[[], Context]) -> None:
@@ -137,13 +138,22 @@ class Mechanisms:
         self._record_here(exception, "background")
 
     def log(self, record: logging.LogRecord) -> None:
-        """Record a log record."""
+        """Record a log record.
+
+        While a request's error repeats, its traceback is left out of the log: earlier lines and the
+        journal have it.
+        """
         reading = self._record_here(record, getattr(record, "mechanism", "log"))
         attach(record, reading)  # the handler of the log file runs later
         state = current_state.get()
-        if state is not None:
-            state.recorded = True
-            state.logged = exception_of(record) or state.logged
+        if state is None:
+            return
+        state.recorded = True
+        error = exception_of(record)
+        state.logged = error or state.logged
+        if error is not None and error is state.repeated and not self._app.debug:
+            where = culprit(error.__traceback__, self._recorder.places)
+            summarize(record, f"(in {where}; its traceback was logged before)")
 
     def _on_loop_exception(self, _loop: object, context: dict[str, Any]) -> None:
         if isinstance(context.get("exception"), asyncio.CancelledError):

@@ -80,7 +80,7 @@ class ErrorReportingMiddleware:
             current_state.reset(token)
             # The state references the request, which references `send`, and the error, whose mark
             # references the state: these cycles would keep all frames until a garbage collection.
-            watched = state.logged = state.reading = None
+            watched = state.logged = state.reading = state.repeated = None
 
     def _unrecorded_response(self, scope: Any, state: RequestState, status: int) -> None:
         if state.is_expected(status, self._app):

@@ -33,7 +33,8 @@ class RequestState:
     `recorded`: an error was recorded in it, so its 5xx response needs no record. `expected`: the
     name under which a 5xx is counted instead of recorded (see `expect`). `logged`: the exception
     that was logged last. `reference`: see `error_reference`. `group`: the fingerprint of the first
-    recorded error. `reading`: that of the last recorded exception, for its log line.
+    recorded error. `reading`: that of the last recorded exception, for its log line. `repeated`:
+    that exception, if it was only counted.
     """
 
     recorded: bool = False
@@ -43,6 +44,7 @@ class RequestState:
     reference: str = ""
     group: str = ""
     reading: ExceptionReading | None = None
+    repeated: BaseException | None = None
 
     def is_expected(self, status: int, app: Any) -> bool:
         """Whether a 5xx response of this request is counted instead of recorded, such as the 503

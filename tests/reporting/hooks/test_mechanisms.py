@@ -17,7 +17,7 @@ from quart.typing import TestClientProtocol as Client
 
 from quartapp.flasklike import App
 from quartapp.logfile.handler import ThreadedHandler
-from quartapp.redact.reading import ExceptionReading
+from quartapp.redact.reading import ExceptionReading, summary_of
 from quartapp.reporting import expect
 from quartapp.reporting.hooks.mechanisms import ErrorReportHandler
 from quartapp.reporting.hooks.middleware import ErrorReportingMiddleware
@@ -55,6 +55,43 @@ async def test_a_view_that_raises(app: App, client: Client, records: Records) ->
     assert "sesame" not in report.to_json()
     assert report.reference
     assert report.reference in await response.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("debug", [False, True])
+async def test_the_traceback_of_a_repeated_error_is_logged_five_times(
+    app: App, client: Client, records: Records, caplog: pytest.LogCaptureFixture, debug: bool
+) -> None:
+    @route(app)
+    async def fail(kind: str) -> str:
+        raise KeyError(kind)
+
+    app.debug, app.config["PROPAGATE_EXCEPTIONS"] = debug, False
+    pages = [await (await client.get("/fail/user")).get_data(as_text=True) for _ in range(7)]
+    assert [type(entry) for entry in records()] == [Report] * 5 + [Tick] * 2
+    for record, page in zip(caplog.records, pages, strict=True):
+        assert record.getMessage().rpartition(" ")[2].rstrip("]") in page  # the reference
+        assert record.exc_info  # for other handlers
+    summaries = [summary_of(record) for record in caplog.records]
+    assert summaries[:5] == [""] * 5
+    summary = f"(in {__name__}.test_the_traceback_of_a_repeated_error_is_logged_five_times"
+    assert all(one.startswith(summary) != debug for one in summaries[5:])
+
+
+async def test_only_the_repeated_one_of_two_errors_has_no_traceback(
+    app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    @route(app)
+    async def fail(kind: str) -> str:
+        try:
+            raise KeyError(kind)
+        except KeyError:
+            app.logger.exception("The first")
+        raise (ValueError if kind == "new" else TypeError)(kind)
+
+    for _ in range(6):
+        await client.get("/fail/old")
+    await client.get("/fail/new")
+    assert [bool(summary_of(one)) for one in caplog.records[-4:]] == [True, True, True, False]
 
 
 async def test_abort_500(app: App, client: Client, records: Records) -> None:
