@@ -108,6 +108,8 @@ class Deadlines:
             if request.verdict is not None:
                 request.task.uncancel()
                 await self._end(request)
+            # Both have a context whose values refer to `request.send`: cycles for the collector.
+            del request.task, request.context
 
     async def _end(self, request: "_Request") -> None:
         """Answer the request, or wait until it is answered, however the application ended.

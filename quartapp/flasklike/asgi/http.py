@@ -95,6 +95,7 @@ class HTTPConnection(ThreadOwner, ASGIHTTPConnection):
                 begin()
             if self._receiver is not None:
                 await self._stop_receiving(request.body, self._receiver)
+                self._receiver = None  # its context may refer to the request, which refers to this
         if self._failure is not None:
             raise self._failure
 
