@@ -101,7 +101,7 @@ def errors(url: str, notes: Any) -> None:
 def _record(folder: Path, count: int) -> None:
     journal = Journal(folder)
     recorder = Recorder(
-        journal, places=Places(Path(__file__).parent), origin=Origin(), scrubber=Scrubber()
+        journal, places=Places(Path(__file__).parent), origin=Origin, scrubber=Scrubber()
     )
     for number in range(1, count + 1):
         error = RuntimeError("what the benchmark asks for again")

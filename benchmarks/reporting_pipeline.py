@@ -70,7 +70,7 @@ def recording(rounds: int) -> None:
         recorder = Recorder(
             journal,
             places=Places(Path(__file__).parent),
-            origin=Origin("production", "v1", "host", "1"),
+            origin=lambda: Origin("production", "v1", "host", "1"),
             scrubber=Scrubber(),
             clock=lambda: clock[0],
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from quartapp.flasklike import App
-from quartapp.mail.smtp import Server
+from quartapp.mail.delivery import Server
 from tests.shop.app import create_app
 
 

@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database
 from quartapp.database.dialect import database_now
+from quartapp.mail.delivery import Mail, Outcome, Server
 from quartapp.mail.outbox import OutboxRow, OutgoingMail, is_any_due, record_outcomes
-from quartapp.mail.smtp import Mail, Outcome, Server, deliver
+from quartapp.mail.smtp import deliver
 from quartapp.mail.strings import without_names
 
 _logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from quartapp.database.dialect import is_sqlite
 from quartapp.database.types import Id
-from quartapp.mail.smtp import Mail, Outcome
+from quartapp.mail.delivery import Mail, Outcome
 
 WAITING = "waiting"
 SENT = "sent"

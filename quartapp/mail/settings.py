@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from quartapp.mail.smtp import Server
+from quartapp.mail.delivery import Server
 from quartapp.settings import PartSettings
 
 

@@ -25,7 +25,6 @@ from typing import TypeAlias
 
 import pytest
 from jinja2.bccache import Bucket, BytecodeCache
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from quartapp.database import Database
 from quartapp.database.drivers import sqlite
@@ -57,21 +56,6 @@ AddPerson: TypeAlias = Callable[..., Awaitable[User]]
 LogIn: TypeAlias = Callable[..., Awaitable[Client]]
 
 
-class GivenSettings(Settings):
-    """Settings that only use what is passed, and not the environment of the developer."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
-
-
 class _Compiled(BytecodeCache):
     """Compiled templates, in memory: compiling those of a page takes longer than most tests."""
 
@@ -93,7 +77,7 @@ _empty_database = b""
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str) -> Settings:
-    return GivenSettings(
+    return Settings(
         environment="testing",
         database_url=database_url,
         instance_path=tmp_path / "instance",

@@ -3,26 +3,25 @@
 import hashlib
 from typing import NamedTuple, cast
 
-from limits import RateLimitItem
 from quart import Quart, current_app, request
 
 from quartapp import throttling
 from quartapp.microblog.config import Settings
 from quartapp.microblog.models.base import utc_now
-from quartapp.throttling.settings import limit_of
+from quartapp.throttling.settings import Limit, limit_of
 from quartapp.throttling.throttle import Throttle, current_throttle
 
 
 class Limits(NamedTuple):
     """The limits of the settings LIMIT_..., by their names."""
 
-    passwords: RateLimitItem
-    passwords_of_address: RateLimitItem
-    registrations: RateLimitItem
-    posts: RateLimitItem
-    tokens: RateLimitItem
-    mails: RateLimitItem
-    api: RateLimitItem
+    passwords: Limit
+    passwords_of_address: Limit
+    registrations: Limit
+    posts: Limit
+    tokens: Limit
+    mails: Limit
+    api: Limit
 
 
 def init_app(app: Quart, settings: Settings) -> Throttle:

@@ -12,20 +12,23 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from quartapp.database import Database
 from quartapp.database.errors import explain
-from quartapp.mail.mailer import Mailer
 from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.exceptions import DatabaseReplacedError
 from quartapp.reporting.hooks.mechanisms import Mechanisms
 from quartapp.reporting.journal.servers import Identity, Presence, ServerState
 from quartapp.reporting.journal.writer import Journal
-from quartapp.reporting.mails.fallback import FallbackMailer
 from quartapp.reporting.queries import muted_groups
 from quartapp.reporting.recorder import Recorder
+
+if TYPE_CHECKING:  # an application that sends no mails does not load them (see `setup`)
+    from quartapp.mail.mailer import Mailer
+    from quartapp.reporting.mails.fallback import FallbackMailer
 
 EVERY = 1.0
 """Seconds between two rounds of counting."""
@@ -64,8 +67,8 @@ class Pipeline:
         recorder: Recorder,
         mechanisms: Mechanisms,
         consumer: Consumer,
-        mailer: Mailer | None = None,
-        fallback: FallbackMailer | None = None,
+        mailer: "Mailer | None" = None,
+        fallback: "FallbackMailer | None" = None,
         fsync: bool = False,
         faults: Sequence[str] = (),
     ) -> None:
@@ -104,12 +107,17 @@ class Pipeline:
         await asyncio.to_thread(self.journal.prepare)
         await self._note_presence()
         work = [repeat(EVERY, self.count), repeat(EVERY, self._note_presence)]
-        work.append(repeat(EVERY, self._check_journal))
+        work += [repeat(EVERY, self._check_journal), self._prepare()]
         if self.mailer is not None:
             work.append(repeat(EVERY, self._mail))
         if self._fsync:
             work.append(repeat(_SYNC_EVERY, self._sync))
         self._tasks = [asyncio.create_task(one, name="reporting") for one in work]
+
+    async def _prepare(self) -> None:
+        """Prepare the recorder, after the first responses."""
+        await asyncio.sleep(EVERY)
+        await asyncio.to_thread(self.recorder.prepare)
 
     async def stop(self) -> None:
         """End the tasks, then count what is left, for at most seven seconds."""

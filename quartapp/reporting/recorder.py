@@ -4,6 +4,7 @@ It is synchronous, and uses no socket and no database. The first five occurrence
 minute are written as full reports, further ones as ticks: details are left out, counts never.
 """
 
+import functools
 import logging
 import os
 import threading
@@ -24,7 +25,7 @@ from quartapp.reporting.capture.fingerprint import fingerprint
 from quartapp.reporting.journal.entries import UNKNOWN, Brief, Entry, Tick
 from quartapp.reporting.journal.losses import add_losses
 from quartapp.reporting.journal.writer import Journal
-from quartapp.reporting.report import Origin, Report
+from quartapp.reporting.report import Origin, Report, adapter
 
 FULL_REPORTS = 5
 WINDOW = 60.0
@@ -62,7 +63,7 @@ class Recorder:
         journal: Journal,
         *,
         places: Places,
-        origin: Origin,
+        origin: Callable[[], Origin],
         scrubber: Scrubber,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -70,7 +71,7 @@ class Recorder:
         self.lost_reports = 0
         self.listeners: list[Callable[[Report], None]] = []
         self.places = places
-        self._origin = origin
+        self._origin = functools.cache(origin)
         self._scrubber = scrubber
         self._clock = clock
         self._windows: dict[str, tuple[float, int]] = {}
@@ -79,6 +80,11 @@ class Recorder:
         self._nested = threading.local()
         self._lock = threading.RLock()
         _renew_lock_after_fork(self)
+
+    def prepare(self) -> None:
+        """Do now what the first error would wait for: ask git for the release, for example."""
+        self._origin()
+        adapter()
 
     def record(self, subject: Subject, request_context: RequestContext = Context) -> Recorded:
         """Write one occurrence to the journal. Never raises, never waits.
@@ -119,7 +125,7 @@ class Recorder:
             request_context(),
             now=now,
             places=self.places,
-            origin=self._origin,
+            origin=self._origin(),
             scrubber=self._scrubber,
             fingerprint=group,
         )

@@ -4,6 +4,7 @@ Everything in a `Report` is scrubbed, valid Unicode without NUL (PostgreSQL stor
 lone surrogates), and bounded; a `Context` is raw and never leaves the process.
 """
 
+import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -102,21 +103,28 @@ class Report:
         Raises ValueError for anything else: not JSON, another format, or a field missing.
         """
         try:
-            return _ADAPTER.validate_json(text)
+            return adapter().validate_json(text)
         except ValidationError as error:
             [first, *_] = error.errors(include_url=False, include_input=False)
             raise ValueError(f"not a report: {first['msg']} at {first['loc']}") from None
 
 
-_ADAPTER = TypeAdapter(Report)
+@functools.cache
+def adapter() -> TypeAdapter[Report]:
+    """Reads and writes reports.
+
+    It takes 10 ms to make, which neither a start nor a request should wait for: see
+    `Recorder.prepare`.
+    """
+    return TypeAdapter(Report)
 
 
 def _dump(report: Report) -> bytes:
     try:
-        return _ADAPTER.dump_json(report, by_alias=True, warnings=False)
+        return adapter().dump_json(report, by_alias=True, warnings=False)
     except PydanticSerializationError:
         # The name of a file or of a logger is not scrubbed, and may be bytes that are no text.
-        raw = _ADAPTER.dump_python(report, by_alias=True, warnings=False)
+        raw = adapter().dump_python(report, by_alias=True, warnings=False)
         return json.dumps(raw, ensure_ascii=False).encode("utf-8", "replace")
 
 

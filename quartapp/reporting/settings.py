@@ -1,10 +1,9 @@
 """The settings of reporting, with the tutorial's names for those that it has."""
 
-from typing import Annotated, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import NoDecode
 
 from quartapp.mail.settings import MailSettings
 
@@ -17,7 +16,7 @@ class ReportingSettings(MailSettings):
     release: str = ""
     """The version of the application that runs; the default is the output of `git describe`."""
 
-    admins: Annotated[tuple[str, ...], NoDecode] = Field(
+    admins: tuple[str, ...] = Field(
         default=(), validation_alias=AliasChoices("admins", "mail_admins")
     )
     """Mail addresses of the operators, as a sequence or as one text, separated by commas."""

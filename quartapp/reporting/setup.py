@@ -4,32 +4,31 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from quart import Quart, current_app
 
 from quartapp.database import Database
-from quartapp.mail.mailer import Mailer
-from quartapp.mail.smtp import Server
+from quartapp.mail.delivery import Server
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits
-from quartapp.reporting.capture.origin import described, origin
+from quartapp.reporting.capture.origin import host, origin
 from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.hooks.mechanisms import Mechanisms
 from quartapp.reporting.hooks.request_context import UserId
 from quartapp.reporting.hooks.request_state import current_state
 from quartapp.reporting.journal.writer import Journal
-from quartapp.reporting.mails.fallback import FallbackMailer
-from quartapp.reporting.mails.message import Letterhead
-from quartapp.reporting.mails.outbox import AlertOutbox
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.settings import ReportingSettings
 from quartapp.reporting.sinks.sentry import Sentry
+
+if TYPE_CHECKING:
+    from quartapp.reporting.mails.message import Letterhead
 
 
 def init_app(
@@ -55,15 +54,21 @@ def init_app(
     registered to run after serving. Raises ConfigurationError.
     """
     settings = ReportingSettings.from_config(app.config)
-    release = settings.release or described(places.above) or version
-    source = origin(settings.environment, release)
     journal = Journal(Path(app.instance_path) / "journal", fsync=settings.errors_fsync)
+    source = partial(
+        origin, settings.environment, settings.release, root=places.above, version=version
+    )
     recorder = Recorder(journal, places=places, origin=source, scrubber=scrubber)
     limits = Limits(every_occurrence=settings.errors_every_occurrence)
     # As in the tutorial: with MAIL_SERVER, and never under debug.
     mails = bool(settings.mail_server) and not app.debug
     mailer = fallback = None
     if mails and (server := settings.server()) is not None:
+        # Only here: without mails a start does not load what makes and sends them.
+        from quartapp.mail.mailer import Mailer
+        from quartapp.reporting.mails.fallback import FallbackMailer
+        from quartapp.reporting.mails.outbox import AlertOutbox
+
         letterhead = _letterhead(settings, name, server)
         mailer = Mailer(database, server, AlertOutbox(letterhead, limits))
         fallback = FallbackMailer(journal, server, letterhead)
@@ -72,7 +77,7 @@ def init_app(
         journal=journal,
         recorder=recorder,
         mechanisms=Mechanisms(app, recorder, user_id),
-        consumer=Consumer(journal, database, Rules(host=source.host, limits=limits, mails=mails)),
+        consumer=Consumer(journal, database, Rules(host=host(), limits=limits, mails=mails)),
         mailer=mailer,
         fallback=fallback,
         fsync=settings.errors_fsync,
@@ -121,7 +126,9 @@ def _password(value: object) -> str | None:
         return None
 
 
-def _letterhead(settings: ReportingSettings, name: str, server: Server) -> Letterhead:
+def _letterhead(settings: ReportingSettings, name: str, server: Server) -> "Letterhead":
+    from quartapp.reporting.mails.message import Letterhead
+
     return Letterhead(
         sender=settings.sender(),
         recipients=settings.admins,

@@ -1,10 +1,8 @@
 """The settings of the server."""
 
 import re
-from typing import Annotated
 
 from pydantic import Field, field_validator
-from pydantic_settings import NoDecode
 
 from quartapp.settings import PartSettings
 
@@ -22,7 +20,7 @@ class ServingSettings(PartSettings):
     """One worker runs in this process; several are separate processes."""
     proxy_hops: int = Field(default=0, ge=0, le=10)
     """How many proxies are in front of the server: so many forwarded headers are trusted."""
-    trusted_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    trusted_hosts: tuple[str, ...] = ()
     """The names by which clients reach the server; `.example.com` is all below. () means any."""
     graceful_timeout: float = Field(default=10, gt=0, le=3600)
     """Seconds that requests get to finish when the server stops, and that stopping gets then."""

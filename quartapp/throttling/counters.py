@@ -5,9 +5,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from itertools import islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from limits.aio.storage import RedisStorage, Storage
+if TYPE_CHECKING:  # only imported with REDIS_URL
+    from quartapp.throttling.redis_counters import RedisCounters
 
 T = TypeVar("T")
 
@@ -20,29 +21,37 @@ PATIENCE = 0.5
 RETRY = 5.0
 """Seconds for which Redis is not asked after it has failed."""
 
-_CONNECTIONS = 16
-
 _logger = logging.getLogger(__name__)
 
 
-class MemoryCounters(Storage):
+class Storage(Protocol):
+    """Where counters are; the names are those of the library `limits`."""
+
+    async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Add to a counter, which expires that many seconds after it was first added to."""
+
+    async def get(self, key: str) -> int:
+        """The value of a counter; 0 if it has expired."""
+
+    async def get_expiry(self, key: str) -> float:
+        """When a counter expires."""
+
+    async def clear(self, key: str) -> None:
+        """Forget a counter."""
+
+
+class MemoryCounters:
     """Counters in a dictionary.
 
-    Unlike the library's own, which looks at all counters after each hit and keeps any number of
-    them: here a hit costs the same whatever the number, and there are at most MOST_COUNTERS.
+    Unlike those of the library `limits`, which looks at all counters after each hit and keeps any
+    number of them: here a hit costs the same whatever the number, and there are at most
+    MOST_COUNTERS.
     """
 
-    STORAGE_SCHEME = None
-
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        super().__init__()
         self.clock = clock
         self._counters: dict[str, tuple[int, float]] = {}
         self._sweep_at = 1000
-
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        return ValueError
 
     @property
     def size(self) -> int:
@@ -69,14 +78,6 @@ class MemoryCounters(Storage):
     async def clear(self, key: str) -> None:
         self._counters.pop(key, None)
 
-    async def check(self) -> bool:
-        return True
-
-    async def reset(self) -> int | None:
-        number = len(self._counters)
-        self._counters.clear()
-        return number
-
     def _sweep(self, now: float) -> None:
         """Forget what has expired, and the oldest of what is too much.
 
@@ -91,38 +92,6 @@ class MemoryCounters(Storage):
         self._sweep_at = min(max(1000, 2 * len(kept)), MOST_COUNTERS)
 
 
-class RedisCounters(RedisStorage):
-    """Counters in Redis, over a few connections that it opens when they are needed."""
-
-    STORAGE_SCHEME = None  # type: ignore[assignment]  # not registered: it is not made from an address
-
-    def __init__(self, url: str) -> None:
-        from redis.asyncio import BlockingConnectionPool, Redis  # the extra "redis"
-
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=_CONNECTIONS,
-            timeout=PATIENCE,
-            socket_timeout=PATIENCE,
-            socket_connect_timeout=PATIENCE,
-        )
-        super().__init__(
-            "async+redis://",
-            implementation="redispy",
-            key_prefix="quartapp",
-            connection_pool=pool,  # type: ignore[arg-type]  # as the documentation of limits says
-        )
-        self._client = Redis.from_pool(pool)
-
-    async def get_expiry(self, key: str) -> float:
-        """In milliseconds, where the library has whole seconds."""
-        left: int = await self._client.pttl(self.bridge.prefixed_key(key))
-        return time.time() + max(left, 0) / 1000
-
-    async def close(self) -> None:
-        await self._client.aclose()
-
-
 class Counters:
     """The counters in Redis, and in memory without it or while it is away: it fails open.
 
@@ -131,7 +100,7 @@ class Counters:
     """
 
     def __init__(
-        self, shared: RedisCounters | None = None, clock: Callable[[], float] = time.time
+        self, shared: "RedisCounters | None" = None, clock: Callable[[], float] = time.time
     ) -> None:
         self._shared = shared
         self.memory = MemoryCounters(clock)
@@ -188,6 +157,6 @@ class Counters:
         return result
 
 
-def _errors_of(storage: RedisCounters) -> tuple[type[Exception], ...]:
+def _errors_of(storage: "RedisCounters") -> tuple[type[Exception], ...]:
     errors = storage.base_exceptions
     return OSError, *(errors if isinstance(errors, tuple) else (errors,))

@@ -1,26 +1,50 @@
 """The settings of throttling, and the notation of a limit."""
 
-from typing import Annotated
+import re
+from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
 
-from limits import RateLimitItem, parse
 from pydantic import AfterValidator, field_validator
 
 from quartapp.settings import PartSettings
 
+_SECONDS = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3600,
+    "day": 86_400,
+    "month": 30 * 86_400,
+    "year": 360 * 86_400,
+}
+_NOTATION = re.compile(
+    rf"\s*([0-9]+)\s*(?:/|per)\s*([0-9]*)\s*({'|'.join(_SECONDS)})s?\s*", re.IGNORECASE
+)
 
-def limit_of(text: str, name: str = "") -> RateLimitItem:
+
+class Limit(NamedTuple):
+    """So many times within so many seconds. `name` distinguishes the counters of limits."""
+
+    name: str
+    amount: int
+    seconds: int
+
+    def key_for(self, *key: str) -> str:
+        """The name of a counter of this limit."""
+        return "/".join((self.name, *key, f"{self.amount} in {self.seconds}"))
+
+
+def limit_of(text: str, name: str = "") -> Limit:
     """The limit that a text such as "10 per 15 minutes" or "5/second" says. Raises ValueError.
 
     Limits with different names have different counters.
     """
-    try:
-        limit = parse(text)
-    except ValueError:
-        raise ValueError("expected a limit such as '10 per 15 minutes'") from None
-    if limit.amount < 1:
+    found = _NOTATION.fullmatch(text)
+    if found is None:
+        raise ValueError("expected a limit such as '10 per 15 minutes'")
+    amount, number, unit = found.groups()
+    limit = Limit(name, int(amount), int(number or 1) * _SECONDS[unit.lower()])
+    if not limit.amount or not limit.seconds:
         raise ValueError("expected a limit of at least 1 (THROTTLING=false switches all off)")
-    limit.namespace = name
     return limit
 
 

@@ -9,13 +9,12 @@ from collections.abc import Callable
 from math import ceil
 from typing import NamedTuple, cast
 
-from limits import RateLimitItem
 from quart import Quart, current_app
 from werkzeug.exceptions import TooManyRequests
 
 from quartapp.settings import ConfigurationError
-from quartapp.throttling.counters import Counters, RedisCounters
-from quartapp.throttling.settings import ThrottlingSettings
+from quartapp.throttling.counters import Counters
+from quartapp.throttling.settings import Limit, ThrottlingSettings
 
 LONGEST_WAIT = 15 * 60
 """Seconds, for the waits between tries."""
@@ -57,23 +56,23 @@ class Throttle:
         await self.counters.get("is it there")
         return self.counters.is_away
 
-    async def hit(self, limit: RateLimitItem, *key: str, reason: str = _TOO_OFTEN) -> None:
+    async def hit(self, limit: Limit, *key: str, reason: str = _TOO_OFTEN) -> None:
         """Count something that is about to be done. Raises ThrottledError beyond the limit."""
         if not self.is_on:
             return
         name = limit.key_for(*key)
-        count = await self.counters.incr(name, limit.get_expiry())
+        count = await self.counters.incr(name, limit.seconds)
         if count > limit.amount:
             seconds = await self.counters.seconds_left(name)
             raise ThrottledError(reason, seconds, is_first=count == limit.amount + 1)
 
-    async def take_back(self, limit: RateLimitItem, *key: str) -> None:
+    async def take_back(self, limit: Limit, *key: str) -> None:
         """Do not count what `hit` counted."""
         name = limit.key_for(*key)
         if self.is_on and await self.counters.get(name):
-            await self.counters.incr(name, limit.get_expiry(), -1)
+            await self.counters.incr(name, limit.seconds, -1)
 
-    async def begin_try(self, limit: RateLimitItem, *key: str, reason: str = _TOO_OFTEN) -> int:
+    async def begin_try(self, limit: Limit, *key: str, reason: str = _TOO_OFTEN) -> int:
         """Begin to check a secret that may be guessed, such as a password.
 
         The tries up to the limit are free. After the last of them there are waits, of one second,
@@ -84,7 +83,7 @@ class Throttle:
         if not self.is_on:
             return 0
         names = _Names.of(limit, key)
-        count = await self.counters.incr(names.tries, limit.get_expiry())
+        count = await self.counters.incr(names.tries, limit.seconds)
         before = await self.counters.get(names.waits)
         if count < limit.amount and not before:
             return 0
@@ -97,7 +96,7 @@ class Throttle:
             raise ThrottledError(reason, await self.counters.seconds_left(names.waiting))
         return wait
 
-    async def fail_try(self, limit: RateLimitItem, *key: str, wait: int) -> None:
+    async def fail_try(self, limit: Limit, *key: str, wait: int) -> None:
         """Begin the wait after a try: the secret was wrong."""
         if wait:
             names = _Names.of(limit, key)
@@ -105,7 +104,7 @@ class Throttle:
             await self.counters.incr(names.waits, MEMORY)
             await self.counters.clear(names.checking)
 
-    async def end_tries(self, limit: RateLimitItem, *key: str) -> None:
+    async def end_tries(self, limit: Limit, *key: str) -> None:
         """Forget the tries: the secret was right."""
         if self.is_on:
             for name in _Names.of(limit, key):
@@ -122,20 +121,20 @@ def init_app(app: Quart, clock: Callable[[], float] = time.time) -> Throttle:
     `clock` is that of the counters in memory. Raises ConfigurationError.
     """
     settings = ThrottlingSettings.from_config(app.config)
-    shared = _on_redis(settings.redis_url) if settings.redis_url else None
-    counters = Counters(shared, clock)
+    counters = _on_redis(settings.redis_url, clock) if settings.redis_url else Counters(None, clock)
     throttle = app.extensions["throttling"] = Throttle(counters, is_on=settings.throttling)
     app.after_serving(throttle.counters.close)
     return throttle
 
 
-def _on_redis(url: str) -> RedisCounters:
+def _on_redis(url: str, clock: Callable[[], float]) -> Counters:
     try:
-        return RedisCounters(url)
+        from quartapp.throttling.redis_counters import RedisCounters
     except ImportError:
         raise ConfigurationError(
             'REDIS_URL: needs the extra "redis": pip install "quartapp[redis]"'
         ) from None
+    return Counters(RedisCounters(url), clock)
 
 
 def current_throttle() -> Throttle:
@@ -158,6 +157,6 @@ class _Names(NamedTuple):
     checking: str
 
     @classmethod
-    def of(cls, limit: RateLimitItem, key: tuple[str, ...]) -> "_Names":
+    def of(cls, limit: Limit, key: tuple[str, ...]) -> "_Names":
         name = limit.key_for(*key)
         return cls(name, f"{name}/waits", f"{name}/waiting", f"{name}/checking")

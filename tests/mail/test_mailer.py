@@ -16,9 +16,9 @@ from quartapp.database.dialect import database_now
 from quartapp.database.types import NAMING_CONVENTION
 from quartapp.mail import mailer as mailer_module
 from quartapp.mail import outbox
+from quartapp.mail.delivery import Mail, Outcome, Server
 from quartapp.mail.mailer import Mailer
 from quartapp.mail.outbox import OutboxRow, OutgoingMail
-from quartapp.mail.smtp import Mail, Outcome, Server
 from quartapp.testing.mail import MailServer
 
 

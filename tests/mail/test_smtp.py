@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from quartapp.mail import outbox, smtp
-from quartapp.mail.smtp import Mail, Server, check, deliver
+from quartapp.mail.delivery import Mail, Server
+from quartapp.mail.smtp import check, deliver
 from quartapp.testing.mail import MailServer, certificate
 from tests.mailing import greeting
 

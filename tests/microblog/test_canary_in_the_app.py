@@ -9,7 +9,8 @@ from quart import request
 from quartapp.database import Database
 from quartapp.logfile.handler import ThreadedHandler
 from quartapp.microblog.app import create_app
-from quartapp.microblog.testing import GivenSettings, create_tables
+from quartapp.microblog.config import Settings
+from quartapp.microblog.testing import create_tables
 from quartapp.reporting import secrets_of
 from tests.reporting.canary import CORE, leaks
 from tests.reporting.conftest import eventually_counted
@@ -31,7 +32,7 @@ async def test_a_secret_of_a_request_is_nowhere_on_the_disk(
     told_by_the_view = [*held.values(), f"key-of-the-application-{held['setting']}"]
     del told_by_the_view[5]
     app = create_app(
-        GivenSettings(
+        Settings(
             environment="development",
             secret_key=f"key-of-the-application-{held['setting']}",
             database_url=database_url,

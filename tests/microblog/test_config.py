@@ -16,7 +16,6 @@ from quartapp.microblog.config import (
     ToolSettings,
     load_settings,
 )
-from quartapp.microblog.testing import GivenSettings
 from quartapp.settings import ConfigurationError
 from quartapp.sockets import is_loopback
 
@@ -50,6 +49,16 @@ def test_reads_the_environment_and_counts_empty_as_unset(monkeypatch: pytest.Mon
 def test_reads_a_dotenv_file_and_ignores_what_it_does_not_know(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"SECRET_KEY={STRONG}\nPORT=8123\nELASTIC=x\n", "utf-8")
     assert load_settings().port == 8123
+
+
+def test_the_environment_goes_before_the_dotenv_file_unless_it_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text(f"SECRET_KEY={STRONG}\nPORT=8123\nWORKERS=4\n", "utf-8")
+    monkeypatch.setenv("Port", "9000")
+    monkeypatch.setenv("WORKERS", "")
+    settings = load_settings(posts_per_page=3)
+    assert (settings.port, settings.workers, settings.posts_per_page) == (9000, 4, 3)
 
 
 def test_a_dotenv_file_that_is_not_utf_8_is_one_sentence(tmp_path: Path) -> None:
@@ -209,7 +218,7 @@ def test_knows_a_loopback_address(host: str, loopback: bool) -> None:
 
 
 def test_the_configuration_holds_plain_values() -> None:
-    settings = GivenSettings(
+    settings = Settings(
         secret_key=STRONG,
         mail_server="m",
         mail_password=SecretStr("p"),
@@ -235,10 +244,10 @@ def test_the_example_file_names_every_setting() -> None:
     assert sorted(named) == sorted(name.upper() for name in Settings.model_fields)
 
 
-def test_the_example_file_holds_the_defaults() -> None:
+def test_the_example_file_holds_the_defaults(tmp_path: Path) -> None:
     values = dict(re.findall(r"^([A-Z_]+)=(.+)$", EXAMPLE.read_text("utf-8"), re.MULTILINE))
-    example = Settings(_env_file=EXAMPLE, secret_key=STRONG)  # type: ignore[call-arg]
-    assert example == Settings(secret_key=STRONG)
+    (tmp_path / ".env").write_text(EXAMPLE.read_text("utf-8"), "utf-8")
+    assert load_settings(secret_key=STRONG) == Settings(secret_key=STRONG)
     assert "SECRET_KEY" not in values
 
 

@@ -11,9 +11,9 @@ import pytest
 from pydantic import ValidationError
 
 from quartapp.microblog import passwords
+from quartapp.microblog.config import Settings
 from quartapp.microblog.exceptions import ServerBusyError
 from quartapp.microblog.passwords import PasswordHasher, hash_now, scrypt
-from quartapp.microblog.testing import GivenSettings
 
 STRONG = scrypt(7)
 OLD = STRONG._replace(p=1)
@@ -43,9 +43,9 @@ async def test_every_login_takes_as_long(
 def test_hashes_have_the_cost_that_owasp_asks_for() -> None:
     """Password Storage Cheat Sheet: with 32 MB N=2^15, r=8, p=3."""
     assert scrypt().method == "scrypt:32768:8:3"
-    assert GivenSettings(secret_key="0123456789abcdef" * 2).password_cost == 15
+    assert Settings(secret_key="0123456789abcdef" * 2).password_cost == 15
     with pytest.raises(ValidationError, match="expected 15 or more in production"):
-        GivenSettings(secret_key="0123456789abcdef" * 2, password_cost=14)
+        Settings(secret_key="0123456789abcdef" * 2, password_cost=14)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from quartapp.database import Database
 from quartapp.flasklike import App
 from quartapp.mail import smtp as transport
-from quartapp.mail.smtp import Mail, Server, deliver
+from quartapp.mail.delivery import Mail, Server
+from quartapp.mail.smtp import deliver
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.alerts.evaluation import Rules
@@ -123,7 +124,7 @@ async def test_is_reported_in_full_and_mailed(
     recorder = Recorder(
         journal,
         places=Places(Path("/srv")),
-        origin=release.origin("Prüfung", "Größe-1.0"),
+        origin=lambda: release.origin("Prüfung", "Größe-1.0"),
         scrubber=Scrubber(),
     )
     told: list[Report] = []

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from quartapp.reporting import pipeline
+from quartapp.reporting.capture import origin
 from quartapp.reporting.pipeline import Pipeline, end, repeat
+from quartapp.reporting.report import Report
 from tests.shop.app import create_app
 
 
@@ -76,3 +78,35 @@ async def test_counts_that_are_owed_and_cannot_be_counted_are_named_at_the_end(
     await pipeline.database.dispose()
     [line] = [line for line in caplog.messages if "stay uncounted" in line]
     assert line.startswith("3 errors that the journal refused stay uncounted: OperationalError")
+
+
+async def test_git_is_asked_soon_after_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def described(_: Path) -> str:
+        loop.call_soon_threadsafe(asked.set)
+        return "v1"
+
+    monkeypatch.setattr(origin, "described", described)
+    monkeypatch.setattr(pipeline, "EVERY", 0.01)
+    own = create_app(tmp_path, f"sqlite:///{tmp_path / 'x.db'}").extensions["reporting"]
+    await own.start()
+    assert not asked.is_set()
+    async with asyncio.timeout(30):
+        await asked.wait()
+    await own.stop()
+    await own.database.dispose()
+
+
+def test_an_error_before_the_start_asks_git_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[Report] = []
+    monkeypatch.setattr(origin, "described", lambda _: "v1")
+    app = create_app(tmp_path, f"sqlite:///{tmp_path / 'x.db'}")
+    recorder = app.extensions["reporting"].recorder
+    recorder.listeners.append(reports.append)
+    recorder.record(ValueError("early"))
+    assert [report.origin.release for report in reports] == ["v1"]

@@ -38,7 +38,7 @@ def recorder(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> R
     return Recorder(
         Journal(tmp_path / "journal", segment_bytes=65536),
         places=Places(Path(__file__).parent),
-        origin=Origin(),
+        origin=Origin,
         scrubber=Scrubber(),
         clock=clock,
     )

@@ -60,6 +60,7 @@ async def test_the_way_from_the_view_to_the_journal_is_short(
 ) -> None:
     way = Way()
     pipeline: Pipeline = app.extensions["reporting"]
+    pipeline.recorder.prepare()  # as it is a second after the start
     append = pipeline.journal.append
 
     def last_step(payload: bytes) -> bool:

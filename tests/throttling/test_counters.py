@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from quartapp.throttling import counters
-from quartapp.throttling.counters import Counters, MemoryCounters, RedisCounters
+from quartapp.throttling.counters import Counters, MemoryCounters
+from quartapp.throttling.redis_counters import RedisCounters
 from tests.conftest import REDIS
 from tests.costs import growth
 

@@ -6,14 +6,14 @@ import sys
 from collections.abc import AsyncIterator, Awaitable
 
 import pytest
-from limits import RateLimitItem
 from quart import Quart
 
 from quartapp.settings import ConfigurationError
 from quartapp.throttling import Throttle, ThrottledError, init_app
 from quartapp.throttling import counters as counters_module
-from quartapp.throttling.counters import Counters, RedisCounters
-from quartapp.throttling.settings import limit_of
+from quartapp.throttling.counters import Counters
+from quartapp.throttling.redis_counters import RedisCounters
+from quartapp.throttling.settings import Limit, limit_of
 from quartapp.throttling.throttle import LONGEST_CHECK, LONGEST_WAIT, in_words
 from tests.conftest import REDIS
 
@@ -47,7 +47,7 @@ async def on_redis(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Throttle]:
 
 
 @pytest.fixture
-def limit() -> RateLimitItem:
+def limit() -> Limit:
     """Ten in fifteen minutes, under a name that no other test uses."""
     return limit_of("10 per 15 minutes", secrets.token_hex(8))
 
@@ -61,7 +61,7 @@ async def refused(work: Awaitable[object]) -> int:
     return caught.value.retry_after
 
 
-async def guess(throttle: Throttle, limit: RateLimitItem, key: str) -> int:
+async def guess(throttle: Throttle, limit: Limit, key: str) -> int:
     """Try a wrong secret; returns the seconds to wait then."""
     wait = await throttle.begin_try(limit, key)
     await throttle.fail_try(limit, key, wait=wait)
@@ -69,7 +69,7 @@ async def guess(throttle: Throttle, limit: RateLimitItem, key: str) -> int:
 
 
 async def test_a_window_begins_with_the_first_and_ends(
-    throttle: Throttle, time: Time, limit: RateLimitItem
+    throttle: Throttle, time: Time, limit: Limit
 ) -> None:
     for _ in range(10):
         await throttle.hit(limit, "here")
@@ -83,7 +83,7 @@ async def test_a_window_begins_with_the_first_and_ends(
 
 
 async def test_only_the_first_beyond_a_limit_says_that_it_is(
-    throttle: Throttle, limit: RateLimitItem
+    throttle: Throttle, limit: Limit
 ) -> None:
     firsts = []
     for _ in range(13):
@@ -94,7 +94,7 @@ async def test_only_the_first_beyond_a_limit_says_that_it_is(
     assert firsts == [True, False, False]
 
 
-async def test_what_is_taken_back_does_not_count(throttle: Throttle, limit: RateLimitItem) -> None:
+async def test_what_is_taken_back_does_not_count(throttle: Throttle, limit: Limit) -> None:
     for _ in range(30):
         await throttle.hit(limit, "here")
         await throttle.take_back(limit, "here")
@@ -105,7 +105,7 @@ async def test_what_is_taken_back_does_not_count(throttle: Throttle, limit: Rate
 
 
 async def test_waits_double_from_one_second_to_a_quarter_of_an_hour(
-    throttle: Throttle, time: Time, limit: RateLimitItem
+    throttle: Throttle, time: Time, limit: Limit
 ) -> None:
     assert [await guess(throttle, limit, "a") for _ in range(9)] == [0] * 9
     waits = []
@@ -121,7 +121,7 @@ async def test_waits_double_from_one_second_to_a_quarter_of_an_hour(
 
 
 async def test_a_wait_begins_when_the_try_has_failed(
-    throttle: Throttle, time: Time, limit: RateLimitItem
+    throttle: Throttle, time: Time, limit: Limit
 ) -> None:
     """However long its check took. Meanwhile nothing else is checked."""
     for _ in range(9):
@@ -138,7 +138,7 @@ async def test_a_wait_begins_when_the_try_has_failed(
 
 
 async def test_the_right_secret_resets_the_waits(
-    throttle: Throttle, time: Time, limit: RateLimitItem
+    throttle: Throttle, time: Time, limit: Limit
 ) -> None:
     for _ in range(12):
         time.now += await guess(throttle, limit, "a")
@@ -146,9 +146,7 @@ async def test_the_right_secret_resets_the_waits(
     assert [await guess(throttle, limit, "a") for _ in range(10)] == [0] * 9 + [1]
 
 
-async def test_waits_are_remembered_for_a_day(
-    throttle: Throttle, time: Time, limit: RateLimitItem
-) -> None:
+async def test_waits_are_remembered_for_a_day(throttle: Throttle, time: Time, limit: Limit) -> None:
     """Otherwise ten guesses would be free in each quarter of an hour."""
     for _ in range(12):
         time.now += await guess(throttle, limit, "a")
@@ -159,14 +157,14 @@ async def test_waits_are_remembered_for_a_day(
 
 
 async def test_tries_that_are_too_far_apart_are_free(
-    throttle: Throttle, time: Time, limit: RateLimitItem
+    throttle: Throttle, time: Time, limit: Limit
 ) -> None:
     for _ in range(5):
         assert [await guess(throttle, limit, "a") for _ in range(9)] == [0] * 9
         time.now += 900
 
 
-async def test_without_limits_nothing_is_refused(limit: RateLimitItem) -> None:
+async def test_without_limits_nothing_is_refused(limit: Limit) -> None:
     throttle = Throttle(Counters(), is_on=False)
     for _ in range(30):
         await throttle.hit(limit, "here")
@@ -175,7 +173,7 @@ async def test_without_limits_nothing_is_refused(limit: RateLimitItem) -> None:
 
 
 @pytest.mark.redis
-async def test_redis_counts_as_memory_does(on_redis: Throttle, limit: RateLimitItem) -> None:
+async def test_redis_counts_as_memory_does(on_redis: Throttle, limit: Limit) -> None:
     assert [await guess(on_redis, limit, "a") for _ in range(10)] == [0] * 9 + [1]
     assert await refused(guess(on_redis, limit, "a")) == 1
     await asyncio.sleep(1.05)
@@ -189,13 +187,13 @@ async def test_redis_counts_as_memory_does(on_redis: Throttle, limit: RateLimitI
     for _ in range(2):
         await on_redis.take_back(limit, "here")
     await on_redis.hit(limit, "here")
-    assert await on_redis.is_new(60, limit.namespace)
-    assert not await on_redis.is_new(60, limit.namespace)
+    assert await on_redis.is_new(60, limit.name)
+    assert not await on_redis.is_new(60, limit.name)
 
 
 @pytest.mark.redis
 async def test_tries_at_the_same_time_on_several_machines_do_not_pass_together(
-    on_redis: Throttle, limit: RateLimitItem
+    on_redis: Throttle, limit: Limit
 ) -> None:
     """Each of two processes sends twenty tries at a time."""
     other = Throttle(Counters(RedisCounters(REDIS)))
@@ -214,7 +212,34 @@ def test_waits_are_in_words(seconds: int, words: str) -> None:
     assert in_words(seconds) == words
 
 
-@pytest.mark.parametrize("text", ["", "ten", "10", "10 per fortnight", "0 per hour", "-1 per hour"])
+@pytest.mark.parametrize(
+    ("text", "amount", "seconds"),
+    [
+        ("10 per 15 minutes", 10, 900),
+        ("5/second", 5, 1),
+        (" 2 / 3 Hours ", 2, 10_800),
+        ("1 per day", 1, 86_400),
+        ("7 per 2 months", 7, 5_184_000),
+        ("12 per year", 12, 31_104_000),
+    ],
+)
+def test_a_limit_is_a_text(text: str, amount: int, seconds: int) -> None:
+    assert limit_of(text, "posts") == ("posts", amount, seconds)
+
+
+def test_limits_of_different_names_and_windows_have_counters_of_their_own() -> None:
+    limits = [limit_of("5 per hour", name) for name in ("a", "b")]
+    limits += [limit_of("6 per hour", "a"), limit_of("5 per day", "a")]
+    assert len({limit.key_for(*key) for limit in limits for key in (("x",), ("x", "y"))}) == 8
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "ten", "10", "10 per fortnight", "0 per hour", "-1 per hour", "10 per 0 hours"),
+        *("10 per hour; 5 per minute", "\N{ARABIC-INDIC DIGIT FIVE} per hour"),
+    ],
+)
 def test_what_is_no_limit_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected a limit"):
         limit_of(text)
@@ -230,6 +255,7 @@ def test_an_application_gets_its_throttle_from_its_settings() -> None:
 
 
 def test_redis_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "quartapp.throttling.redis_counters", raising=False)
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)
     app = Quart(__name__)
     app.config.update(REDIS_URL="redis://127.0.0.1/0")

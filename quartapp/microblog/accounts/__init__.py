@@ -7,20 +7,21 @@ pages; those are in `web.accounts`.
 
 import asyncio
 import logging
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from quart import Quart, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from quartapp.database import Database
-from quartapp.mail.mailer import Mailer
+from quartapp.mail.delivery import Server
 from quartapp.microblog.accounts.links import Links
-from quartapp.microblog.accounts.message import Letterhead
-from quartapp.microblog.accounts.outbox import AccountOutbox
 from quartapp.microblog.config import Settings
 from quartapp.microblog.models.account import find_account
 from quartapp.microblog.models.account_mail import MailKind, queue_mail, was_queued_lately
 from quartapp.reporting.pipeline import end, repeat
+
+if TYPE_CHECKING:
+    from quartapp.mail.mailer import Mailer
 
 EVERY = 1.0
 """Seconds between two looks at the outbox."""
@@ -41,8 +42,7 @@ class Accounts:
         self._task: asyncio.Task[None] | None = None
         self._is_failing = False
         if settings.mails_people and (server := settings.server()) is not None:
-            letterhead = Letterhead(settings.sender(), settings.public_url, settings.contact)
-            self.mailer = Mailer(database, server, AccountOutbox(letterhead, self.links))
+            self.mailer = _mailer(settings, database, server, self.links)
             self.confirmation = settings.email_confirmation or "off"
 
     @property
@@ -76,6 +76,16 @@ class Accounts:
             self._is_failing = True
         else:
             self._is_failing = False
+
+
+def _mailer(settings: Settings, database: Database, server: Server, links: Links) -> "Mailer":
+    # Only here: without mails a start does not load what makes and sends them.
+    from quartapp.mail.mailer import Mailer
+    from quartapp.microblog.accounts.message import Letterhead
+    from quartapp.microblog.accounts.outbox import AccountOutbox
+
+    letterhead = Letterhead(settings.sender(), settings.public_url, settings.contact)
+    return Mailer(database, server, AccountOutbox(letterhead, links))
 
 
 def init_app(app: Quart, settings: Settings, database: Database) -> None:

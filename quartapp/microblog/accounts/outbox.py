@@ -5,8 +5,8 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from quartapp.mail.delivery import Mail
 from quartapp.mail.outbox import OutboxRow, OutgoingMail, lease, select_due
-from quartapp.mail.smtp import Mail
 from quartapp.microblog.accounts.links import Links, Purpose
 from quartapp.microblog.accounts.message import AccountLetter, Letterhead, build_message
 from quartapp.microblog.models.account import Account, find_accounts

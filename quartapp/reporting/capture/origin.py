@@ -1,11 +1,15 @@
-"""What is running: determined once per process, and the same in all its reports."""
+"""What is running: the same in all reports of a process.
+
+Asking git takes 20 ms, which a start does not wait for: see `Recorder.prepare`.
+"""
 
 import functools
 import os
 import platform
 import socket
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
 from pathlib import Path
 
 from quartapp import __version__
@@ -15,15 +19,26 @@ _SHOWN = ("quart", "hypercorn", "sqlalchemy", "aiosqlite", "asyncpg")
 _GIT_SECONDS = 2.0
 
 
-def origin(environment: str, release: str) -> Origin:
-    """Where the reports of this process come from."""
+def origin(
+    environment: str, release: str = "", *, root: Path | None = None, version: str = ""
+) -> Origin:
+    """Where the reports of this process come from.
+
+    Without a `release` it is what git says of the folder `root`, or the `version`.
+    """
+    release = release or (described(root) if root else "") or version
     return Origin(
         environment=environment,
         release=release,
-        host=_text(os.fsencode(socket.gethostname())),
+        host=host(),
         worker=str(os.getpid()),
         versions=_versions(),
     )
+
+
+def host() -> str:
+    """The name of this machine."""
+    return _text(os.fsencode(socket.gethostname()))
 
 
 @functools.cache
@@ -53,7 +68,7 @@ def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "quartapp": __version__}
     for name in _SHOWN:
         try:
-            found[name] = version(name)
+            found[name] = version_of(name)
         except PackageNotFoundError:
             continue
     return found

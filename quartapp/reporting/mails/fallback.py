@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from quartapp.mail.smtp import Mail, Server, deliver
+from quartapp.mail.delivery import Mail, Server
+from quartapp.mail.smtp import deliver
 from quartapp.mail.strings import moment
 from quartapp.permissions import make_private_folder
 from quartapp.reporting.alerts.policy import Alert, Kind

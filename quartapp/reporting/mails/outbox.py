@@ -8,8 +8,8 @@ from functools import partial
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from quartapp.mail.delivery import Mail
 from quartapp.mail.outbox import WAITING, OutboxRow, OutgoingMail, is_leased, lease, select_due
-from quartapp.mail.smtp import Mail
 from quartapp.reporting.alerts.budget import spend
 from quartapp.reporting.alerts.policy import Alert, Kind, Limits
 from quartapp.reporting.mails.message import Letterhead, build_digest, build_message

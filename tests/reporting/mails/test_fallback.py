@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from quartapp.mail.smtp import Server
+from quartapp.mail.delivery import Server
 from quartapp.reporting.journal.entries import Tick
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.mails.fallback import FallbackMailer

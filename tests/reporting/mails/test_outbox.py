@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database
 from quartapp.database.dialect import database_now
+from quartapp.mail.delivery import Server
 from quartapp.mail.mailer import Mailer
 from quartapp.mail.outbox import DEAD, SENT, WAITING
-from quartapp.mail.smtp import Server
 from quartapp.reporting.alerts import evaluation
 from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits

@@ -100,7 +100,7 @@ async def run(url: str, folder: Path, seconds: float, fault: Fault) -> bool:
         await connection.run_sync(metadata.create_all)
     journal = Journal(folder / "journal", segment_bytes=65536)
     recorder = Recorder(
-        journal, places=Places(Path(__file__).parent), origin=Origin(), scrubber=Scrubber()
+        journal, places=Places(Path(__file__).parent), origin=Origin, scrubber=Scrubber()
     )
     consumer = Consumer(journal, database, RULES)
     until = time.monotonic() + seconds

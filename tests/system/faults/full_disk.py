@@ -68,7 +68,7 @@ async def run(folder: Path, disk: Path) -> bool:
         await connection.run_sync(metadata.create_all)
     journal = Journal(disk / "journal")
     recorder = Recorder(
-        journal, places=Places(Path(__file__).parent), origin=Origin(), scrubber=Scrubber()
+        journal, places=Places(Path(__file__).parent), origin=Origin, scrubber=Scrubber()
     )
     consumer = Consumer(journal, database, RULES)
     journal.prepare()

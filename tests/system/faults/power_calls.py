@@ -63,7 +63,7 @@ async def prepare(folder: Path) -> None:
 async def work(folder: Path, database: Database) -> str:
     """As a server does in some seconds. Returns how many errors are recorded, less those owed."""
     journal = Journal(folder / "instance" / "journal", fsync=True, segment_bytes=65536)
-    recorder = Recorder(journal, places=PLACES, origin=Origin(), scrubber=Scrubber())
+    recorder = Recorder(journal, places=PLACES, origin=Origin, scrubber=Scrubber())
     consumer = Consumer(journal, database, RULES)
     journal.prepare()
     recorded = 0

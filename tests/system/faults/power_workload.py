@@ -20,8 +20,8 @@ from sqlalchemy import event, update
 
 from quartapp.database import Database
 from quartapp.database.drivers import sqlite
+from quartapp.mail.delivery import Server
 from quartapp.mail.mailer import Mailer
-from quartapp.mail.smtp import Server
 from quartapp.reporting import queries
 from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits

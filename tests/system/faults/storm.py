@@ -18,8 +18,8 @@ import psutil
 from sqlalchemy import func, select
 
 from quartapp.database import Database
+from quartapp.mail.delivery import Server
 from quartapp.mail.mailer import Mailer
-from quartapp.mail.smtp import Server
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.alerts.evaluation import Rules
@@ -92,7 +92,7 @@ async def storm(folder: Path, storm: Storm) -> Outcome:
     )
     consumer = Consumer(journal, database, Rules("storm", LIMITS, mails=True))
     recorder = Recorder(
-        journal, places=Places(Path(__file__).parent), origin=Origin(), scrubber=Scrubber()
+        journal, places=Places(Path(__file__).parent), origin=Origin, scrubber=Scrubber()
     )
     await warm_up(recorder, consumer)
     began = time.monotonic()

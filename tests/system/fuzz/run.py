@@ -11,7 +11,7 @@ import httpx
 from quart import Quart
 
 from quartapp.microblog.app import create_app
-from quartapp.microblog.testing import GivenSettings
+from quartapp.microblog.config import Settings
 from quartapp.testing import LiveServer
 from tests.system.fuzz.requests import (
     ELSEWHERE,
@@ -81,7 +81,7 @@ class Stranger:
 def application(folder: Path) -> Quart:
     """The microblog, for its routes."""
     return create_app(
-        GivenSettings(
+        Settings(
             environment="testing",
             database_url=f"sqlite:///{folder / 'routes.db'}",
             instance_path=folder / "routes",
