@@ -7,15 +7,16 @@ writes on SQLite in one hop. Limits, fairness and the end of a cancelled stateme
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from time import monotonic, thread_time
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from quartapp.database.drivers import repeats, sqlite
+from quartapp.database.errors import StatementTimeoutError
 from quartapp.database.prepared import Declined, Prepared
 
 BUDGET = 0.002
@@ -29,8 +30,6 @@ _INSTRUCTIONS = 1000
 
 _REST = 500
 """A statement that was late is declined for so many times as long as it took."""
-
-T = TypeVar("T")
 
 
 class Reader(Protocol):
@@ -70,13 +69,16 @@ class LoopReader:
                 prepared.late_until = now + _REST * (now - self._began)
 
     def open(self) -> sqlite3.Connection:
-        """Open the connection; takes two milliseconds. Raises Declined if there is no file."""
+        """Open the connection; takes two milliseconds. Raises Declined if that is impossible."""
         url = self._engine.url
         if sqlite.database_file(url) and not sqlite.file_identity(url):
             raise Declined  # SQLite would create it
         (name, *_), given = self._engine.dialect.create_connect_args(url)
         options: Any = {**given, "check_same_thread": False, "isolation_level": None, "timeout": 0}
-        connection: sqlite3.Connection = sqlite3.connect(name, **options)
+        try:
+            connection: sqlite3.Connection = sqlite3.connect(name, **options)
+        except sqlite3.Error as error:
+            raise Declined from error
         connection.execute("PRAGMA query_only = ON")
         connection.set_progress_handler(self._is_late, _INSTRUCTIONS)
         self._connection = connection
@@ -102,38 +104,44 @@ class PooledDriver:
         """See `Reader`."""
         before = repeats.set(True)
         try:
-            return await greenlet_spawn(
-                self._run, lambda connection: connection.fetch(prepared.sql, parameters)
-            )
+            return await greenlet_spawn(self._run, prepared.sql, "fetch", prepared.sql, parameters)
+        except StatementTimeoutError:
+            raise
+        except DBAPIError as error:
+            raise Declined from error
         finally:
             repeats.reset(before)
 
     async def write(self, steps: Sequence[tuple[str, list[Any]]]) -> list[int]:
-        """Execute statements with their parameters in one transaction, and commit."""
-        return await greenlet_spawn(self._run, lambda connection: connection.execute_all(steps))
+        """Execute statements with their parameters in one transaction, and commit.
+
+        Raises what SQLAlchemy would raise. Nothing is executed a second time: if the connection was
+        lost, nobody knows what the database has done.
+        """
+        return await greenlet_spawn(self._run, steps[-1][0], "execute_all", steps)
 
     def close(self) -> None:
         """The pool is the engine's."""
 
-    def _run(self, work: Callable[[Any], T]) -> T:
-        engine = self._engine.sync_engine
-        connection = engine.raw_connection()
-        dbapi: Any = engine.dialect.dbapi
+    def _run(self, sql: str, method: str, *arguments: Any) -> Any:
+        engine: Any = self._engine.sync_engine
+        base = engine.dialect.dbapi.Error
+        connection: Any = None
         try:
-            result = work(connection.dbapi_connection)
+            connection = engine.raw_connection()
+            result = getattr(connection.dbapi_connection, method)(*arguments)
         except Exception as error:
-            is_lost = connection.dbapi_connection.is_lost  # type: ignore[union-attr]  # our drivers'
-            if is_lost:
-                connection.invalidate()
-            else:
-                connection.close()
-            if isinstance(error, dbapi.Error):
+            is_lost = connection is None or connection.dbapi_connection.is_lost
+            if connection is not None:
+                connection.invalidate() if is_lost else connection.close()
+            if isinstance(error, base):
                 raise DBAPIError.instance(
-                    None, None, error, dbapi.Error, True, is_lost, engine.dialect
+                    sql, None, error, base, hide_parameters=True, connection_invalidated=is_lost
                 ) from error
             raise
-        except BaseException:  # cancelled: the driver has ended the statement or will
-            connection.invalidate()
+        except BaseException:  # cancelled: the driver ends the statement
+            if connection is not None:
+                connection.invalidate()
             raise
         connection.close()
         return result

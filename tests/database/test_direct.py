@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
@@ -227,6 +228,27 @@ async def test_a_commit_that_is_refused_has_changed_nothing(
             await database.write(orphan, name="c", parent_id=9)
     assert await database.read(NAMES) == [("a",), ("b",)]
     assert await database.write(orphan, name="c", parent_id=1) == 1
+
+
+async def test_a_database_that_cannot_be_opened_is_an_error_of_sqlalchemy(
+    each_database_url: str, tmp_path: Path
+) -> None:
+    before = set(threading.enumerate())
+    url = sa.make_url(each_database_url)
+    missing = f"{tmp_path}" if url.get_backend_name() == "sqlite" else "nothing"
+    database = Database(url.set(database=missing).render_as_string(hide_password=False))
+    async with database.session() as session:
+        with pytest.raises(DBAPIError) as expected:
+            await session.execute(NAMES)
+    for _ in range(3):
+        with pytest.raises(type(expected.value)):
+            await database.read(NAMES)
+        with pytest.raises(type(expected.value)):
+            await database.write(RESIZE, which="a", size=1)
+    await database.dispose()
+    async with asyncio.timeout(60):  # the threads of aiosqlite need the loop to end
+        while set(threading.enumerate()) - before:  # noqa: ASYNC110 a thread has no event
+            await asyncio.sleep(0.01)
 
 
 # SQLite in the thread of the event loop
@@ -536,10 +558,10 @@ async def test_a_write_whose_connection_is_lost_is_not_executed_again(postgres: 
         blocked = "datname = current_database() AND wait_event_type = 'Lock'"
         kill = sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {blocked}")
         async with asyncio.timeout(60):
-            while not writing.done():
-                await postgres.read(kill)
+            while await postgres.read(kill) != [(True,)]:
+                pass
         with pytest.raises(DBAPIError) as caught:
-            await writing
+            await asyncio.wait_for(writing, 5)  # executed again, it would wait for the row
         assert caught.value.connection_invalidated
         assert "which" not in str(caught.value)
     assert await postgres.read(_SIZE, which="a") == [(1,)]

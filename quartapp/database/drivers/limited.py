@@ -5,7 +5,7 @@ usable. If the network connection is lost, the server cannot report that: the cl
 connection, MARGIN seconds later. Without a limit a request holds it until its client leaves.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any, NoReturn, cast
@@ -21,7 +21,6 @@ from sqlalchemy.util.concurrency import await_
 
 from quartapp.database.drivers import repeats
 from quartapp.database.errors import StatementTimeoutError
-from quartapp.database.prepared import Declined
 
 MARGIN = 1.0
 """Seconds by which the client's limit is longer than the server's."""
@@ -93,26 +92,23 @@ class LimitedConnection(AsyncAdapt_asyncpg_connection):
         return bool(self._connection.is_closed())
 
     def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
-        """The rows of a SELECT, in one round trip. Raises Declined, or StatementTimeoutError."""
-        try:
-            rows = cast("Sequence[Any]", await_(self._connection.fetch(sql, *parameters)))
-        except Exception as error:  # noqa: BLE001 see _decline
-            self._decline(error, is_undone=True)
-        self.used_at = monotonic()
-        return rows
+        """The rows of a SELECT, in one round trip. Raises what SQLAlchemy's cursor raises."""
+        return cast("Sequence[Any]", self._directly(self._connection.fetch(sql, *parameters)))
 
     def execute_all(self, steps: Sequence[tuple[str, Sequence[Any]]]) -> list[int]:
         """Execute statements in one transaction and commit; the numbers of their rows.
 
-        Raises Declined if the server has undone them, StatementTimeoutError, or the error of a
-        connection that was lost: then nobody knows.
+        Raises what SQLAlchemy's cursor raises. One statement is one round trip.
         """
+        return cast("list[int]", self._directly(self._execute_all(steps)))
+
+    def _directly(self, asked: Awaitable[Any]) -> Any:
         try:
-            return await_(self._execute_all(steps))
-        except Exception as error:  # noqa: BLE001 see _decline
-            # A ValueError or TypeError is asyncpg's, about a value that it has not sent.
-            is_answer = hasattr(error, "sqlstate") or isinstance(error, ValueError | TypeError)
-            self._decline(error, is_undone=is_answer and not self.is_lost)
+            answer = await_(asked)
+        except Exception as error:  # noqa: BLE001 it becomes SQLAlchemy's
+            self._handle_exception(error)
+        self.used_at = monotonic()
+        return answer
 
     async def _execute_all(self, steps: Sequence[tuple[str, Sequence[Any]]]) -> list[int]:
         if len(steps) == 1:
@@ -123,16 +119,6 @@ class LimitedConnection(AsyncAdapt_asyncpg_connection):
     async def _count(self, sql: str, parameters: Sequence[Any]) -> int:
         status: str = await self._connection.execute(sql, *parameters)
         return int(status.rpartition(" ")[2])  # "UPDATE 1", "INSERT 0 1"
-
-    def _decline(self, error: Exception, *, is_undone: bool) -> NoReturn:
-        try:
-            self._handle_exception(error)
-        except StatementTimeoutError:
-            raise
-        except Exception:
-            if is_undone:
-                raise Declined from error
-            raise
 
     def _handle_exception(self, error: Exception) -> NoReturn:
         if isinstance(error, TimeoutError):  # asyncpg's, after its `command_timeout`

@@ -44,7 +44,6 @@ from quartapp.database.drivers.opening import connect
 from quartapp.database.drivers.slow import Watch
 from quartapp.database.drivers.write_lock import WriteLock
 from quartapp.database.errors import DatabaseLockedError, StatementTimeoutError
-from quartapp.database.prepared import Declined
 
 WRITES = "quartapp_write"
 """Execution option of a connection or an engine: transactions take the write lock at their start.
@@ -213,20 +212,15 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
     def execute_all(self, steps: Sequence[tuple[str, Sequence[Any]]]) -> list[int]:
         """Execute statements in one transaction and commit, in one hop; the numbers of their rows.
 
-        Raises Declined if SQLite has undone them, DatabaseLockedError, StatementTimeoutError, or
-        the error of a COMMIT whose result is not known.
+        Raises what `run` raises. The pool ends the turn at the write lock, as after a session.
         """
         await_(self.dbapi.write_lock.acquire())
         self._has_turn = True
         try:
-            counts = self._hop(lambda raw: self._execute_all(raw, steps), stop=True)
-        except Exception as error:
-            self._end_turn()
-            cause = error.__cause__
-            self._raise_as_ours(cause if isinstance(cause, sqlite3.Error) else error, steps[-1][0])
-            raise
-        self._end_turn()
-        return counts
+            return self._hop(lambda raw: self._execute_all(raw, steps), stop=True)
+        except Exception as error:  # noqa: BLE001 see run
+            self._raise_as_ours(error, steps[-1][0])
+            self._handle_exception(error)
 
     @contextmanager
     def watched(self, operation: Any = None) -> Iterator[None]:
@@ -355,15 +349,9 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
                 stopped = sqlite3.OperationalError("interrupted")
                 stopped.sqlite_errorcode = sqlite3.SQLITE_INTERRUPT
                 raise stopped
-        except Exception as error:  # also an OverflowError or a UnicodeError
-            raw.rollback()
-            raise Declined from error
-        try:
             raw.commit()
-        except sqlite3.Error as error:
-            if raw.in_transaction:
-                raw.rollback()
-                raise Declined from error
+        except BaseException:
+            raw.rollback()
             raise
         return counts
 
