@@ -96,6 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
     steps = [step for step in plan(options) if step.database in databases]
     run = Run(steps, results.load(LOCAL) if options.again else [], options.minutes)
     print(", ".join([*results.run().values(), f"{CORES} cores, {len(steps)} steps"]), flush=True)
+    results.save(run.rows, LOCAL)
     try:
         for database in databases:
             measure([step for step in steps if step.database == database], run, options)

@@ -1,32 +1,24 @@
 """The cost of a request on `flasklike.App`, compared with stock Quart.
 
-    python -m benchmarks.flasklike_vs_quart [--rounds N] [--requests N] [--wrk SECONDS]
+    python -m benchmarks.flasklike_vs_quart [--rounds N] [--requests N]
 
 Both run in turn, A B A B, in one process, and are called as a server calls them: a request is one
 call of the ASGI application. CPU time is measured, because other work on the machine hardly changes
-it. With --wrk both are also served by Hypercorn, one process each, and wrk loads them in turn. It
-prints medians of the CPU time per request, and the ratio of stock Quart's to ours: above 1.0, ours
-is cheaper.
+it. It prints medians of the CPU time per request, and the ratio of stock Quart's to ours: above
+1.0, ours is cheaper.
 """
 
 import argparse
 import asyncio
 import gc
 import os
-import re
-import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import time
 from importlib.metadata import version
 from typing import Any
 
-import psutil
 import quart
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
 from quart import Quart
 
 from quartapp import flasklike
@@ -141,72 +133,13 @@ async def measure(rounds: int, requests: int) -> None:
         print(f"| `{path}` | {cells} | {ratio:.2f} |", flush=True)
 
 
-def serve_forever(kind: str, descriptor: str) -> None:
-    config = Config()
-    config.bind = [f"fd://{descriptor}"]
-    config.errorlog = None
-    asyncio.run(serve(make_app(kind), config, shutdown_trigger=asyncio.Event().wait))
-
-
-def measure_served(rounds: int, seconds: int) -> None:
-    if shutil.which("wrk") is None:
-        sys.exit("--wrk needs wrk, which Debian packages under that name")
-    listeners = {kind: socket.create_server(("127.0.0.1", 0)) for kind in SERVED}
-    servers = [
-        subprocess.Popen(
-            [
-                *(sys.executable, "-m", "benchmarks.flasklike_vs_quart"),
-                *("--serve", kind, "--fd", str(listener.fileno())),
-            ],
-            pass_fds=[listener.fileno()],
-        )
-        for kind, listener in listeners.items()
-    ]
-    try:
-        time.sleep(2)
-        print(f"\n| served | {' | '.join(SERVED)} | ratio |\n|---|---|---|---|")
-        for path in PATHS:
-            costs: dict[str, list[float]] = {kind: [] for kind in SERVED}
-            for _ in range(rounds):
-                for (kind, listener), server in zip(listeners.items(), servers, strict=True):
-                    costs[kind].append(wrk(server.pid, listener.getsockname()[1], path, seconds))
-            medians = [statistics.median(costs[kind]) for kind in SERVED]
-            cells = " | ".join(f"{median:.0f} us" for median in medians)
-            print(f"| `{path}` | {cells} | {medians[0] / medians[1]:.2f} |", flush=True)
-    finally:
-        for server in servers:
-            server.kill()
-            server.wait()
-        for listener in listeners.values():
-            listener.close()
-
-
-def wrk(pid: int, port: int, path: str, seconds: int) -> float:
-    """The server's CPU time per request under wrk, in microseconds."""
-    before = sum(psutil.Process(pid).cpu_times()[:2])
-    command = ["wrk", "-t1", "-c16", f"-d{seconds}s", f"http://127.0.0.1:{port}{path}"]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    spent = sum(psutil.Process(pid).cpu_times()[:2]) - before
-    found = re.search(r"(\d+) requests in", output)
-    assert found, output
-    return spent / int(found.group(1)) * 1e6
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--requests", type=int, default=400)
-    parser.add_argument("--wrk", type=int, default=0, metavar="SECONDS")
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
-    parser.add_argument("--fd", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve:
-        serve_forever(options.serve, options.fd)
-        return
     print(f"Python {sys.version.split()[0]}, {os.cpu_count()} CPUs, Quart {version('quart')}\n")
     asyncio.run(measure(options.rounds, options.requests))
-    if options.wrk:
-        measure_served(options.rounds, options.wrk)
 
 
 if __name__ == "__main__":
