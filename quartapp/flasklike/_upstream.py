@@ -88,6 +88,8 @@ ATTRIBUTES = {
     "_create_request_from_scope": "overridden: headers and paths as in a WSGI environment",
     "_create_websocket_from_scope": "overridden: an empty path",
     "_send_push_promise": "handed to each request",
+    # of header fields
+    "_list": "Headers: pairs of name and value",
     # of rules
     "_build": "what builds a URL, assigned by Rule.compile",
     "_compile_builder": "overridden: compiles at the first call",

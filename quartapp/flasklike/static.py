@@ -280,7 +280,9 @@ def _is_cacheable(status: int, body: Any, stamp: Stamp) -> bool:
 def _respond_from_cache(
     file: _CachedFile, environ: dict[str, Any], max_age: int | None
 ) -> QuartResponse:
-    response: QuartResponse = current_app.response_class(file.data, 200, Headers(file.headers))
+    headers = Headers()
+    headers._list = file.headers.copy()  # `Headers(...)` would check each field again
+    response: QuartResponse = current_app.response_class(file.data, 200, headers)
     if max_age is not None:
         response.expires = int(time() + max_age)  # type: ignore[assignment]  # as Werkzeug does
     if environ.keys() & _REVALIDATING and not is_resource_modified(
