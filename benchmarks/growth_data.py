@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from benchmarks.databases import prepared
 from benchmarks.serve import FINGERPRINT
 from benchmarks.servers import Server
-from quartapp.database import Database
+from quartapp.database import Database, Session
 from quartapp.microblog.models.paging import PageRequest
 from quartapp.microblog.models.post import all_posts, posts_of, timeline
 from quartapp.redact.places import Places
@@ -48,7 +47,7 @@ async def _posts(url: str, count: int, notes: Any) -> None:
     def keep(_c: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
         plans.append((statement, values))
 
-    lists: dict[str, Callable[[AsyncSession, PageRequest], Awaitable[Any]]] = {
+    lists: dict[str, Callable[[Session, PageRequest], Awaitable[Any]]] = {
         "everybody": all_posts,
         "one person": lambda session, wanted: posts_of(session, 2, wanted),
         "timeline": lambda session, wanted: timeline(session, 1, wanted),

@@ -27,7 +27,7 @@ from quart import (
 from quart_auth import Action, AuthUser, QuartAuth
 from sqlalchemy.exc import OperationalError
 
-from quartapp.database import current_database, reading_first, request_session
+from quartapp.database import request_source
 from quartapp.flasklike import Response
 from quartapp.microblog.config import Settings
 from quartapp.microblog.exceptions import LoginRequiredError
@@ -134,8 +134,7 @@ class Visitor(AuthUser):
         claim = self.claim()
         if claim is None:
             return None
-        async with reading_first() as reader:
-            self.person = await find_person(reader, self.login_digest())
+        self.person = await find_person(request_source(), self.login_digest())
         if self.person is None and await self._may_be_taken_over(claim):
             self.person = await self._take_over(claim)
         if self.person is None:
@@ -146,24 +145,20 @@ class Visitor(AuthUser):
         if self.issued is None or utc_now() - self.issued > LOGIN_LIFE:
             return False
         # Checked before a write, because a browser sends an ended cookie with each request.
-        async with reading_first() as reader:
-            return await find_login_epoch(reader, claim.user_id) == int(claim.key)
+        return await find_login_epoch(request_source(), claim.user_id) == int(claim.key)
 
     async def _take_over(self, claim: Claim) -> Person | None:
         """Create a login for a cookie of the previous version. The cookie becomes its secret."""
-        await request_session().commit()  # returns the connection, see `_record_presence`
-        async with current_database().session() as writer:
-            await start_login(
-                writer,
-                claim.user_id,
-                int(claim.key),
-                self.login_digest(),
-                _device(),
-                remembered=True,
-                since=self.issued,
-            )
-        async with reading_first() as reader:
-            return await find_person(reader, self.login_digest())
+        await start_login(
+            request_source(),
+            claim.user_id,
+            int(claim.key),
+            self.login_digest(),
+            _device(),
+            remembered=True,
+            since=self.issued,
+        )
+        return await find_person(request_source(), self.login_digest())
 
 
 @lru_cache(maxsize=8)
@@ -273,12 +268,8 @@ async def load_person() -> None:
 
 
 async def _record_presence(person: Person) -> None:
-    # Return the request's connection first: requests that each hold one and wait for a second
-    # one can deadlock.
-    await request_session().commit()
     try:
-        async with current_database().session() as writer:
-            await record_presence(writer, person, _device())
+        await record_presence(request_source(), person, _device())
     except OperationalError as error:
         # Showing the page is more important.
         _logger.warning("Could not record when %s was seen: %s", person.id, error.orig)
@@ -306,7 +297,7 @@ async def log_in(user_id: int, username: str, login_epoch: int, *, remember: boo
     """
     claim = Claim(user_id, secrets.token_urlsafe(32), remember, username)
     is_started = await start_login(
-        request_session(),
+        request_source(),
         user_id,
         login_epoch,
         digest_of(claim.key),
@@ -349,8 +340,7 @@ async def log_out() -> None:
     """End the login for all copies of its cookie, and delete the cookies of this browser."""
     person = visitor().person
     if person is not None:
-        await end_login(request_session(), person.id, person.login_id)
-        await request_session().commit()
+        await end_login(request_source(), person.id, person.login_id)
     session.clear()
     _auth().logout_user()
 

@@ -18,7 +18,7 @@ from typing import cast
 from quart import Quart, current_app, has_request_context, request
 from sqlalchemy.exc import IntegrityError
 
-from quartapp.database import Database, request_session
+from quartapp.database import Database, request_source
 from quartapp.logfile import handler
 from quartapp.logfile.handler import ThreadedHandler
 from quartapp.logfile.rotation import RotatingFile
@@ -95,10 +95,13 @@ def event(kind: EventKind, user_id: int | None = None, detail: str = "") -> NewE
 
 
 async def latest_events(user_id: int) -> list[EventRow]:
-    """The latest events of a person, those of this moment too. Ends the request's transaction."""
-    await request_session().rollback()  # on SQLite it would not see what is stored now
+    """The latest events of a person, those of this moment too.
+
+    Call it while the request is in no transaction, which on SQLite would not see what is stored
+    now.
+    """
     await trail().written()
-    return await events_of(request_session(), user_id)
+    return await events_of(request_source(), user_id)
 
 
 def trail() -> "Trail":
@@ -203,8 +206,7 @@ class Trail:
         if time.monotonic() < self._prune_at:
             return
         self._prune_at = time.monotonic() + _PRUNE_EVERY
-        async with self._database.session() as session:
-            await prune_events(session)
+        await prune_events(self._database)
 
 
 class _Log:

@@ -3,19 +3,24 @@
 import asyncio
 
 from quart import abort, current_app, request
-from sqlalchemy import text
+from sqlalchemy import bindparam, text, update
 
 from quartapp import create_app
-from quartapp.database import request_session
+from quartapp.database import request_session, request_source
 from quartapp.flasklike import App, Response
 from quartapp.microblog.config import Settings
 from quartapp.microblog.models import User
+from quartapp.microblog.models.user import find_profile
+
+_UPDATE = update(User).where(User.username == bindparam("name"))
 
 
 def create(settings: Settings | None = None) -> App:
     app = create_app(settings)
     app.add_url_rule("/boom", view_func=boom, methods=["GET", "POST"])
     app.add_url_rule("/failed-flush", view_func=failed_flush)
+    app.add_url_rule("/half-done", view_func=half_done, methods=["POST"])
+    app.add_url_rule("/taken", view_func=take, methods=["POST"])
     app.add_url_rule("/straße/<name>", view_func=greet)
     app.add_url_rule("/hold", view_func=hold)
     app.add_url_rule("/wait", view_func=wait)
@@ -37,6 +42,20 @@ async def failed_flush() -> str:
     name = request.args["name"]
     session.add(User(username=name, email="canary@example.com", password_hash=""))
     await session.flush()
+    return "never"
+
+
+async def half_done() -> str:
+    """Fail after the first of two changes, which the request itself can see."""
+    name = request.args["name"]
+    await request_session().execute(_UPDATE, {"name": name, "about_me": "half"})
+    assert (await find_profile(request_source(), name)).about_me == "half"
+    raise RuntimeError("canary between two changes")
+
+
+async def take() -> str:
+    """The tutorial's bug in one statement."""
+    await request_source().write(_UPDATE, name=request.args["name"], username=request.args["new"])
     return "never"
 
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from quartapp.database import Session
 from quartapp.flasklike import App
 from quartapp.logfile.handler import ThreadedHandler
 from quartapp.microblog import trail
@@ -39,13 +39,13 @@ def event(kind: EventKind, user_id: int | None, at: datetime) -> NewEvent:
     return NewEvent(at, kind, user_id, "203.0.113.9", "curl/8", "")
 
 
-async def stored(session: AsyncSession) -> list[SecurityEvent]:
+async def stored(session: Session) -> list[SecurityEvent]:
     rows = await session.scalars(select(SecurityEvent).order_by(SecurityEvent.id))
     return list(rows)
 
 
 async def test_an_event_holds_its_sender_cut_to_the_columns(
-    app: App, kept: Trail, add_person: AddPerson, session: AsyncSession
+    app: App, kept: Trail, add_person: AddPerson, session: Session
 ) -> None:
     susan = await add_person("susan")
     headers = ADDRESS | {"User-Agent": "\x1b[31m" + "x" * 5000}
@@ -58,7 +58,7 @@ async def test_an_event_holds_its_sender_cut_to_the_columns(
     assert len(row.detail) == 200
 
 
-async def test_many_events_are_stored_in_their_order(kept: Trail, session: AsyncSession) -> None:
+async def test_many_events_are_stored_in_their_order(kept: Trail, session: Session) -> None:
     now = datetime.now(UTC)
     for number in range(1200):
         kept.record(event(EventKind.LOGIN_FAILED, None, now + timedelta(seconds=number)))
@@ -71,7 +71,7 @@ async def test_many_events_are_stored_in_their_order(kept: Trail, session: Async
 async def test_events_wait_while_the_database_fails_and_the_request_goes_on(
     app: App,
     kept: Trail,
-    session: AsyncSession,
+    session: Session,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -96,7 +96,7 @@ async def test_events_wait_while_the_database_fails_and_the_request_goes_on(
 
 
 async def test_what_waits_is_bounded(
-    kept: Trail, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+    kept: Trail, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trail, "MOST_WAITING", 10)
     for _ in range(30):
@@ -125,7 +125,7 @@ async def test_each_event_is_a_line_of_json_in_a_log_of_its_own(
 
 
 async def test_people_see_their_own_events_and_those_of_this_moment(
-    app: App, kept: Trail, log_in: LogIn, add_person: AddPerson, session: AsyncSession
+    app: App, kept: Trail, log_in: LogIn, add_person: AddPerson, session: Session
 ) -> None:
     john = await add_person("john")
     client = await log_in("susan")
@@ -145,7 +145,7 @@ async def test_people_see_their_own_events_and_those_of_this_moment(
 
 
 async def test_the_lock_of_another_process_delays_no_request(
-    app: App, kept: Trail, session: AsyncSession
+    app: App, kept: Trail, session: Session
 ) -> None:
     path = str(app.extensions["database"].url.database)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -160,7 +160,7 @@ async def test_the_lock_of_another_process_delays_no_request(
 
 
 async def test_the_latest_fifty_events_are_shown(
-    app: App, kept: Trail, add_person: AddPerson, session: AsyncSession
+    app: App, kept: Trail, add_person: AddPerson, session: Session
 ) -> None:
     susan, now = await add_person("susan"), datetime.now(UTC)
     for number in range(60):
@@ -189,7 +189,7 @@ async def test_a_server_writes_them_to_a_file_of_its_own(settings: Settings) -> 
 
 
 async def test_a_stop_stores_what_waits_and_does_not_wait_for_a_database_that_hangs(
-    app: App, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+    app: App, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored_by_stop = Trail(app.extensions["database"])
     await stored_by_stop.start()

@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from quart import g, request
 from werkzeug.datastructures import Authorization
 
-from quartapp.database import reading_first
+from quartapp.database import request_source
 from quartapp.database.request import SAFE_METHODS
 from quartapp.microblog.accounts import accounts
 from quartapp.microblog.credentials import authenticate
@@ -17,9 +17,8 @@ from quartapp.microblog.exceptions import (
     InvalidCredentialsError,
     TokenRequiredError,
 )
-from quartapp.microblog.models.account import is_email_confirmed
 from quartapp.microblog.models.event import EventKind
-from quartapp.microblog.models.token import find_grant
+from quartapp.microblog.models.token import Grant, find_grant
 from quartapp.microblog.models.user import PASSWORD_LENGTH, Credentials
 from quartapp.microblog.throttling import digest, sender
 from quartapp.microblog.trail import record_event
@@ -46,12 +45,13 @@ def token_required(view: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]
 
     @wraps(view)
     async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        scope = await _authenticate()
+        grant = await _authenticate()
         needed = needed_scope(request.method)
-        if needed not in scope.split() and not hasattr(view, ANY_SCOPE):
+        if needed not in grant.scope.split() and not hasattr(view, ANY_SCOPE):
             raise InsufficientScopeError(needed)
-        if needed == "write" and not hasattr(view, UNCONFIRMED):
-            await _require_confirmation()
+        may_write = accounts().may_write(is_confirmed=grant.is_confirmed)
+        if needed == "write" and not may_write and not hasattr(view, UNCONFIRMED):
+            raise EmailUnconfirmedError
         return await view(*args, **kwargs)
 
     setattr(wrapper, NEEDS_TOKEN, True)
@@ -113,22 +113,14 @@ def _authorization() -> Authorization | None:
         return None
 
 
-async def _authenticate() -> str:
-    """Set `caller_id`; return the scope of the token."""
+async def _authenticate() -> Grant:
+    """Set `caller_id`; return what the token allows."""
     token = presented_token()
-    # A writing session would take SQLite's write lock and hold it while a slow client sends.
-    async with reading_first() as session:
-        grant = await find_grant(session, token)
+    # No lock and no connection is held while a slow client sends.
+    grant = await find_grant(request_source(), token)
     g.api_caller_id = grant.user_id
     await _note_use(grant.user_id, token)
-    return grant.scope
-
-
-async def _require_confirmation() -> None:
-    if accounts().confirmation == "required":
-        async with reading_first() as session:
-            if not await is_email_confirmed(session, caller_id()):
-                raise EmailUnconfirmedError
+    return grant
 
 
 async def _note_use(user_id: int, token: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from quart import ResponseReturnValue, jsonify, request
 
-from quartapp.database import reading_first, request_session
+from quartapp.database import request_session, request_source
 from quartapp.database.types import MAX_ID
 from quartapp.flasklike import Response, url_for
 from quartapp.microblog.accounts import accounts
@@ -54,7 +54,7 @@ from quartapp.microblog.trail import record_event
 async def list_users() -> Response:
     """List everybody."""
     wanted = wanted_page()
-    return reply_page(await all_people(request_session(), wanted), wanted, UserList, show_user)
+    return reply_page(await all_people(request_source(), wanted), wanted, UserList, show_user)
 
 
 @blueprint.post("/users")
@@ -69,11 +69,10 @@ async def register(data: NewUser) -> Response:
         password=await find_password_fault(data.password, data.username, data.email),
     )
     # Hashing takes a tenth of a second or more: no lock and no connection is held meanwhile.
-    async with reading_first() as reader:
-        if await is_username_taken(reader, data.username):
-            raise UsernameTakenError
-        if await is_email_taken(reader, data.email):
-            raise EmailTakenError
+    if await is_username_taken(request_source(), data.username):
+        raise UsernameTakenError
+    if await is_email_taken(request_source(), data.email):
+        raise EmailTakenError
     password_hash = await hash_password(data.password)
     confirms = accounts().confirmation != "off"
     user_id = await register_person(
@@ -92,7 +91,7 @@ async def get_user(user_id: int) -> Response:
     """Show a person; the caller also sees their own email address."""
     if user_id == caller_id():
         return await _reply_own(user_id, 200)
-    return reply(show_user(await find_profile(request_session(), user_id)))
+    return reply(show_user(await find_profile(request_source(), user_id)))
 
 
 @blueprint.put("/users/<id:user_id>")
@@ -106,11 +105,10 @@ async def update_own_user(user_id: int, data: UserChange) -> Response:
     The address changes once a mail to the new one is confirmed, where mails are sent.
     """
     if user_id != caller_id():
-        await find_profile(request_session(), user_id)
+        await find_profile(request_source(), user_id)
         raise ForbiddenError
     values = data.model_dump(exclude_unset=True, exclude={"password"})
-    async with reading_first() as reader:
-        account = await find_account(reader, user_id)
+    account = await find_account(request_source(), user_id)
     if account is None:
         raise InvalidTokenError
     if values.keys() - {"email"} and not accounts().may_write(
@@ -127,7 +125,7 @@ async def update_own_user(user_id: int, data: UserChange) -> Response:
         else:
             values |= {"email": email, "email_confirmed_at": None}
     if values:
-        await update_user(request_session(), user_id, **values)
+        await update_user(request_source(), user_id, **values)
     await request_session().commit()
     if values.get("username", account.username) != account.username:
         record_event(EventKind.USERNAME_CHANGED, user_id)
@@ -148,7 +146,7 @@ async def user_api() -> ResponseReturnValue:
     if not user_id:
         raise InvalidAPIUsage("No user id provided!")
     try:
-        profile = await find_profile(request_session(), _number(user_id))
+        profile = await find_profile(request_source(), _number(user_id))
     except NotFoundError:
         raise InvalidAPIUsage("No such user!", status_code=404) from None
     return jsonify(Person(**_public(profile)).model_dump(mode="json", by_alias=True))
@@ -182,17 +180,15 @@ def _public(profile: Profile) -> dict[str, Any]:
 
 
 async def _reply_own(user_id: int, status: int) -> Response:
-    async with reading_first() as reader:
-        profile = await find_profile(reader, user_id)
-        user = show_user(profile, await find_email(reader, user_id))
+    profile = await find_profile(request_source(), user_id)
+    user = show_user(profile, await find_email(request_source(), user_id))
     return reply(user, status, {"Location": user.links.self} if status == 201 else None)
 
 
 async def _require_password(account: Account, data: UserChange) -> None:
     """A token alone does not change the address, by which the password could be reset."""
-    async with reading_first() as reader:
-        if await is_email_taken(reader, data.email):
-            raise EmailTakenError
+    if await is_email_taken(request_source(), data.email):
+        raise EmailTakenError
     if not data.password:
         _refuse(password="Please send your password to change your email address.")
     if await authenticate(account.username, data.password, may_rehash=False) is None:

@@ -8,10 +8,11 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, Table, delete, func, or_, select, update
+from sqlalchemy import CursorResult, Table, bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import dialect
+from quartapp.database import Source, dialect
+from quartapp.database.types import Id
 from quartapp.microblog.models.account_mail import MailKind, drop_mails, queue_mail
 from quartapp.microblog.models.base import utc_now
 from quartapp.microblog.models.login import end_logins
@@ -38,18 +39,13 @@ class Account(NamedTuple):
 _TABLE = cast(Table, User.__table__)
 _USERS = _TABLE.c
 _ACCOUNTS = select(*(_USERS[name] for name in Account._fields))
+_ONE = _ACCOUNTS.where(_USERS.id == bindparam("user_id", type_=Id))
 
 
-async def find_account(session: AsyncSession, user_id: int) -> Account | None:
+async def find_account(source: Source, user_id: int) -> Account | None:
     """The account with this id, which may be gone."""
-    row = (await session.execute(_ACCOUNTS.where(_USERS.id == user_id))).one_or_none()
-    return Account(*row) if row else None
-
-
-async def is_email_confirmed(session: AsyncSession, user_id: int) -> bool:
-    """Whether a person has confirmed their address."""
-    query = select(_USERS.email_confirmed_at).where(_USERS.id == user_id)
-    return await session.scalar(query) is not None
+    rows = await source.read(_ONE, user_id=user_id)
+    return Account._make(rows[0]) if rows else None
 
 
 async def find_accounts(

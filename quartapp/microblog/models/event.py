@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from sqlalchemy import (
-    CursorResult,
     ForeignKey,
     Index,
     String,
@@ -20,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from quartapp.database import Source
 from quartapp.database.types import Id, UTCDateTime
 from quartapp.microblog.models.base import Base, utc_now
 
@@ -140,27 +140,26 @@ _FAILURES = select(func.count()).where(
 )
 
 
+_OLD = delete(_TABLE).where(_EVENTS.at < bindparam("end", type_=UTCDateTime))
+
+
 async def add_events(session: AsyncSession, events: Sequence[NewEvent]) -> None:
     """Store events and commit."""
     await session.execute(_INSERT, [event._asdict() for event in events])
     await session.commit()
 
 
-async def events_of(session: AsyncSession, user_id: int) -> list[EventRow]:
+async def events_of(source: Source, user_id: int) -> list[EventRow]:
     """The last MOST_SHOWN events of a person, newest first."""
-    rows = await session.execute(_OF_PERSON, {"user_id": user_id})
-    return [EventRow(*row) for row in rows]
+    return [EventRow._make(row) for row in await source.read(_OF_PERSON, user_id=user_id)]
 
 
-async def failures_since_login(session: AsyncSession, user_id: int) -> int:
+async def failures_since_login(source: Source, user_id: int) -> int:
     """The number of failed logins of a person since the last successful one."""
-    values = {"user_id": user_id, "begin": utc_now() - EVENT_LIFE}
-    return await session.scalar(_FAILURES, values) or 0
+    [(number,)] = await source.read(_FAILURES, user_id=user_id, begin=utc_now() - EVENT_LIFE)
+    return int(number)
 
 
-async def prune_events(session: AsyncSession) -> int:
+async def prune_events(source: Source) -> int:
     """Delete the events older than EVENT_LIFE, and commit; returns their number."""
-    old = delete(SecurityEvent).where(SecurityEvent.at < utc_now() - EVENT_LIFE)
-    result = await session.execute(old)
-    await session.commit()
-    return cast("CursorResult[Any]", result).rowcount
+    return await source.write(_OLD, end=utc_now() - EVENT_LIFE)

@@ -4,14 +4,11 @@ A cookie contains a random secret, and the table its SHA-256. Deleting the row e
 all copies of its cookie.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from sqlalchemy import (
     Boolean,
-    ColumnElement,
-    CursorResult,
     ForeignKey,
     Index,
     String,
@@ -25,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from quartapp.database import Source
 from quartapp.database.types import MAX_ID, Id, UTCDateTime
 from quartapp.microblog.models.base import Base, utc_now
 from quartapp.microblog.models.paging import Page, PageRequest, Pages
@@ -80,6 +78,7 @@ class Person(NamedTuple):
     login_id: int
     last_seen: datetime
     is_confirmed: bool
+    about_me: str
 
 
 class LoginRow(NamedTuple):
@@ -114,6 +113,7 @@ _PERSON = (
         _LOGINS.id,
         _LOGINS.last_seen,
         _USERS.email_confirmed_at.is_not(None),
+        _USERS.about_me,
     )
     .join(_PEOPLE, _USERS.id == _LOGINS.user_id)
     .where(_LOGINS.digest == bindparam("digest"), *_IS_LIVE)
@@ -122,8 +122,10 @@ _PERSON = (
 _ROWS = select(*(_LOGINS[name] for name in LoginRow._fields)).where(
     _LOGINS.user_id == _OWNER, *_IS_LIVE
 )
-_ONE = _ROWS.where(_LOGINS.id == bindparam("login_id", type_=Id))
-_OTHERS = Pages(_ROWS.where(_LOGINS.id != bindparam("but", type_=Id)), _LOGINS.id)
+_IS_ONE = _LOGINS.id == bindparam("login_id", type_=Id)
+_IS_OTHER = _LOGINS.id != bindparam("but", type_=Id)
+_ONE = _ROWS.where(_IS_ONE)
+_OTHERS = Pages(_ROWS.where(_IS_OTHER), _LOGINS.id)
 
 _EXPIRED = delete(_TABLE).where(
     _LOGINS.id.in_(
@@ -137,7 +139,7 @@ _EXPIRED = delete(_TABLE).where(
 _SEEN_PERSON = update(_PEOPLE).where(_USERS.id == _OWNER).values(last_seen=bindparam("now"))
 _SEEN_LOGIN = (
     update(_TABLE)
-    .where(_LOGINS.id == bindparam("login_id", type_=Id))
+    .where(_IS_ONE)
     .values(
         last_seen=bindparam("now"),
         expires_at=case((_LOGINS.remembered, _LOGINS.expires_at), else_=_IDLE_UNTIL),
@@ -147,16 +149,19 @@ _SEEN_LOGIN = (
 )
 
 _COUNT_UP = update(_PEOPLE).where(_USERS.id == _OWNER).values(login_epoch=_USERS.login_epoch + 1)
+_END = delete(_TABLE).where(_LOGINS.user_id == _OWNER)
+_END_ONE = _END.where(_IS_ONE)
+_END_OTHERS = _END.where(_IS_OTHER)
 
 
-async def find_person(session: AsyncSession, digest: str) -> Person | None:
+async def find_person(source: Source, digest: str) -> Person | None:
     """The person of a login that has not ended; None otherwise. Executes one statement."""
-    row = (await session.execute(_PERSON, {"digest": digest, **_today()})).one_or_none()
-    return Person(*row) if row else None
+    rows = await source.read(_PERSON, digest=digest, **_today())
+    return Person._make(rows[0]) if rows else None
 
 
 async def start_login(
-    session: AsyncSession,
+    source: Source,
     user_id: int,
     login_epoch: int,
     digest: str,
@@ -171,12 +176,12 @@ async def start_login(
     """
     now = utc_now()
     since = since or now
-    await session.execute(_EXPIRED, {"now": now})
     return await add_owned(
-        session,
+        source,
         _TABLE,
         user_id,
         login_epoch,
+        (_EXPIRED, {"now": now}),
         digest=digest,
         created_at=since,
         last_seen=now,
@@ -187,10 +192,9 @@ async def start_login(
     )
 
 
-async def record_presence(session: AsyncSession, person: Person, device: Device) -> None:
+async def record_presence(source: Source, person: Person, device: Device) -> None:
     """Store that a person and this login were seen now, and commit."""
     now = utc_now()
-    await session.execute(_SEEN_PERSON, {"owner_id": person.id, "now": now})
     values = {
         "login_id": person.login_id,
         "now": now,
@@ -198,8 +202,9 @@ async def record_presence(session: AsyncSession, person: Person, device: Device)
         "from_address": device.address[:ADDRESS_LENGTH],
         "with_user_agent": device.user_agent[:USER_AGENT_LENGTH],
     }
-    await session.execute(_SEEN_LOGIN, values)
-    await session.commit()
+    await source.write_all(
+        (_SEEN_PERSON, {"owner_id": person.id, "now": now}), (_SEEN_LOGIN, values)
+    )
 
 
 async def end_logins(
@@ -211,37 +216,33 @@ async def end_logins(
     first, which refuses logins whose password is being checked now, and cookies of the previous
     version.
     """
-    await _end(session, user_id, () if but is None else (_LOGINS.id != but,))
+    await session.execute(_COUNT_UP, {"owner_id": user_id})
+    # No login has the id 0.
+    await session.execute(_END_OTHERS, {"owner_id": user_id, "but": but or 0})
     if tokens:
         await revoke_tokens(session, user_id)
 
 
-async def end_login(session: AsyncSession, user_id: int, login_id: int) -> bool:
-    """End one login of a person, like `end_logins`; False if there is none."""
+async def end_login(source: Source, user_id: int, login_id: int) -> bool:
+    """End one login of a person, like `end_logins`, and commit; False if there is none."""
     if not 0 < login_id <= MAX_ID:
         return False
-    return await _end(session, user_id, (_LOGINS.id == login_id,)) > 0
+    end_one = (_END_ONE, {"owner_id": user_id, "login_id": login_id})
+    _, number = await source.write_all((_COUNT_UP, {"owner_id": user_id}), end_one)
+    return number > 0
 
 
-async def _end(session: AsyncSession, user_id: int, which: Sequence[ColumnElement[bool]]) -> int:
-    """End logins of a person; returns their number."""
-    await session.execute(_COUNT_UP, {"owner_id": user_id})
-    result = await session.execute(delete(_TABLE).where(_LOGINS.user_id == user_id, *which))
-    return cast("CursorResult[Any]", result).rowcount
-
-
-async def find_login(session: AsyncSession, user_id: int, login_id: int) -> LoginRow | None:
+async def find_login(source: Source, user_id: int, login_id: int) -> LoginRow | None:
     """One login of a person; None if it has ended."""
-    values = {"owner_id": user_id, "login_id": login_id, **_today()}
-    row = (await session.execute(_ONE, values)).one_or_none()
-    return LoginRow(*row) if row else None
+    rows = await source.read(_ONE, owner_id=user_id, login_id=login_id, **_today())
+    return LoginRow._make(rows[0]) if rows else None
 
 
 async def other_logins(
-    session: AsyncSession, user_id: int, but: int, wanted: PageRequest
+    source: Source, user_id: int, but: int, wanted: PageRequest
 ) -> Page[LoginRow]:
     """The logins of a person except the one with the id `but`, newest first."""
-    rows = await _OTHERS.find(session, wanted, owner_id=user_id, but=but, **_today())
+    rows = await _OTHERS.find(source, wanted, owner_id=user_id, but=but, **_today())
     return wanted.collect([LoginRow._make(row) for row in rows])
 
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Integer, Row, Select, asc, bindparam, desc
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import ColumnElement, Integer, Select, asc, bindparam, desc
 
+from quartapp.database import Source
+from quartapp.database.source import Rows
 from quartapp.database.types import MAX_ID, Id
 from quartapp.microblog.exceptions import NotFoundError
 
@@ -86,9 +87,7 @@ class Pages:
         self._numbered = shown(keys.offset(offset), desc)
         self._first = shown(keys, desc)
 
-    async def find(
-        self, session: AsyncSession, wanted: PageRequest, **values: Any
-    ) -> Sequence[Row[Any]]:
+    async def find(self, source: Source, wanted: PageRequest, **values: Any) -> Rows:
         """The rows of a page in the order of the key, for `PageRequest.collect`.
 
         There is one row more than requested if there is a further page. `values` are the bound
@@ -105,8 +104,7 @@ class Pages:
             statement = self._numbered
         else:
             statement = self._first
-        rows: Sequence[Row[Any]] = (await session.execute(statement, values)).all()
-        return rows
+        return await source.read(statement, **values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,25 @@
 """Posts: short texts by people."""
 
 import hashlib
-from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
-    CursorResult,
     ForeignKey,
     Index,
-    Row,
     String,
+    Table,
     bindparam,
     column,
     delete,
     select,
     table,
 )
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from quartapp.database import dialect
+from quartapp.database import Session, Source, dialect
+from quartapp.database.source import Rows
 from quartapp.database.types import MAX_ID, Id, UTCDateTime
 from quartapp.microblog.exceptions import ForbiddenError, NotFoundError
 from quartapp.microblog.models.base import Base, utc_now
@@ -62,7 +60,7 @@ class PostRow(NamedTuple):
 
 
 # Rows are selected from tables, not entities, so that the ORM has no objects to load and track.
-_TABLE = Post.__table__
+_TABLE = cast(Table, Post.__table__)
 _COLUMNS = _TABLE.c
 
 # The other tables by name only, because `user` imports this module for its counts.
@@ -88,35 +86,35 @@ _TIMELINE = Pages(
 )
 _ALL = Pages(_POSTS, _COLUMNS.id)
 _OF_ONE = Pages(_POSTS.where(_COLUMNS.user_id == _AUTHOR), _COLUMNS.id)
-_ONE = _POSTS.where(_COLUMNS.id == bindparam("post_id", type_=Id))
+_IS_ONE = _COLUMNS.id == bindparam("post_id", type_=Id)
+_ONE = _POSTS.where(_IS_ONE)
+_DELETE = delete(_TABLE).where(_IS_ONE)
 
 
-async def timeline(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[PostRow]:
+async def timeline(source: Source, user_id: int, wanted: PageRequest) -> Page[PostRow]:
     """The posts of a person and of everyone they follow."""
-    return _page(await _TIMELINE.find(session, wanted, author_id=user_id), wanted)
+    return _page(await _TIMELINE.find(source, wanted, author_id=user_id), wanted)
 
 
-async def all_posts(session: AsyncSession, wanted: PageRequest) -> Page[PostRow]:
+async def all_posts(source: Source, wanted: PageRequest) -> Page[PostRow]:
     """The posts of everybody."""
-    return _page(await _ALL.find(session, wanted), wanted)
+    return _page(await _ALL.find(source, wanted), wanted)
 
 
-async def posts_of(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[PostRow]:
+async def posts_of(source: Source, user_id: int, wanted: PageRequest) -> Page[PostRow]:
     """The posts of one person; an empty page if there is no such person."""
-    return _page(await _OF_ONE.find(session, wanted, author_id=user_id), wanted)
+    return _page(await _OF_ONE.find(source, wanted, author_id=user_id), wanted)
 
 
-async def find_post(session: AsyncSession, post_id: int) -> PostRow:
+async def find_post(source: Source, post_id: int) -> PostRow:
     """One post. Raises NotFoundError."""
-    row = None
-    if 0 < post_id <= MAX_ID:
-        row = (await session.execute(_ONE, {"post_id": post_id})).one_or_none()
-    if row is None:
+    rows = await source.read(_ONE, post_id=post_id) if 0 < post_id <= MAX_ID else []
+    if not rows:
         raise NotFoundError("There is no such post.")
-    return PostRow(*row)
+    return PostRow._make(rows[0])
 
 
-async def add_post(session: AsyncSession, user_id: int, body: str) -> PostRow:
+async def add_post(session: Session, user_id: int, body: str) -> PostRow:
     """Publish a post and commit. What is returned was read before the commit: after it nothing
     can fail, so a post is published exactly if its author is told so."""
     post = Post(body=body, user_id=user_id)
@@ -127,18 +125,18 @@ async def add_post(session: AsyncSession, user_id: int, body: str) -> PostRow:
     return row
 
 
-async def add_post_once(session: AsyncSession, user_id: int, body: str, form_key: str) -> bool:
+async def add_post_once(source: Source, user_id: int, body: str, form_key: str) -> bool:
     """Publish a post and commit; False if this form was sent with the same text before.
 
     The unique index decides: of two workers that receive one form, one publishes it. A different
     text under the same key, as after "Back", is a different post.
     """
     digest = hashlib.sha256(f"{form_key} {body}".encode()).hexdigest()[:32]
-    statement = _insert_once(dialect.is_sqlite(session))
-    values = {"body": body, "user_id": user_id, "form_digest": digest}
-    result = cast("CursorResult[Any]", await session.execute(statement, values))
-    await session.commit()
-    return result.rowcount > 0
+    statement = _insert_once(source.is_sqlite)
+    number = await source.write(
+        statement, body=body, timestamp=utc_now(), user_id=user_id, form_digest=digest
+    )
+    return number > 0
 
 
 @cache
@@ -146,14 +144,13 @@ def _insert_once(for_sqlite: bool) -> Any:
     return dialect.insert(_TABLE, for_sqlite).on_conflict_do_nothing()
 
 
-async def delete_post(session: AsyncSession, post_id: int, user_id: int) -> None:
+async def delete_post(source: Source, post_id: int, user_id: int) -> None:
     """Delete a post and commit. Raises NotFoundError; ForbiddenError for somebody else's post."""
-    post = await find_post(session, post_id)
+    post = await find_post(source, post_id)
     if post.user_id != user_id:
         raise ForbiddenError("Only its author may delete a post.")
-    await session.execute(delete(Post).where(Post.id == post_id))
-    await session.commit()
+    await source.write(_DELETE, post_id=post_id)
 
 
-def _page(rows: Sequence[Row[Any]], wanted: PageRequest) -> Page[PostRow]:
+def _page(rows: Rows, wanted: PageRequest) -> Page[PostRow]:
     return wanted.collect([PostRow._make(row) for row in rows])

@@ -3,10 +3,9 @@
 import hashlib
 import secrets
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from sqlalchemy import (
-    CursorResult,
     ForeignKey,
     String,
     Table,
@@ -17,6 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from quartapp.database import Source
 from quartapp.database.types import MAX_ID, Id, UTCDateTime
 from quartapp.microblog.exceptions import (
     InvalidCredentialsError,
@@ -25,7 +25,7 @@ from quartapp.microblog.exceptions import (
 )
 from quartapp.microblog.models.base import Base, utc_now
 from quartapp.microblog.models.paging import Page, PageRequest, Pages
-from quartapp.microblog.models.user import add_owned
+from quartapp.microblog.models.user import User, add_owned
 
 TOKEN_LIFE = timedelta(hours=24)
 """How long a token is valid: a lost one is soon worthless, and a script asks once a day."""
@@ -66,6 +66,7 @@ class Grant(NamedTuple):
 
     user_id: int
     scope: str
+    is_confirmed: bool
 
 
 class TokenRow(NamedTuple):
@@ -81,19 +82,30 @@ class TokenRow(NamedTuple):
 _TABLE = cast(Table, ApiToken.__table__)
 _TOKENS = _TABLE.c
 _NOW = bindparam("now", type_=UTCDateTime)
-_GRANT = select(_TOKENS.user_id, _TOKENS.scope).where(
-    _TOKENS.digest == bindparam("digest"), _TOKENS.expires_at > _NOW
+_PEOPLE = cast(Table, User.__table__)
+_IS_IT = _TOKENS.digest == bindparam("digest")
+_IS_OF_OWNER = _TOKENS.user_id == bindparam("owner_id", type_=Id)
+
+_GRANT = (
+    select(_TOKENS.user_id, _TOKENS.scope, _PEOPLE.c.email_confirmed_at.is_not(None))
+    .join_from(_TABLE, _PEOPLE, _TOKENS.user_id == _PEOPLE.c.id)
+    .where(_IS_IT, _TOKENS.expires_at > _NOW)
 )
 _OF_ONE = Pages(
     select(*(_TOKENS[name] for name in TokenRow._fields)).where(
-        _TOKENS.user_id == bindparam("owner_id", type_=Id), _TOKENS.expires_at > _NOW
+        _IS_OF_OWNER, _TOKENS.expires_at > _NOW
     ),
     _TOKENS.id,
 )
 
+_EXPIRED = delete(_TABLE).where(_TOKENS.expires_at <= _NOW)
+_REVOKE = delete(_TABLE).where(_IS_IT)
+_REVOKE_OWN = delete(_TABLE).where(_TOKENS.id == bindparam("token_id", type_=Id), _IS_OF_OWNER)
+_REVOKE_ALL = delete(_TABLE).where(_IS_OF_OWNER)
+
 
 async def issue_token(
-    session: AsyncSession,
+    source: Source,
     user_id: int,
     login_epoch: int,
     *,
@@ -107,12 +119,12 @@ async def issue_token(
     """
     now = utc_now()
     issued = IssuedToken(secrets.token_urlsafe(32), now + TOKEN_LIFE)
-    await session.execute(delete(ApiToken).where(ApiToken.expires_at <= now))
     is_added = await add_owned(
-        session,
+        source,
         _TABLE,
         user_id,
         login_epoch,
+        (_EXPIRED, {"now": now}),
         digest=digest_of(issued.token),
         created_at=now,
         expires_at=issued.expires_at,
@@ -124,45 +136,39 @@ async def issue_token(
     return issued
 
 
-async def find_grant(session: AsyncSession, token: str) -> Grant:
+async def find_grant(source: Source, token: str) -> Grant:
     """Whose token it is, and what it allows. Raises InvalidTokenError.
 
     The duration of the lookup reveals nothing: it compares digests, and nobody can choose how a
     digest begins.
     """
-    values = {"digest": digest_of(token), "now": utc_now()}
-    row = (await session.execute(_GRANT, values)).one_or_none()
-    if row is None:
+    rows = await source.read(_GRANT, digest=digest_of(token), now=utc_now())
+    if not rows:
         raise InvalidTokenError
-    return Grant(*row)
+    return Grant._make(rows[0])
 
 
-async def tokens_of(session: AsyncSession, user_id: int, wanted: PageRequest) -> Page[TokenRow]:
+async def tokens_of(source: Source, user_id: int, wanted: PageRequest) -> Page[TokenRow]:
     """The valid tokens of a person, newest first."""
-    rows = await _OF_ONE.find(session, wanted, owner_id=user_id, now=utc_now())
+    rows = await _OF_ONE.find(source, wanted, owner_id=user_id, now=utc_now())
     return wanted.collect([TokenRow._make(row) for row in rows])
 
 
-async def revoke_token(session: AsyncSession, token: str) -> None:
+async def revoke_token(source: Source, token: str) -> None:
     """Revoke a token and commit. An unknown token is not an error."""
-    await session.execute(delete(ApiToken).where(ApiToken.digest == digest_of(token)))
-    await session.commit()
+    await source.write(_REVOKE, digest=digest_of(token))
 
 
-async def revoke_own_token(session: AsyncSession, user_id: int, token_id: int) -> None:
+async def revoke_own_token(source: Source, user_id: int, token_id: int) -> None:
     """Revoke a token of a person and commit. Raises NotFoundError, also for another's token."""
-    if token_id > MAX_ID:
-        raise NotFoundError("There is no such token.")
-    statement = delete(_TABLE).where(_TOKENS.id == token_id, _TOKENS.user_id == user_id)
-    result = cast("CursorResult[Any]", await session.execute(statement))
-    await session.commit()
-    if result.rowcount == 0:
+    is_id = token_id <= MAX_ID
+    if not is_id or not await source.write(_REVOKE_OWN, token_id=token_id, owner_id=user_id):
         raise NotFoundError("There is no such token.")
 
 
 async def revoke_tokens(session: AsyncSession, user_id: int) -> None:
     """Revoke all tokens of a person, in the session's transaction; the caller commits."""
-    await session.execute(delete(_TABLE).where(_TOKENS.user_id == user_id))
+    await session.execute(_REVOKE_ALL, {"owner_id": user_id})
 
 
 def digest_of(secret: str) -> str:

@@ -1,7 +1,7 @@
 """People, and who follows whom."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple, cast
@@ -10,7 +10,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
-    CursorResult,
     ForeignKey,
     Index,
     Integer,
@@ -31,7 +30,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from quartapp.database import dialect
+from quartapp.database import Source, dialect
+from quartapp.database.source import Step
 from quartapp.database.types import MAX_ID, Id, UTCDateTime, is_storable
 from quartapp.microblog.exceptions import (
     ConflictError,
@@ -41,7 +41,7 @@ from quartapp.microblog.exceptions import (
 )
 from quartapp.microblog.models.base import Base, utc_now
 from quartapp.microblog.models.post import Post
-from quartapp.microblog.names import KEY_LENGTH, keys_of
+from quartapp.microblog.names import KEY_LENGTH, NameKeys, keys_of
 
 USERNAME_LENGTH = 64
 EMAIL_LENGTH = 120
@@ -118,6 +118,14 @@ _CREDENTIALS = select(*(_USERS[name] for name in Credentials._fields)).where(
 
 _EPOCH = select(_USERS.login_epoch).where(_USERS.id == bindparam("user_id"))
 
+_KEYS = {name: bindparam(name, type_=_USERS[name].type) for name in NameKeys._fields}
+_IS_LIKE = or_(
+    _USERS.username == bindparam("username"),
+    *(_USERS[name] == key for name, key in _KEYS.items()),
+)
+_LIKE = select(_USERS.id).where(_IS_LIKE, _USERS.id != bindparam("but", type_=Id)).limit(1)
+_BY_EMAIL = select(_USERS.id).where(_USERS.email == bindparam("email"))
+
 # It sets the columns that are passed as parameters.
 _UPDATE = update(_TABLE).where(_USERS.id == bindparam("changed_id"))
 
@@ -133,6 +141,14 @@ _RENAME = _UPDATE.values(
     username=bindparam("new_username"),
     skeleton=_unless_kept(_USERS.skeleton),
     folded_skeleton=_unless_kept(_USERS.folded_skeleton),
+)
+
+_REHASH = _UPDATE.where(_USERS.password_hash == bindparam("old_hash"))
+
+_FOLLOW = insert(followers)
+_UNFOLLOW = delete(followers).where(
+    followers.c.follower_id == bindparam("who", type_=Id),
+    followers.c.followed_id == bindparam("whom", type_=Id),
 )
 
 _FOLLOWED = followers.alias()
@@ -162,23 +178,21 @@ _PROFILE_BY_NAME = PROFILES.where(_USERS.username == bindparam("wanted"))
 _PROFILE_BY_ID = PROFILES.where(_USERS.id == bindparam("wanted"))
 
 
-async def find_credentials(session: AsyncSession, username: str) -> Credentials | None:
+async def find_credentials(source: Source, username: str) -> Credentials | None:
     """What to check a login as `username` against; None for an unknown or impossible name."""
     if not is_storable(username):
         return None
-    row = (await session.execute(_CREDENTIALS, {"username": username})).one_or_none()
-    return Credentials(*row) if row else None
+    rows = await source.read(_CREDENTIALS, username=username)
+    return Credentials._make(rows[0]) if rows else None
 
 
-async def find_login_epoch(session: AsyncSession, user_id: int) -> int | None:
+async def find_login_epoch(source: Source, user_id: int) -> int | None:
     """How often the logins of a person were ended; None if the person is gone."""
-    epoch: int | None = await session.scalar(_EPOCH, {"user_id": user_id})
-    return epoch
+    rows = await source.read(_EPOCH, user_id=user_id)
+    return rows[0][0] if rows else None
 
 
-async def find_profile(
-    session: AsyncSession, key: str | int, viewer_id: int | None = None
-) -> Profile:
+async def find_profile(source: Source, key: str | int, viewer_id: int | None = None) -> Profile:
     """The profile for a username or an id, as `viewer_id` sees it. Raises NotFoundError."""
     if isinstance(key, str) and is_storable(key):
         statement = _PROFILE_BY_NAME
@@ -186,30 +200,23 @@ async def find_profile(
         statement = _PROFILE_BY_ID
     else:
         raise NotFoundError("There is no such user.")
-    values = {"viewer_id": viewer_id or 0, "wanted": key}
-    row = (await session.execute(statement, values)).one_or_none()
-    if row is None:
+    rows = await source.read(statement, viewer_id=viewer_id or 0, wanted=key)
+    if not rows:
         raise NotFoundError("There is no such user.")
-    return Profile(*row)
+    return Profile._make(rows[0])
 
 
-async def is_username_taken(session: AsyncSession, username: str, but: int = 0) -> bool:
+async def is_username_taken(source: Source, username: str, but: int = 0) -> bool:
     """Whether somebody else than the person `but` has this name, or one that looks like it.
 
     A courtesy check, as `is_email_taken`: a concurrent request may take the name afterwards.
     """
-    keys = keys_of(username)
-    is_like = or_(
-        User.username == username,
-        User.skeleton == keys.skeleton,
-        User.folded_skeleton == keys.folded_skeleton,
-    )
-    query = select(User.id).where(is_like, User.id != but).limit(1)
-    return await session.scalar(query) is not None
+    keys = keys_of(username)._asdict()
+    return bool(await source.read(_LIKE, username=username, but=but, **keys))
 
 
-async def is_email_taken(session: AsyncSession, email: str) -> bool:
-    return await session.scalar(select(User.id).where(User.email == email)) is not None
+async def is_email_taken(source: Source, email: str) -> bool:
+    return bool(await source.read(_BY_EMAIL, email=email))
 
 
 async def add_user(
@@ -238,7 +245,7 @@ async def insert_user(
     return user
 
 
-async def update_user(session: AsyncSession, user_id: int, **values: Any) -> None:
+async def update_user(source: Source, user_id: int, **values: Any) -> None:
     """Change columns of a person in one statement and commit.
 
     Raises UsernameTakenError or EmailTakenError after a rollback, also for a request that loses a
@@ -249,33 +256,27 @@ async def update_user(session: AsyncSession, user_id: int, **values: Any) -> Non
         name = values.pop("username")
         keys = {f"new_{key}": text for key, text in keys_of(name)._asdict().items()}
         statement, values = _RENAME, {**values, **keys, "new_username": name}
-    async with one_of_a_kind(session):
-        await session.execute(statement, {"changed_id": user_id, **values})
-        await session.commit()
+    with _conflicts():
+        await source.write(statement, changed_id=user_id, **values)
 
 
-async def replace_password_hash(
-    session: AsyncSession, user_id: int, old_hash: str, new_hash: str
-) -> None:
+async def replace_password_hash(source: Source, user_id: int, old_hash: str, new_hash: str) -> None:
     """Store another hash of the same password and commit; does nothing if it was changed."""
-    statement = update(_TABLE).where(_USERS.id == user_id, _USERS.password_hash == old_hash)
-    await session.execute(statement.values(password_hash=new_hash))
-    await session.commit()
+    await source.write(_REHASH, changed_id=user_id, old_hash=old_hash, password_hash=new_hash)
 
 
 async def add_owned(
-    session: AsyncSession, table: Table, user_id: int, login_epoch: int, **values: Any
+    source: Source, table: Table, user_id: int, login_epoch: int, before: Step, **values: Any
 ) -> bool:
-    """Add a row that lets in as a person, such as a login, and commit.
+    """Execute `before`, add a row that lets in as a person, such as a login, and commit.
 
     False if the person is gone, or their logins were ended since their `login_epoch` was read, or
     the row is there already. So what was got with the old password never outlives a change of the
     password, however the two overlap.
     """
     values |= {"owner_id": user_id, "owner_epoch": login_epoch}
-    result = await session.execute(_add_owned(table, dialect.is_sqlite(session)), values)
-    await session.commit()
-    return cast("CursorResult[Any]", result).rowcount > 0
+    _, number = await source.write_all(before, (_add_owned(table, source.is_sqlite), values))
+    return number > 0
 
 
 @cache
@@ -304,9 +305,18 @@ _CONFLICTS: dict[str, type[ConflictError]] = {
 async def one_of_a_kind(session: AsyncSession) -> AsyncIterator[None]:
     """Raise UsernameTakenError or EmailTakenError for a unique index, after a rollback."""
     try:
+        with _conflicts():
+            yield
+    except (ConflictError, IntegrityError):
+        await session.rollback()
+        raise
+
+
+@contextmanager
+def _conflicts() -> Iterator[None]:
+    try:
         yield
     except IntegrityError as error:
-        await session.rollback()
         # SQLite names the column, PostgreSQL the constraint. Only the first line is read, because
         # the driver's DETAIL below it repeats what the person typed.
         what = str(error.orig).partition("\n")[0]
@@ -316,25 +326,15 @@ async def one_of_a_kind(session: AsyncSession) -> AsyncIterator[None]:
         raise
 
 
-async def follow(session: AsyncSession, follower_id: int, followed_id: int) -> bool:
-    """Follow a person and commit; False if they were followed already."""
+async def follow(source: Source, follower_id: int, followed_id: int) -> bool:
+    """Follow a person and commit; False if they were followed already, or are gone."""
     try:
-        await session.execute(
-            insert(followers).values(follower_id=follower_id, followed_id=followed_id)
-        )
-        await session.commit()
+        await source.write(_FOLLOW, follower_id=follower_id, followed_id=followed_id)
     except IntegrityError:
-        await session.rollback()
         return False
     return True
 
 
-async def unfollow(session: AsyncSession, follower_id: int, followed_id: int) -> bool:
+async def unfollow(source: Source, follower_id: int, followed_id: int) -> bool:
     """Stop following a person and commit; False if they were not followed."""
-    result = await session.execute(
-        delete(followers).where(
-            followers.c.follower_id == follower_id, followers.c.followed_id == followed_id
-        )
-    )
-    await session.commit()
-    return cast("CursorResult[Any]", result).rowcount > 0
+    return await source.write(_UNFOLLOW, who=follower_id, whom=followed_id) > 0

@@ -6,7 +6,7 @@ somebody has an account, and all work without scripts.
 
 from quart import ResponseReturnValue, request
 
-from quartapp.database import reading_first, request_session
+from quartapp.database import request_session, request_source
 from quartapp.database.request import SAFE_METHODS
 from quartapp.flasklike import Blueprint, Response, flash, redirect, url_for
 from quartapp.microblog.accounts import accounts
@@ -165,9 +165,7 @@ async def change_email_request() -> ResponseReturnValue:
     """
     account = await _own_account()
     form = await ChangeEmailForm.load()
-    async with reading_first():  # the hash below must hold no lock, and no connection
-        is_valid = await form.validate_on_submit()
-    if is_valid:
+    if await form.validate_on_submit():
         if not await is_own_password(form.password.data or ""):
             form.refuse("password", _WRONG_PASSWORD)
         elif await _request_email(account, form):
@@ -307,8 +305,7 @@ def asks_to_confirm() -> bool:
 
 async def _own_account() -> Account:
     person = current_person()
-    async with reading_first() as reader:
-        account = await find_account(reader, person.id)
+    account = await find_account(request_source(), person.id)
     if account is None:
         raise LoginRequiredError
     return account
@@ -319,8 +316,7 @@ async def _owner_of(purpose: Purpose, token: str) -> Account | None:
     claim = accounts().links.read(purpose, token)
     if claim is None:
         return None
-    async with reading_first() as reader:
-        account = await find_account(reader, claim.user_id)
+    account = await find_account(request_source(), claim.user_id)
     if account is None:
         return None
     return account if accounts().links.is_of(purpose, claim, account) else None

@@ -3,7 +3,7 @@
 from markupsafe import Markup
 from quart import ResponseReturnValue, request
 
-from quartapp.database import reading_first, request_session
+from quartapp.database import request_session
 from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
 from quartapp.microblog.accounts import accounts
 from quartapp.microblog.credentials import MANY_FAILURES, authenticate, failures_before
@@ -93,9 +93,7 @@ async def register() -> ResponseReturnValue:
     if request.method == "POST":
         await limit_registrations()  # also before the form says which names are taken
     form = await RegistrationForm.load()
-    async with reading_first():  # the hash below must hold no lock, and no connection
-        is_valid = await form.validate_on_submit()
-    if is_valid:
+    if await form.validate_on_submit():
         try:
             await _register(form)
         except ConflictError as error:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from quart import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from quartapp.database import request_session
+from quartapp.database import request_session, request_source
 from quartapp.flasklike import Blueprint, flash, redirect, url_for
 from quartapp.microblog.exceptions import LoginRequiredError, NotFoundError
 from quartapp.microblog.identity import current_person, log_out
@@ -61,12 +61,12 @@ class TokenView(NamedTuple):
 async def sessions() -> ResponseReturnValue:
     """The logins and tokens of the person who is logged in."""
     person = current_person()
-    own = await find_login(request_session(), person.id, person.login_id)
+    own = await find_login(request_source(), person.id, person.login_id)
     if own is None:  # it has ended since the request began
         raise LoginRequiredError
     events = await latest_events(person.id)
-    page = await other_logins(request_session(), person.id, person.login_id, wanted_page())
-    tokens = await tokens_of(request_session(), person.id, PageRequest(MOST_TOKENS))
+    page = await other_logins(request_source(), person.id, person.login_id, wanted_page())
+    tokens = await tokens_of(request_source(), person.id, PageRequest(MOST_TOKENS))
     newer, older = neighbours(page, "sessions.sessions", {})
     return await show(
         "sessions.html",
@@ -92,7 +92,7 @@ async def end(login_id: int) -> ResponseReturnValue:
         await log_out()
         await flash("You are logged out.")
         return redirect(url_for("posts.index"))
-    if not await end_login(request_session(), person.id, login_id):
+    if not await end_login(request_source(), person.id, login_id):
         return await _done("The login had ended already.")
     return await _done("The login is ended.", EventKind.LOGIN_ENDED)
 
@@ -112,7 +112,7 @@ async def revoke(token_id: int) -> ResponseReturnValue:
     person = current_person()
     await (await EmptyForm.load()).validate_on_submit()
     try:
-        await revoke_own_token(request_session(), person.id, token_id)
+        await revoke_own_token(request_source(), person.id, token_id)
     except NotFoundError:
         return await _done("The token had ended already.")
     return await _done("The token is revoked.", EventKind.TOKEN_REVOKED)

@@ -6,12 +6,13 @@ from itertools import product
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.flasklike import App
 from quartapp.microblog.models import Post, followers
 from tests.microblog.api.conftest import Caller, Enter
+from tests.microblog.executing import COMMIT, note_statements
 
 
 @pytest.fixture
@@ -67,22 +68,11 @@ async def test_nothing_that_may_fail_comes_after_the_commit(
     app: App, susan: Caller, path: str, body: dict[str, str]
 ) -> None:
     """Otherwise a busy database answers 503 for what is stored, and programs send it again."""
-    engine = app.extensions["database"].engine.sync_engine
-    happened: list[tuple[Any, str]] = []
-
-    def note_statement(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if re.search(r"\b(posts|users)\b", statement):  # the server's tasks use other tables
-            happened.append((connection, statement))
-
-    def note_commit(connection: Any) -> None:
-        happened.append((connection, "commit"))
-
-    event.listen(engine, "before_cursor_execute", note_statement)
-    event.listen(engine, "commit", note_commit)
+    sent = note_statements(app, "posts|users")
     assert (await susan("POST", path, body)).status == 201
-    (wrote,) = (connection for connection, what in happened if what.startswith("INSERT"))
-    end = happened.index((wrote, "commit"))
-    assert {what for _, what in happened[end:]} == {"commit"}
+    (wrote,) = (number for number, text in enumerate(sent) if text.startswith("INSERT"))
+    assert {"SELECT", COMMIT} == {text[:6] for text in sent[wrote + 1 :]}
+    assert set(sent[sent.index(COMMIT, wrote) :]) == {COMMIT}
 
 
 async def test_nobody_deletes_anothers_post(susan: Caller, enter: Enter) -> None:

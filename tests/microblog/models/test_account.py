@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from quartapp.database import Session
 from quartapp.flasklike import App
 from quartapp.microblog.exceptions import EmailTakenError
 from quartapp.microblog.models import AccountMail, Post, User, followers
@@ -46,7 +46,7 @@ async def test_of_two_changes_of_a_password_one_wins(app: App, add_person: AddPe
 
 
 async def test_an_address_is_changed_or_confirmed_only_if_it_is_still_the_same(
-    add_person: AddPerson, session: AsyncSession
+    add_person: AddPerson, session: Session
 ) -> None:
     susan = await add_person("susan")
     await add_person("john")
@@ -66,7 +66,7 @@ async def test_an_address_is_changed_or_confirmed_only_if_it_is_still_the_same(
 
 @pytest.mark.slow
 async def test_posts_of_deleted_people_are_kept_together(
-    app: App, add_person: AddPerson, session: AsyncSession
+    app: App, add_person: AddPerson, session: Session
 ) -> None:
     people = [await add_person(name) for name in ("susan", "john", "mary")]
     for person in people:
@@ -85,7 +85,7 @@ async def test_posts_of_deleted_people_are_kept_together(
 
 
 async def test_the_name_of_the_deleted_may_be_somebodys(
-    add_person: AddPerson, session: AsyncSession
+    add_person: AddPerson, session: Session
 ) -> None:
     owner, susan = await add_person("deleted"), await add_person("susan")
     post = await add_post(session, susan.id, "Hello")
@@ -97,7 +97,7 @@ async def test_the_name_of_the_deleted_may_be_somebodys(
     assert (await session.scalar(query) or "").startswith("deleted-")
 
 
-async def test_a_registration_and_its_mail_are_one(session: AsyncSession) -> None:
+async def test_a_registration_and_its_mail_are_one(session: Session) -> None:
     user_id = await register(session, "susan", "s@example.com", "", confirms=True)
     await session.commit()
     with pytest.raises(EmailTakenError):
@@ -108,7 +108,7 @@ async def test_a_registration_and_its_mail_are_one(session: AsyncSession) -> Non
 
 
 async def test_mails_go_with_their_account_and_old_ones_are_deleted(
-    add_person: AddPerson, session: AsyncSession
+    add_person: AddPerson, session: Session
 ) -> None:
     susan = await add_person("susan")
     for kind, user_id in ((MailKind.CONFIRM, susan.id), (MailKind.DELETED, None)):

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import delete, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from quartapp.database import Session
 from quartapp.flasklike import App
 from quartapp.microblog.models import SecurityEvent, User
 from quartapp.microblog.models.event import (
@@ -32,7 +32,7 @@ def kept(app: App) -> Trail:
 
 
 async def test_an_event_outlives_its_account(
-    kept: Trail, add_person: AddPerson, session: AsyncSession, app: App
+    kept: Trail, add_person: AddPerson, session: Session, app: App
 ) -> None:
     susan, now = await add_person("susan"), datetime.now(UTC)
     kept.record(event(EventKind.LOGIN, susan.id, now))
@@ -66,7 +66,7 @@ async def test_the_failures_since_the_last_login_are_counted(
 
 
 async def test_events_are_kept_for_ninety_days(
-    app: App, kept: Trail, add_person: AddPerson, session: AsyncSession, clock: Clock
+    app: App, kept: Trail, add_person: AddPerson, session: Session, clock: Clock
 ) -> None:
     susan = await add_person("susan")
     old = clock.now - EVENT_LIFE

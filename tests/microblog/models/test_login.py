@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import Database
+from quartapp.database import Database, Session
 from quartapp.flasklike import App
 from quartapp.microblog.models import ApiToken, Login, User
 from quartapp.microblog.models.base import utc_now
@@ -54,7 +53,7 @@ async def find(database: Database, digest: str) -> Person | None:
         return await find_person(session, digest)
 
 
-async def count(session: AsyncSession, table: Any = Login) -> int | None:
+async def count(session: Session, table: Any = Login) -> int | None:
     return await session.scalar(select(func.count()).select_from(table))
 
 
@@ -109,7 +108,7 @@ async def test_a_login_from_the_future_is_none(
 
 
 async def test_ending_leaves_one_and_what_belongs_to_others(
-    database: Database, add_person: AddPerson, session: AsyncSession
+    database: Database, add_person: AddPerson, session: Session
 ) -> None:
     susan, john = await add_person("susan"), await add_person("john")
     for digest in ("a", "b", "c"):
@@ -145,7 +144,7 @@ async def test_nobody_ends_the_login_of_another(database: Database, add_person: 
 
 
 async def test_what_was_checked_before_logins_ended_starts_none(
-    database: Database, add_person: AddPerson, session: AsyncSession
+    database: Database, add_person: AddPerson, session: Session
 ) -> None:
     """A password is changed while a login with the old one is being hashed."""
     susan = await add_person("susan")
@@ -170,7 +169,7 @@ async def test_a_login_waits_for_logins_that_are_being_ended(
 
 
 async def test_a_new_login_deletes_a_bounded_number_of_expired_ones(
-    database: Database, add_person: AddPerson, session: AsyncSession, clock: Clock
+    database: Database, add_person: AddPerson, session: Session, clock: Clock
 ) -> None:
     susan = await add_person("susan")
     await _add_many(database, susan, 150)
@@ -183,7 +182,7 @@ async def test_a_new_login_deletes_a_bounded_number_of_expired_ones(
 
 
 async def test_ten_thousand_logins_are_read_page_by_page_and_ended_at_once(
-    database: Database, add_person: AddPerson, session: AsyncSession, clock: Clock
+    database: Database, add_person: AddPerson, session: Session, clock: Clock
 ) -> None:
     susan = await add_person("susan")
     await _add_many(database, susan, 10_000)
@@ -230,7 +229,7 @@ async def test_the_person_is_found_by_one_statement_through_an_index(
 
 
 async def test_a_deleted_person_has_no_logins(
-    database: Database, add_person: AddPerson, session: AsyncSession
+    database: Database, add_person: AddPerson, session: Session
 ) -> None:
     susan = await add_person("susan")
     await add(database, susan, "a")

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import Database
+from quartapp.database import Database, Session
 from quartapp.flasklike import App
 from quartapp.microblog.models.login import other_logins
 from quartapp.microblog.models.paging import PageRequest
@@ -15,7 +14,7 @@ from quartapp.microblog.models.people import followed_by, followers_of
 from quartapp.microblog.models.post import all_posts, posts_of, timeline
 from quartapp.microblog.models.token import tokens_of
 
-Ask = Callable[[AsyncSession, PageRequest], Awaitable[Any]]
+Ask = Callable[[Session, PageRequest], Awaitable[Any]]
 
 LISTS: dict[str, Ask] = {
     "timeline": lambda session, wanted: timeline(session, 1, wanted),
@@ -62,7 +61,7 @@ async def test_a_timeline_finds_its_keys_in_one_index(app: App) -> None:
 
 
 async def test_the_plans_are_read_from_the_database(app: App) -> None:
-    async def slow(session: AsyncSession, _wanted: PageRequest) -> None:
+    async def slow(session: Session, _wanted: PageRequest) -> None:
         await session.execute(text("SELECT id FROM posts WHERE body = 'x'"))
 
     assert await plan_of(app, slow, PageRequest(25)) == ["SCAN posts"]

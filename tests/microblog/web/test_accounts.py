@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from quart import Response
 from sqlalchemy import func, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from quartapp.database import Session
 from quartapp.flasklike import App
 from quartapp.microblog import accounts as accounts_module
 from quartapp.microblog.accounts.links import Links, Purpose
@@ -66,7 +66,7 @@ async def test_a_changed_password_ends_all_other_logins_and_tokens(
     submit: Submit,
     send: Send,
     mail_server: MailServer,
-    session: AsyncSession,
+    session: Session,
 ) -> None:
     here, elsewhere = await log_in("susan"), await log_in("susan")
     await issue(session)
@@ -84,7 +84,7 @@ async def test_a_changed_password_ends_all_other_logins_and_tokens(
     assert mail.recipients == ("susan@example.com",)
 
 
-async def issue(session: AsyncSession) -> None:
+async def issue(session: Session) -> None:
     person = await find_credentials(session, "susan")
     assert person
     await issue_token(session, person.id, person.login_epoch)
@@ -153,7 +153,7 @@ async def test_asking_is_the_same_for_known_and_unknown_addresses(
     submit: Submit,
     send: Send,
     mail_server: MailServer,
-    session: AsyncSession,
+    session: Session,
 ) -> None:
     """The request writes the same row for both, so it takes the same time by construction."""
     await add_person("susan")
@@ -227,7 +227,7 @@ async def test_a_link_ends_with_the_account_the_address_and_the_password(
     submit: Submit,
     send: Send,
     mail_server: MailServer,
-    session: AsyncSession,
+    session: Session,
 ) -> None:
     susan = await add_person("susan")
     for change in (
@@ -281,7 +281,7 @@ NO_ADDRESSES = (
 
 
 async def test_what_is_no_address_is_refused(
-    client: Client, submit: Submit, session: AsyncSession
+    client: Client, submit: Submit, session: Session
 ) -> None:
     for email in NO_ADDRESSES:
         answer = await submit(client, "/reset_password_request", email=email)
@@ -309,7 +309,7 @@ async def test_a_mail_server_that_is_down_delays_a_mail_and_its_hour_begins_when
     send: Send,
     mail_server: MailServer,
     clock: Clock,
-    session: AsyncSession,
+    session: Session,
 ) -> None:
     await add_person("susan")
     await mail_server.stop()
@@ -350,7 +350,7 @@ async def test_a_report_of_an_error_holds_no_link(
 
 async def test_an_address_is_changed_once_its_mailbox_confirms_it(
     app: App, log_in: LogIn, submit: Submit, send: Send, mail_server: MailServer,
-    session: AsyncSession,
+    session: Session,
 ) -> None:  # fmt: skip
     client = await log_in("susan")
     answer = await submit(client, "/change_email", password=PASSWORD, email="sue@Example.COM")
@@ -394,7 +394,7 @@ async def test_a_change_of_the_address_needs_the_password_and_a_free_address(
 
 async def test_an_address_that_was_taken_meanwhile_is_refused(
     log_in: LogIn, add_person: AddPerson, submit: Submit, send: Send, mail_server: MailServer,
-    session: AsyncSession,
+    session: Session,
 ) -> None:  # fmt: skip
     client = await log_in("susan")
     await submit(client, "/change_email", password=PASSWORD, email="sue@example.com")
@@ -485,7 +485,7 @@ async def test_an_account_is_deleted_with_its_posts_or_without(
     submit: Submit,
     send: Send,
     mail_server: MailServer,
-    session: AsyncSession,
+    session: Session,
     posts: str,
 ) -> None:
     client = await log_in("susan")
@@ -509,7 +509,7 @@ async def test_an_account_is_deleted_with_its_posts_or_without(
 
 
 async def test_a_deletion_needs_the_password(
-    app: App, log_in: LogIn, submit: Submit, session: AsyncSession
+    app: App, log_in: LogIn, submit: Submit, session: Session
 ) -> None:
     client = await log_in("susan")
     await add_post(session, 1, "Good morning")
@@ -538,7 +538,7 @@ async def test_the_task_of_the_server_sends_what_waits(
 
 
 async def test_an_owner_gets_one_mail_a_day_about_guessing(
-    app: App, add_person: AddPerson, send: Send, mail_server: MailServer, session: AsyncSession
+    app: App, add_person: AddPerson, send: Send, mail_server: MailServer, session: Session
 ) -> None:
     susan = await add_person("susan")
 

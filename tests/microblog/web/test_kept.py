@@ -6,8 +6,8 @@ from html import unescape
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from quartapp.database import Session
 from quartapp.flasklike import App
 from quartapp.microblog.models import Post
 from quartapp.microblog.models.post import add_post_once
@@ -31,12 +31,12 @@ def hidden_of(page: str) -> dict[str, str]:
     return {name: unescape(value) for name, value in _HIDDEN.findall(page)}
 
 
-async def _count(session: AsyncSession) -> int | None:
+async def _count(session: Session) -> int | None:
     return await session.scalar(select(func.count()).select_from(Post))
 
 
 async def test_a_text_waits_for_the_login_and_is_in_the_box_afterwards(
-    client: Client, add_person: AddPerson, session: AsyncSession
+    client: Client, add_person: AddPerson, session: Session
 ) -> None:
     await add_person("susan")
     answer = await client.post("/", form={"post": TEXT, "form_key": "of this form"})
@@ -107,7 +107,7 @@ def test_what_makes_no_sense_did_not_wait(text: str) -> None:
 
 
 async def test_a_stale_form_comes_back_with_its_text_and_a_fresh_token(
-    log_in: LogIn, clock: Clock, session: AsyncSession
+    log_in: LogIn, clock: Clock, session: Session
 ) -> None:
     client = await log_in("susan", remember=True)
     form = {"csrf_token": await token_of(client, "/"), "post": TEXT, "form_key": "a key"}
@@ -144,9 +144,7 @@ async def test_a_button_comes_back_too(log_in: LogIn, add_person: AddPerson) -> 
     assert '<button type="submit">Follow</button>' in page
 
 
-async def test_the_same_form_with_the_same_text_posts_once(
-    log_in: LogIn, session: AsyncSession
-) -> None:
+async def test_the_same_form_with_the_same_text_posts_once(log_in: LogIn, session: Session) -> None:
     client = await log_in("susan")
     form = {"csrf_token": await token_of(client, "/"), "form_key": "a key", "post": "Hello"}
     assert (await client.post("/", form=form)).status_code == 302
@@ -156,9 +154,7 @@ async def test_the_same_form_with_the_same_text_posts_once(
     assert await _count(session) == 1
 
 
-async def test_after_back_another_text_is_another_post(
-    log_in: LogIn, session: AsyncSession
-) -> None:
+async def test_after_back_another_text_is_another_post(log_in: LogIn, session: Session) -> None:
     client = await log_in("susan")
     form = {"csrf_token": await token_of(client, "/"), "form_key": "a key"}
     for post in ("Hello", "Hello again"):
@@ -172,14 +168,14 @@ async def test_every_form_has_a_key_of_its_own(log_in: LogIn) -> None:
     assert len({hidden_of(page)["form_key"] for page in pages}) == 2
 
 
-async def test_a_key_is_of_one_person(session: AsyncSession, add_person: AddPerson) -> None:
+async def test_a_key_is_of_one_person(session: Session, add_person: AddPerson) -> None:
     for name in ("susan", "john"):
         person = await add_person(name)
         assert await add_post_once(session, person.id, "Hello", "the same key")
 
 
 async def test_of_two_that_bring_one_form_at_once_one_posts(
-    app: App, add_person: AddPerson, session: AsyncSession
+    app: App, add_person: AddPerson, session: Session
 ) -> None:
     susan = await add_person("susan")
 

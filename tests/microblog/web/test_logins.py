@@ -3,12 +3,11 @@
 import re
 import time
 from html import unescape
-from typing import Any
 from unittest.mock import patch
 
 import pytest
 from itsdangerous import TimestampSigner
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database import Database
@@ -22,14 +21,12 @@ from quartapp.microblog.models.login import Device, end_logins, start_login
 from quartapp.microblog.models.token import digest_of
 from quartapp.microblog.testing import PASSWORD, AddPerson, LogIn, create_tables
 from quartapp.testing import Client, Clock
+from tests.microblog.executing import note_statements
 from tests.microblog.web.conftest import Submit, text_of, token_of
 
 LOGIN = {"username": "susan", "password": PASSWORD}
 LOGGED_IN, STRANGER = 200, 302
 DAY = 24 * 60 * 60
-
-
-_PAGES = re.compile(r" (users|posts|logins)\b")
 
 
 def cookies_of(client: Client) -> dict[str, str]:
@@ -125,21 +122,15 @@ async def test_being_here_is_noted_once_a_minute_for_each_login(
     app: App, log_in: LogIn, session: AsyncSession, clock: Clock
 ) -> None:
     clients = [await log_in("susan"), await log_in("susan")]
-    written: list[str] = []
-
-    def note(_c: Any, _k: Any, statement: str, *_: Any) -> None:
-        if statement.startswith("UPDATE"):
-            written.append(statement.split()[1])
-
-    event.listen(app.extensions["database"].engine.sync_engine, "before_cursor_execute", note)
+    sent = note_statements(app, "users|logins")
     for seconds, expected in ((59, []), (2, ["users", "logins"] * 2), (59, []), (-600, None)):
-        written.clear()
+        sent.clear()
         clock.advance(seconds=seconds)
         for client in clients:
             await client.get("/")
         if expected is None:  # the clock was set back
             expected = ["users", "logins"] * 2
-        assert [table for table in written if table in {"users", "logins"}] == expected
+        assert [text.split()[1] for text in sent if text.startswith("UPDATE")] == expected
     assert set(await session.scalars(select(Login.last_seen))) == {clock.now}
     assert set(await session.scalars(select(User.last_seen))) == {clock.now}
 
@@ -149,18 +140,12 @@ async def test_a_page_costs_no_more_statements_for_a_login(
 ) -> None:
     """One statement finds the login and its person."""
     susan = await log_in("susan")
-    sent: list[str] = []
-
-    def note(_c: Any, _k: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
-    event.listen(app.extensions["database"].engine.sync_engine, "before_cursor_execute", note)
+    sent = note_statements(app, "users|posts|logins")
     numbers = []
     for who in (client, susan):
         sent.clear()
         await who.get("/explore")
-        # The application's tasks use the engine too.
-        numbers.append(len([statement for statement in sent if _PAGES.search(statement)]))
+        numbers.append(len(sent))
     assert numbers == [1, 2]
 
 
@@ -210,15 +195,10 @@ async def test_cookies_of_a_wrong_epoch_or_of_nobody_write_nothing(
     susan = await add_person("susan")
     susan_before = User(id=susan.id, username="susan")
     nobody = User(id=99, username="nobody")
-    sent: list[str] = []
-
-    def note(_c: Any, _k: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
-    event.listen(app.extensions["database"].engine.sync_engine, "before_cursor_execute", note)
+    sent = note_statements(app, "logins")
     for cookies in (old_cookie(app, susan_before, epoch=1), old_cookie(app, nobody)):
         assert await status_with(app, cookies) == STRANGER
-    assert [statement for statement in sent if " logins" in statement and statement[0] != "S"] == []
+    assert [text[:6] for text in sent] == ["SELECT", "SELECT"]
     assert await session.scalar(select(func.count(Login.id))) == 0
 
 

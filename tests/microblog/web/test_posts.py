@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from quartapp.database import Session
 from quartapp.flasklike import App
 from quartapp.microblog.models import Post
 from quartapp.microblog.models.paging import PageRequest
@@ -32,7 +32,7 @@ async def test_a_post_goes_live(log_in: LogIn, submit: Submit) -> None:
     ],
 )
 async def test_a_wrong_post_is_shown_again(
-    log_in: LogIn, submit: Submit, session: AsyncSession, post: str, message: str
+    log_in: LogIn, submit: Submit, session: Session, post: str, message: str
 ) -> None:
     client = await log_in("susan")
     answer = await submit(client, "/", post=post)
@@ -71,7 +71,7 @@ async def test_a_timeline_holds_ones_own_and_followed_posts(
 
 
 async def test_walks_through_a_long_list_and_back(
-    app: App, log_in: LogIn, add_person: AddPerson, session: AsyncSession
+    app: App, log_in: LogIn, add_person: AddPerson, session: Session
 ) -> None:
     app.config["POSTS_PER_PAGE"] = 3
     john = await add_person("john")
@@ -99,7 +99,7 @@ def _link(page: str, relation: str) -> str | None:
 
 
 async def test_numbered_pages_work_as_in_the_tutorial(
-    app: App, log_in: LogIn, add_person: AddPerson, session: AsyncSession
+    app: App, log_in: LogIn, add_person: AddPerson, session: Session
 ) -> None:
     app.config["POSTS_PER_PAGE"] = 2
     john = await add_person("john")
@@ -145,7 +145,7 @@ async def test_a_post_has_an_address_and_its_time_in_full(
 
 
 async def test_a_person_deletes_their_post_after_a_question(
-    log_in: LogIn, submit: Submit, session: AsyncSession
+    log_in: LogIn, submit: Submit, session: Session
 ) -> None:
     client = await log_in("susan")
     await submit(client, "/", post="Too early")
@@ -161,7 +161,7 @@ async def test_a_person_deletes_their_post_after_a_question(
 
 
 async def test_nobody_else_deletes_a_post(
-    client: Client, log_in: LogIn, submit: Submit, session: AsyncSession
+    client: Client, log_in: LogIn, submit: Submit, session: Session
 ) -> None:
     await submit(await log_in("susan"), "/", post="Mine")
     john = await log_in("john")

@@ -6,8 +6,8 @@ import re
 import pytest
 from quart import Response
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from quartapp.database import Session
 from quartapp.flasklike import App
 from quartapp.microblog.models import User
 from quartapp.microblog.models.user import find_profile, follow, is_username_taken
@@ -54,7 +54,7 @@ async def test_changes_are_kept_and_shown(log_in: LogIn, submit: Submit) -> None
 
 
 async def test_a_taken_name_is_the_forms_error(
-    log_in: LogIn, add_person: AddPerson, submit: Submit, session: AsyncSession
+    log_in: LogIn, add_person: AddPerson, submit: Submit, session: Session
 ) -> None:
     await add_person("john")
     client = await log_in("susan")
@@ -102,7 +102,7 @@ async def test_a_name_that_would_be_refused_today_is_kept(log_in: LogIn, submit:
 
 @pytest.mark.parametrize("warned", [True, False])
 async def test_one_of_twenty_wins_a_race_for_a_name(
-    log_in: LogIn, session: AsyncSession, monkeypatch: pytest.MonkeyPatch, warned: bool
+    log_in: LogIn, session: Session, monkeypatch: pytest.MonkeyPatch, warned: bool
 ) -> None:
     """Also if the form's check finds the name free for all of them, and only the constraint
     decides."""
@@ -180,7 +180,7 @@ async def test_followers_and_followed_have_pages(
 
 
 async def test_a_long_list_of_followers_has_pages(
-    client: Client, app: App, add_person: AddPerson, session: AsyncSession
+    client: Client, app: App, add_person: AddPerson, session: Session
 ) -> None:
     app.config["POSTS_PER_PAGE"] = 2
     john = await add_person("john")

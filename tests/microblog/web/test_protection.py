@@ -1,8 +1,8 @@
 """What protects people's browsers: headers, tokens, and checks of a request's origin."""
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from quartapp.database import Session
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings
 from quartapp.microblog.models.paging import PageRequest
@@ -75,7 +75,7 @@ async def test_no_page_needs_a_script_or_another_server(log_in: LogIn, path: str
     [None, "", "nonsense", "20990101000000##" + "0" * 40, "##", "a##\ufffd", "x" * 1000],
 )
 async def test_a_form_without_its_token_is_refused(
-    log_in: LogIn, session: AsyncSession, token: str | None
+    log_in: LogIn, session: Session, token: str | None
 ) -> None:
     client = await log_in("susan")
     await client.get("/")
@@ -94,9 +94,7 @@ async def test_a_button_without_its_token_is_refused(log_in: LogIn, path: str) -
     assert answer.status_code == 400
 
 
-async def test_a_post_is_not_deleted_without_the_token(
-    log_in: LogIn, session: AsyncSession
-) -> None:
+async def test_a_post_is_not_deleted_without_the_token(log_in: LogIn, session: Session) -> None:
     client = await log_in("susan")
     form = {"csrf_token": await token_of(client, "/"), "post": "stays"}
     assert (await client.post("/", form=form)).status_code == 302

@@ -2,8 +2,7 @@
 
 import base64
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
+from quartapp.database import Session
 from quartapp.flasklike import App
 from quartapp.microblog.testing import PASSWORD
 from quartapp.testing import Client
@@ -12,7 +11,7 @@ from tests.microblog.web.conftest import Submit
 
 
 async def test_what_people_do_is_recorded(
-    app: App, client: Client, session: AsyncSession, submit: Submit
+    app: App, client: Client, session: Session, submit: Submit
 ) -> None:
     login = {"username": "susan", "password": PASSWORD}
     basic = base64.b64encode(f"susan:{PASSWORD}".encode()).decode()

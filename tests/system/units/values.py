@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.system.units.tables import Colour
 
-IDS = (1, 2, 3, 4, 5, 2**31, 2**40, 2**63 - 1)
+IDS = (1, 2, 3, 4, 5, 2**31, 2**40, 2**62)
 NAMES = (
     "susan",
     "Susan",
