@@ -11,7 +11,6 @@ from sqlalchemy import Executable, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
-    AsyncSession,
     async_sessionmaker,
     create_async_engine,
 )
@@ -140,11 +139,6 @@ class Database:
         statement gives the same protection.
         """
         return (self._writers if write else self._sessions)()
-
-    def let_write(self, session: AsyncSession, write: bool) -> None:
-        """Change `write` of a session for the transactions that it begins from now on."""
-        engine = self._writing_engine if write else self.engine
-        session.sync_session.bind = engine.sync_engine
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Session]:

@@ -6,8 +6,6 @@ when the client has disconnected and the request was cancelled.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import cast
 
 from quart import Quart, current_app, g, has_request_context, request
@@ -54,28 +52,6 @@ def request_source() -> Source:
     if session is not None and session.in_transaction():
         return session
     return current_database()
-
-
-@asynccontextmanager
-async def reading_first() -> AsyncIterator[Session]:
-    """The request's session, which only reads in this block, whatever the request does later.
-
-    For what is read before the view begins, such as who is calling. Without it, the session of a
-    request that may write takes SQLite's write lock at its first statement (docs/decisions/0054).
-    After the block, a request that may write is in no transaction; one that only reads stays in the
-    transaction that was begun here.
-    """
-    session = request_session()
-    if request.method in SAFE_METHODS or session.in_transaction():
-        yield session
-        return
-    database = current_database()
-    database.let_write(session, False)
-    try:
-        yield session
-        await session.rollback()  # on SQLite it does not wait, as a commit would
-    finally:
-        database.let_write(session, True)
 
 
 async def rollback_request_session() -> None:
