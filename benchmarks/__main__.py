@@ -6,6 +6,7 @@ written to results/local.json when it is known.
 
 import argparse
 import shutil
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -49,18 +50,37 @@ class Step:
 class Run:
     """The rows so far, and the time that is left."""
 
-    def __init__(self, steps: list[Step], rows: list[Row], minutes: int) -> None:
-        self.rows, self._minutes = rows, minutes
+    def __init__(self, steps: list[Step], rows: list[Row], options: argparse.Namespace) -> None:
+        self.rows, self._steps, self.options = rows, steps, options
         self._left = [step for step in steps if not self.is_done(step)]
         self._total = len(self._left)
         self._estimated, self._started = 0.0, time.monotonic()
 
-    def is_done(self, step: Step) -> bool:
-        mine = [row for row in self.rows if step.owns(row)]
-        return bool(mine) and not any(results.problem(row) for row in mine)
+    @property
+    def is_short(self) -> bool:
+        return bool(self.options.rounds < ROUNDS or self.options.seconds < SECONDS)
 
-    def add(self, step: Step, found: list[Row]) -> None:
-        self.rows = [row for row in self.rows if not step.owns(row)] + found
+    def problems(self, step: Step) -> list[str]:
+        mine = [row for row in self.rows if step.owns(row)]
+        if not mine:
+            return [f"{step}: not measured"]
+        return [why for row in mine if (why := results.problem(row))]
+
+    def all_problems(self) -> list[str]:
+        return [why for step in self._steps for why in self.problems(step)]
+
+    def is_done(self, step: Step) -> bool:
+        return not self.problems(step)
+
+    def measure(self, step: Step, servers: Servers) -> None:
+        """Measure a step, perhaps again. If it fails, the others are measured all the same."""
+        try:
+            found = [row | {"short": self.is_short} for row in _rows(step, servers, self.options)]
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+            print(f"{step} failed: {error}", flush=True)
+            found = []
+        rows = [row for row in self.rows if not step.owns(row)] + found
+        self.rows = [row for step in self._steps for row in rows if step.owns(row)]
         results.save(self.rows, LOCAL)
         self._estimated += step.seconds
         if step in self._left:
@@ -69,11 +89,10 @@ class Run:
         print(
             f"[{self._total - len(self._left)}/{self._total}] {step}: {shown}; "
             f"{self.seconds_left() / 60:.0f} minutes left",
+            *self.problems(step),
+            sep="\n    ",
             flush=True,
         )
-        for row in found:
-            if why := results.problem(row):
-                print(f"    {why}", flush=True)
 
     def seconds_left(self) -> float:
         pace = (time.monotonic() - self._started) / max(1, self._estimated)
@@ -81,7 +100,7 @@ class Run:
 
     def has_time_for(self, step: Step) -> bool:
         used = time.monotonic() - self._started
-        return used + self.seconds_left() + step.seconds < self._minutes * 60
+        return bool(used + self.seconds_left() + step.seconds < self.options.minutes * 60)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,24 +113,25 @@ def main(arguments: list[str] | None = None) -> int:
         print("No PostgreSQL: set QUARTAPP_TEST_POSTGRESQL to an address; its rows are skipped.")
         databases.remove("postgresql")
     steps = [step for step in plan(options) if step.database in databases]
-    run = Run(steps, results.load(LOCAL) if options.again else [], options.minutes)
+    run = Run(steps, results.load(LOCAL) if options.again else [], options)
+    if options.again and not run.rows:
+        print(f"Nothing in {LOCAL} is of this commit, CPU and Python: everything is measured.")
     print(", ".join([*results.run().values(), f"{CORES} cores, {len(steps)} steps"]), flush=True)
     results.save(run.rows, LOCAL)
     try:
         for database in databases:
-            measure([step for step in steps if step.database == database], run, options)
+            measure([step for step in steps if step.database == database], run)
     except KeyboardInterrupt:
         print(f"\nInterrupted: what was measured is in {LOCAL}, the documents are unchanged.")
         return 130
     print("\n" + report.table(run.rows))
-    return publish(run, options, databases)
+    return publish(run, databases)
 
 
-def publish(run: Run, options: argparse.Namespace, databases: list[str]) -> int:
+def publish(run: Run, databases: list[str]) -> int:
     """Renew the tracked results and the documents, if this run may stand for them."""
-    problems = [why for row in run.rows if (why := results.problem(row))]
-    is_short = (options.rounds, options.seconds) < (ROUNDS, SECONDS)
-    if options.scenario or is_short or len(databases) < len(DATABASES):
+    options, problems = run.options, run.all_problems()
+    if options.scenario or run.is_short or len(databases) < len(DATABASES):
         print(f"Not the whole: written to {LOCAL} only.")
     elif problems:
         print(f"Not published, written to {LOCAL} only. On a quiet machine, with the same commit,")
@@ -179,7 +199,7 @@ def _rows(step: Step, servers: Servers, options: argparse.Namespace) -> list[Row
     return measure_cell(*load, servers, names, options.rounds, options.seconds)
 
 
-def measure(steps: list[Step], run: Run, options: argparse.Namespace) -> None:
+def measure(steps: list[Step], run: Run) -> None:
     """Measure the steps of one database, and repeat noisy ones while there is time."""
     wanted = [step for step in steps if not run.is_done(step)]
     if not wanted:
@@ -191,11 +211,11 @@ def measure(steps: list[Step], run: Run, options: argparse.Namespace) -> None:
                 if group and pinned:
                     _require_equal_pages(servers)
                 for step in group:
-                    run.add(step, _rows(step, servers, options))
+                    run.measure(step, servers)
                 for _ in range(REPEATS):
                     for step in group:
                         if not run.is_done(step) and run.has_time_for(step):
-                            run.add(step, _rows(step, servers, options))
+                            run.measure(step, servers)
 
 
 def _require_equal_pages(servers: Servers) -> None:

@@ -116,9 +116,9 @@ def problem(row: Row) -> str:
 
 
 def load(path: Path) -> list[Row]:
-    """The rows of a file that were measured with this commit, CPU and Python."""
+    """The rows of a file that were measured with this commit, CPU and Python, in full length."""
     rows: list[Row] = json.loads(path.read_text("utf-8")) if path.exists() else []
-    return [each for each in rows if run().items() <= each.items()]
+    return [row for row in rows if run().items() <= row.items() and not row.get("short")]
 
 
 def save(rows: list[Row], path: Path) -> None:

@@ -46,7 +46,8 @@ def test_a_twin_that_gives_bystanders_nothing_is_not_noise() -> None:
 
 def test_rows_of_another_commit_are_not_continued(tmp_path: Path) -> None:
     mine = measured(QUARTAPP, 100)
-    results.save([mine, mine | {"commit": "another"}, mine | {"cpu": "another"}], tmp_path / "r")
+    others = ({"commit": "another"}, {"cpu": "another"}, {"short": True})
+    results.save([mine, *(mine | other for other in others)], tmp_path / "r")
     assert results.load(tmp_path / "r") == [mine]
     assert results.load(tmp_path / "none") == []
 
@@ -59,12 +60,10 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return done
 
 
-def finish(
-    *arguments: str, spread: float = 0.1, databases: tuple[str, ...] = bench.DATABASES
-) -> int:
-    rows = [measured(QUARTAPP, 100, spread=spread)]
-    options = bench.options_of(list(arguments))
-    return bench.publish(bench.Run([], rows, 25), options, list(databases))
+def finish(*arguments: str, databases: tuple[str, ...] = bench.DATABASES, **row: Any) -> int:
+    rows = [measured(QUARTAPP, 100, **row)]
+    step = bench.Step("index", "sqlite", pinned=True, concurrency=16)
+    return bench.publish(bench.Run([step], rows, bench.options_of([*arguments])), [*databases])
 
 
 def test_a_quiet_run_of_everything_is_published(published: list[Any]) -> None:
@@ -87,6 +86,27 @@ def test_a_noisy_run_is_not_published(
     assert finish(spread=0.2) == 1
     assert published == []
     assert "index sqlite c=16 pinned quartapp-hypercorn: spread 20%" in capsys.readouterr().out
+
+
+def test_a_run_without_a_row_is_not_published(
+    published: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert finish(pinned=False) == 1
+    assert published == []
+    assert "index sqlite pinned c=16: not measured" in capsys.readouterr().out
+
+
+def test_a_step_that_fails_does_not_end_the_run(
+    published: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("the server did not start")
+
+    monkeypatch.setattr(bench, "_rows", fail)
+    step = bench.Step("index", "sqlite", pinned=True, concurrency=16)
+    run = bench.Run([step], [], bench.options_of([]))
+    run.measure(step, Any)  # type: ignore[arg-type]  # not used
+    assert not run.is_done(step)
 
 
 def test_an_interrupted_run_publishes_nothing(
