@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
-from sqlalchemy import Executable, text
+from sqlalchemy import Executable, event, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -23,6 +24,9 @@ from quartapp.database.prepared import Declined, Preparer
 from quartapp.database.source import Rows, Session, Step, read, write
 from quartapp.database.url import async_url
 from quartapp.permissions import make_private_folder
+
+Observer = Callable[[str, float, int], None]
+"""Gets the SQL of a statement, the seconds that it took, and the number of its rows."""
 
 POOL_TIMEOUT = 5.0
 """Seconds that a request waits for a connection before it gets a 503."""
@@ -82,6 +86,7 @@ class Database:
         )
         if self.is_sqlite:
             sqlite.configure(self.engine)
+        self._observers: list[Observer] = []
         self._preparer = Preparer(self.engine.dialect)
         self._driver = PooledDriver(self.engine)
         self._reader: Reader = LoopReader(self.engine) if self.is_sqlite else self._driver
@@ -99,8 +104,10 @@ class Database:
         """See `Source.read`. Each call sees what is committed at its moment: see `snapshot`."""
         with suppress(Declined):
             prepared = self._preparer.find(statement, values)
-            raw = await self._reader.read(prepared, prepared.parameters(values))
-            return prepared.rows(raw)
+            began = monotonic()
+            rows = prepared.rows(await self._reader.read(prepared, prepared.parameters(values)))
+            self._note(prepared.sql, began, len(rows))
+            return rows
         async with self.engine.connect() as connection:
             return await connection.run_sync(read, statement, values)
 
@@ -113,9 +120,37 @@ class Database:
         with suppress(Declined):
             forms = [(self._preparer.find(*step), step[1]) for step in steps]
             ready = [(prepared.sql, prepared.parameters(values)) for prepared, values in forms]
-            return await self._driver.write(ready)
+            began = monotonic()
+            counts = await self._driver.write(ready)
+            for (sql, _), count in zip(ready, counts, strict=True):
+                self._note(sql, began, count)
+            return counts
         async with self._writing_engine.begin() as connection:
             return await connection.run_sync(write, *steps)
+
+    def observe(self, observer: Observer) -> None:
+        """Call `observer(sql, seconds, rows)` after each statement, also of sessions.
+
+        It gets no values, and must not raise. `seconds` are those of the transaction for
+        `write_all`; `rows` is -1 for a SELECT that SQLAlchemy executed. A statement that fails is
+        in its error, and not observed.
+        """
+        self._observers.append(observer)
+        if len(self._observers) > 1:
+            return
+
+        # Only now, because with one listener SQLAlchemy checks for listeners at every step.
+        @event.listens_for(self.engine.sync_engine, "before_cursor_execute")
+        def before(*given: Any) -> None:
+            given[4].quartapp_began = monotonic()
+
+        @event.listens_for(self.engine.sync_engine, "after_cursor_execute")
+        def after(_: Any, cursor: Any, sql: str, __: Any, context: Any, *___: Any) -> None:
+            self._note(sql, context.quartapp_began, cursor.rowcount)
+
+    def _note(self, sql: str, began: float, rows: int) -> None:
+        for observer in self._observers:
+            observer(sql, monotonic() - began, rows)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Session]:

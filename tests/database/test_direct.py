@@ -107,6 +107,24 @@ async def test_a_statement_that_is_seen_again_needs_no_sqlalchemy(
     assert checked_out(database) == 0
 
 
+async def test_statements_can_be_observed_without_their_values(database: Database) -> None:
+    seen: list[tuple[str, float, int]] = []
+    for _ in range(2):
+        database.observe(lambda *statement: seen.append(statement))
+    for _ in range(3):
+        seen.clear()
+        await database.read(NAMES)
+        await database.write_all(
+            (RESIZE, {"which": "canary", "size": 2}), (RESIZE, {"which": "a", "size": 2})
+        )
+        async with database.session() as session:
+            await session.execute(RESIZE, {"which": "a", "size": 3})
+        assert [sql.split()[0] for sql, _, _ in seen[::2]] == ["SELECT", *["UPDATE"] * 3]
+        assert [rows for _, _, rows in seen[2::2]] == [0, 1, 1]
+        assert all(0 <= seconds < 60 and "canary" not in sql for sql, seconds, _ in seen)
+    assert seen[0][2] == 2
+
+
 def unprepared() -> dict[str, tuple[sa.Executable, dict[str, Any]]]:
     added = INSERT.values(name="x").returning(C.id).cte()
     names: Any = sa.bindparam("names", expanding=True)
