@@ -362,6 +362,7 @@ async def test_the_memory_for_files_is_bounded(folder: Path, monkeypatch: Any) -
 async def test_what_a_hook_adds_does_not_stay(folder: Path) -> None:
     app = make(App, folder)
     await keep(app, folder)
+    await by_us(app, "/static/app.css", "GET", {})
     (kept,) = app._static_cache.files.values()
     assert "X-After" not in dict(kept.headers)
 

@@ -18,7 +18,11 @@ async def awaited_before(deadline: asyncio.Timeout, coroutine: Coroutine[Any, An
     except StopIteration as ended:
         return cast(T, ended.value)
     async with deadline:
-        return await _rest(coroutine, waits_for)
+        try:
+            return await _rest(coroutine, waits_for)
+        finally:
+            # A future that has failed refers to its error, and the traceback to this frame.
+            del waits_for
 
 
 @awaitable
@@ -30,9 +34,10 @@ def _rest(coroutine: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, A
             value = yield waits_for
         except BaseException as thrown:
             error = thrown
+        waits_for = None  # as above
         try:
             waits_for = coroutine.send(value) if error is None else coroutine.throw(error)
         except StopIteration as ended:
             return cast(T, ended.value)
         finally:
-            error = None  # its traceback holds this frame
+            error = None

@@ -50,13 +50,19 @@ async def test_the_results_and_errors_of_waits_arrive() -> None:
     assert await awaited_before(asyncio.timeout(1), answer()) == [1, ("two",)]
 
 
-@pytest.mark.parametrize("waits", [0, 1])
-async def test_an_error_leaves_no_cycle(waits: int) -> None:
+@pytest.mark.parametrize("where", ["before a wait", "after a wait", "of what it waits for"])
+async def test_an_error_leaves_no_cycle(where: str) -> None:
     class FoundError(Exception):
         pass
 
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise FoundError
+
     async def answer() -> None:
-        for _ in range(waits):
+        if where == "of what it waits for":
+            await asyncio.create_task(fail())
+        if where == "after a wait":
             await asyncio.sleep(0)
         raise FoundError
 
@@ -71,6 +77,7 @@ async def test_an_error_leaves_no_cycle(waits: int) -> None:
         assert error is not None
         gone = weakref.ref(error)
         del error
+        await asyncio.sleep(0)
         assert gone() is None
     finally:
         gc.enable()

@@ -60,6 +60,18 @@ async def test_a_copied_cookie_ends_with_the_logout(
     assert await status_with(app, copied) == STRANGER
 
 
+async def test_a_page_does_not_greet_whose_login_has_ended(
+    app: App, client: Client, add_person: AddPerson, submit: Submit
+) -> None:
+    await add_person("susan")
+    await submit(client, "/login", **LOGIN)
+    copied = "; ".join(f"{name}={value}" for name, value in cookies_of(client).items())
+    await submit(client, "/logout", "/")
+    page = await text_of(await app.test_client().get("/explore", headers={"Cookie": copied}))
+    assert "susan" not in page
+    assert "Log out" not in page
+
+
 async def test_a_login_that_is_overtaken_by_the_end_of_all_logins_says_so(
     app: App, client: Client, add_person: AddPerson, submit: Submit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

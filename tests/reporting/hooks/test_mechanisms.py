@@ -94,6 +94,23 @@ async def test_only_the_repeated_one_of_two_errors_has_no_traceback(
     assert [bool(summary_of(one)) for one in caplog.records[-4:]] == [True, True, True, False]
 
 
+async def test_an_error_of_elsewhere_is_logged_in_full_beside_a_repeated_one(
+    app: App, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    elsewhere = OSError("of a task")
+
+    @route(app)
+    async def fail(kind: str) -> str:
+        app.logger.error("The first", exc_info=KeyError(kind))
+        app.logger.error("The second", exc_info=elsewhere)
+        return ""
+
+    app.logger.error("It was recorded outside of a request", exc_info=elsewhere)
+    for _ in range(6):
+        await client.get("/fail/x")
+    assert [bool(summary_of(record)) for record in caplog.records[-2:]] == [True, False]
+
+
 async def test_abort_500(app: App, client: Client, records: Records) -> None:
     @route(app)
     async def fail(kind: str) -> str:
