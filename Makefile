@@ -10,8 +10,8 @@ UPSTREAM_PYTHON ?= python3.13
 TWIN   := benchmarks/flask_twin/.venv
 OTHERS := .venv-groups
 # What a target may need of the environment: what a server needs, and the tools for development too.
-SERVER := $(VENV)/.installed
-TOOLS  := $(SERVER) $(VENV)/.tools
+LIBRARIES := $(VENV)/.installed
+TOOLS  := $(LIBRARIES) $(VENV)/.tools
 # One more than there are cores, as many tests wait; `loadfile` because files share their servers.
 JOBS   ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 PYTEST  = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
@@ -24,18 +24,18 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --n
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(SERVER)  ## Set up, migrate and serve on http://127.0.0.1:5000
+run: $(LIBRARIES)  ## Set up, migrate and serve on http://127.0.0.1:5000 (SERVER=uvicorn, SERVER=granian)
 	@$(BIN)/python run.py --local
 
-dev: $(SERVER)  ## Serve for development, with the debugger and the reloader
+dev: $(LIBRARIES)  ## Serve for development, with the debugger and the reloader
 	@$(BIN)/quart --app quartapp dev $(ARGS)
 
 install: $(TOOLS)  ## Make the environment in .venv with everything for development
 
-install-server: $(SERVER)  ## Make the environment in .venv with only what a server needs
+install-server: $(LIBRARIES)  ## Make the environment in .venv with only what a server needs
 
 # Three steps, so that a change of pyproject.toml does not install every library again.
-$(SERVER): $(VENV)/.libraries pyproject.toml
+$(LIBRARIES): $(VENV)/.libraries pyproject.toml
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -126,7 +126,7 @@ deps: $(TOOLS)  ## Check that what is imported is declared (the package alone, t
 # The superset first: what the tools need decides the version of a library that both have.
 lock: $(TOOLS)  ## Renew both lock files from pyproject.toml (UPGRADE=1: with the newest releases)
 	$(COMPILE) --group build --group dev --all-extras -o requirements-dev.lock
-	$(COMPILE) --group build --extra postgresql --extra redis --extra uvloop --extra sentry --constraint requirements-dev.lock -o requirements.lock
+	$(COMPILE) --group build --extra postgresql --extra redis --extra uvloop --extra uvicorn --extra granian --extra sentry --constraint requirements-dev.lock -o requirements.lock
 
 bench: $(TOOLS) $(TWIN)/.installed $(VENV)/.granian  ## Measure against the version on Flask (SCENARIO=index for one)
 	$(BIN)/python -m benchmarks $(if $(SCENARIO),--scenario $(SCENARIO)) $(BENCH)
@@ -149,7 +149,7 @@ $(TWIN)/.installed: benchmarks/flask_twin/requirements.txt
 	@$(TWIN)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-seed: $(SERVER)  ## Fill the database with people and posts
+seed: $(LIBRARIES)  ## Fill the database with people and posts
 	@$(BIN)/alembic upgrade head
 	@$(BIN)/quart --app quartapp seed
 

@@ -1,4 +1,4 @@
-"""Serve quartapp under Hypercorn, with the settings of the environment.
+"""Serve quartapp with the settings of the environment, under the server that SERVER names.
 
 `make run` calls `python run.py --local`, which first creates what is missing (a secret key, the
 tables).

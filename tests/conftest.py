@@ -94,7 +94,8 @@ def fork_server() -> "Iterator[ForkServer]":
     """A process that has imported the parts and, where it is, the microblog."""
     from quartapp.testing import ForkServer
 
-    modules = ["tests.shop.app", "quartapp.serving.server", "hypercorn.asyncio", "asyncpg"]
+    servers = [f"quartapp.serving.{name}_server" for name in ("hypercorn", "uvicorn", "granian")]
+    modules = ["tests.shop.app", "quartapp.serving.server", *servers, "asyncpg"]
     if find_spec("quartapp.microblog"):
         modules.append("quartapp.microblog.serve")
     server = ForkServer(modules)

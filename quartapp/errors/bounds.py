@@ -61,14 +61,18 @@ def _fault(scope: Any) -> ClientError | None:
         return describe(414, "This address is longer than this server accepts.")
     if query.count(b"&") >= MOST_ARGUMENTS:
         return describe(400, f"This address has more than {MOST_ARGUMENTS} arguments.")
-    size = cookies = 0
+    size = cookies = hosts = 0
     for name, value in scope["headers"]:
         size += len(name) + len(value)
         lower = name.lower()
         if lower == b"cookie":
             cookies += value.count(b";") + 1
-        elif lower == b"host" and not _is_host(value):
-            return describe(400, "Your browser named a host that cannot exist.")
+        elif lower == b"host":
+            hosts += 1
+            if not _is_host(value):
+                return describe(400, "Your browser named a host that cannot exist.")
+    if hosts > 1:  # RFC 9112, 3.2; not every server refuses it
+        return describe(400, "Your browser named more than one host.")
     if size > LARGEST_HEAD or len(scope["headers"]) > MOST_FIELDS or cookies > MOST_COOKIES:
         return describe(431, "Your browser sent more cookies or header fields than are accepted.")
     return None

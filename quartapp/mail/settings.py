@@ -32,7 +32,7 @@ class MailSettings(PartSettings):
             )
         return self
 
-    def server(self) -> Server | None:
+    def smtp_server(self) -> Server | None:
         """The server that mails are sent to; None if there is none."""
         if not self.mail_server:
             return None

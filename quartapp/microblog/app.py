@@ -95,7 +95,7 @@ def create_app(settings: Settings | None = None) -> App:
         scrubber=scrubber,
         version=__version__,
         user_id=identity.visitor_id,
-        faults=list(filter(None, [settings.host_fault])),
+        faults=list(filter(None, [settings.host_fault, settings.server_fault])),
     )
     # Called by the development server (`quartapp.debugger.server.process`).
     app.extensions["debugger.prepare"] = partial(_migrate, settings.database_url)

@@ -63,7 +63,7 @@ def init_app(
     # As in the tutorial: with MAIL_SERVER, and never under debug.
     mails = bool(settings.mail_server) and not app.debug
     mailer = fallback = None
-    if mails and (server := settings.server()) is not None:
+    if mails and (server := settings.smtp_server()) is not None:
         # Only here: without mails a start does not load what makes and sends them.
         from quartapp.mail.mailer import Mailer
         from quartapp.reporting.mails.fallback import FallbackMailer

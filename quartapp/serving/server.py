@@ -1,4 +1,4 @@
-"""Serve an application under Hypercorn, through its API.
+"""Serve an application under Hypercorn, uvicorn or granian, through their APIs.
 
 One worker serves in this process; several are separate processes under a master (`workers`). The
 exit code is 0 after a clean stop, 1 if serving failed, 2 if a setting is wrong, so that a
@@ -8,31 +8,32 @@ supervisor can distinguish them.
 import asyncio
 import errno
 import gc
+import os
 import socket
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any
 
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
-from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
-
+from quartapp.serving.lifespan import Lifespan, LifespanFailedError, LifespanTimeoutError
 from quartapp.serving.settings import ServingSettings
 from quartapp.serving.stopping import (
     EXIT_FAILED,
     HURRY,
-    PARTING,
     Stop,
     end_process_after,
     log_failure,
     longest,
 )
 from quartapp.serving.workers import Death, run_workers
-from quartapp.sockets import bind
+from quartapp.sockets import bind, url_of
 
 EXIT_MISCONFIGURED = 2
+
+START_TIMEOUT = 60.0
+"""Seconds within which the application must have started."""
 
 _REPORT_EXITS_AFTER = 1.0
 
@@ -42,12 +43,13 @@ class Service:
     """What a process serves. It is sent to the workers, so `make` must be picklable.
 
     `make` creates the application in the process that serves it. `use_uvloop` uses uvloop if it is
-    installed. `grace` is GRACEFUL_TIMEOUT in seconds.
+    installed. `grace` is GRACEFUL_TIMEOUT in seconds, and `server` is SERVER.
     """
 
     make: Callable[[], Any]
     use_uvloop: bool = False
     grace: float = 10.0
+    server: str = "hypercorn"
 
     def loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
         """The factory of the event loop; None means asyncio's."""
@@ -65,6 +67,8 @@ def run(make: Callable[[], Any], settings: ServingSettings, *, use_uvloop: bool 
 
     `make` and `use_uvloop` are those of `Service`.
     """
+    if settings.server_fault:
+        return refuse(settings.server_fault, EXIT_MISCONFIGURED)
     try:
         listener = bind(settings.host, settings.port)
     except OSError as error:
@@ -72,7 +76,7 @@ def run(make: Callable[[], Any], settings: ServingSettings, *, use_uvloop: bool 
     listener.setblocking(False)
     listener.set_inheritable(True)
     grace = settings.graceful_timeout
-    work = partial(_work, Service(make, use_uvloop, grace))
+    work = partial(_work, Service(make, use_uvloop, grace, settings.server))
     if settings.workers > 1:
         collect_from_now_on()
         return run_workers(work, listener, settings.workers, longest(grace) + HURRY)
@@ -91,31 +95,30 @@ def serve_here(
     Calls `started` when the application has started. `death` is how the replaced worker ended,
     which the application reports. Raises ServingFailedError.
     """
-    config = Config()
-    config.bind = [f"fd://{listener.detach()}"]
-    # A fallback: before it, `stopping` cuts requests off in a way that lets them answer.
-    config.graceful_timeout = service.grace + PARTING
-    config.shutdown_timeout = service.grace
-    config.include_server_header = False
     app = service.make()
     if death:
         log_failure(app, *death)
+
+    serve = _serve_with(service.server)
+    where = f"Running on {url_of(listener)} with {service.server}"
 
     async def serve_until_told() -> None:
         # Before the start, so that a signal during the start takes effect after it.
         stop = Stop(app, service.grace)
         stop.listen()
+        lifespan = Lifespan(app)
 
         async def until_told() -> None:
             collect_from_now_on()
             stop.has_started = True
+            say(f"{where}, process {os.getpid()} (Ctrl-C stops it)")
             started()
             await stop.begun.wait()
 
         try:
-            await serve(app, config, shutdown_trigger=until_told)
-        except LifespanFailureError as error:
-            raise ServingFailedError(_failure(stop, str(error))) from error
+            await lifespan.start(START_TIMEOUT)
+            await serve(app, listener, until_told, service.grace)
+            await lifespan.stop(service.grace)
         except (LifespanTimeoutError, asyncio.CancelledError) as error:
             was_early = stop.begun.is_set() and not stop.has_started
             why = "it was stopped before it had started" if was_early else "it took too long"
@@ -123,11 +126,18 @@ def serve_here(
             log_failure(app, reason[0].upper() + reason[1:])
             end_process_after(HURRY, "one of its threads is still running")
             raise ServingFailedError(reason) from error
+        except LifespanFailedError as error:
+            raise ServingFailedError(_failure(stop, str(error))) from error
         finally:
             stop.end()
 
     with asyncio.Runner(loop_factory=service.loop_factory()) as runner:
         _run(runner.get_loop(), serve_until_told())
+
+
+def _serve_with(server: str) -> Any:
+    """The function that serves one worker; a server is imported only where it is used."""
+    return import_module(f"quartapp.serving.{server}_server").serve
 
 
 class ServingFailedError(RuntimeError):

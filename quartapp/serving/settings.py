@@ -1,10 +1,19 @@
 """The settings of the server."""
 
 import re
+from importlib.util import find_spec
+from typing import Literal
 
 from pydantic import Field, field_validator
 
 from quartapp.settings import PartSettings
+
+_NEEDED = {
+    "hypercorn": (),
+    "uvicorn": ("uvicorn", "httptools", "wsproto"),
+    "granian": ("granian",),
+}
+"""The modules that a server needs, apart from those that quartapp requires."""
 
 _NAME = re.compile(r"\.?[a-z0-9-]+(\.[a-z0-9-]+)*")
 
@@ -16,6 +25,8 @@ class ServingSettings(PartSettings):
     """The address to listen on."""
     port: int = Field(default=5000, ge=0, le=65535)
     """0 lets the kernel choose one."""
+    server: Literal["hypercorn", "uvicorn", "granian"] = "hypercorn"
+    """The server that speaks HTTP. Sockets, workers, signals and exit codes are equal in all."""
     workers: int = Field(default=1, ge=1, le=1024)
     """One worker runs in this process; several are separate processes."""
     proxy_hops: int = Field(default=0, ge=0, le=10)
@@ -49,4 +60,15 @@ class ServingSettings(PartSettings):
         return (
             "PROXY_HOPS is set and TRUSTED_HOSTS is not, so clients choose the host to which links "
             "lead: set TRUSTED_HOSTS to the names of this site"
+        )
+
+    @property
+    def server_fault(self) -> str:
+        """Why SERVER cannot be used; else ""."""
+        missing = [name for name in _NEEDED[self.server] if find_spec(name) is None]
+        if not missing:
+            return ""
+        return (
+            f"SERVER is {self.server}, and this environment has no {' and no '.join(missing)}: run "
+            f"'make install-server', or \"pip install '.[{self.server}]'\" in the checkout"
         )

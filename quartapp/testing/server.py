@@ -27,7 +27,7 @@ class LiveServer:
 
     `command` has the arguments with which a Python interpreter serves. The process gets only
     `environment`, PATH, HOME and the like, so the developer's settings have no effect. PORT=0 lets
-    the kernel choose a port, and `url` is read from Hypercorn's log.
+    the kernel choose a port, and `url` is read from the line "Running on".
 
     With `fork_server` the process is forked instead of started: it has imported already what the
     fork server has. Variables that Python reads itself (PYTHON*) need a start: ValueError.

@@ -13,13 +13,16 @@ import httpx
 import psutil
 import pytest
 
-from quartapp.serving import server
+from quartapp.serving import server, settings
 from quartapp.serving.settings import ServingSettings
+from quartapp.settings import ConfigurationError
+from quartapp.sockets import bind
 from quartapp.testing import ForkServer, LiveServer
 from quartapp.testing.server import ServerFailedError
 from tests.serving.site import works
 
 ROOT = Path(__file__).parents[2]
+SERVERS = ("hypercorn", "uvicorn", "granian")
 
 get = partial(httpx.get, timeout=60, trust_env=False)
 
@@ -69,12 +72,38 @@ def test_a_request_under_way_is_finished_before_the_stop(serve: Serve) -> None:
         assert answer.result().text == "slept"
 
 
-def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str], name: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert server.run(works, ServingSettings(port=port)) == 1
+        assert server.run(works, ServingSettings(port=port, server=name)) == 1
     advice = "stop the other server, or set PORT to a free one"
     assert capsys.readouterr().err == f"quartapp: port {port} is in use: {advice}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "modules"), [("uvicorn", "uvicorn and no httptools"), ("granian", "granian")]
+)
+def test_a_server_that_is_not_installed_is_a_wrong_setting(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: Any, modules: str
+) -> None:
+    monkeypatch.setattr(settings, "find_spec", lambda module: module == "wsproto" or None)
+    assert server.run(works, ServingSettings(port=0, server=name)) == 2
+    assert capsys.readouterr().err == (
+        f"quartapp: SERVER is {name}, and this environment has no {modules}: run "
+        f"'make install-server', or \"pip install '.[{name}]'\" in the checkout\n"
+    )
+
+
+def test_a_server_is_one_of_three() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ServingSettings.from_config({"SERVER": "nginx"})
+    assert str(caught.value) == "SERVER: expected 'hypercorn', 'uvicorn' or 'granian'"
+
+
+def test_a_socket_sends_small_answers_at_once() -> None:
+    with bind("127.0.0.1", 0) as bound:
+        assert bound.proto == socket.IPPROTO_TCP  # asyncio looks at it
 
 
 def test_an_address_of_another_machine_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,12 +138,14 @@ def test_uvloop_is_used_where_it_is_asked_for(serve: Serve, factory: str, loop: 
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_is_replaced(serve: Serve) -> None:
-    with serve(workers=2) as server:
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_worker_that_dies_is_replaced_and_reported(serve: Serve, name: str) -> None:
+    with serve(workers=2, server=name) as server:
         # A worker that answers has reported its start to the master; it logs a line before that.
         os.kill(answer_of(server)["pid"], signal.SIGKILL)
         server.wait_for("is replaced")
-        server.wait_for("Running on", 3)
+        server.wait_for(f"with {name}, process", 3)
+        assert "A worker was killed by SIGKILL (exit code -9, after " in server.output
         assert answer_of(server)
         assert server.stop() == 0
 

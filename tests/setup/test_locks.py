@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-SERVER_EXTRAS = ("postgresql", "redis", "uvloop", "sentry")
+SERVER_EXTRAS = ("postgresql", "redis", "uvloop", "uvicorn", "granian", "sentry")
 
 
 def pins(lock: str) -> dict[str, Version]:

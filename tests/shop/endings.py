@@ -52,8 +52,9 @@ def prepare(folder: Path) -> None:
     engine.dispose()
 
 
-def make(folder: Path) -> App:
-    app = create_app(folder, f"sqlite:///{folder / 'shop.db'}", name="quartapp", LOG_TO_STDOUT=True)
+def make(folder: Path, **config: Any) -> App:
+    url = f"sqlite:///{folder / 'shop.db'}"
+    app = create_app(folder, url, name="quartapp", LOG_TO_STDOUT=True, **config)
     app.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"] = 1
     hooks = os.environ.get("HOOKS", "").split()  # a test's own process
 

@@ -41,7 +41,7 @@ class Accounts:
         self._lacks_address = bool(settings.mail_server) and not settings.public_url
         self._task: asyncio.Task[None] | None = None
         self._is_failing = False
-        if settings.mails_people and (server := settings.server()) is not None:
+        if settings.mails_people and (server := settings.smtp_server()) is not None:
             self.mailer = _mailer(settings, database, server, self.links)
             self.confirmation = settings.email_confirmation or "off"
 

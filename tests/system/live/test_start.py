@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -133,10 +134,11 @@ def test_uvloop_is_for_a_database_behind_a_socket(
 ) -> None:
     loops = []
 
-    async def serve(*_: object, **__: object) -> None:
+    async def serve(_: object, listener: socket.socket, *__: object) -> None:
+        listener.close()
         loops.append(type(asyncio.get_running_loop()).__module__)
 
-    monkeypatch.setattr(server, "serve", serve)
+    monkeypatch.setattr(server, "_serve_with", lambda _: serve)
     for name, value in (environment | {"DATABASE_URL": database_url, "PORT": "0"}).items():
         monkeypatch.setenv(name, value)
     assert microblog_serve.main() == 0
