@@ -128,19 +128,15 @@ lock: $(TOOLS)  ## Renew both lock files from pyproject.toml (UPGRADE=1: with th
 	$(COMPILE) --group build --group dev --all-extras -o requirements-dev.lock
 	$(COMPILE) --group build --extra postgresql --extra redis --extra uvloop --extra uvicorn --extra granian --extra sentry --constraint requirements-dev.lock -o requirements.lock
 
-bench: $(TOOLS) $(TWIN)/.installed $(VENV)/.granian  ## Measure against the version on Flask (SCENARIO=index for one)
+bench: $(TOOLS) $(TWIN)/.installed  ## Measure against the version on Flask (SCENARIO=index for one)
 	$(BIN)/python -m benchmarks $(if $(SCENARIO),--scenario $(SCENARIO)) $(BENCH)
 
 compare: $(TOOLS)  ## Measure the CPU time of requests against another commit (BASE=main)
 	@test -n "$(BASE)" || { echo "Name the commit to compare with: make compare BASE=main" >&2; exit 1; }
 	$(BIN)/python -m benchmarks.paired $(BASE) $(PAIRED)
 
-bench-growth: $(TOOLS) $(TWIN)/.installed $(VENV)/.granian  ## Measure the floor, other servers, and growth (PARTS="floor posts")
+bench-growth: $(TOOLS) $(TWIN)/.installed  ## Measure the floor, other servers, and growth (PARTS="floor posts")
 	$(BIN)/python -m benchmarks.growth $(PARTS) $(BENCH)
-
-# It serves quartapp, so it is installed with quartapp's libraries. Without it the others are measured.
-$(VENV)/.granian: $(VENV)/.libraries benchmarks/granian.txt
-	@$(PIP) --no-deps --require-hashes -r benchmarks/granian.txt && touch $@ || echo "granian could not be installed: its rows are skipped."
 
 # The version on Flask has separate libraries: quartapp never imports it.
 $(TWIN)/.installed: benchmarks/flask_twin/requirements.txt

@@ -6,7 +6,6 @@ nothing.
 
 import asyncio
 import gc
-import signal
 import sys
 from typing import Any
 
@@ -20,7 +19,7 @@ from quartapp.database import request_session
 from quartapp.flasklike import App
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings, load_settings
-from quartapp.serving.server import Service, collect_from_now_on, serve_here
+from quartapp.serving.server import Service, serve_here
 from quartapp.sockets import bind
 
 FINGERPRINT = "benchmarks.growth"
@@ -68,31 +67,8 @@ def main(kind: str, port: int) -> None:
     server = kind.removeprefix("floor-")
     use_uvloop = not load_settings().database_url.startswith("sqlite")
     make: Any = create if server == kind else lambda _settings=None: floor.asgi
-    if server == "hypercorn":
-        service = Service(lambda: make(load_settings()), use_uvloop=use_uvloop)
-        serve_here(service, bind("127.0.0.1", port))
-        return
-    application = make(load_settings())
-    collect_from_now_on()
-    if server == "uvicorn":
-        import uvicorn
-
-        uvicorn.run(application, host="127.0.0.1", port=port, access_log=False, log_level="warning")
-    else:
-        from granian.constants import Interfaces
-        from granian.server.embed import Server
-
-        interface = Interfaces.ASGI
-        embedded = Server(application, address="127.0.0.1", port=port, interface=interface)
-        loop_factory = Service(make, use_uvloop=use_uvloop).loop_factory()
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(_serve(embedded))
-
-
-async def _serve(embedded: Any) -> None:
-    # An embedded granian does not handle signals.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, embedded.stop)
-    await embedded.serve()
+    service = Service(lambda: make(load_settings()), use_uvloop=use_uvloop, server=server)
+    serve_here(service, bind("127.0.0.1", port))
 
 
 if __name__ == "__main__":

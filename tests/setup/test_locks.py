@@ -54,7 +54,6 @@ def tools(project: dict[str, Any]) -> list[Requirement]:
         ("requirements.lock", 35),
         ("requirements-dev.lock", 51),
         ("benchmarks/flask_twin/requirements.txt", 10),
-        ("benchmarks/granian.txt", 1),
     ],
 )
 def test_the_lock_files_have_hashes_and_no_host_names(name: str, at_least: int) -> None:
