@@ -6,13 +6,13 @@ from itertools import product
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.flasklike import App
 from quartapp.microblog.models import Post, followers
 from tests.microblog.api.conftest import Caller, Enter
-from tests.microblog.executing import COMMIT, note_statements
+from tests.microblog.executing import note_statements
 
 
 @pytest.fixture
@@ -69,10 +69,23 @@ async def test_nothing_that_may_fail_comes_after_the_commit(
 ) -> None:
     """Otherwise a busy database answers 503 for what is stored, and programs send it again."""
     sent = note_statements(app, "posts|users")
+    engine = app.extensions["database"].engine.sync_engine
+    wrote: list[Any] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note_connection(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if re.match("INSERT INTO (posts|users)", statement):
+            wrote.append(connection)
+
+    @event.listens_for(engine, "commit")
+    def note_commit(connection: Any) -> None:
+        if connection in wrote:
+            sent.append("COMMIT")
+
     assert (await susan("POST", path, body)).status == 201
-    (wrote,) = (number for number, text in enumerate(sent) if text.startswith("INSERT"))
-    assert {"SELECT", COMMIT} == {text[:6] for text in sent[wrote + 1 :]}
-    assert set(sent[sent.index(COMMIT, wrote) :]) == {COMMIT}
+    (inserted,) = (number for number, sql in enumerate(sent) if sql.startswith("INSERT"))
+    assert sent.index("COMMIT") == len(sent) - 1
+    assert {sql[:6] for sql in sent[inserted + 1 : -1]} == {"SELECT"}
 
 
 async def test_nobody_deletes_anothers_post(susan: Caller, enter: Enter) -> None:

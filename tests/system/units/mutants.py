@@ -230,13 +230,23 @@ class Uncancelled(Subject):
 
 @mutant("a transaction is ended")
 class LeftOpen(Subject):
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.left: list[Any] = []
+
     async def read(self, statement: Any, values: Any) -> Any:
         try:
             return await super().read(statement, values)
         except Exception:
-            self.left = self.database.session(write=False)
-            await self.left.execute(text("SELECT 1"))
+            left = self.database.session(write=False)
+            self.left.append(left)
+            await left.execute(text("SELECT 1"))
             raise
+
+    async def dispose(self) -> None:
+        for session in self.left:
+            await session.close()
+        await super().dispose()
 
 
 @mutant("the value that the database makes is that of each execution")

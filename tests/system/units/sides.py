@@ -107,6 +107,11 @@ class Side:
             await self.execute(sql)
         await self.execute("COMMIT")
 
+    @property
+    def is_altered(self) -> bool:
+        """Whether statements may find no table or column, or one of another type."""
+        return bool(self._gone)
+
     async def contents(self) -> dict[str, Any]:
         """All rows of all tables, as they are stored."""
         found: dict[str, Any] = {}
