@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from quartapp.database.direct import LoopReader, PooledDriver, Reader
-from quartapp.database.drivers import POSTGRESQL, SQLITE, onehop, sqlite
+from quartapp.database.drivers import POSTGRESQL, SQLITE, sqlite
 from quartapp.database.drivers.fifo_pool import FifoQueuePool
 from quartapp.database.drivers.shares import largest_share
 from quartapp.database.prepared import Declined, Preparer
@@ -79,7 +79,9 @@ class Database:
         )
         dbapi: Any = self.engine.dialect.dbapi
         dbapi.statement_timeout = statement_timeout
-        self._writing_engine = self.engine.execution_options(**{onehop.WRITES: True})
+        # On SQLite only: there it takes the write lock at the start of a transaction.
+        writing = {"isolation_level": "IMMEDIATE"} if self.is_sqlite else {}
+        self._writing_engine = self.engine.execution_options(**writing)
         self._sessions = async_sessionmaker(self.engine, class_=Session, expire_on_commit=False)
         self._writers = async_sessionmaker(
             self._writing_engine, class_=Session, expire_on_commit=False

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
 
 from quartapp.database import Database, direct
-from quartapp.database.drivers import limited, onehop, write_lock
+from quartapp.database.drivers import driver, limited, write_lock
 from quartapp.database.errors import (
     DatabaseLockedError,
     DatabaseQueueFullError,
@@ -447,12 +447,8 @@ async def test_a_write_whose_commit_fails_is_not_executed_again(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await twice(sqlite.write, RESIZE, which="a", size=1)
-    execute_all = onehop.OneHopConnection._execute_all
-    monkeypatch.setattr(
-        onehop.OneHopConnection,
-        "_execute_all",
-        lambda self, raw, steps: execute_all(self, cast(Any, BrokenDisk(raw)), steps),
-    )
+    broken = property(lambda self: BrokenDisk(self._connection))
+    monkeypatch.setattr(driver.Driver, "_conn", broken)
     with pytest.raises(DBAPIError, match="disk I/O error"):
         await sqlite.write(RESIZE, which="a", size=2)
     monkeypatch.undo()
@@ -465,15 +461,17 @@ async def test_a_write_that_is_stopped_between_two_statements_is_undone(
 ) -> None:
     await twice(sqlite.write, RESIZE, which="a", size=1)
 
-    class Stopped:
-        is_stopped = is_late = True
-
-        def begin(self, _future: object) -> Any:
-            return asyncio.get_running_loop().call_later(60, lambda: None)
+    fetch = driver._fetch
 
     async with sqlite.engine.connect() as connection:
         adapted: Any = (await connection.get_raw_connection()).dbapi_connection
-        monkeypatch.setattr(adapted, "watch", Stopped())
+
+        def and_interrupt(*args: Any) -> Any:
+            outcome = fetch(*args)
+            adapted.driver_connection._interrupt()  # SQLite does not notice: no statement runs
+            return outcome
+
+        monkeypatch.setattr(driver, "_fetch", and_interrupt)
         prepared = sqlite._preparer.find(RESIZE, {"which": "a", "size": 2})
         step = (prepared.sql, prepared.parameters({"which": "a", "size": 2}))
         with pytest.raises(StatementTimeoutError):

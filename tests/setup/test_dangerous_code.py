@@ -23,9 +23,8 @@ ALLOWED = {
     ("debugger/page/prompt.py", "compile"),
     ("debugger/page/prompt.py", "eval"),
     ("debugger/server/process.py", "subprocess.Popen"),
-    # The drivers of databases, by constant names.
+    # The driver of PostgreSQL, by a constant name.
     ("database/drivers/limited.py", "__import__"),
-    ("database/drivers/onehop.py", "__import__"),
     # `git describe`, with constant arguments.
     ("reporting/capture/origin.py", "subprocess.run"),
     # The server that tests start, and the code of its `-c`.

@@ -9,6 +9,7 @@ Transactional DDL").
 
 import os
 import secrets
+import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,6 @@ _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = ON",
-    f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}",
 )
 
 
@@ -75,30 +75,30 @@ def sync(database: Path) -> None:
             os.close(handle)
 
 
-def configure(engine: AsyncEngine) -> None:
-    """Configure each new connection of an engine with the dialect `onehop`.
+def connect(database: str, **options: Any) -> sqlite3.Connection:
+    """Open a database, which only its owner may read: an existing file loses the rights of others.
 
-    A connection whose thread has a lowered priority (see `slow.SLOW`) is replaced at its next use.
-    The database file is readable only by its owner; an existing file loses the rights of others.
+    Transactions are begun explicitly. Blocks.
     """
-    file = database_file(engine.url)
-
-    @event.listens_for(engine.sync_engine, "do_connect")
-    def protect(*_: object) -> None:
-        if file is not None:
-            _protect(file)
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def prepare(dbapi_connection: Any, _record: object) -> None:
-        dbapi_connection.isolation_level = None
-        cursor = dbapi_connection.cursor()
+    if not options.get("uri"):
+        _protect(Path(database))
+    options |= {"isolation_level": None, "timeout": BUSY_TIMEOUT}
+    connection: sqlite3.Connection = sqlite3.connect(database, **options)
+    try:
         for pragma in _PRAGMAS:
-            cursor.execute(pragma)
-        cursor.close()
+            connection.execute(pragma)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def configure(engine: AsyncEngine) -> None:
+    """Replace a connection whose thread has a lowered priority (`driver.SLOW`) at its next use."""
 
     @event.listens_for(engine.sync_engine, "checkin")
-    def replace(dbapi_connection: Any, record: Any) -> None:
-        if dbapi_connection is not None and dbapi_connection.watch.gave_way:
+    def replace(_connection: object, record: Any) -> None:
+        if record.driver_connection is not None and record.driver_connection.gave_way:
             record.invalidate(soft=True)
 
 

@@ -14,6 +14,7 @@ VERSION = 1
 # The name that a module had when the first groups were named after it. With it, later errors still
 # belong to the group in the database, although the module has moved.
 _FORMER_NAMES = {
+    "quartapp.database.drivers.driver": "quartapp.database.onehop",
     "quartapp.database.drivers.fifo_pool": "quartapp.database.fairness",
     "quartapp.database.drivers.onehop": "quartapp.database.onehop",
     "quartapp.flasklike.dispatch": "quartapp.flasklike.handling",

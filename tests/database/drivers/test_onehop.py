@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from quartapp.database import Database
-from quartapp.database.drivers import slow
+from quartapp.database.drivers import driver as threads
 from quartapp.database.drivers import write_lock as turns
 from quartapp.database.errors import DatabaseLockedError, StatementTimeoutError
 from tests.shop.app import Base, Customer
@@ -112,6 +112,25 @@ async def test_a_write_is_one_hop_and_its_commit_another(database: Database, hop
     assert await hops.count(2) == 2
 
 
+async def test_statements_without_a_session_are_one_hop(database: Database, hops: Hops) -> None:
+    statement = update(Customer).values(note=bindparam("new"))
+    for _ in range(2):  # the second time it is prepared
+        hops.caplog.clear()
+        assert await database.write(statement, new="x") == 2
+    assert await hops.count(1) == 1
+
+
+async def test_the_end_of_a_read_does_not_wait_for_the_thread(database: Database) -> None:
+    may_end = threading.Event()
+    async with database.session(write=False) as session:
+        await session.execute(select(Customer.id))
+        raw: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+        raw._tx.put_nowait((None, lambda: may_end.wait(60)))
+        async with asyncio.timeout(30):
+            await session.rollback()
+    may_end.set()
+
+
 async def test_a_transaction_reads_one_state_of_the_database(database: Database) -> None:
     async with database.session(write=False) as reader:
         assert len((await reader.scalars(select(Customer.id))).all()) == 2
@@ -165,9 +184,9 @@ async def test_transactions_are_ours_again_after_autocommit(tmp_path: Path) -> N
 
 async def test_a_second_begin_is_refused(database: Database) -> None:
     async with database.engine.connect() as connection, connection.begin():
-        adapted: Any = (await connection.get_raw_connection()).dbapi_connection
+        raw: Any = (await connection.get_raw_connection()).driver_connection
         with pytest.raises(sqlite3.OperationalError, match="within a transaction"):
-            adapted.begin()
+            raw.begin()
 
 
 async def test_results_tell_what_a_cursor_tells(database: Database) -> None:
@@ -358,18 +377,41 @@ async def test_what_was_cancelled_is_not_written(database: Database) -> None:
         assert set(await session.scalars(select(Customer.note))) == {""}
 
 
+async def test_a_transaction_that_sqlite_has_rolled_back_does_nothing_more(tmp_path: Path) -> None:
+    """It does so when a statement that writes is interrupted. The next one would be committed."""
+    database = Database(f"sqlite:///{tmp_path / 'test.db'}", statement_timeout=0.1)
+    async with database.begin() as session:
+        await session.execute(text("CREATE TABLE things (name)"))
+    async with database.session() as session:
+        await session.execute(text("INSERT INTO things VALUES ('lost')"))
+        with pytest.raises(StatementTimeoutError):
+            await session.execute(text(f"INSERT INTO things {SLOW}"))
+        for further in (session.execute(text("INSERT INTO things VALUES ('x')")), session.commit()):
+            with pytest.raises(OperationalError, match="rolled the transaction back"):
+                await further
+        await session.rollback()
+        await session.execute(text("INSERT INTO things VALUES ('kept')"))
+        await session.commit()
+        assert (await session.scalars(text("SELECT name FROM things"))).all() == ["kept"]
+    await database.dispose()
+
+
 async def test_a_connection_that_was_cancelled_while_it_opened_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opening, cancelled = threading.Event(), threading.Event()
-    opened: list[sqlite3.Connection] = []
+    opening, cancelled, closed = threading.Event(), threading.Event(), threading.Event()
     connect: Any = sqlite3.connect
+
+    class Connection(sqlite3.Connection):
+        def close(self) -> None:
+            super().close()
+            closed.set()
 
     def slow_connect(*args: Any, **options: Any) -> sqlite3.Connection:
         opening.set()
         cancelled.wait(30)
-        opened.append(connect(*args, **options | {"check_same_thread": False}))
-        return opened[0]
+        opened: sqlite3.Connection = connect(*args, **options, factory=Connection)
+        return opened
 
     monkeypatch.setattr(sqlite3, "connect", slow_connect)
     database = Database(f"sqlite:///{tmp_path / 'opening.db'}")
@@ -379,20 +421,7 @@ async def test_a_connection_that_was_cancelled_while_it_opened_is_closed(
     await asyncio.wait([ping])
     cancelled.set()
     await database.dispose()
-    assert await eventually_closed(opened)
-
-
-async def eventually_closed(opened: list[sqlite3.Connection]) -> bool:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            opened[0].execute("SELECT 1")
-        except sqlite3.ProgrammingError:
-            return True
-        except IndexError:
-            pass
-        await asyncio.sleep(0.01)
-    return False
+    assert await asyncio.to_thread(closed.wait, 30)
 
 
 async def test_every_thread_ends_with_the_engine(tmp_path: Path) -> None:
@@ -415,7 +444,7 @@ async def test_every_thread_ends_with_the_engine(tmp_path: Path) -> None:
 async def test_a_forgotten_connection_gives_its_turn_back(database: Database) -> None:
     async def forget() -> None:
         connection = await database.engine.connect()
-        connection = await connection.execution_options(quartapp_write=True)
+        connection = await connection.execution_options(isolation_level="IMMEDIATE")
         await connection.execute(update(Customer).values(note="x"))
 
     await forget()
@@ -438,7 +467,7 @@ async def test_a_slow_statement_gives_way_and_its_thread_is_replaced(
 
     usual, before = os.getpriority(os.PRIO_PROCESS, 0), await thread()
     async with database.engine.connect() as connection:
-        monkeypatch.setattr(slow, "SLOW", 0.05)
+        monkeypatch.setattr(threads, "SLOW", 0.05)
         running = asyncio.create_task(connection.execute(SLOW))
         async with asyncio.timeout(60):
             while os.getpriority(os.PRIO_PROCESS, before) <= usual:  # noqa: ASYNC110 no event

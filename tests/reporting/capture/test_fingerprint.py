@@ -174,6 +174,7 @@ def test_lone_surrogates_are_no_obstacle() -> None:
 @pytest.mark.parametrize(
     ("module", "former"),
     [
+        ("quartapp.database.drivers.driver", "quartapp.database.onehop"),
         ("quartapp.database.drivers.onehop", "quartapp.database.onehop"),
         ("quartapp.flasklike.dispatch", "quartapp.flasklike.handling"),
     ],
