@@ -220,7 +220,7 @@ def _another(servers: Servers, name: str, threads: int, **settings: str) -> Serv
 
 
 EXPECTED_SECONDS = {
-    ("storm", "sqlite"): 62,
+    ("storm", "sqlite"): 70,
     ("start", "sqlite"): 38,
     ("bystanders", "sqlite"): 48,
     ("bystanders", "postgresql"): 90,
