@@ -125,6 +125,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\nInterrupted: what was measured is in {LOCAL}, the documents are unchanged.")
         return 130
     print("\n" + report.table(run.rows))
+    if not options.scenario:
+        print(report.summary(run.rows))
     return publish(run, databases)
 
 
