@@ -143,7 +143,9 @@ class Driver(Connection):
                 self._release()
             _raise_as_ours(error, args[0] if args and isinstance(args[0], str) else None)
             raise
-        if self._is_begun and not self._conn.in_transaction:
+        if self._conn.in_transaction:
+            self._is_begun = True  # perhaps by a statement
+        elif self._is_begun:
             self._end()
         return result
 

@@ -182,6 +182,23 @@ async def test_transactions_are_ours_again_after_autocommit(tmp_path: Path) -> N
     await database.dispose()
 
 
+async def test_a_transaction_that_a_statement_began_is_rolled_back_too(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'one.db'}", pool_size=1)
+    async with database.begin() as session:
+        await session.execute(text("CREATE TABLE things (name)"))
+    async with database.engine.connect() as connection:
+        connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.exec_driver_sql("BEGIN")
+        await connection.exec_driver_sql("INSERT INTO things VALUES ('lost')")
+    async with database.session() as session:
+        await session.execute(text("COMMIT"))
+        await session.execute(text("BEGIN"))
+        await session.execute(text("INSERT INTO things VALUES ('lost')"))
+    async with database.session(write=False) as session:
+        assert (await session.execute(text("SELECT * FROM things"))).all() == []
+    await database.dispose()
+
+
 async def test_a_second_begin_is_refused(database: Database) -> None:
     async with database.engine.connect() as connection, connection.begin():
         raw: Any = (await connection.get_raw_connection()).driver_connection
