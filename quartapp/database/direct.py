@@ -9,7 +9,7 @@ writes on SQLite in one hop. Limits, fairness and the end of a cancelled stateme
 import sqlite3
 from collections.abc import Sequence
 from time import monotonic, thread_time
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -32,16 +32,6 @@ _REST = 500
 """A statement that was late is declined for so many times as long as it took."""
 
 
-class Reader(Protocol):
-    """Reads with prepared statements."""
-
-    async def read(self, prepared: Prepared, parameters: list[Any]) -> Sequence[Any]:
-        """The driver's rows. Raises Declined, or what must not be executed a second time."""
-
-    def close(self) -> None:
-        """Close its connections; the next read opens them again."""
-
-
 class LoopReader:
     """A connection to SQLite that only reads, in the thread of the event loop.
 
@@ -54,6 +44,7 @@ class LoopReader:
         self._began = self._used = 0.0
 
     async def read(self, prepared: Prepared, parameters: list[Any]) -> Sequence[Any]:
+        """The driver's rows. Raises Declined."""
         connection = self._connection or self.open()
         self._began, self._used = monotonic(), thread_time()
         if self._began < prepared.late_until:
@@ -85,6 +76,7 @@ class LoopReader:
         return connection
 
     def close(self) -> None:
+        """Close the connection; the next read opens another one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -101,7 +93,7 @@ class PooledDriver:
         self._engine = engine
 
     async def read(self, prepared: Prepared, parameters: list[Any]) -> Sequence[Any]:
-        """See `Reader`."""
+        """The driver's rows, in one round trip. Raises Declined, or StatementTimeoutError."""
         before = repeats.set(True)
         try:
             return await greenlet_spawn(self._run, prepared.sql, "fetch", prepared.sql, parameters)
@@ -119,9 +111,6 @@ class PooledDriver:
         lost, nobody knows what the database has done.
         """
         return await greenlet_spawn(self._run, steps[-1][0], "execute_all", steps)
-
-    def close(self) -> None:
-        """The pool is the engine's."""
 
     def _run(self, sql: str, method: str, *arguments: Any) -> Any:
         engine: Any = self._engine.sync_engine

@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from quartapp.database.direct import LoopReader, PooledDriver, Reader
+from quartapp.database.direct import LoopReader, PooledDriver
 from quartapp.database.drivers import POSTGRESQL, SQLITE, sqlite
 from quartapp.database.drivers.fifo_pool import FifoQueuePool
 from quartapp.database.drivers.shares import largest_share
 from quartapp.database.prepared import Declined, Preparer
-from quartapp.database.source import Rows, Session, Step, read, write
+from quartapp.database.source import Rows, Session, Source, Step, read, write
 from quartapp.database.url import async_url
 from quartapp.permissions import make_private_folder
 
@@ -37,7 +37,7 @@ WARM_UP = 2.0
 _logger = logging.getLogger(__name__)
 
 
-class Database:
+class Database(Source):
     """An engine and its session factories. It connects at the first statement.
 
     Accepts the URLs that the setting DATABASE_URL accepts; raises ValueError for others. The owner
@@ -60,7 +60,6 @@ class Database:
         statement_timeout: float | None = None,
     ) -> None:
         self.url = sqlite.shared_memory(async_url(url))
-        self.is_sqlite = self.url.get_backend_name() == "sqlite"
         options: dict[str, Any] = {
             "pool_size": pool_size,
             "max_overflow": 0,
@@ -91,7 +90,11 @@ class Database:
         self._observers: list[Observer] = []
         self._preparer = Preparer(self.engine.dialect)
         self._driver = PooledDriver(self.engine)
-        self._reader: Reader = LoopReader(self.engine) if self.is_sqlite else self._driver
+        self._reader = LoopReader(self.engine) if self.is_sqlite else self._driver
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
 
     @property
     def address(self) -> str:
@@ -112,10 +115,6 @@ class Database:
             return rows
         async with self.engine.connect() as connection:
             return await connection.run_sync(read, statement, values)
-
-    async def write(self, statement: Executable, /, **values: Any) -> int:
-        """See `Source.write`; the transaction is its own."""
-        return (await self.write_all((statement, values)))[0]
 
     async def write_all(self, *steps: Step) -> list[int]:
         """See `Source.write_all`; the transaction is its own."""
@@ -214,7 +213,8 @@ class Database:
 
     async def dispose(self) -> None:
         """Close all connections."""
-        self._reader.close()
+        if isinstance(self._reader, LoopReader):
+            self._reader.close()
         await self.engine.dispose()
 
 

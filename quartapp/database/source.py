@@ -46,12 +46,13 @@ class Source(Protocol):
         The number is that of the rows that matched, also if an UPDATE left them as they were, and 0
         for an INSERT that a conflict made do nothing.
         """
+        return (await self.write_all((statement, values)))[0]
 
     async def write_all(self, *steps: Step) -> list[int]:
         """Execute several statements in one transaction, and commit; as `write`."""
 
 
-class Session(AsyncSession):
+class Session(AsyncSession, Source):
     """A session that is a `Source` too: it executes within its transaction.
 
     `read` sees what the session has written, added and changed. `write` and `write_all` commit what
@@ -61,36 +62,27 @@ class Session(AsyncSession):
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether the database is SQLite; otherwise it is PostgreSQL."""
         return self.get_bind().dialect.name == "sqlite"
 
     async def read(self, statement: Executable, /, **values: Any) -> Rows:
-        """See `Source.read`."""
-
         def run(session: SyncSession) -> Rows:
             session.flush()
             return read(session.connection(), statement, values)
 
         return await self.run_sync(run)
 
-    async def write(self, statement: Executable, /, **values: Any) -> int:
-        """See `Source.write`."""
-        return (await self.write_all((statement, values)))[0]
-
     async def write_all(self, *steps: Step) -> list[int]:
-        """See `Source.write_all`."""
-
         def run(session: SyncSession) -> list[int]:
             session.flush()
-            return write(session.connection(), *steps)
+            counts = write(session.connection(), *steps)
+            session.commit()
+            return counts
 
         try:
-            counts = await self.run_sync(run)
-            await self.commit()
+            return await self.run_sync(run)
         except BaseException:
             await self.rollback()
             raise
-        return counts
 
 
 def read(connection: Connection, statement: Executable, values: Values) -> Rows:
