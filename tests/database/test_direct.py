@@ -373,9 +373,10 @@ async def test_writes_take_turns_with_sessions_in_the_order_of_their_coming(
         if number % 2:
             async with sqlite.begin() as session:
                 await session.execute(RESIZE, {"which": "a", "size": number})
+                done.append(number)  # it still has its turn
         else:
             await sqlite.write(RESIZE, which="a", size=number)
-        done.append(number)
+            done.append(number)
 
     async with sqlite.begin() as first:
         await first.execute(RESIZE, {"which": "a", "size": 0})
