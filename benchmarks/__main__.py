@@ -95,7 +95,7 @@ class Run:
         )
 
     def seconds_left(self) -> float:
-        pace = (time.monotonic() - self._started) / max(1, self._estimated)
+        pace = (time.monotonic() - self._started) / self._estimated if self._estimated else 1.0
         return pace * sum(step.seconds for step in self._left)
 
     def has_time_for(self, step: Step) -> bool:
@@ -116,7 +116,8 @@ def main(arguments: list[str] | None = None) -> int:
     run = Run(steps, results.load(LOCAL) if options.again else [], options)
     if options.again and not run.rows:
         print(f"Nothing in {LOCAL} is of this commit, CPU and Python: everything is measured.")
-    print(", ".join([*results.run().values(), f"{CORES} cores, {len(steps)} steps"]), flush=True)
+    print(*results.run().values(), f"{CORES} cores", sep=", ")
+    print(f"{len(steps)} steps, about {run.seconds_left() / 60:.0f} minutes", flush=True)
     results.save(run.rows, LOCAL)
     try:
         for database in databases:
