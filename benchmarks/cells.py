@@ -1,6 +1,5 @@
 """One scenario under one load: quartapp and the versions on Flask, in turn."""
 
-import importlib.util
 from collections.abc import Callable
 
 from benchmarks.load import Measurement, press
@@ -38,7 +37,7 @@ def measure_cell(
         return press(server, path, concurrency, seconds, headers, body=body, fails=fails)
 
     def begin() -> dict[str, Server]:
-        chosen = {name: servers.get(name) for name in names if is_installed(name)}
+        chosen = {name: servers.get(name) for name in names}
         for server in chosen.values():
             once(server, PROBE_SECONDS)
         most = chosen[QUARTAPP].memory_bytes()
@@ -77,8 +76,3 @@ def choose(
     fitting = [server for server in choice if server.memory_bytes() <= most]
     smallest = [min(choice, key=lambda server: server.memory_bytes())]
     return {twin: best, EQUAL_MEMORY: max(fitting or smallest, key=lambda server: tried[server])}
-
-
-def is_installed(name: str) -> bool:
-    """Whether quartapp's environment has the server. Its rows are left out otherwise."""
-    return importlib.util.find_spec(name.rpartition("-")[2]) is not None

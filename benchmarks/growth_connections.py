@@ -1,6 +1,5 @@
 """Growth: the floor, other servers, many connections, and the memory of a connection."""
 
-import importlib.util
 import socket
 import statistics
 import time
@@ -12,7 +11,6 @@ from benchmarks.servers import TWIN_BIN, TWINS, Server
 
 CONNECTIONS = (1, 256, 1000)
 QUARTAPP = ("quartapp-hypercorn", "quartapp-uvicorn", "quartapp-granian")
-SERVERS = ("hypercorn", "uvicorn", "granian")
 SECONDS = 3
 ROUNDS = 3
 HELD = 400
@@ -62,14 +60,10 @@ def _threads(name: str) -> int:
 
 
 def _is_there(name: str, notes: Any) -> bool:
-    server = name.rpartition("-")[2]
-    if server in SERVERS:
-        is_there = importlib.util.find_spec(server) is not None
-    else:
-        is_there = (TWIN_BIN / "gunicorn").exists()
-    if not is_there:
-        notes.add(f"{name} is skipped: its server is not installed.", "")
-    return is_there
+    if name not in {"floor-gunicorn", *TWINS} or (TWIN_BIN / "gunicorn").exists():
+        return True
+    notes.add(f"{name} is skipped: its server is not installed.", "")
+    return False
 
 
 def servers(url: str, notes: Any) -> None:
