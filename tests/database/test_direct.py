@@ -126,7 +126,7 @@ async def test_statements_can_be_observed_without_their_values(database: Databas
 
 
 def unprepared() -> dict[str, tuple[sa.Executable, dict[str, Any]]]:
-    added = INSERT.values(name="x").returning(C.id).cte()
+    added = INSERT.values(name="x", size=1).returning(C.id).cte()
     names: Any = sa.bindparam("names", expanding=True)
     return {
         "text": (sa.text("SELECT 1"), {}),
@@ -144,7 +144,7 @@ def unprepared() -> dict[str, tuple[sa.Executable, dict[str, Any]]]:
 
 @pytest.mark.parametrize("name", unprepared())
 def test_is_not_prepared(name: str) -> None:
-    database = Database("sqlite://")
+    database = Database("postgresql://nobody@localhost/nothing")  # it is never connected
     statement, values = unprepared()[name]
     preparer = Preparer(database.engine.dialect)
     for _ in range(3):
