@@ -21,7 +21,7 @@ from quartapp.database.drivers import POSTGRESQL, SQLITE, sqlite
 from quartapp.database.drivers.fifo_pool import FifoQueuePool
 from quartapp.database.drivers.shares import largest_share
 from quartapp.database.prepared import Declined, Preparer
-from quartapp.database.source import Rows, Session, Source, Step, read, write
+from quartapp.database.source import Rows, Session, Source, Step, read, refuse_change, write
 from quartapp.database.url import async_url
 from quartapp.permissions import make_private_folder
 
@@ -107,6 +107,7 @@ class Database(Source):
 
     async def read(self, statement: Executable, /, **values: Any) -> Rows:
         """See `Source.read`. Each call sees what is committed at its moment: see `snapshot`."""
+        refuse_change(statement)
         with suppress(Declined):
             prepared = self._preparer.find(statement, values)
             began = monotonic()
@@ -118,6 +119,8 @@ class Database(Source):
 
     async def write_all(self, *steps: Step) -> list[int]:
         """See `Source.write_all`; the transaction is its own."""
+        if not steps:
+            return []
         with suppress(Declined):
             forms = [(self._preparer.find(*step), step[1]) for step in steps]
             ready = [(prepared.sql, prepared.parameters(values)) for prepared, values in forms]

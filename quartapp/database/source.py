@@ -8,6 +8,7 @@ faster than a session; what a session has written and not committed only that se
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Executable
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session as SyncSession
 
@@ -38,7 +39,7 @@ class Source(Protocol):
         """Whether the database is SQLite; otherwise it is PostgreSQL."""
 
     async def read(self, statement: Executable, /, **values: Any) -> Rows:
-        """The rows of a SELECT."""
+        """The rows of a SELECT. Raises ArgumentError for an INSERT, UPDATE or DELETE."""
 
     async def write(self, statement: Executable, /, **values: Any) -> int:
         """Execute an INSERT, UPDATE or DELETE, and commit. Returns the number of its rows.
@@ -65,6 +66,8 @@ class Session(AsyncSession, Source):
         return self.get_bind().dialect.name == "sqlite"
 
     async def read(self, statement: Executable, /, **values: Any) -> Rows:
+        refuse_change(statement)
+
         def run(session: SyncSession) -> Rows:
             session.flush()
             return read(session.connection(), statement, values)
@@ -83,6 +86,12 @@ class Session(AsyncSession, Source):
         except BaseException:
             await self.rollback()
             raise
+
+
+def refuse_change(statement: Executable) -> None:
+    """Raise ArgumentError for an INSERT, UPDATE or DELETE, which `read` would not commit."""
+    if statement.is_dml:
+        raise ArgumentError("read() executes a SELECT; use write() for an INSERT, UPDATE or DELETE")
 
 
 def read(connection: Connection, statement: Executable, values: Values) -> Rows:

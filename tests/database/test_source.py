@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, StatementError
 
 from quartapp.database import Database, Session, Source, init_app, request_session, request_source
 from quartapp.database.types import Id, UTCDateTime
@@ -156,6 +156,29 @@ async def test_errors_are_sqlalchemys(source: Source) -> None:
         with pytest.raises(StatementError, match="naive"):
             await source.write(INSERT, at=datetime(2026, 1, 1))  # noqa: DTZ001 it is refused
         assert await source.read(one, q="x") == []
+
+
+async def test_no_statements_are_no_error(source: Source) -> None:
+    assert await source.write_all() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        INSERT.values(name="b").returning(C.id),
+        sa.update(THINGS).values(name="b").returning(C.id),
+        sa.delete(THINGS),
+    ],
+    ids=["insert", "update", "delete"],
+)
+async def test_a_change_is_not_read(source: Source, database: Database, change: Any) -> None:
+    await source.write(INSERT, name="a")
+
+    for _ in range(TIMES):
+        with pytest.raises(ArgumentError, match="use write"):
+            await source.read(change)
+
+    assert await database.read(NAMES) == [("a",)]
 
 
 async def test_a_session_sees_what_it_wrote_and_the_database_does_not(database: Database) -> None:
