@@ -259,7 +259,9 @@ def columns(row: Any) -> tuple[Any, ...]:
 
 
 def _number(result: Any) -> int:
-    return len(result.all()) if result.returns_rows else result.rowcount
+    # Without the types of the columns, which may be unable to return what a write has stored.
+    # It has no cursor after an INSERT that did nothing: SQLAlchemy has looked for its key.
+    return len(result.cursor.fetchall()) if result.cursor else result.rowcount
 
 
 def _connected(connection: Any, _: Any) -> None:

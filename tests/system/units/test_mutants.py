@@ -9,8 +9,11 @@ from tests.system.units.generate import generate
 from tests.system.units.mutants import MUTANTS
 from tests.system.units.run import run
 
-# Of statements and sessions that are used wrongly on purpose.
-pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
+pytestmark = [
+    pytest.mark.slow,
+    # Of statements and sessions that are used wrongly on purpose.
+    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning"),
+]
 
 ENOUGH = 1500
 
@@ -20,7 +23,7 @@ BEGIN = {
     "several writes are one transaction": 11,
     "each read asks the database": 248,
     "a parameter that is missing is an error": 18,
-    "an UPDATE sets the columns of its values": 25,
+    "an UPDATE sets the columns of its values": 48,
     "a write that is cancelled has happened as a whole or not at all": 11,
     "a cancellation is raised": 49,
 }
