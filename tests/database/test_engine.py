@@ -1,6 +1,7 @@
 """The engine: what is set on each connection, and what is never shown."""
 
 import asyncio
+import sqlite3
 import time
 from pathlib import Path
 from typing import cast
@@ -24,6 +25,22 @@ async def test_sqlite_is_prepared_for_a_server(tmp_path: Path) -> None:
         }
     await database.dispose()
     assert values == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 5000}
+
+
+async def test_a_new_file_that_others_open_too_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "new.db"
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("CREATE TABLE t (x)")
+    other.execute("BEGIN IMMEDIATE")
+    asyncio.get_running_loop().call_later(0.1, other.execute, "COMMIT")
+
+    database = Database(f"sqlite:///{file}")
+    async with database.engine.connect() as connection:
+        mode = (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar()
+
+    await database.dispose()
+    other.close()
+    assert mode == "wal"
 
 
 async def test_foreign_keys_hold(each_database_url: str) -> None:

@@ -12,6 +12,7 @@ import secrets
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import event
@@ -24,7 +25,6 @@ BUSY_TIMEOUT = 5.0
 """Seconds that a writer waits for a writer in another process."""
 
 _PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = ON",
 )
@@ -85,6 +85,7 @@ def connect(database: str, **options: Any) -> sqlite3.Connection:
     options |= {"isolation_level": None, "timeout": BUSY_TIMEOUT}
     connection: sqlite3.Connection = sqlite3.connect(database, **options)
     try:
+        _use_wal(connection)
         for pragma in _PRAGMAS:
             connection.execute(pragma)
     except BaseException:
@@ -100,6 +101,24 @@ def configure(engine: AsyncEngine) -> None:
     def replace(_connection: object, record: Any) -> None:
         if record.driver_connection is not None and record.driver_connection.gave_way:
             record.invalidate(soft=True)
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Set the journal mode of the file, which is another one only in a new file.
+
+    If another connection is doing so, or writes, SQLite reports a locked database at once, without
+    the busy timeout: this connection has a lock for reading, and needs the one for writing as well.
+    """
+    end = monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > end:
+                raise
+            sleep(0.01)
+        else:
+            return
 
 
 def _protect(database: Path) -> None:
