@@ -2,6 +2,7 @@
 
 SQLite is read in the thread of the event loop, because a hop to another thread costs more than most
 statements. So nothing there may wait: a statement that takes long is stopped, a lock declines it.
+And readers take turns with all else that the loop serves: see `turns`.
 Everything else runs on a connection of the engine's pool: reads on PostgreSQL in one round trip,
 writes on SQLite in one hop. Limits, fairness and the end of a cancelled statement are the pool's.
 """
@@ -18,6 +19,7 @@ from sqlalchemy.util.concurrency import greenlet_spawn
 from quartapp.database.drivers import repeats, sqlite
 from quartapp.database.errors import StatementTimeoutError
 from quartapp.database.prepared import Declined, Prepared
+from quartapp.database.turns import Turns
 
 BUDGET = 0.002
 """Seconds of processor time that a statement may take from the event loop."""
@@ -41,10 +43,12 @@ class LoopReader:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._connection: sqlite3.Connection | None = None
+        self._turns = Turns()
         self._began = self._used = 0.0
 
     async def read(self, prepared: Prepared, parameters: list[Any]) -> Sequence[Any]:
         """The driver's rows. Raises Declined."""
+        await self._turns.take()
         connection = self._connection or self.open()
         self._began, self._used = monotonic(), thread_time()
         if self._began < prepared.late_until:
