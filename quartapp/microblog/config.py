@@ -242,7 +242,10 @@ def _environment(file: Path = Path(".env")) -> dict[str, str]:
         from dotenv import dotenv_values  # 2 ms of a start, for those who have such a file
 
         values = _set(dotenv_values(file, encoding="utf-8"))
-    return values | _set(os.environ)  # noqa: TID251 the one reader
+    given = _set(os.environ)  # noqa: TID251 the one reader
+    if "mail_admins" in given:
+        values.pop("admins", None)  # another name of the same setting
+    return values | given
 
 
 def _set(variables: Mapping[str, str | None]) -> dict[str, str]:

@@ -146,6 +146,17 @@ def test_admins_are_split_at_commas(monkeypatch: pytest.MonkeyPatch, name: str) 
     assert settings.admins == ("a@example.com", "b@example.com")
 
 
+@pytest.mark.parametrize("name", ["ADMINS", "MAIL_ADMINS"])
+@pytest.mark.parametrize("in_file", ["ADMINS", "MAIL_ADMINS"])
+def test_the_environment_names_the_admins_before_the_file(
+    monkeypatch: pytest.MonkeyPatch, name: str, in_file: str
+) -> None:
+    Path(".env").write_text(f"{in_file}=file@example.com\n", encoding="utf-8")
+    monkeypatch.setenv(name, "environment@example.com")
+    settings = load_settings(secret_key=STRONG, mail_server="mail")
+    assert settings.admins == ("environment@example.com",)
+
+
 def test_a_mail_server_needs_somebody_to_write_to() -> None:
     assert "ADMINS" in refusal(secret_key=STRONG, mail_server="mail.example.com")
 
