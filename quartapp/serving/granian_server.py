@@ -39,6 +39,13 @@ _CONNECTIONS = 65_536
 _NO_LOG = {"incremental": True, "handlers": {}, "loggers": {}}
 """Otherwise granian closes the handlers of all loggers."""
 
+_MALFORMED = {
+    "type": "http.response.start",
+    "status": 400,
+    "headers": [(b"content-length", b"0"), (b"connection", b"close")],
+}
+"""The answer to a request whose body is malformed, as Hypercorn has it."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -52,10 +59,18 @@ async def serve(
     websockets = set()
 
     async def served(scope: Any, receive: Any, send: Any) -> None:
+        has_left = False
+
+        async def received() -> Any:
+            nonlocal has_left
+            message = await receive()
+            has_left = has_left or message["type"] == "http.disconnect"
+            return message
+
         if scope["type"] == "websocket":
             websockets.add(send)
         try:
-            await app(scope, receive, send)
+            await app(scope, received, send)
         except asyncio.CancelledError:
             pass  # who cancelled it has answered and logged
         except Exception:
@@ -63,6 +78,11 @@ async def serve(
             raise
         finally:
             websockets.discard(send)
+        if has_left:
+            # granian says so of a malformed body too, and answers 500 if the application does not.
+            with suppress(Exception):
+                await send(_MALFORMED)
+                await send({"type": "http.response.body", "body": b""})
 
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     host, port = listener.getsockname()[:2]

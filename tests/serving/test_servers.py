@@ -165,6 +165,9 @@ async def test_heads_and_bodies_beyond_the_bounds_are_refused(site: Site) -> Non
     post, length = b"POST /length HTTP/1.1", b"Content-Length: %d"
     assert await site.status(post, host, length % 100, body=bytes(100)) == 200
     assert await site.status(post, host, length % 101, body=bytes(101)) == 413
+    assert (
+        await site.status(post, host, b"Transfer-Encoding: chunked", body=b"no length\r\n") == 400
+    )
 
 
 async def test_a_websocket_talks(site: Site) -> None:
