@@ -566,18 +566,22 @@ async def test_only_reads_trust_a_connection_and_only_for_a_moment(
 
 
 @pytest.mark.postgresql
-async def test_a_write_whose_connection_is_lost_is_not_executed_again(postgres: Database) -> None:
+@pytest.mark.parametrize("number", [1, 2])
+async def test_a_write_whose_connection_is_lost_is_not_executed_again(
+    postgres: Database, number: int
+) -> None:
     """The server may have committed it before the connection was lost."""
     await twice(postgres.write, RESIZE, which="a", size=1)
     async with postgres.session() as session:
         await session.execute(sa.select(C.id).with_for_update())
-        writing = asyncio.create_task(postgres.write(RESIZE, which="a", size=2))
+        steps = [(RESIZE, {"which": "a", "size": 2})] * number
+        writing = asyncio.create_task(postgres.write_all(*steps))
         blocked = "datname = current_database() AND wait_event_type = 'Lock'"
         kill = sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {blocked}")
         async with asyncio.timeout(60):
             while await postgres.read(kill) != [(True,)]:
                 pass
-        with pytest.raises(DBAPIError) as caught:
+        with pytest.raises(DBAPIError, match="closed in the middle of operation") as caught:
             await asyncio.wait_for(writing, 5)  # executed again, it would wait for the row
         assert caught.value.connection_invalidated
         assert "which" not in str(caught.value)

@@ -113,8 +113,16 @@ class LimitedConnection(AsyncAdapt_asyncpg_connection):
     async def _execute_all(self, steps: Sequence[tuple[str, Sequence[Any]]]) -> list[int]:
         if len(steps) == 1:
             return [await self._count(*steps[0])]
-        async with self._connection.transaction():
-            return [await self._count(*step) for step in steps]
+        transaction = self._connection.transaction()
+        await transaction.start()
+        try:
+            counts = [await self._count(*step) for step in steps]
+        except BaseException:
+            if not self.is_lost:  # asyncpg's error about that would hide the cause
+                await transaction.rollback()
+            raise
+        await transaction.commit()
+        return counts
 
     async def _count(self, sql: str, parameters: Sequence[Any]) -> int:
         status: str = await self._connection.execute(sql, *parameters)
