@@ -153,7 +153,8 @@ class Mechanisms:
         state.logged = error or state.logged
         if error is not None and error is state.repeated and not self._app.debug:
             where = culprit(error.__traceback__, self._recorder.places)
-            summarize(record, f"(in {where}; its traceback was logged before)")
+            what = f"in {where}; its traceback" if where else "it"
+            summarize(record, f"({what} was logged before)")
 
     def _on_loop_exception(self, _loop: object, context: dict[str, Any]) -> None:
         if isinstance(context.get("exception"), asyncio.CancelledError):

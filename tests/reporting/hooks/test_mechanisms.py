@@ -109,6 +109,7 @@ async def test_an_error_of_elsewhere_is_logged_in_full_beside_a_repeated_one(
     for _ in range(6):
         await client.get("/fail/x")
     assert [bool(summary_of(record)) for record in caplog.records[-2:]] == [True, False]
+    assert summary_of(caplog.records[-2]) == "(it was logged before)"  # it has no traceback
 
 
 async def test_abort_500(app: App, client: Client, records: Records) -> None:
