@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -492,6 +492,20 @@ async def postgres(postgresql_url: str) -> AsyncIterator[Database]:
         await connection.execute(INSERT, [{"name": "a"}, {"name": "b"}])
     yield opened
     await opened.dispose()
+
+
+@pytest.mark.postgresql
+async def test_a_value_that_the_driver_refuses_leaves_no_lock(
+    postgres: Database, postgresql_url: str
+) -> None:
+    for size in (1, 2**70):  # the second time without SQLAlchemy
+        with suppress(DBAPIError):
+            await postgres.write(RESIZE, which="a", size=size)
+    other = Database(postgresql_url)
+    async with other.begin() as session:
+        await session.execute(sa.text("SET LOCAL lock_timeout = 100"))
+        await session.execute(sa.text("ALTER TABLE things ADD COLUMN more INTEGER"))
+    await other.dispose()
 
 
 @pytest.mark.postgresql

@@ -106,9 +106,19 @@ class LimitedConnection(AsyncAdapt_asyncpg_connection):
         try:
             answer = await_(asked)
         except Exception as error:  # noqa: BLE001 it becomes SQLAlchemy's
+            if not (self.is_lost or isinstance(error, TimeoutError)):
+                self._end_transaction()
             self._handle_exception(error)
         self.used_at = monotonic()
         return answer
+
+    def _end_transaction(self) -> None:
+        # asyncpg refuses a value when the server has parsed the statement and holds locks for it.
+        # The server releases them at the next statement.
+        try:
+            await_(self._connection.execute("SELECT 1", timeout=PATIENCE))
+        except Exception:  # noqa: BLE001 after any error the connection is unusable
+            self._terminate_force_close()
 
     async def _execute_all(self, steps: Sequence[tuple[str, Sequence[Any]]]) -> list[int]:
         if len(steps) == 1:
