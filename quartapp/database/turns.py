@@ -31,6 +31,8 @@ class Turns:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         if self._loop is not loop:
+            if self._loop is not None and not self._loop.is_closed():
+                return  # it runs in another thread, and this one does not delay it
             self._waiting.clear()  # those of a loop that has ended
             self._begin(loop)
         elif monotonic() > self._until or (self._waiting and self._holder is not task):
