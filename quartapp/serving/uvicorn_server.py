@@ -23,6 +23,9 @@ HEAD_SIZE = 65_536
 HEAD_TIMEOUT = 5.0
 """Seconds within which a request's head must be complete, as Hypercorn has it."""
 
+PIPELINED = 100
+"""Requests of a connection that may wait for the response to the one before."""
+
 
 async def serve(
     app: Application,
@@ -95,7 +98,8 @@ class _Server(uvicorn.Server):
 class _Connection(HttpToolsProtocol):
     """A connection that is closed if a request's head is too large, or takes too long.
 
-    uvicorn itself has no bounds for either.
+    Also if too many requests are sent without waiting for responses: uvicorn keeps all of them. It
+    has no bounds of its own for any of these.
     """
 
     _head_size = 0
@@ -124,6 +128,9 @@ class _Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_timer()
+        if len(self.pipeline) == PIPELINED:
+            self.transport.abort()
+            raise ConnectionAbortedError("too many requests wait")  # ends the parser
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -168,6 +168,24 @@ async def test_heads_and_bodies_beyond_the_bounds_are_refused(site: Site) -> Non
     assert (
         await site.status(post, host, b"Transfer-Encoding: chunked", body=b"no length\r\n") == 400
     )
+
+
+async def test_requests_that_wait_for_a_response_are_bounded(sites: dict[str, Site]) -> None:
+    """The other servers read on when they have answered."""
+
+    async def answers(number: int) -> int:
+        request = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+        last = request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        reader, _ = await sites["uvicorn"].connect(request * (number - 1) + last)
+        received = b""
+        with suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                received += data
+        return received.count(b"HTTP/1.1 200")
+
+    async with asyncio.timeout(60):
+        assert await answers(90) == 90
+        assert await answers(5000) <= 5000 / 2
 
 
 async def test_a_websocket_talks(site: Site) -> None:
