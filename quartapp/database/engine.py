@@ -21,7 +21,16 @@ from quartapp.database.drivers import POSTGRESQL, SQLITE, sqlite
 from quartapp.database.drivers.fifo_pool import FifoQueuePool
 from quartapp.database.drivers.shares import largest_share
 from quartapp.database.prepared import Declined, Preparer
-from quartapp.database.source import Rows, Session, Source, Step, read, refuse_change, write
+from quartapp.database.source import (
+    READS_ONLY,
+    Rows,
+    Session,
+    Source,
+    Step,
+    read,
+    refuse_change,
+    write,
+)
 from quartapp.database.url import async_url
 from quartapp.permissions import make_private_folder
 
@@ -160,10 +169,12 @@ class Database(Source):
     async def snapshot(self) -> AsyncIterator[Session]:
         """A session whose reads all see the state of the database at the first one.
 
-        It only reads. Take it where rows of several statements must fit together; it costs what a
-        session costs, and holds a connection until the end of the block.
+        It only reads: `write` raises InvalidRequestError. Take it where rows of several statements
+        must fit together; it costs what a session costs, and holds a connection until the end of
+        the block.
         """
         async with self.session(write=False) as session:
+            session.info[READS_ONLY] = True
             if not self.is_sqlite:  # on SQLite each transaction sees one state
                 options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
                 await session.connection(execution_options=options)

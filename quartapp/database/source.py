@@ -8,12 +8,15 @@ faster than a session; what a session has written and not committed only that se
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Executable
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session as SyncSession
 
 Rows = list[tuple[Any, ...]]
 Values = dict[str, Any]
+READS_ONLY = "quartapp_reads_only"
+"""In `Session.info` of a session that refuses to write."""
+
 Step = tuple[Executable, Values]
 """A statement and the values of its bound parameters."""
 
@@ -75,6 +78,9 @@ class Session(AsyncSession, Source):
         return await self.run_sync(run)
 
     async def write_all(self, *steps: Step) -> list[int]:
+        if READS_ONLY in self.info:
+            raise InvalidRequestError("a snapshot only reads")
+
         def run(session: SyncSession) -> list[int]:
             session.flush()
             counts = write(session.connection(), *steps)

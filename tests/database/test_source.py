@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    InvalidRequestError,
+    StatementError,
+)
 
 from quartapp.database import Database, Session, Source, init_app, request_session, request_source
 from quartapp.database.types import Id, UTCDateTime
@@ -211,6 +217,8 @@ async def test_a_snapshot_sees_one_state(database: Database) -> None:
         for name in "bcd":
             assert await snapshot.read(NAMES) == [("a",)]
             await database.write(INSERT, name=name)
+        with pytest.raises(InvalidRequestError, match="only reads"):
+            await snapshot.write(INSERT, name="e")
     assert len(await database.read(NAMES)) == 4
 
 
