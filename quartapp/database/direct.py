@@ -20,18 +20,20 @@ from quartapp.database.drivers import repeats, sqlite
 from quartapp.database.errors import StatementTimeoutError
 from quartapp.database.prepared import Declined, Prepared
 from quartapp.database.turns import Turns
+from quartapp.priority import blocks_read
 
 BUDGET = 0.002
 """Seconds of processor time that a statement may take from the event loop."""
 
 PATIENCE = 0.02
-"""Seconds that it may last if it waits: for the disk, the processor or Python's lock."""
+"""Seconds that it may last if it waits: for a disk, the processor or Python's lock."""
 
 _INSTRUCTIONS = 1000
 """SQLite's instructions between two looks at the clock, each of which takes Python's lock."""
 
 _REST = 500
-"""A statement that was late is declined for so many times as long as it took."""
+"""A statement that computed or read from a disk for too long is declined for so many times as long.
+"""
 
 
 class LoopReader:
@@ -50,7 +52,7 @@ class LoopReader:
         """The driver's rows. Raises Declined."""
         await self._turns.take()
         connection = self._connection or self.open()
-        self._began, self._used = monotonic(), thread_time()
+        self._began, self._used, blocks = monotonic(), thread_time(), blocks_read()
         if self._began < prepared.late_until:
             raise Declined
         try:
@@ -60,8 +62,12 @@ class LoopReader:
         finally:
             # Also for a statement that was not stopped: counting a table is one instruction.
             if self._is_late():
-                now = monotonic()
-                prepared.late_until = now + _REST * (now - self._began)
+                now, used = monotonic(), thread_time() - self._used
+                if used > BUDGET:
+                    prepared.late_until = now + _REST * used
+                elif blocks_read() > blocks:
+                    prepared.late_until = now + _REST * (now - self._began)
+                # Otherwise it waited for the processor or for Python's lock, as anything might.
 
     def open(self) -> sqlite3.Connection:
         """Open the connection; takes two milliseconds. Raises Declined if that is impossible."""
