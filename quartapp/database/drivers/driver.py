@@ -122,6 +122,9 @@ class Driver(Connection):
 
         try:
             await self._execute(open_file)
+        except Exception:
+            await self.close()  # the event loop may end before the thread does
+            raise
         except BaseException:
             self.stop()
             raise

@@ -496,3 +496,20 @@ async def test_a_slow_statement_gives_way_and_its_thread_is_replaced(
     assert os.getpriority(os.PRIO_PROCESS, after) == usual
     assert await thread() == after
     await database.dispose()
+
+
+def test_a_connection_that_cannot_be_opened_has_ended_its_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread would find the event loop of a command closed, and print a traceback."""
+
+    async def connect() -> None:
+        database = Database(f"sqlite:///{tmp_path}")
+        with pytest.raises(OperationalError):
+            await database.ping()
+
+    errors: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", errors.append)
+    for _ in range(20):
+        asyncio.run(connect())
+    assert not errors
