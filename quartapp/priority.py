@@ -6,6 +6,9 @@ import threading
 import time
 from contextlib import suppress
 
+if sys.platform == "linux":
+    import resource  # Windows has none
+
 _NICE = 15
 
 
@@ -31,6 +34,4 @@ def blocks_read() -> int:
     """How many blocks this thread has read from a disk; 0 where the system does not tell."""
     if sys.platform != "linux":
         return 0
-    import resource  # not on Windows
-
     return resource.getrusage(resource.RUSAGE_THREAD).ru_inblock

@@ -50,10 +50,12 @@ class LoopReader:
 
     async def read(self, prepared: Prepared, parameters: list[Any]) -> Sequence[Any]:
         """The driver's rows. Raises Declined."""
+        if monotonic() < prepared.late_until:
+            raise Declined
         await self._turns.take()
         connection = self._connection or self.open()
         self._began, self._used, blocks = monotonic(), thread_time(), blocks_read()
-        if self._began < prepared.late_until:
+        if self._began < prepared.late_until:  # by now, of a task whose turn came before
             raise Declined
         try:
             return connection.execute(prepared.sql, parameters).fetchall()

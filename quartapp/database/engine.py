@@ -145,8 +145,9 @@ class Database(Source):
         """Call `observer(sql, seconds, rows)` after each statement, also of sessions.
 
         It gets no values, and must not raise. `seconds` are those of the transaction for
-        `write_all`; `rows` is -1 for a SELECT that SQLAlchemy executed. A statement that fails is
-        in its error, and not observed.
+        `write_all`, and contain the wait for a connection or a turn unless SQLAlchemy executed the
+        statement; `rows` is -1 for a SELECT that SQLAlchemy executed. A statement that fails is in
+        its error, and not observed.
         """
         self._observers.append(observer)
         if len(self._observers) > 1:

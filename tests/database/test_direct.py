@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
 
-from quartapp.database import Database, direct
+from quartapp.database import Database, direct, turns
 from quartapp.database.drivers import driver, limited, write_lock
 from quartapp.database.errors import (
     DatabaseLockedError,
@@ -296,6 +296,16 @@ async def test_a_read_that_was_late_once_is_executed_by_sqlalchemy(sqlite: Datab
     await twice(sqlite.read, NAMES)
     sqlite._preparer.find(NAMES, {}).late_until = time.monotonic() + 60
     assert await sqlite.read(NAMES) == [("a",), ("b",)]
+
+
+async def test_a_late_read_waits_for_no_turn(sqlite: Database) -> None:
+    await twice(sqlite.read, NAMES)
+    prepared = sqlite._preparer.find(NAMES, {})
+    await sqlite._reader.read(prepared, [])
+    time.sleep(2 * turns.SLICE)  # noqa: ASYNC251 the pass has no time left for readers
+    prepared.late_until = time.monotonic() + 60
+    with pytest.raises(Declined):
+        sqlite._reader.read(prepared, []).send(None)
 
 
 async def test_a_wait_for_the_processor_is_not_late(

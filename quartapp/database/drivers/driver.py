@@ -82,10 +82,15 @@ class Driver(Connection):
     async def execute_all(self, steps: Sequence[tuple[str, Sequence[Any]]]) -> list[int]:
         """Execute statements in one transaction and commit, in one hop; the numbers of their rows.
 
-        After an error the transaction is still to be rolled back, which the pool does.
+        After an error it is rolled back.
         """
         self._begin = IMMEDIATE
-        return await self._execute(self._execute_all, steps[-1][0], steps)
+        try:
+            return await self._execute(self._execute_all, steps[-1][0], steps)
+        except Exception:
+            if self._connection is not None and not self._connection.in_transaction:
+                self._end()
+            raise
 
     async def commit(self) -> None:
         """Commit. After an error the transaction is still to be rolled back."""
@@ -183,12 +188,16 @@ class Driver(Connection):
     def _execute_all(self, _last: str, steps: Sequence[tuple[str, Sequence[Any]]]) -> list[int]:
         # In the thread.
         counts = []
-        for sql, parameters in steps:
-            # With the rows of a RETURNING: SQLite does the rest only then.
-            counts.append(_fetch(self._conn.execute, sql, parameters)[0].rowcount)
-        if self.is_interrupted:  # between two statements, where SQLite does not notice it
-            raise StatementTimeoutError(None, None, sqlite3.OperationalError("interrupted"))
-        self._conn.commit()
+        try:
+            for sql, parameters in steps:
+                # With the rows of a RETURNING: SQLite does the rest only then.
+                counts.append(_fetch(self._conn.execute, sql, parameters)[0].rowcount)
+            if self.is_interrupted:  # between two statements, where SQLite does not notice it
+                raise StatementTimeoutError(None, None, sqlite3.OperationalError("interrupted"))
+            self._conn.commit()
+        except BaseException:
+            self._conn.rollback()
+            raise
         return counts
 
     def _end(self) -> None:

@@ -120,6 +120,18 @@ async def test_statements_without_a_session_are_one_hop(database: Database, hops
     assert await hops.count(1) == 1
 
 
+async def test_a_write_that_fails_is_one_hop(database: Database, hops: Hops) -> None:
+    """With its rollback: who waits for it holds the write lock, and may be cancelled."""
+    statement = update(Customer).values(email=bindparam("new"))
+    for _ in range(2):  # the second time it is prepared
+        hops.caplog.clear()
+        with pytest.raises(IntegrityError):
+            await database.write(statement, new="x")
+    assert await hops.count(1) == 1
+    async with asyncio.timeout(30):
+        assert await database.write(update(Customer).values(note="y")) == 2
+
+
 async def test_the_end_of_a_read_does_not_wait_for_the_thread(database: Database) -> None:
     may_end = threading.Event()
     async with database.session(write=False) as session:
