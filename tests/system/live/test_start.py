@@ -28,7 +28,7 @@ difflib dis email encodings enum errno fcntl fnmatch fractions functools gc gene
 glob grp hashlib heapq hmac html http importlib inspect io ipaddress itertools json keyword
 linecache locale logging lzma marshal math mimetypes multiprocessing ntpath numbers opcode operator
 os pathlib pdb pickle pkgutil platform posix posixpath pprint pwd queue quopri random re readline
-reprlib rlcompleter secrets select selectors shlex shutil signal site socket socketserver
+reprlib resource rlcompleter secrets select selectors shlex shutil signal site socket socketserver
 sqlite3 ssl stat string stringprep struct subprocess sys sysconfig tempfile textwrap threading
 time token tokenize tomllib traceback types typing unicodedata urllib uuid warnings weakref
 wsgiref zipfile zipimport zlib zoneinfo
