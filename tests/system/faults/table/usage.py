@@ -1,6 +1,6 @@
 """What the processes of a server hold."""
 
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 
 import psutil
 
@@ -16,6 +16,10 @@ class Usage:
     threads: int
     files: int
     memory: int
+
+    def least(self, other: "Usage") -> "Usage":
+        """The least of each of two."""
+        return Usage(*map(min, astuple(self), astuple(other)))
 
     def exceeds(self, before: "Usage") -> list[str]:
         """What is held beyond before, as sentences; pools and caches may have grown a little."""
