@@ -7,6 +7,8 @@ tables).
 import gc
 import sys
 
+from click import ClickException
+
 # Importing a thousand modules leaves no garbage, and looking for it takes 50 ms. `serve_here`
 # starts the garbage collector before the first request; workers import this file too.
 gc.disable()
@@ -18,4 +20,7 @@ if __name__ == "__main__":
         code = main(sys.argv[1:])
     except KeyboardInterrupt:  # Ctrl+C before the server handles it
         code = 130
+    except ClickException as error:  # a library is missing
+        error.show()
+        code = error.exit_code
     sys.exit(code)

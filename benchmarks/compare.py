@@ -18,13 +18,15 @@ PATHS = (
 
 _TOKEN = re.compile(r'(name="(?:csrf_token|form_key)"[^>]*value=")[^"]*')
 _REFERENCE = re.compile(r"<p>If you tell us about it.*?</p>", re.S)
+_FEEDBACK = re.compile(r'<form class="feedback".*?</form>', re.S)
+"""The box in which a person says what they did, which the version on Flask does not have."""
 _SPACE = re.compile(r"\s*(<[^>]+>)\s*")
 
 
 def normal(page: str) -> str:
     """A page without the parts that differ between requests, and without space around tags."""
     page = _TOKEN.sub(r"\1", page)
-    page = _REFERENCE.sub("", page)
+    page = _FEEDBACK.sub("", _REFERENCE.sub("", page))
     return "\n".join(part for part in _SPACE.split(page) if part.strip())
 
 

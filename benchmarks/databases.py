@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.servers import ROOT, SECRET_KEY
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.microblog.models import User
 from quartapp.microblog.models.token import issue_token
 
@@ -81,7 +81,7 @@ def seed(
 
 
 async def _token(url: str) -> str:
-    database = Database(url)
+    database = DatabaseEngine(url)
     async with database.session() as session:
         susan = await session.scalar(select(User.id).where(User.username == "susan"))
         issued = await issue_token(session, susan or 0, 0)

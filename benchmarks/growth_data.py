@@ -12,7 +12,7 @@ from sqlalchemy import event, func, select
 from benchmarks.databases import prepared
 from benchmarks.serve import FINGERPRINT
 from benchmarks.servers import Server
-from quartapp.database import Database, Session
+from quartapp.database import DatabaseEngine, Session
 from quartapp.microblog.models.paging import PageRequest
 from quartapp.microblog.models.post import all_posts, posts_of, timeline
 from quartapp.redact.places import Places
@@ -40,7 +40,7 @@ def posts(count: int, notes: Any) -> None:
 
 
 async def _posts(url: str, count: int, notes: Any) -> None:
-    database = Database(url)
+    database = DatabaseEngine(url)
     plans: list[tuple[str, Any]] = []
 
     @event.listens_for(database.engine.sync_engine, "before_cursor_execute")
@@ -116,7 +116,7 @@ def _wait_for(url: str, target: int) -> int:
     """Wait until the consumer has counted that many errors of the group; return their number."""
 
     async def counted() -> int:
-        database = Database(url)
+        database = DatabaseEngine(url)
         async with database.session(write=False) as session:
             query = select(func.max(ErrorGroup.count)).where(
                 ErrorGroup.title.contains("boom_again")

@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -96,14 +97,18 @@ def worktree(commit: str) -> Iterator[Path]:
 
 
 def _python(root: Path) -> str:
-    """This Python, or one with the libraries that a checkout locks."""
-    lock = "requirements.lock"
-    if (root / lock).read_bytes() == (ROOT / lock).read_bytes():
+    """This Python, or one with the libraries that a checkout locks, and its entry points."""
+    if _environment(root) == _environment(ROOT):
         return sys.executable
     print(f"Installing the libraries of {root}", flush=True)
     command = ["make", "-C", str(root), "install-server", f"PYTHON={sys.executable}"]
     subprocess.run(command, check=True, capture_output=True)
     return str(root / ".venv/bin/python")
+
+
+def _environment(root: Path) -> object:
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return (root / "requirements.lock").read_bytes(), project["entry-points"]
 
 
 def _options() -> argparse.Namespace:

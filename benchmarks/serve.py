@@ -15,11 +15,13 @@ if __name__ == "__main__":
 from sqlalchemy import text
 
 from benchmarks import floor
-from quartapp.database import request_session
 from quartapp.flasklike import App
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings, load_settings
-from quartapp.serving.server import Service, serve_here
+from quartapp.microblog.database import db
+from quartapp.serving.server import serve_here
+from quartapp.serving.service import Service
+from quartapp.serving.settings import ServingSettings
 from quartapp.sockets import bind
 
 FINGERPRINT = "benchmarks.growth"
@@ -44,7 +46,7 @@ SLEEP = text("SELECT pg_sleep(1)")
 
 
 async def slow_query() -> str:
-    await request_session().execute(SLEEP)
+    await db.session.execute(SLEEP)
     return "slept"
 
 
@@ -67,7 +69,9 @@ def main(kind: str, port: int) -> None:
     server = kind.removeprefix("floor-")
     use_uvloop = not load_settings().database_url.startswith("sqlite")
     make: Any = create if server == kind else lambda _settings=None: floor.asgi
-    service = Service(lambda: make(load_settings()), use_uvloop=use_uvloop, server=server)
+    service = Service(
+        lambda: make(load_settings()), use_uvloop, ServingSettings.from_config({"SERVER": server})
+    )
     serve_here(service, bind("127.0.0.1", port))
 
 

@@ -58,6 +58,7 @@ class Server:
             "SECRET_KEY": SECRET_KEY,
             "INSTANCE_PATH": f"{self.folder}/instance",
             "LOG_DIR": f"{self.folder}/logs",
+            "LOG_MAX_BYTES": "10240",  # that of the tutorial, and of the twin
             "COOKIE_SECURE": "false",
             "THROTTLING": "false",
             "TWIN": "tuned" if name == TUNED else "",

@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from quartapp.flasklike import App
     from quartapp.microblog.config import Settings
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def create_app(settings: "Settings | None" = None) -> "App":

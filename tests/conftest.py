@@ -1,5 +1,5 @@
-"""Fixtures of this suite; those that other suites can use are in quartapp.testing and
-quartapp.microblog.testing.
+"""Fixtures of this suite; those that other suites can use are in quartapp.testing, which pytest
+loads by its entry point, and in quartapp.microblog.testing.
 
 The parts and their tests need no microblog: without it, its plugin is left out.
 """
@@ -20,14 +20,13 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
+from hypothesis import settings
 from sqlalchemy.engine import make_url
 
 if TYPE_CHECKING:  # pytest rewrites the assertions of a plugin, which must not be imported before
     from quartapp.testing import ForkServer
 
-pytest_plugins = ["quartapp.testing"]
-if find_spec("quartapp.microblog"):
-    pytest_plugins.append("quartapp.microblog.testing")
+pytest_plugins = ["quartapp.microblog.testing"] if find_spec("quartapp.microblog") else []
 
 POSTGRESQL = os.environ.get("QUARTAPP_TEST_POSTGRESQL", "")
 REDIS = os.environ.get("QUARTAPP_TEST_REDIS", "")
@@ -43,6 +42,12 @@ CHROMIUM_OPTIONS = [
     "--disable-sync",
 ]
 HTML_VALIDATE = os.environ.get("QUARTAPP_TEST_HTML_VALIDATE") or shutil.which("html-validate") or ""
+PGBOUNCER = (
+    os.environ.get("QUARTAPP_TEST_PGBOUNCER")
+    or shutil.which("pgbouncer")
+    or shutil.which("pgbouncer", path="/usr/sbin")
+    or ""
+)
 STRACE = shutil.which("strace") or ""
 if STRACE and subprocess.call([STRACE, "-o", os.devnull, "true"], stderr=subprocess.DEVNULL):
     STRACE = ""  # as in a container that forbids it
@@ -57,7 +62,40 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # found: soon by the frequent collections, otherwise at the end.
 gc.set_threshold(20_000, 10, 10)
 
+# An example takes as long as other processes let it; what is slow has tests of its CPU time.
+settings.register_profile("suite", deadline=None, print_blob=True)
+settings.load_profile("suite")
+
+CAUSE_ERRORS = [
+    Path(__file__).parent / name
+    for name in (
+        "database",
+        "debugger",
+        "errors",
+        "inbox",
+        "flasklike",
+        "logfile",
+        "mail",
+        "microblog/errors",
+    )
+]
+CAUSE_ERRORS += [
+    Path(__file__).parent / name
+    for name in ("metrics", "reporting", "serving", "system", "test_request_ids.py", "testing")
+]
+"""Tests of what happens with errors, which are not errors of the tests (see docs/test.md)."""
+
+HAVE_LOGS = [Path(__file__).parent / name for name in ("logfile", "errors")]
+
 SYSTEM = [Path(__file__).parent / name for name in ("system", "benchmarks")]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.pluginmanager.has_plugin("quartapp.testing"):
+        raise pytest.UsageError(
+            "quartapp is installed without its pytest plugin: run `make install` again, or add "
+            "`-p quartapp.testing` where it is not installed"
+        )
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by the markers
@@ -65,6 +103,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in SYSTEM):
             item.add_marker(pytest.mark.system)
+        if any(item.path.is_relative_to(folder) for folder in CAUSE_ERRORS):
+            item.add_marker(pytest.mark.lenient("errors"))
+        if any(item.path.is_relative_to(folder) for folder in HAVE_LOGS):
+            # The handler of an application that has ended stays, for later lines.
+            item.add_marker(pytest.mark.lenient("files", "threads"))
     skip_what_lacks_its_service(items)
     if hasattr(config, "workerinput"):  # pytest-xdist
         start_long_files_first(items)
@@ -91,6 +134,7 @@ def skip_what_lacks_its_service(items: list[pytest.Item]) -> None:
         "postgresql": (POSTGRESQL, "set QUARTAPP_TEST_POSTGRESQL to a server's address"),
         "redis": (REDIS, "set QUARTAPP_TEST_REDIS to a server's address"),
         "browser": (CHROMIUM, "install Chromium or set QUARTAPP_TEST_CHROMIUM to its path"),
+        "pgbouncer": (PGBOUNCER, "install pgbouncer, or set QUARTAPP_TEST_PGBOUNCER to its path"),
         "strace": (STRACE, "install strace, where processes may be traced"),
         "html": (HTML_VALIDATE, "npm install html-validate, set QUARTAPP_TEST_HTML_VALIDATE"),
     }
@@ -98,6 +142,12 @@ def skip_what_lacks_its_service(items: list[pytest.Item]) -> None:
         for name, (present, advice) in services.items():
             if item.get_closest_marker(name) and not present and name not in REQUIRED:
                 item.add_marker(pytest.mark.skip(reason=f"no {name}: {advice}"))
+
+
+@pytest.fixture
+def isolate_database() -> bool:
+    """Every test of this suite has a database of its own."""
+    return False
 
 
 @pytest.fixture(scope="session")

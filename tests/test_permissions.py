@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.permissions import make_private, make_private_file, make_private_folder
 from tests.shop.app import create_app, create_tables
 
@@ -67,7 +67,7 @@ async def test_a_database_and_its_log_are_private(tmp_path: Path, exists: bool) 
         for name in ("x.db", "x.db-wal", "x.db-shm"):
             (path.parent / name).touch()
             (path.parent / name).chmod(0o644)
-    database = Database(f"sqlite:///{path}")
+    database = DatabaseEngine(f"sqlite:///{path}")
     async with database.engine.begin() as connection:
         await connection.exec_driver_sql("CREATE TABLE x (y)")
         for name in ("x.db", "x.db-wal", "x.db-shm"):

@@ -1,6 +1,7 @@
 """The settings of parts, read from an application's config."""
 
 import importlib
+import os
 import pkgutil
 from pathlib import Path
 
@@ -10,13 +11,14 @@ from pydantic import Field, SecretStr, ValidationError
 
 import quartapp
 from quartapp.database.settings import DatabaseSettings
-from quartapp.errors.settings import AdmissionSettings
+from quartapp.errors.settings import AdmissionSettings, ErrorPagesSettings
 from quartapp.flasklike import App
 from quartapp.logfile.settings import LogSettings
 from quartapp.mail.settings import MailSettings
+from quartapp.metrics.settings import MetricsSettings
 from quartapp.reporting.settings import ReportingSettings
 from quartapp.serving.settings import ServingSettings
-from quartapp.settings import ConfigurationError, PartSettings
+from quartapp.settings import ConfigurationError, PartSettings, misspellings
 from quartapp.throttling.settings import ThrottlingSettings
 
 CANARY = "hunter2-canary"
@@ -51,8 +53,89 @@ def test_texts_as_an_environment_has_them_are_converted() -> None:
 
 
 def test_other_keys_are_ignored() -> None:
-    config = {"SHOP_SEATZ": 5, "shop_seats": 5, "Shop_Seats": 5, "SECRET_KEY": CANARY}
+    config = {"SHOP_TABLES": 5, "shop_seats": 5, "Shop_Seats": 5, "SECRET_KEY": CANARY}
     assert ShopSettings.from_config(config) == ShopSettings()
+
+
+def test_what_is_not_set_in_the_environment_has_the_default() -> None:
+    config = {"SHOP_NAME": os.environ.get("SHOP_NAME"), "SHOP_SEATS": "", "SHOP_OPEN": None}
+    assert ShopSettings.from_config(config) == ShopSettings()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("MAIL_SEVER", "MAIL_SERVER"),
+        ("MAIL_USE_TSL", "MAIL_USE_TLS"),
+        ("MAIL_PASWORD", "MAIL_PASSWORD"),
+        ("MAIL_FORM", "MAIL_FROM"),
+        ("ADMIN", "ADMINS"),
+        ("ERROR_FSYNC", "ERRORS_FSYNC"),
+    ],
+)
+def test_a_key_like_a_known_one_is_a_fault(wrong: str, right: str) -> None:
+    assert refusal(ReportingSettings, **{wrong: CANARY}) == [
+        f"{wrong}: is unknown; did you mean {right}?"
+    ]
+
+
+def test_a_misspelling_is_named_with_the_other_faults() -> None:
+    lines = refusal(ReportingSettings, MAIL_SERVER="mail.example", ADMIN="ops@example.com")
+    assert [line.partition(":")[0] for line in lines] == ["ADMIN", "ADMINS"]
+
+
+def test_a_key_like_one_that_is_set_belongs_to_somebody_else() -> None:
+    config = {"ADMIN": "susan", "ADMINS": ["ops@example.com"]}
+    assert ReportingSettings.from_config(config).admins == ("ops@example.com",)
+
+
+@pytest.mark.parametrize(
+    "key", ["MAIL_FROM", "MAIL_USERNAME", "MAIL_SUBJECT_PREFIX", "ENVIRONMENT", "INBOX_URL"]
+)
+@pytest.mark.parametrize("text", ["shop\r\nBcc: {}", "{}\n", "a\x00{}", "a\u2028{}"])
+def test_what_becomes_a_header_field_is_one_line(key: str, text: str) -> None:
+    assert refusal(ReportingSettings, **{key: text.format(CANARY)}) == [
+        f"{key}: expected one line, without control characters"
+    ]
+
+
+def test_a_sender_and_a_prefix_may_be_in_any_language() -> None:
+    texts = {"MAIL_FROM": "Käse <a@shop.example>", "MAIL_SUBJECT_PREFIX": "[店 👩\u200d🍳] "}
+    settings = ReportingSettings.from_config(texts)
+    assert (settings.mail_from, settings.mail_subject_prefix) == tuple(texts.values())
+
+
+OTHERS = """
+ADMIN_EMAIL CACHE_TYPE DATABASE_ECHO ERROR_404_HELP ERROR_INCLUDE_MESSAGE LANGUAGES LOG_FILE
+LOG_LEVEL MAIL_ASCII_ATTACHMENTS MAIL_BACKEND MAIL_DEBUG MAIL_DEFAULT_CHARSET MAIL_DEFAULT_SENDER
+MAIL_FROM_NAME MAIL_MAX_EMAILS MAIL_SSL_TLS MAIL_STARTTLS MAIL_SUPPRESS_SEND MAIL_TIMEOUT
+QUART_AUTH_MODE REDIS_HOST SENTRY_ENVIRONMENT SENTRY_RELEASE SQLALCHEMY_DATABASE_URI SQLALCHEMY_ECHO
+SQLALCHEMY_ENGINE_OPTIONS
+"""
+"""Keys of other extensions and of applications."""
+
+
+def test_no_key_of_quart_or_of_another_extension_is_taken_for_a_misspelling() -> None:
+    keys = [*App(__name__).config, *OTHERS.split()]
+    for kind in part_settings():
+        assert misspellings(keys, kind.keys()) == []
+
+
+def test_no_key_of_one_part_is_taken_for_a_misspelling_of_another() -> None:
+    keys = {key for kind in part_settings() for key in kind.keys()}  # noqa: SIM118 no mapping
+    for kind in part_settings():
+        for key in keys:
+            assert misspellings([key], kind.keys()) == []
+
+
+def test_a_config_may_come_from_anywhere() -> None:
+    """As `from_prefixed_env` decodes it, as a class has it, and as texts of the environment."""
+    decoded = {"ADMINS": ["a@example.com"], "MAIL_USE_TLS": 1, "MAIL_PASSWORD": 12345678}
+    texts = {"ADMINS": "a@example.com, ", "MAIL_USE_TLS": "1", "MAIL_PASSWORD": "12345678"}
+    a_class = {"ADMINS": ("a@example.com",), "MAIL_USE_TLS": True, "MAIL_PASSWORD": "12345678"}
+    made = [ReportingSettings.from_config(each) for each in (decoded, texts, a_class)]
+    assert made == [made[0]] * 3
+    assert made[0].smtp_server() is None, "MAIL_SERVER is not set"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +145,7 @@ def test_other_keys_are_ignored() -> None:
         ("SHOP_SEATS", 10, "expected less than or equal to 9"),
         ("SHOP_SEATS", [CANARY], "expected a valid integer"),
         ("SHOP_OPEN", CANARY, "expected a valid boolean, unable to interpret input"),
-        ("SHOP_NAME", None, "expected a valid string"),
+        ("SHOP_NAME", 7.5, "expected a valid string"),
         ("SHOP_KEY", 7, "expected a valid string"),
     ],
 )
@@ -104,7 +187,8 @@ def test_every_part_can_do_without_any_setting() -> None:
     """Each key of a part has a default; the listed classes are complete."""
     named = {DatabaseSettings, AdmissionSettings, LogSettings, MailSettings, ReportingSettings}
     classes = part_settings()
-    assert classes == named | {ServingSettings, ThrottlingSettings}
+    named |= {ErrorPagesSettings, MetricsSettings, ServingSettings, ThrottlingSettings}
+    assert classes == named
     for kind in classes:
         assert kind.from_config({}) == kind()
 

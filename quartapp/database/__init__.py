@@ -1,30 +1,14 @@
 """The database: one engine per application, one session per request.
 
-`Database` owns the engine and creates sessions. `request_session()` is the session of the current
-request; it connects at its first statement. `request_source()` is for single statements, which need
-no session. This part knows no tables. What SQLite and PostgreSQL
-need is in `drivers`.
+`Database` is the extension: models, and an engine and a session for each application. A
+`DatabaseEngine` is an engine with its sessions, which may be used alone. Both are a `Source`, as a
+`Session` is: what functions with single statements take. This part knows no tables. What SQLite and
+PostgreSQL need is in `drivers`, Alembic in `migrations`.
 """
 
-from quartapp.database.engine import Database
-from quartapp.database.request import (
-    close_request_session,
-    current_database,
-    init_app,
-    request_session,
-    request_source,
-    rollback_request_session,
-)
+from quartapp.database.engine import DatabaseEngine
+from quartapp.database.extension import Database
+from quartapp.database.pagination import Pagination
 from quartapp.database.source import Session, Source
 
-__all__ = [
-    "Database",
-    "Session",
-    "Source",
-    "close_request_session",
-    "current_database",
-    "init_app",
-    "request_session",
-    "request_source",
-    "rollback_request_session",
-]
+__all__ = ["Database", "DatabaseEngine", "Pagination", "Session", "Source"]

@@ -2,25 +2,28 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Executable, event, text
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
     AsyncEngine,
     async_sessionmaker,
     create_async_engine,
 )
 
 from quartapp.database.direct import LoopReader, PooledDriver
-from quartapp.database.drivers import POSTGRESQL, SQLITE, sqlite
+from quartapp.database.drivers import POSTGRESQL, SQLITE, sqlite, stock
 from quartapp.database.drivers.fifo_pool import FifoQueuePool
 from quartapp.database.drivers.shares import largest_share
-from quartapp.database.prepared import Declined, Preparer
+from quartapp.database.errors import POOLER, explain, is_of_pooler
+from quartapp.database.prepared import Declined, Preparer, Unprepared
 from quartapp.database.source import (
     READS_ONLY,
     Rows,
@@ -31,8 +34,7 @@ from quartapp.database.source import (
     refuse_change,
     write,
 )
-from quartapp.database.url import async_url
-from quartapp.permissions import make_private_folder
+from quartapp.database.url import async_url, without_pooler
 
 Observer = Callable[[str, float, int], None]
 """Gets the SQL of a statement, the seconds that it took, and the number of its rows."""
@@ -46,64 +48,120 @@ WARM_UP = 2.0
 _logger = logging.getLogger(__name__)
 
 
-class Database(Source):
+class DatabaseEngine(Source):
     """An engine and its session factories. It connects at the first statement.
 
     Accepts the URLs that the setting DATABASE_URL accepts; raises ValueError for others. The owner
-    calls `dispose()` after the last session is closed.
+    calls `dispose()` after the last session is closed. `from_engine` takes an engine of SQLAlchemy.
 
     A request waits at most `pool_timeout` seconds for a connection; `pool_queue` requests of a
     route may wait at a time.
 
     A statement that takes longer than `statement_timeout` seconds is stopped and raises
     StatementTimeoutError; None means no limit. On PostgreSQL this also detects a lost connection.
+
+    `engine_options` are further ones of SQLAlchemy's `create_async_engine`, and `session_options`
+    those of its `AsyncSession`.
     """
+
+    _preparer: Preparer
+    _reader: LoopReader | PooledDriver
+    _sessions: async_sessionmaker[Session]
+    _writers: async_sessionmaker[Session]
 
     def __init__(
         self,
-        url: str,
+        url: str | URL,
         *,
         pool_size: int = 10,
         pool_timeout: float = POOL_TIMEOUT,
         pool_queue: int = FifoQueuePool.queue,
         statement_timeout: float | None = None,
+        engine_options: Mapping[str, Any] | None = None,
+        session_options: Mapping[str, Any] | None = None,
     ) -> None:
-        self.url = sqlite.shared_memory(async_url(url))
+        full_url = sqlite.shared_memory(async_url(url))
+        url_of_pool, has_pooler = without_pooler(full_url)
+        is_sqlite = full_url.get_backend_name() == "sqlite"
         options: dict[str, Any] = {
             "pool_size": pool_size,
             "max_overflow": 0,
             "poolclass": type(FifoQueuePool.__name__, (FifoQueuePool,), {"queue": pool_queue}),
             "pool_timeout": pool_timeout,
-            "pool_pre_ping": not self.is_sqlite,
+            "pool_pre_ping": not is_sqlite,
+            # Parameters contain user input; so they stay out of messages and logs.
+            "hide_parameters": True,
+            **(engine_options or {}),
         }
-        if self.is_sqlite:
-            _make_folder(self.url.database)
-        # Parameters contain user input, so `hide_parameters` keeps them out of messages and logs.
-        self._pool_size = pool_size
-        self.engine: AsyncEngine = create_async_engine(
-            self.url.set(drivername=SQLITE if self.is_sqlite else POSTGRESQL),
-            hide_parameters=True,
-            **options,
+        engine = create_async_engine(
+            url_of_pool.set(drivername=SQLITE if is_sqlite else POSTGRESQL), **options
         )
-        dbapi: Any = self.engine.dialect.dbapi
+        dbapi: Any = engine.dialect.dbapi
         dbapi.statement_timeout = statement_timeout
+        dbapi.has_pooler = has_pooler
+        if is_sqlite:
+            sqlite.configure(engine)
         # On SQLite only: there it takes the write lock at the start of a transaction.
-        writing = {"isolation_level": "IMMEDIATE"} if self.is_sqlite else {}
-        self._writing_engine = self.engine.execution_options(**writing)
-        self._sessions = async_sessionmaker(self.engine, class_=Session, expire_on_commit=False)
-        self._writers = async_sessionmaker(
-            self._writing_engine, class_=Session, expire_on_commit=False
-        )
-        if self.is_sqlite:
-            sqlite.configure(self.engine)
+        writing = {"isolation_level": "IMMEDIATE"} if is_sqlite else {}
+        engines = engine, engine.execution_options(**writing)
+        self._set_up(full_url, engine, engines, session_options)
+        self._warm = 1 if is_sqlite else largest_share(pool_size)
+        self._preparer = Preparer(engine.dialect)
+        if is_sqlite:
+            self._reader = LoopReader(engine)
+
+    @classmethod
+    def from_engine(
+        cls, engine: AsyncEngine, *, session_options: Mapping[str, Any] | None = None
+    ) -> Self:
+        """One on an engine that was made elsewhere, with its driver and its pool.
+
+        Transactions are as safe as with ours: those that write take SQLite's write lock at their
+        start. All statements are executed by SQLAlchemy. Limits of time, the fair queue of
+        requests, and what is set on a connection are the engine's own. `dispose()` disposes of
+        `engine`. Raises ValueError for a database other than SQLite and PostgreSQL.
+        """
+        if engine.dialect.name not in {"sqlite", "postgresql"}:
+            raise ValueError(
+                f"expected an engine of SQLite or PostgreSQL, not {engine.dialect.name}"
+            )
+        made = cls.__new__(cls)
+        made._set_up(engine.url, engine, stock.reading_and_writing(engine), session_options)
+        return made
+
+    def _set_up(
+        self,
+        url: URL,
+        engine: AsyncEngine,
+        engines: tuple[AsyncEngine, AsyncEngine],
+        session_options: Mapping[str, Any] | None,
+    ) -> None:
+        self.url = url
+        self.engine = engine
+        self._reading_engine, self._writing_engine = engines
+        options: dict[str, Any] = {
+            "expire_on_commit": False,
+            "close_resets_only": False,  # so that `Session.close_for_good` can be
+            **(session_options or {}),
+        }
+        self._sessions = async_sessionmaker(self._reading_engine, class_=Session, **options)
+        self._writers = async_sessionmaker(self._writing_engine, class_=Session, **options)
         self._observers: list[Observer] = []
-        self._preparer = Preparer(self.engine.dialect)
-        self._driver = PooledDriver(self.engine)
-        self._reader = LoopReader(self.engine) if self.is_sqlite else self._driver
+        self._warm = 1
+        self._preparer = Unprepared(engine.dialect)
+        self._driver = PooledDriver(engine)
+        self._reader = self._driver
 
     @property
     def is_sqlite(self) -> bool:
         return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the database is gone when its last connection closes."""
+        if not self.is_sqlite:
+            return False
+        return sqlite.database_file(self.url) in {None, Path(":memory:")}
 
     @property
     def address(self) -> str:
@@ -123,7 +181,7 @@ class Database(Source):
             rows = prepared.rows(await self._reader.read(prepared, prepared.parameters(values)))
             self._note(prepared.sql, began, len(rows))
             return rows
-        async with self.engine.connect() as connection:
+        async with self._reading_engine.connect() as connection:
             return await connection.run_sync(read, statement, values)
 
     async def write_all(self, *steps: Step) -> list[int]:
@@ -147,8 +205,10 @@ class Database(Source):
         It gets no values, and must not raise. `seconds` are those of the transaction for
         `write_all`, and contain the wait for a connection or a turn unless SQLAlchemy executed the
         statement; `rows` is -1 for a SELECT that SQLAlchemy executed. A statement that fails is in
-        its error, and not observed.
+        its error, and not observed. The same observer again changes nothing.
         """
+        if observer in self._observers:
+            return
         self._observers.append(observer)
         if len(self._observers) > 1:
             return
@@ -160,7 +220,9 @@ class Database(Source):
 
         @event.listens_for(self.engine.sync_engine, "after_cursor_execute")
         def after(_: Any, cursor: Any, sql: str, __: Any, context: Any, *___: Any) -> None:
-            self._note(sql, context.quartapp_began, cursor.rowcount)
+            # A statement that was being executed at the first `observe` has no beginning.
+            if (began := getattr(context, "quartapp_began", None)) is not None:
+                self._note(sql, began, cursor.rowcount)
 
     def _note(self, sql: str, began: float, rows: int) -> None:
         for observer in self._observers:
@@ -197,13 +259,19 @@ class Database(Source):
         async with self.session() as session, session.begin():
             yield session
 
+    def connect(self) -> AsyncConnection:
+        """A connection for `async with`; its transactions take SQLite's write lock at the start."""
+        return self._writing_engine.connect()
+
     async def ping(self) -> None:
         """Run a trivial query. Raises SQLAlchemy's or the driver's errors."""
         async with self.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
-    async def warm_up(self) -> None:
+    async def warm_up(self) -> bool:
         """Open the connections that one route may use, so that the first requests need not wait.
+
+        Returns whether the database answered.
 
         On SQLite it opens only one: opening a file delays a request by 2 ms, opening ten delays a
         start by 30 ms. It takes at most WARM_UP seconds. A database that is not reachable is
@@ -211,12 +279,21 @@ class Database(Source):
         """
         try:
             async with asyncio.timeout(WARM_UP), AsyncExitStack() as stack:
-                for _ in range(1 if self.is_sqlite else largest_share(self._pool_size)):
-                    connection = self.engine.connect()
-                    await stack.enter_async_context(connection)
+                for _ in range(self._warm):
+                    connection = await stack.enter_async_context(self.engine.connect())
+                if advice := await _advice_on_pooler(connection):
+                    _logger.warning("%s", advice)
         except (SQLAlchemyError, OSError) as error:
             # TimeoutError is an OSError.
-            _logger.warning("The database did not answer at the start: %s", type(error).__name__)
+            why = explain(error) if is_of_pooler(error) else type(error).__name__
+            _logger.warning("The database did not answer at the start: %s", why)
+            return False
+        return True
+
+    async def advice_on_pooler(self) -> str:
+        """What should be set because of a pooler between here and PostgreSQL; "" if nothing."""
+        async with self.engine.connect() as connection:
+            return await _advice_on_pooler(connection)
 
     def sync(self) -> None:
         """Sync what is committed to the disk. Blocks, so call it in a thread.
@@ -233,6 +310,21 @@ class Database(Source):
         await self.engine.dispose()
 
 
-def _make_folder(database: str | None) -> None:
-    if database and not database.startswith("file:"):
-        make_private_folder(Path(database).parent)
+async def _advice_on_pooler(connection: AsyncConnection) -> str:
+    if connection.dialect.driver != POSTGRESQL.partition("+")[2]:
+        return ""
+    dbapi: Any = connection.dialect.dbapi
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    query = text("SELECT pg_backend_pid(), current_setting('statement_timeout')")
+    process, limit = (await connection.execute(query)).one()
+    if not dbapi.has_pooler:
+        # A pooler names a process of its own, so that it gets requests to cancel a statement.
+        return POOLER if process != driver.get_server_pid() else ""
+    if dbapi.statement_timeout is None or limit != "0":
+        return ""
+    return (
+        "Statements that reach DATABASE_TIMEOUT go on in PostgreSQL, because a pooler does not pass"
+        " the limit on: let an administrator of the database execute ALTER ROLE"
+        f" {connection.engine.url.username or 'microblog'} SET statement_timeout ="
+        f" '{dbapi.statement_timeout:g}s'."
+    )

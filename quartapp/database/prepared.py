@@ -111,3 +111,11 @@ class Preparer:
             return Prepared(statement, self._dialect, keys)
         except (SQLAlchemyError, TypeError):
             return None
+
+
+class Unprepared(Preparer):
+    """For a driver that only SQLAlchemy can use."""
+
+    def find(self, statement: Executable, values: Values) -> Prepared:
+        """Raises Declined."""
+        raise Declined

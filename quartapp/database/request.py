@@ -1,57 +1,81 @@
 """The session of a request: opened lazily, rolled back after an error, closed at the end.
 
-A request with a safe method reads; every other one may write (see `Database.session`). A view
-commits its work itself. The teardown always closes the session and returns its connection, also
-when the client has disconnected and the request was cancelled.
+A request with a safe method reads, and so does a websocket, whose session would otherwise keep the
+write lock while it waits for its client; every other context may write (see
+`DatabaseEngine.session`). A view commits its work itself. The teardown always closes the session
+and returns its connection, also when the client has disconnected and the request was cancelled.
 """
 
 import asyncio
 from typing import cast
+from weakref import ref
 
-from quart import Quart, current_app, g, has_request_context, request
+from quart import (
+    current_app,
+    g,
+    has_app_context,
+    has_request_context,
+    has_websocket_context,
+    request,
+)
 
-from quartapp.database.drivers import shares
-from quartapp.database.engine import Database
-from quartapp.database.source import Session, Source
+from quartapp.database.engine import DatabaseEngine
+from quartapp.database.source import Session
+from quartapp.http_methods import SAFE_METHODS
 
-SAFE_METHODS = shares.SAFE_METHODS
+OUTSIDE = """Working outside of application context: no application is current, and so no database.
+
+In a script or a test:    async with app.app_context(): ...
+In a task of a view:      current_app.add_background_task(function)
+In a synchronous command: make it 'async def', on an App
+"""
 
 
-def init_app(app: Quart, database: Database) -> None:
-    """Give an application its database, and close each request's session in its teardown."""
-    app.extensions["database"] = database
-    app.teardown_appcontext(close_request_session)
+def current_database() -> DatabaseEngine:
+    """The database of the current application.
 
-
-def current_database() -> Database:
-    """The database of the current application."""
-    return cast(Database, current_app.extensions["database"])
+    Raises RuntimeError outside of application contexts, and if the application has none.
+    """
+    if not has_app_context():
+        raise RuntimeError(OUTSIDE)
+    database = current_app.extensions.get("database")
+    if database is None:
+        raise RuntimeError(
+            f"The application {current_app.name!r} has no database: call db.init_app(app)."
+        )
+    return cast(DatabaseEngine, database)
 
 
 def request_session() -> Session:
     """The session of the current application context, created by the first call.
 
     It takes a connection from the pool at its first statement. Do not share it between tasks: a
-    task that outlives the request needs its own `Database.session()`.
+    task that outlives the request needs its own `DatabaseEngine.session()`. Raises RuntimeError in
+    such a task after the end of the request, because nothing would close the session.
     """
     session: Session | None = g.get("_session")
     if session is None:
-        write = not has_request_context() or request.method not in SAFE_METHODS
+        ended_in = g.get("_session_ended_in")
+        if ended_in is not None and ended_in() is not asyncio.current_task():
+            raise RuntimeError(
+                "The request has ended, and its session with it. A task that outlives a request"
+                " has its own: use current_app.add_background_task, or 'async with db.begin()'."
+            )
+        if has_request_context():
+            write = request.method not in SAFE_METHODS
+        else:
+            write = not has_websocket_context()
         session = g._session = current_database().session(write=write)
     return session
 
 
-def request_source() -> Source:
-    """What the current request executes statements on, at this moment.
+def reopened_session() -> Session:
+    """The session of a context whose request has ended, for a debugger that works in it again.
 
-    The request's session while it is in a transaction, so that what it wrote is seen; otherwise the
-    database, where each call is a transaction of its own. Do not keep it: call this again for the
-    next statement.
+    The caller runs the teardown functions again, which close the session.
     """
-    session: Session | None = g.get("_session")
-    if session is not None and session.in_transaction():
-        return session
-    return current_database()
+    g.pop("_session_ended_in", None)
+    return request_session()
 
 
 async def rollback_request_session() -> None:
@@ -67,12 +91,14 @@ async def close_request_session(_error: BaseException | None = None) -> None:
     A cancellation that arrives during the close waits until the connection is back in the pool.
     """
     session: Session | None = g.pop("_session", None)
+    task = asyncio.current_task()
+    g._session_ended_in = None if task is None else ref(task)
     if session is None:
         return
     if not session.in_transaction():  # committed or rolled back: the connection was returned
         session.sync_session.close()
         return
-    closing = asyncio.ensure_future(session.close())
+    closing = asyncio.ensure_future(session.close_for_good())
     try:
         await asyncio.shield(closing)
     except asyncio.CancelledError:

@@ -2,15 +2,19 @@
 
 A query takes a `Source` and works with either. Outside a transaction a database is several times
 faster than a session; what a session has written and not committed only that session sees. So take
-`request_source()`, which is the request's session while that is in a transaction.
+a `Database`, which executes on the request's session while that is in a transaction.
 """
 
+import asyncio
+from functools import wraps
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Executable
 from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session as SyncSession
+
+from quartapp.database.errors import SharedSessionError
 
 Rows = list[tuple[Any, ...]]
 Values = dict[str, Any]
@@ -22,7 +26,7 @@ Step = tuple[Executable, Values]
 
 
 class Source(Protocol):
-    """Executes statements of SQLAlchemy Core. `Database` and `Session` do so with one result.
+    """Executes statements of SQLAlchemy Core. `DatabaseEngine` and `Session` do so with one result.
 
     Rows are plain tuples, in the order of the statement's columns, with the Python values that the
     types of the columns return. A SELECT of entities returns their columns. A parameter without a
@@ -62,7 +66,12 @@ class Session(AsyncSession, Source):
     `read` sees what the session has written, added and changed. `write` and `write_all` commit what
     the session did before as well, and roll all of it back if they raise. Objects of the session do
     not notice what they change.
+
+    A session belongs to one task at a time: a second one gets SharedSessionError.
     """
+
+    _user: asyncio.Task[Any] | None = None
+    _freed: asyncio.Future[None] | None = None
 
     @property
     def is_sqlite(self) -> bool:
@@ -76,6 +85,27 @@ class Session(AsyncSession, Source):
             return read(session.connection(), statement, values)
 
         return await self.run_sync(run)
+
+    async def rollback(self) -> None:
+        """Roll back, after what another task is doing with the session."""
+        await self._until_free()
+        await super().rollback()
+
+    async def close(self) -> None:
+        """Close it, after what another task is doing with it; a further use begins again."""
+        await self._until_free()
+        await self.reset()
+
+    async def close_for_good(self) -> None:
+        """Close it, after what another task is doing with it; a further use raises."""
+        await self._until_free()
+        await super().close()
+
+    async def _until_free(self) -> None:
+        while self._user is not None and self._user is not asyncio.current_task():
+            if self._freed is None:
+                self._freed = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._freed)
 
     async def write_all(self, *steps: Step) -> list[int]:
         if READS_ONLY in self.info:
@@ -92,6 +122,46 @@ class Session(AsyncSession, Source):
         except BaseException:
             await self.rollback()
             raise
+
+
+def _by_one_task(name: str) -> Any:
+    """That method of AsyncSession; it raises SharedSessionError if another task is in one."""
+    method = getattr(AsyncSession, name)
+
+    @wraps(method)
+    async def checked(self: Session, *args: Any, **kwargs: Any) -> Any:
+        task, user = asyncio.current_task(), self._user
+        if user is not None and user is not task:
+            raise SharedSessionError(
+                "this session is in use: a session belongs to one task. For work side by side, as"
+                " with asyncio.gather, each task opens its own: 'async with db.begin() as session'"
+            )
+        self._user = task
+        try:
+            return await method(self, *args, **kwargs)
+        finally:
+            self._user = user
+            if user is None and self._freed is not None:
+                self._freed.set_result(None)
+                self._freed = None
+            del task, user  # an error's traceback refers to this frame, and the task to the error
+
+    return checked
+
+
+for _name in (
+    "commit",
+    "connection",
+    "delete",
+    "execute",
+    "flush",
+    "get",
+    "merge",
+    "refresh",
+    "run_sync",
+    "scalar",
+):
+    setattr(Session, _name, _by_one_task(_name))
 
 
 def refuse_change(statement: Executable) -> None:

@@ -12,27 +12,27 @@ delay that persists for an interval is a standing queue, and the remedy is to ad
   REQUEST_QUEUE_TIMEOUT seconds. A request that waits too long, or finds the queue full, gets 503
   before the application does any work for it.
 
-/health and /ready are always answered.
+/health and /ready are always answered. A response that goes on for hours gives up its place with
+`leave`.
 """
 
 import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Mapping
 from contextlib import suppress
+from contextvars import Context, ContextVar
 from html import escape
 from typing import Any
-from urllib.parse import parse_qsl
 
 from quart import Quart
 
+from quartapp.errors.forms import sent_form
 from quartapp.errors.handlers import RETRY_AFTER
-from quartapp.errors.plain import PlainPage
 from quartapp.errors.refusal import refuse
-from quartapp.errors.responses import describe, is_api
 from quartapp.errors.settings import AdmissionSettings
-from quartapp.reporting import expect
+from quartapp.errors.site import Site
+from quartapp.flasklike.asgi.scope import path_of
 
 EXPECTED = "admission"
 """The name under which reporting counts refused requests, which are not errors."""
@@ -50,22 +50,28 @@ _ALWAYS = frozenset({"/health", "/ready"})
 
 _TRY_AGAIN = '<p><a href="">Try again</a></p>'
 
-_FORM = "application/x-www-form-urlencoded"
-_LONGEST_FORM = 64 * 1024
-_FORM_SECONDS = 5.0
-_MOST_FIELDS = 100
 
-
-def init_app(app: Quart) -> None:
-    """Add admission to an application. Call it before reporting, which must see the refusals.
-
-    Reads `app.config` (see `AdmissionSettings`). Raises ConfigurationError.
-    """
+def wrap(app: Quart, site: Site) -> None:
+    """Add admission to an application. Reads `app.config` (see `AdmissionSettings`)."""
     settings = AdmissionSettings.from_config(app.config)
     if settings.request_limit:
-        app.asgi_app = Admission(  # type: ignore[method-assign]  # Quart's documented place
-            app.asgi_app, settings, app.extensions.get("errors", PlainPage())
-        )
+        site.admission = Admission(app.asgi_app, settings, site)
+        app.asgi_app = site.admission  # type: ignore[method-assign]  # Quart's documented place
+
+
+_place: ContextVar[list[Any]] = ContextVar("quartapp.errors.admission")
+"""Where the current request is counted: by which Admission, in which cohort; empty if nowhere."""
+
+
+def leave() -> None:
+    """Count the current request no more: what follows is a stream that mostly waits.
+
+    Without an Admission, and after the first call, this does nothing.
+    """
+    if place := _place.get(None):
+        admission, cohort = place
+        place.clear()
+        admission._leave(cohort)
 
 
 class _Cohort:
@@ -82,16 +88,16 @@ class Admission:
     """ASGI middleware that admits requests, makes them wait, or refuses them with 503.
 
     A request that is cancelled while it waits leaves the queue. Websockets and the stylesheets of
-    the 503 page are not counted.
+    the 503 page are not counted. `admitted`, `queued` and `refused` are numbers of requests since
+    the start: a request that was queued is admitted or refused later.
     """
 
-    def __init__(
-        self, app: Any, settings: AdmissionSettings, page: PlainPage | None = None
-    ) -> None:
+    def __init__(self, app: Any, settings: AdmissionSettings, site: Site | None = None) -> None:
         self._app = app
-        self._page = page or PlainPage()
-        self._always = _ALWAYS | set(self._page.stylesheets)
+        self._site = site or Site()
+        self._always = _ALWAYS | set(self._site.page.stylesheets)
         self._settings = settings
+        self.admitted = self.queued = self.refused = 0
         self._open = 0
         self._new = 0
         self._most_new = _START
@@ -99,6 +105,7 @@ class Admission:
         self._cohorts = deque([_Cohort()])
         self._cohort = self._cohorts[-1]
         self._timer: asyncio.TimerHandle | None = None
+        self._context = Context()  # that of a request would keep the request
         self._due = self._judged_at = 0.0
         self._least_lag = math.inf
 
@@ -110,18 +117,29 @@ class Admission:
             self._start()
         cohort = self._enter() if self._has_room() and not self._waiting else await self._turn()
         if cohort is None:
-            expect(EXPECTED)
+            self.refused += 1
+            self._site.expect(EXPECTED)
             await self._refuse(scope, receive, send)
             return
+        place = [self, cohort]
+        _place.set(place)
         try:
             await self._app(scope, receive, send)
         finally:
-            self._leave(cohort)
+            if place:
+                place.clear()
+                self._leave(cohort)
+
+    @property
+    def waiting(self) -> int:
+        """The number of requests that wait for admission."""
+        return len(self._waiting)
 
     def _has_room(self) -> bool:
         return self._new < self._most_new and self._open < self._settings.request_limit
 
     def _enter(self) -> _Cohort:
+        self.admitted += 1
         self._open += 1
         self._new += 1
         self._cohort.open += 1
@@ -140,6 +158,7 @@ class Admission:
         if len(self._waiting) >= self._settings.request_queue:
             return None
         turn: asyncio.Future[_Cohort | None] = asyncio.get_running_loop().create_future()
+        self.queued += 1
         waits = (turn, time.monotonic() + self._settings.request_queue_timeout)
         self._waiting.append(waits)
         try:
@@ -173,7 +192,7 @@ class Admission:
 
     def _look_again(self, now: float) -> None:
         self._due = now + TICK
-        self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
+        self._timer = asyncio.get_running_loop().call_later(TICK, self._tick, context=self._context)
 
     def _tick(self) -> None:
         if not (self._open or self._waiting):
@@ -203,10 +222,12 @@ class Admission:
             self._new -= old.open
 
     async def _refuse(self, scope: Any, receive: Any, send: Any) -> None:
-        error = describe(503, headers=(("Retry-After", RETRY_AFTER),))
-        form = None if is_api(scope["path"]) else await _sent_again(scope, receive)
-        more = "" if is_api(scope["path"]) else form or _TRY_AGAIN
-        await refuse(scope, send, error, self._page, more, has_read=form is not None)
+        site = self._site
+        error = site.describe(503, headers=(("Retry-After", RETRY_AFTER),))
+        is_api = site.is_api(path_of(scope))
+        form = None if is_api else await _sent_again(scope, receive)
+        more = "" if is_api else form or _TRY_AGAIN
+        await refuse(scope, send, error, site, more, has_read=form is not None)
 
 
 async def _sent_again(scope: Any, receive: Any) -> str | None:
@@ -214,20 +235,8 @@ async def _sent_again(scope: Any, receive: Any) -> str | None:
 
     It contains all fields except passwords. A form that came from another site is not repeated.
     """
-    headers = {name.lower(): value.decode("latin-1") for name, value in scope.get("headers", ())}
-    kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
-    if scope["method"] != "POST" or kind != _FORM or _is_foreign(headers):
-        return None
-    try:
-        async with asyncio.timeout(_FORM_SECONDS):
-            body = await _read(receive)
-        fields = parse_qsl(
-            body.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=_MOST_FIELDS,
-        )
-    except (TimeoutError, ValueError):
+    fields = await sent_form(scope, receive)
+    if fields is None:
         return None
     inputs = "".join(
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
@@ -238,23 +247,3 @@ async def _sent_again(scope: Any, receive: Any) -> str | None:
         "<p>What you typed is still here. You can send it again:</p>"
         f'<form method="post">{inputs}<button type="submit">Send again</button></form>'
     )
-
-
-def _is_foreign(headers: Mapping[bytes, str]) -> bool:
-    site = headers.get(b"sec-fetch-site")
-    if site is not None:
-        return site not in {"same-origin", "none"}
-    origin = headers.get(b"origin")
-    return origin is not None and origin.partition("://")[2] != headers.get(b"host")
-
-
-async def _read(receive: Any) -> bytes:
-    """The body of a request. Raises ValueError if it is too long or the client disconnects."""
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if message["type"] != "http.request" or len(body) > _LONGEST_FORM:
-            raise ValueError("too long, or the client disconnected")
-    return body

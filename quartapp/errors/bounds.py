@@ -10,9 +10,8 @@ from typing import Any
 from quart import Quart
 from werkzeug.sansio.utils import host_is_trusted
 
-from quartapp.errors.plain import PlainPage
 from quartapp.errors.refusal import refuse
-from quartapp.errors.responses import ClientError, describe
+from quartapp.errors.site import Site
 
 LONGEST_ADDRESS = 8_000
 """Of path and query together, in octets as sent (RFC 9110, 4.1, recommends at least 8000)."""
@@ -33,34 +32,33 @@ _BAD_LABEL = re.compile(rb"(?:^|\.)-|-(?:[.:]|$)")
 """A label of a host name must not begin or end with a hyphen (RFC 952)."""
 
 
-def init_app(app: Quart) -> None:
+def wrap(app: Quart, site: Site) -> None:
     """Check the heads of requests. Call it after admission, which should not count refused ones."""
-    app.asgi_app = Bounds(  # type: ignore[method-assign]  # Quart's documented place
-        app.asgi_app, app.extensions.get("errors", PlainPage())
-    )
+    app.asgi_app = Bounds(app.asgi_app, site)  # type: ignore[method-assign]  # Quart's place for it
 
 
 class Bounds:
     """ASGI middleware: 400, 414 or 431 for a request beyond the bounds of this module."""
 
-    def __init__(self, app: Any, page: PlainPage) -> None:
+    def __init__(self, app: Any, site: Site) -> None:
         self._app = app
-        self._page = page
+        self._site = site
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        error = _fault(scope) if scope["type"] in {"http", "websocket"} else None
-        if error is None:
+        fault = _fault(scope) if scope["type"] in {"http", "websocket"} else None
+        if fault is None:
             await self._app(scope, receive, send)
         else:
-            await refuse(scope, send, error, self._page)
+            await refuse(scope, send, self._site.describe(*fault), self._site)
 
 
-def _fault(scope: Any) -> ClientError | None:
+def _fault(scope: Any) -> tuple[int, str] | None:
+    """The status and the detail of a refusal."""
     query: bytes = scope.get("query_string", b"")
     if len(scope.get("raw_path") or scope["path"]) + len(query) > LONGEST_ADDRESS:
-        return describe(414, "This address is longer than this server accepts.")
+        return (414, "This address is longer than this server accepts.")
     if query.count(b"&") >= MOST_ARGUMENTS:
-        return describe(400, f"This address has more than {MOST_ARGUMENTS} arguments.")
+        return (400, f"This address has more than {MOST_ARGUMENTS} arguments.")
     size = cookies = hosts = 0
     for name, value in scope["headers"]:
         size += len(name) + len(value)
@@ -70,11 +68,11 @@ def _fault(scope: Any) -> ClientError | None:
         elif lower == b"host":
             hosts += 1
             if not _is_host(value):
-                return describe(400, "Your browser named a host that cannot exist.")
+                return (400, "Your browser named a host that cannot exist.")
     if hosts > 1:  # RFC 9112, 3.2; not every server refuses it
-        return describe(400, "Your browser named more than one host.")
+        return (400, "Your browser named more than one host.")
     if size > LARGEST_HEAD or len(scope["headers"]) > MOST_FIELDS or cookies > MOST_COOKIES:
-        return describe(431, "Your browser sent more cookies or header fields than are accepted.")
+        return (431, "Your browser sent more cookies or header fields than are accepted.")
     return None
 
 

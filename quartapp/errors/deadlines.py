@@ -12,18 +12,18 @@ is not an error of the server. MOST_BODIES limits the memory that such requests 
 
 import asyncio
 import time
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from types import TracebackType
 from typing import Any
 
 from quart import Quart
 
 from quartapp.errors.handlers import RETRY_AFTER
-from quartapp.errors.plain import PlainPage
 from quartapp.errors.refusal import refuse
-from quartapp.errors.responses import ClientError, describe
 from quartapp.errors.settings import AdmissionSettings
-from quartapp.reporting import error_reference, expect
+from quartapp.errors.site import Site
+from quartapp.errors.texts import ClientError
+from quartapp.flasklike import App
 
 BODY_SECONDS = 20.0
 """Seconds during which a body may arrive at any rate."""
@@ -58,26 +58,35 @@ class RequestTimeoutError(TimeoutError):
     """A request was not answered in time. The traceback shows where it waited."""
 
 
-def init_app(app: Quart) -> None:
-    """Limit the time of an application's requests. Call it before `admission.init_app`.
+def wrap(app: Quart, site: Site) -> None:
+    """Limit the time of an application's requests. Reads `app.config` (see `AdmissionSettings`).
 
-    Reads `app.config` (see `AdmissionSettings`). Raises ConfigurationError.
+    Raises RuntimeError for stock Quart, which handles a request in a task that would continue.
     """
+    if not isinstance(app, App):
+        raise RuntimeError(
+            "ErrorPages: deadlines=True needs quartapp.flasklike.App; the view of a stock Quart"
+            " would continue after its request was answered"
+        )
     settings = AdmissionSettings.from_config(app.config)
-    app.asgi_app = Deadlines(app, settings.request_timeout)  # type: ignore[method-assign]
+    site.deadlines = Deadlines(app, settings.request_timeout, site)
+    app.asgi_app = site.deadlines  # type: ignore[method-assign]
 
 
 class Deadlines:
     """ASGI middleware that ends requests after `seconds` without a response; 0 means no limit."""
 
-    def __init__(self, app: Quart, seconds: float) -> None:
+    def __init__(self, app: Quart, seconds: float, site: Site) -> None:
         self._app = app
         self._asgi_app: Any = app.asgi_app
         self._seconds = seconds
-        self._page: PlainPage = app.extensions.get("errors", PlainPage())
+        self._site = site
+        self.stopped = 0
+        """The number of requests that were stopped at a limit since the start."""
         self.open: dict[_Request, None] = {}  # the oldest first
         self.bodies: dict[_Request, None] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._context = Context()  # that of a request would keep the request
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         kind = scope["type"]
@@ -87,8 +96,8 @@ class Deadlines:
         request = _Request(self, scope, receive, send)
         if kind == "http" and scope["method"] not in _BODILESS:
             if len(self.bodies) >= MOST_BODIES:
-                expect("bodies")
-                await refuse(scope, send, _busy(), self._page)
+                self._site.expect("bodies")
+                await refuse(scope, send, self._busy(), self._site)
                 return
             self.bodies[request] = None
             receive = request.receive
@@ -129,7 +138,7 @@ class Deadlines:
         assert error is not None
         reference = None
         if error.status >= 500:
-            reference = error_reference()
+            reference = self._site.reference()
             late = RequestTimeoutError(f"no answer began within {self._seconds:g} seconds")
             self._app.logger.error(
                 "Exception on %s [%s]",
@@ -138,10 +147,15 @@ class Deadlines:
                 exc_info=late.with_traceback(where),
             )
         request.has_started = True
-        await refuse(request.scope, request.server_send, error, self._page, reference=reference)
+        await refuse(request.scope, request.server_send, error, self._site, reference=reference)
+
+    def _busy(self) -> ClientError:
+        return self._site.describe(503, headers=(("Retry-After", RETRY_AFTER),))
 
     def _look_again(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
+        self._timer = asyncio.get_running_loop().call_later(
+            LOOK_EVERY, self._look, context=self._context
+        )
 
     def _look(self) -> None:
         if not (self.open or self.bodies):
@@ -156,15 +170,16 @@ class Deadlines:
                     break
                 late.append(request)
             for request in late:
-                self._stop(request, _busy())
+                self._stop(request, self._busy())
         for request in list(self.bodies):
             if request.is_waiting:
                 if now - request.began > BODY_SECONDS + request.received / BODY_RATE:
-                    self._stop(request, describe(408))
+                    self._stop(request, self._site.describe(408))
             elif self._seconds and now - request.since >= self._seconds:
-                self._stop(request, _busy())
+                self._stop(request, self._busy())
 
     def _stop(self, request: "_Request", error: ClientError) -> None:
+        self.stopped += 1
         self.open.pop(request, None)
         self.bodies.pop(request, None)
         request.verdict = error
@@ -247,7 +262,3 @@ def _first(cancelled: BaseException) -> BaseException:
 
 async def _drop(_message: Any) -> None:
     """A `send` that discards responses that are too late."""
-
-
-def _busy() -> ClientError:
-    return describe(503, headers=(("Retry-After", RETRY_AFTER),))

@@ -31,11 +31,8 @@ Fields = tuple[tuple[bytes, bytes], ...]
 _STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
 
 
-def init_app(app: Quart, fields: Mapping[str, str] = DEFAULTS) -> None:
-    """Add `fields` to each answer that does not have them.
-
-    Call it after all other middleware but reporting's, and after `errors.init_app`.
-    """
+def wrap(app: Quart, fields: Mapping[str, str]) -> None:
+    """Add `fields` to each answer that does not have them."""
     encoded = tuple((name.lower().encode(), value.encode()) for name, value in fields.items())
     app.asgi_app = ResponseHeaders(  # type: ignore[method-assign]  # Quart's documented place
         app.asgi_app, encoded

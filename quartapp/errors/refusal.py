@@ -1,26 +1,23 @@
 """Answering a request before the application has seen it, or after its context has ended."""
 
-from html import escape
 from typing import Any
 
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
-from quartapp.errors.plain import PlainPage
-from quartapp.errors.responses import ClientError, describe, is_api, problem
+from quartapp.errors.plain import notes
+from quartapp.errors.responses import problem
+from quartapp.errors.site import Site
+from quartapp.errors.texts import ClientError
 from quartapp.flasklike import Response
-from quartapp.flasklike.asgi.scope import CLOSE, closes_connection
-from quartapp.reporting import error_reference
-
-# The application adds these to its own pages.
-_POLICY = b"default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'"
+from quartapp.flasklike.asgi.scope import CLOSE, closes_connection, path_of
 
 
 async def refuse(
     scope: Any,
     send: Any,
     error: ClientError,
-    page: PlainPage,
+    site: Site,
     more: str = "",
     reference: str | None = None,
     *,
@@ -36,7 +33,7 @@ async def refuse(
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return
-    headers, body = render(scope, error, page, more, reference)
+    headers, body = render(scope, error, site, more, reference)
     if not has_read and closes_connection(scope):
         headers.append(CLOSE)
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
@@ -45,33 +42,33 @@ async def refuse(
 
 
 def render(
-    scope: Any, error: ClientError, page: PlainPage, more: str = "", reference: str | None = None
+    scope: Any, error: ClientError, site: Site, more: str = "", reference: str | None = None
 ) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """Header fields and body of the answer to a request for which there is no context."""
-    if is_api(scope["path"]):
+    if site.is_api(path_of(scope)):
         body, kind = problem(error, reference).encode(), b"application/problem+json"
     else:
-        if reference:
-            more = f'<p>Reference: <strong class="reference">{escape(reference)}</strong></p>{more}'
-        html = page.render(error.title, error.detail, more, scope.get("root_path", ""))
+        more = notes(error, reference) + site.feedback(reference, scope.get("root_path", "")) + more
+        html = site.page.render(error.title, error.detail, more, scope.get("root_path", ""))
         body, kind = html.encode(), b"text/html; charset=utf-8"
     headers = [
         (b"content-type", kind),
         (b"content-length", str(len(body)).encode()),
-        (b"content-security-policy", _POLICY),
+        (b"content-security-policy", site.page.policy.encode()),
         *((name.lower().encode(), value.encode()) for name, value in error.headers),
         (b"cache-control", b"no-store"),
     ]
     return headers, body
 
 
-def last_resort(page: PlainPage, scope: Any, error: HTTPException) -> Response:
+def last_resort(site: Site, scope: Any, error: HTTPException) -> Response:
     """The answer to a request whose context has ended: after an error in a teardown function, or
     when a stopping server waits no longer. An unexpected error has its reference.
     """
     status = error.code or 500
     extra = tuple(each for each in error.get_headers() if each[0].lower() != "content-type")
-    reference = error_reference() if status == 500 else None
-    headers, body = render(scope, describe(status, headers=extra), page, reference=reference)
+    reference = site.reference() if status == 500 else None
+    described = site.describe_failure(status, scope=scope, headers=extra)
+    headers, body = render(scope, described, site, reference=reference)
     fields = [(name.decode(), value.decode()) for name, value in headers]
     return Response(body, status, Headers(fields))

@@ -2,73 +2,20 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from html import escape
-from http import HTTPStatus
+from typing import Any
 
+from jinja2 import TemplatesNotFound
+from markupsafe import Markup
 from quart import Response, current_app, has_request_context, request
 from quart.globals import request_ctx
 
-from quartapp.errors.plain import PlainPage
+from quartapp.errors.plain import notes
+from quartapp.errors.site import Site, current_site
+from quartapp.errors.texts import ClientError, describe, phrase_of
 from quartapp.flasklike import render_template
-from quartapp.reporting import error_reference, has_reference
 
 PROBLEM_JSON = "application/problem+json"
-
-
-@dataclass(frozen=True, slots=True)
-class ClientError:
-    """What a client learns about an error. All its texts are safe to show to anybody.
-
-    `code` is stable; `title` is a heading; `detail` says what happened and what to do.
-    """
-
-    status: int
-    code: str
-    title: str
-    detail: str
-    headers: tuple[tuple[str, str], ...] = ()
-    extensions: tuple[tuple[str, object], ...] = ()
-
-
-# Texts for the users of a site; werkzeug's descriptions are for developers.
-_DETAILS = {
-    400: "Your browser sent something that this server could not understand.",
-    401: "Please log in to see this page.",
-    403: "You are not allowed to see this page.",
-    404: "There is no such page here. It may have moved, or the address may be mistyped.",
-    408: "What you sent did not arrive in time. Please try again.",
-    405: "This address does not take this kind of request.",
-    413: "What you sent is larger than this server accepts.",
-    415: "What you sent is of a kind that this address does not take.",
-    429: "You are sending requests faster than this server takes them. Please wait a little.",
-    500: "The error has been recorded. Sorry for the inconvenience!",
-    502: "A server that this page depends on gave no proper answer. Please try again.",
-    503: "The server is busy right now. Please try again in a moment.",
-    504: "A server that this page depends on did not answer in time. Please try again.",
-}
-
-# RFC 9110's phrases, where Python's depend on its version; the codes are derived from them.
-_PHRASES = {
-    413: "Content Too Large",
-    414: "URI Too Long",
-    416: "Range Not Satisfiable",
-    422: "Unprocessable Content",
-}
-
-_TITLES = {404: "Not Found", 500: "An unexpected error has occurred"}
-
-
-def describe(status: int, detail: str | None = None, **more: object) -> ClientError:
-    """A ClientError with the default texts of a status; `more` replaces fields."""
-    phrase = _phrase(status)
-    values: dict[str, object] = {
-        "status": status,
-        "code": phrase.lower().replace(" ", "-").replace("'", ""),
-        "title": _TITLES.get(status, phrase),
-        "detail": detail or _DETAILS.get(status) or f"The server answered: {phrase}.",
-    }
-    return ClientError(**(values | more))  # type: ignore[arg-type]  # the fields, by name
 
 
 def wants_json() -> bool:
@@ -78,16 +25,13 @@ def wants_json() -> bool:
     """
     if not has_request_context():
         return True
-    if is_api(request.path):
+    if current_site().is_api(request.path):
         return True
+    if request.headers.get("Accept", "").startswith("text/html,"):
+        return False  # browsers send this; nothing is preferred to it, and parsing takes longer
     accept = request.accept_mimetypes
     best = accept.best_match(["text/html", "application/json", PROBLEM_JSON], "text/html")
     return best != "text/html" and accept[best] > accept["text/html"]
-
-
-def is_api(path: str) -> bool:
-    """Whether the path belongs to the API: /api and everything below it."""
-    return path == "/api" or path.startswith("/api/")
 
 
 async def respond(error: ClientError, *, plain: bool = False) -> Response:
@@ -96,18 +40,26 @@ async def respond(error: ClientError, *, plain: bool = False) -> Response:
     The response to a recorded 5xx contains the reference by which the operator finds the report.
     With `plain` no template is rendered, which saves most of the time.
     """
-    reference = error_reference() if has_reference(error.status) else None
+    site = current_site()
+    reporting = site.reporting
+    is_recorded = reporting is not None and reporting.has_reference(error.status)
+    reference = site.reference() if is_recorded else None
     if wants_json():
         return _finish(problem(error, reference), PROBLEM_JSON, error)
-    page = _plain_page(error, reference) if plain else await _page(error, reference)
-    return _finish(page, "text/html; charset=utf-8", error)
+    page = None if plain else await _page(site, error, reference)
+    if page is not None:
+        return _finish(page, "text/html; charset=utf-8", error)
+    response = _finish(_plain_page(site, error, reference), "text/html; charset=utf-8", error)
+    if not site.page.stylesheets:
+        response.headers.setdefault("Content-Security-Policy", site.page.policy)
+    return response
 
 
 def problem(error: ClientError, reference: str | None = None) -> str:
     """The error as problem+json."""
     body: dict[str, object] = {
         "type": "about:blank",
-        "title": _phrase(error.status),
+        "title": _title(error),
         "status": error.status,
         "code": error.code,
         "detail": error.detail,
@@ -117,14 +69,42 @@ def problem(error: ClientError, reference: str | None = None) -> str:
     return json.dumps(body | dict(error.extensions))
 
 
-async def _page(error: ClientError, reference: str | None) -> str:
+def _title(error: ClientError) -> str:
+    """HTTP's name of the status, as RFC 9457 has it, unless the application has its own title."""
+    is_own = error.title != describe(error.status).title
+    return error.title if is_own else phrase_of(error.status)
+
+
+async def _page(site: Site, error: ClientError, reference: str | None) -> str | None:
+    """The page of the application's template; None if it has none, or if that fails."""
     if _is_host_refused():
-        return _plain_page(error, reference)
+        return None
     try:
-        return await render_template(_template(error.status), error=error, reference=reference)
+        template = _find_template(site, error.status)
+        if template is None:
+            return None
+        box = Markup(site.feedback(reference, request.root_path))
+        return await render_template(template, error=error, reference=reference, feedback=box)
     except Exception:  # noqa: BLE001 the client needs a response whatever fails
         current_app.logger.exception("The page of an error could not be rendered")
-        return _plain_page(error, reference)
+        return None
+
+
+def _find_template(site: Site, status: int) -> Any:
+    """The template of a status, or None. Where templates are not reloaded it is searched once: to
+    find that there is none costs more than the plain page.
+    """
+    environment = current_app.jinja_env
+    names = site.templates.get(status, (f"errors/{status}.html", "errors/error.html"))
+    try:
+        template: Any = environment.select_template(names)
+    except TemplatesNotFound:
+        template, names = None, ()
+    else:
+        names = (template.name,)
+    if not environment.auto_reload:
+        site.templates[status] = names
+    return template
 
 
 def _is_host_refused() -> bool:
@@ -132,20 +112,11 @@ def _is_host_refused() -> bool:
     return has_request_context() and request_ctx.url_adapter is None
 
 
-def _template(status: int) -> str:
-    return f"errors/{status}.html" if status in {404, 500} else "errors/error.html"
-
-
-def _plain_page(error: ClientError, reference: str | None) -> str:
-    note = (
-        f'<p>Reference: <strong class="reference">{escape(reference)}</strong></p>'
-        if reference
-        else ""
-    )
-    page: PlainPage = current_app.extensions["errors"]
+def _plain_page(site: Site, error: ClientError, reference: str | None) -> str:
     root = request.root_path
-    more = f'{note}<p><a href="{escape(root)}/">Start page</a></p>'
-    return page.render(error.title, error.detail, more, root)
+    more = f"{notes(error, reference)}{site.feedback(reference, root)}"
+    more += f'<p><a href="{escape(root)}/">Start page</a></p>'
+    return site.page.render(error.title, error.detail, more, root)
 
 
 def _finish(body: str, content_type: str, error: ClientError) -> Response:
@@ -157,12 +128,3 @@ def _finish(body: str, content_type: str, error: ClientError) -> Response:
 
 def _without_content(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in headers if not name.lower().startswith("content-")]
-
-
-def _phrase(status: int) -> str:
-    if status in _PHRASES:
-        return _PHRASES[status]
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"

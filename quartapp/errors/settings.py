@@ -1,8 +1,42 @@
-"""The settings of the admission of requests and of their time limits."""
+"""The settings of the error pages, of the admission of requests and of their time limits."""
 
-from pydantic import Field
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from quartapp.settings import PartSettings
+
+
+def _reachable(value: str) -> str:
+    is_mail = "@" in value.strip("@") and not any(c.isspace() for c in value)
+    if value and not is_mail and not value.startswith(("https://", "http://")):
+        raise ValueError("expected a mail address, or the address of a page (https://...)")
+    return value
+
+
+Contact = Annotated[str, AfterValidator(_reachable)]
+"""Whom people may ask: a mail address, or the address of a page; empty if there is nobody."""
+
+
+def _paths(value: Any) -> Any:
+    return tuple(filter(None, map(str.strip, value.split(",")))) if type(value) is str else value
+
+
+def _begin_with_a_slash(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(path.startswith("/") for path in value):
+        raise ValueError("expected paths that begin with /, separated by commas")
+    return tuple(path.rstrip("/") for path in value)
+
+
+class ErrorPagesSettings(PartSettings):
+    """What an application says about its error pages. See `quartapp.errors.ErrorPages`."""
+
+    errors_contact: Contact = ""
+    """Whom people may ask about a 5xx: a mail address, or the address of a page."""
+    errors_api_paths: Annotated[
+        tuple[str, ...], BeforeValidator(_paths), AfterValidator(_begin_with_a_slash)
+    ] = ("/api",)
+    """The paths of which, and below which, each error is answered with problem+json."""
 
 
 class AdmissionSettings(PartSettings):

@@ -2,6 +2,7 @@
 
 import asyncio
 import warnings
+from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from quart import Quart, Request, Response
@@ -9,6 +10,8 @@ from quart.cli import load_dotenv as load_environment
 from quart.helpers import get_load_dotenv
 
 from quartapp.flasklike.config import get_debug_flag
+
+DEBUGGERS = "quart.debuggers"
 
 
 class Debugger(Protocol):
@@ -39,8 +42,13 @@ class DevelopmentServer(Quart):
     def create_debugger(self, *, evalex: bool) -> Debugger | None:
         """The debugger that `run` attaches. None means that there is none.
 
-        Override it. Without *evalex* the debugger shows tracebacks but runs no code.
+        By default an installed package provides it, by an entry point in the group
+        `quart.debuggers`: a function with the application and *evalex* as its arguments, which
+        may wrap `asgi_app`. Without *evalex* the debugger shows tracebacks but runs no code.
         """
+        for found in entry_points(group=DEBUGGERS):
+            made: Debugger | None = found.load()(self, evalex=evalex)
+            return made
         return None
 
     def run(  # Quart's arguments in Quart's places, and Flask's by name

@@ -20,6 +20,19 @@ from quartapp.flasklike.concurrency.threads import also_sync
 from quartapp.flasklike.signals import send_signal
 
 
+def signing_keys(app: Quart) -> list[str | bytes]:
+    """The key of *app* that signs, SECRET_KEY, then those that are only accepted,
+    SECRET_KEY_FALLBACKS; [] without a SECRET_KEY.
+
+    A text is one key. Flask takes each letter of it for a key, so a cookie that is signed with a
+    single letter would be genuine.
+    """
+    if not app.secret_key:
+        return []
+    older: Any = app.config.get("SECRET_KEY_FALLBACKS") or ()
+    return [app.secret_key, *([older] if isinstance(older, str | bytes) else older)]
+
+
 class TaggedJSONSerializer(FlaskTaggedJSONSerializer):
     """Uses the application's JSON provider, where Flask's would need a Flask application."""
 
@@ -49,11 +62,24 @@ class SecureCookieSessionInterface(QuartSecureCookieSessionInterface):
 
     def get_signing_serializer(self, app: Quart) -> URLSafeTimedSerializer | None:
         """The signer for *app*; None without a secret key."""
-        keys = (app.secret_key, tuple(app.config["SECRET_KEY_FALLBACKS"] or ()))
+        keys = signing_keys(app)
         known = self._signers.get(app)
         if known is None or known[0] != keys:
-            known = self._signers[app] = (keys, super().get_signing_serializer(app))
+            known = self._signers[app] = (keys, self._signer(keys))
         return known[1]
+
+    def _signer(self, keys: list[str | bytes]) -> URLSafeTimedSerializer | None:
+        if not keys:
+            return None
+        return URLSafeTimedSerializer(
+            keys[::-1],  # type: ignore[arg-type]  # they may be mixed; the last one signs
+            salt=self.salt,
+            serializer=self.serializer,
+            signer_kwargs={
+                "key_derivation": self.key_derivation,
+                "digest_method": self.digest_method,
+            },
+        )
 
 
 def flash(message: str, category: str = "message") -> Coroutine[Any, Any, None]:

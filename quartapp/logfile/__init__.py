@@ -6,6 +6,6 @@ Imports `redact` and nothing else of quartapp: errors do not depend on the log, 
 journal of `quartapp.reporting`.
 """
 
-from quartapp.logfile.setup import init_app
+from quartapp.logfile.setup import LogFile
 
-__all__ = ["init_app"]
+__all__ = ["LogFile"]

@@ -1,23 +1,25 @@
 """The application's log: the rotating file of the tutorial and the terminal, written in a thread.
 
 Lines go through a bounded queue to the thread, which writes several at a time. If lines come faster
-than the disk can write them, some are left out and counted in the log.
+than the disk can write them, or the disk is full, some are left out and counted in the log.
 """
 
 import atexit
+import contextlib
 import copy
 import hashlib
 import logging
 import multiprocessing
 import os
 import queue
+import signal
 import sys
 import threading
 from collections.abc import Callable
 from typing import TextIO
 from weakref import WeakSet
 
-from quartapp.logfile.rotation import RotatingFile
+from quartapp.logfile.rotation import NotWritten, RotatingFile
 from quartapp.redact.messages import message_of_record
 
 FILE_FORMAT = "%(asctime)s %(levelname)s: %(message)s [in %(pathname)s:%(lineno)d]"
@@ -27,24 +29,34 @@ _QUEUE = 1000
 _QUEUE_WITH_TRACEBACKS = 100
 _FLUSH_SECONDS = 2.0
 
+_REOPEN = "reopen"
+
 _PAUSE = 0.05
 """Seconds for which lines are gathered: a thread that is woken for each line takes the interpreter
 from the event loop several times per error, which costs more than the writing."""
 
 Write = Callable[[list[str]], None]
+"""Writes lines; without any it closes what it has opened, until the next ones."""
 Target = tuple[logging.Formatter, Write]
 Clean = Callable[[logging.LogRecord], logging.LogRecord]
 
 
 def to_file(file: RotatingFile, formatter: logging.Formatter) -> Target:
     """A target that is UTF-8 whatever the locale says."""
-    return formatter, lambda lines: file.write(
-        *(line.encode("utf-8", "backslashreplace") for line in lines)
-    )
+
+    def write(lines: list[str]) -> None:
+        if lines:
+            file.write(*(line.encode("utf-8", "backslashreplace") for line in lines))
+        else:
+            file.close()
+
+    return formatter, write
 
 
 def to_stream(stream: TextIO, formatter: logging.Formatter) -> Target:
     def write(lines: list[str]) -> None:
+        if not lines:
+            return
         encoding = stream.encoding or "utf-8"
         stream.write("".join(lines).encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()
@@ -57,8 +69,10 @@ class ThreadedHandler(logging.Handler):
 
     `emit` never blocks. It formats what `clean` makes of the record, so a later change of the
     record has no effect. At most 1000 lines wait; while more than 100 do, tracebacks are left out.
-    Lines that were left out are counted in the log. Lines that wait (50 ms, if the disk is fast
-    enough) when the process ends normally are written; `kill -9` loses them.
+    Lines that were left out are counted in the log and in `dropped`, and so are those that a target
+    did not take: in that target, and in `dropped` if it is the last one, which is the log itself.
+    Lines that wait (50 ms, if the disk is fast enough) when the process ends normally are written;
+    `kill -9` loses them.
     """
 
     def __init__(self, *targets: Target, clean: Clean = lambda record: record) -> None:
@@ -69,17 +83,20 @@ class ThreadedHandler(logging.Handler):
         _handlers.add(self)
 
     def _begin(self) -> None:
-        self._queue: queue.SimpleQueue[list[str] | threading.Event] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[str] | threading.Event | str | None]
+        self._queue = queue.SimpleQueue()
         self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._left_out = 0
+        self.dropped = self._left_out = 0
+        self._not_taken = [0] * len(self._targets)
         self._has_complained = False
 
     def emit(self, record: logging.LogRecord) -> None:
         waiting = self._queue.qsize()
         if waiting >= _QUEUE:
             self._left_out += 1
+            self.dropped += 1
             return
         if record.exc_info and waiting >= _QUEUE_WITH_TRACEBACKS:
             record = _without_traceback(record)
@@ -89,6 +106,27 @@ class ThreadedHandler(logging.Handler):
             self._complain(error)
         if self._thread is None:
             self._start()
+
+    def write(self, line: str) -> None:
+        """Write a line that is no record, to each target as it is. Never blocks."""
+        if self._queue.qsize() >= _QUEUE:
+            self._left_out += 1
+            self.dropped += 1
+            return
+        self._queue.put([line + "\n"] * len(self._targets))
+        if self._thread is None:
+            self._start()
+
+    def reopen(self) -> None:
+        """Have the thread close its files after the lines that wait; the next ones open them by
+        their names. May be called in a signal handler."""
+        if self._thread is not None:
+            self._queue.put(_REOPEN)  # an Event has a lock, which this thread may hold
+
+    @property
+    def waiting(self) -> int:
+        """The number of lines that wait to be written."""
+        return self._queue.qsize()
 
     def _formatted(self, record: logging.LogRecord) -> list[str]:
         """The record's line for each target."""
@@ -110,18 +148,36 @@ class ThreadedHandler(logging.Handler):
             lines = [item for item in items if isinstance(item, list)]
             if self._left_out:
                 left_out, self._left_out = self._left_out, 0
-                lines.insert(0, self._formatted(_line_about(left_out)))
+                lines.insert(0, self._formatted(_line_about(left_out, _TOO_FAST)))
             self._write(lines)
             for item in items:
                 if isinstance(item, threading.Event):
                     item.set()
+            if None in items or _REOPEN in items:
+                for number in range(len(self._targets)):
+                    self._try(number, [])
+            if None in items:
+                return
 
     def _write(self, lines: list[list[str]]) -> None:
-        for (_, write), column in zip(self._targets, zip(*lines, strict=True), strict=False):
-            try:
-                write(list(column))
-            except Exception as error:  # noqa: BLE001 - the log must outlive a full disk
-                self._complain(error)
+        for number, column in enumerate(zip(*lines, strict=True)):
+            self._try(number, list(column))
+
+    def _try(self, number: int, lines: list[str]) -> None:
+        formatter, write = self._targets[number]
+        not_taken = self._not_taken[number] if lines else 0
+        about = [formatter.format(_line_about(not_taken, _NOT_TAKEN)) + "\n"] if not_taken else []
+        try:
+            write(about + lines)
+        except Exception as error:  # noqa: BLE001 - the log must outlive a full disk
+            count = error.lines if isinstance(error, NotWritten) else len(about + lines)
+            lost = min(count, len(lines))
+            self._not_taken[number] += lost if count > len(lines) else lost - not_taken
+            if number == len(self._targets) - 1:
+                self.dropped += lost
+            self._complain(error)
+        else:
+            self._not_taken[number] -= not_taken
 
     def _complain(self, error: Exception) -> None:
         if not self._has_complained and sys.stderr is not None:
@@ -137,6 +193,17 @@ class ThreadedHandler(logging.Handler):
             self._hurry.set()
             written.wait(_FLUSH_SECONDS)
 
+    def close(self) -> None:
+        """Write what waits, for at most two seconds, and end the thread. A later record starts it
+        again."""
+        with self._starting:
+            thread, self._thread = self._thread, None
+            if thread is not None and thread.is_alive():
+                self._queue.put(None)
+                self._hurry.set()
+                thread.join(_FLUSH_SECONDS)
+        super().close()
+
 
 _handlers: WeakSet[ThreadedHandler] = WeakSet()
 
@@ -151,6 +218,26 @@ def _flush_all() -> None:
         handler.flush()
 
 
+def reopen_files(*_: object) -> None:
+    """Have all handlers of this process open their files again. May be a signal handler."""
+    for _attempt in range(3):
+        with contextlib.suppress(RuntimeError):  # a handler was made or deleted meanwhile
+            for handler in list(_handlers):
+                handler.reopen()
+            return
+
+
+def reopen_at_signal() -> None:
+    """Call `reopen_files` at SIGUSR1 from now on, which would end the process otherwise.
+
+    Does nothing if somebody else handles the signal, and outside of the main thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGUSR1) in {signal.SIG_DFL, signal.SIG_IGN}:
+        signal.signal(signal.SIGUSR1, reopen_files)
+
+
 os.register_at_fork(after_in_child=_after_fork)
 atexit.register(_flush_all)
 
@@ -162,9 +249,13 @@ def _without_traceback(record: logging.LogRecord) -> logging.LogRecord:
     return record
 
 
-def _line_about(left_out: int) -> logging.LogRecord:
-    message = "%d lines were left out: they came faster than they could be written"
-    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, (left_out,), None)
+_TOO_FAST = "they came faster than they could be written"
+_NOT_TAKEN = "they could not be written"
+
+
+def _line_about(left_out: int, why: str) -> logging.LogRecord:
+    message = "%d lines were left out: %s"
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, (left_out, why), None)
 
 
 def attach(logger: logging.Logger, handler: ThreadedHandler | None, *, alone: bool) -> None:
@@ -174,8 +265,8 @@ def attach(logger: logging.Logger, handler: ThreadedHandler | None, *, alone: bo
     """
     for other in logger.handlers[:]:
         if isinstance(other, ThreadedHandler):
-            other.flush()
             logger.removeHandler(other)
+            other.close()
     if handler is not None:
         logger.addHandler(handler)
     logger.propagate = not alone

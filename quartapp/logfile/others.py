@@ -8,6 +8,7 @@ from quartapp.logfile.handler import Clean, ThreadedHandler
 
 _SERVERS = ("hypercorn.error", "uvicorn.error")
 """Loggers with handlers that their servers attach, now or later."""
+_ACCESS = ("hypercorn.access", "uvicorn.access")
 
 
 def take_over(target: ThreadedHandler) -> None:
@@ -29,30 +30,40 @@ def clean_servers(clean: Clean) -> None:
         logging.getLogger(name).addFilter(_CleaningFilter(clean))
 
 
+def take_over_servers(target: ThreadedHandler) -> None:
+    """Have `target` write what servers log, instead of their own handlers, until
+    `leave_servers`."""
+    leave_servers()
+    for name in (*_SERVERS, *_ACCESS):
+        logging.getLogger(name).addFilter(_PassingFilter(target))
+
+
 def leave_servers() -> None:
     """Let servers write as they do."""
-    for name in _SERVERS:
+    for name in (*_SERVERS, *_ACCESS):
         server = logging.getLogger(name)
         for one in server.filters[:]:
-            if isinstance(one, _CleaningFilter):
+            if isinstance(one, _CleaningFilter | _PassingFilter):
                 server.removeFilter(one)
 
 
-def clean_uncaught(clean: Clean) -> None:
+def clean_uncaught(clean: Clean, formatter: logging.Formatter | None = None) -> None:
     """Have Python print the exception that ends this process, as a command, without secrets.
 
-    If somebody else has taken that over, they decide.
+    It is a traceback, or what `formatter` makes of its record. If somebody else has taken that
+    over, they decide.
     """
     if sys.excepthook is not sys.__excepthook__ and not isinstance(sys.excepthook, _Uncaught):
         return
-    sys.excepthook = _Uncaught(clean)
+    sys.excepthook = _Uncaught(clean, formatter)
 
 
 class _Uncaught:
     """An exception hook (`sys.excepthook`)."""
 
-    def __init__(self, clean: Clean) -> None:
+    def __init__(self, clean: Clean, formatter: logging.Formatter | None) -> None:
         self._clean = clean
+        self._formatter = formatter
 
     def __call__(
         self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None
@@ -61,8 +72,12 @@ class _Uncaught:
             sys.__excepthook__(kind, error, traceback)
             return
         info = (kind, error, traceback)
-        record = logging.LogRecord(__name__, logging.ERROR, __file__, 0, "", (), info)
+        message = "Uncaught exception" if self._formatter else ""
+        record = logging.LogRecord(__name__, logging.ERROR, __file__, 0, message, (), info)
         clean = self._clean(record)
+        if self._formatter is not None:
+            print(self._formatter.format(clean), file=sys.stderr)  # noqa: T201
+            return
         print(clean.exc_text or clean.getMessage(), file=sys.stderr)  # noqa: T201
 
 
@@ -102,3 +117,15 @@ class _CleaningFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.__dict__.update(self._clean(record).__dict__)
         return True
+
+
+class _PassingFilter(logging.Filter):
+    """Passes each record of a logger on, and keeps it from the logger's handlers."""
+
+    def __init__(self, target: ThreadedHandler) -> None:
+        super().__init__()
+        self._target = target
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        self._target.handle(record)
+        return False

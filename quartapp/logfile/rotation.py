@@ -11,6 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
+class NotWritten(OSError):
+    """The last `lines` of those that were to be written are not in the file."""
+
+    def __init__(self, reason: OSError, lines: int) -> None:
+        super().__init__(reason.errno, reason.strerror, reason.filename)
+        self.lines = lines
+
+
 class RotatingFile:
     """`path`, with `path.1` (the newest) to `path.<backups>` behind it.
 
@@ -25,13 +33,19 @@ class RotatingFile:
         self._handle = -1
 
     def write(self, *lines: bytes) -> None:
-        """Write one or more whole lines. Raises OSError; the next call opens the file again."""
-        with self.locked():
-            self._follow()
-            for piece in self._pieces(lines):
-                if self._is_full(len(piece)):
-                    self._rotate()
-                os.write(self._handle, piece)
+        """Write one or more whole lines. Raises NotWritten, and leaves no part of a line; the next
+        call opens the file again if it has to."""
+        waiting = len(lines)
+        try:
+            with self.locked():
+                self._follow()
+                for piece in self._pieces(lines):
+                    if self._is_full(sum(map(len, piece))):
+                        self._rotate()
+                    self._append(b"".join(piece))
+                    waiting -= len(piece)
+        except OSError as error:
+            raise NotWritten(error, waiting) from error
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[Path]:
@@ -58,22 +72,35 @@ class RotatingFile:
         self.close()
         self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
 
+    def _append(self, piece: bytes) -> None:
+        """Write all of it or nothing: a disk that becomes full takes a part without an error."""
+        before = os.fstat(self._handle).st_size
+        rest = memoryview(piece)
+        try:
+            while rest:
+                rest = rest[os.write(self._handle, rest) :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._handle, before)
+            raise
+
     def _is_full(self, more: int) -> bool:
         size = os.fstat(self._handle).st_size
         # A line of any length fits into an empty file.
         return bool(self._max_bytes and self._backups and size and size + more >= self._max_bytes)
 
-    def _pieces(self, lines: tuple[bytes, ...]) -> Iterator[bytes]:
+    def _pieces(self, lines: tuple[bytes, ...]) -> Iterator[list[bytes]]:
         """The lines in as few pieces as possible. The file is rotated before the same lines as if
         they were written one by one."""
         size = 0 if self._is_full(len(lines[0])) else os.fstat(self._handle).st_size
         room = self._max_bytes if self._backups else 0
-        piece = b""
+        piece: list[bytes] = []
         for line in lines:
-            if piece and room and size + len(piece) + len(line) >= room:
+            if piece and room and size + len(line) >= room:
                 yield piece
-                size, piece = 0, b""
-            piece += line
+                size, piece = 0, []
+            piece.append(line)
+            size += len(line)
         yield piece
 
     def _rotate(self) -> None:

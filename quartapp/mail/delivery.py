@@ -1,13 +1,25 @@
 """What is delivered, where to, and what came of it. `smtp` delivers."""
 
+import ssl
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Self
 
+MAILBOX = "mail.mailbox"
+"""The key in `app.extensions` of the `mailbox.Mailbox` of an application that is being developed.
+
+Only a development server sets it, before the application serves; what sends mails keeps them there
+then, whatever MAIL_SERVER is.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The mail server. With `starttls` or `tls`, nothing is sent without encryption."""
+    """The mail server. With `starttls` or `tls`, nothing is sent without encryption.
+
+    `context` replaces the default one, which trusts `ca_file` or the authorities of the system.
+    `timeout` is the limit for the connection and for each command, in seconds (10).
+    """
 
     host: str
     port: int = 25
@@ -16,6 +28,8 @@ class Server:
     username: str = ""
     password: str = field(default="", repr=False)
     ca_file: str | None = None
+    context: ssl.SSLContext | None = field(default=None, repr=False)
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,22 @@
 A table is an outbox if its class inherits `OutboxRow`. Every function works inside the caller's
 transaction. A mail is leased to one mailer at a time. If that mailer is killed, its lease runs out,
 and the next one sends the mail again: at least once, and never twice by two mailers at a time.
+
+Other messages wait alike, such as those to a webhook: what is said of mails is true of them.
 """
 
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Float, Index, Integer, String, select, text
+from sqlalchemy import ColumnElement, Float, Index, Integer, String, case, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
-from quartapp.database.dialect import is_sqlite
+from quartapp.database.dialect import database_now, is_sqlite
 from quartapp.database.types import Id
-from quartapp.mail.delivery import Mail, Outcome
+from quartapp.mail.delivery import Outcome
 
 WAITING = "waiting"
 SENT = "sent"
@@ -58,24 +60,50 @@ class OutboxRow:
 
 
 Row = TypeVar("Row", bound=OutboxRow)
+Message = TypeVar("Message")
 
 
 @dataclass(frozen=True, slots=True)
-class OutgoingMail:
-    """A leased mail. `ids` are the rows that it covers; `build` is called in a thread.
+class Outgoing(Generic[Message]):
+    """A leased message. `ids` are the rows that it covers; `build` is called in a thread.
 
-    `build` must give the same Message-ID for the same rows, so that readers of mails can recognise
-    a second copy, and must not need the database.
+    `build` must give the same id (the Message-ID of a mail) for the same rows, so that a second
+    copy can be recognised, and must not need the database.
     """
 
     ids: tuple[int, ...]
-    build: Callable[[], Mail]
+    build: Callable[[], Message]
 
 
 async def is_any_due(session: AsyncSession, table: type[OutboxRow], now: float) -> bool:
     """Whether a mail may be due: a cheap query, without a lock."""
     query = select(table.id).where(table.state == WAITING, _is_due(table, now))
     return await session.scalar(query.limit(1)) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The mails that are not sent: those that wait, the seconds since the oldest of them was
+    queued, those of them that failed at least once, and those that were given up."""
+
+    waiting: int
+    age: float
+    failing: int
+    dead: int
+
+
+async def backlog(session: AsyncSession, table: type[OutboxRow]) -> Backlog:
+    """What waits in an outbox now."""
+    now = await database_now(session)
+    failing = func.sum(case((table.tries > 0, 1), else_=0))
+    rows = await session.execute(
+        select(table.state, func.count(), func.min(table.created_at), failing)
+        .where(table.state.in_([WAITING, DEAD]))
+        .group_by(table.state)
+    )
+    found = {state: (number, oldest, failed) for state, number, oldest, failed in rows}
+    waiting, oldest, failed = found.get(WAITING, (0, now, 0))
+    return Backlog(waiting, max(0.0, now - oldest), int(failed), found.get(DEAD, (0,))[0])
 
 
 async def select_due(session: AsyncSession, table: type[Row], now: float) -> Sequence[Row]:

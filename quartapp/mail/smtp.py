@@ -64,8 +64,8 @@ async def check(server: Server) -> str:
 
 
 async def _connect(server: Server) -> SMTP:
-    context = None
-    if server.starttls or server.tls:
+    context = server.context
+    if context is None and (server.starttls or server.tls):
         # Reads some hundred certificates: tens of milliseconds for which no request should wait.
         make = functools.partial(ssl.create_default_context, cafile=server.ca_file)
         context = await asyncio.to_thread(make)
@@ -75,7 +75,7 @@ async def _connect(server: Server) -> SMTP:
         port=server.port,
         username=server.username or None,
         password=server.password or None,
-        timeout=COMMAND_SECONDS,
+        timeout=server.timeout or COMMAND_SECONDS,
         use_tls=server.tls,
         # None would mean: only if the server offers it. An attacker in between could remove the
         # offer and read the password.

@@ -24,8 +24,9 @@ from pydantic import (
 
 from quartapp.database.settings import DatabaseSettings
 from quartapp.database.url import async_url
-from quartapp.errors.settings import AdmissionSettings
+from quartapp.errors.settings import AdmissionSettings, Contact
 from quartapp.logfile.settings import LogSettings
+from quartapp.metrics.settings import MetricsSettings
 from quartapp.permissions import make_private_folder
 from quartapp.reporting.settings import ReportingSettings
 from quartapp.serving.settings import ServingSettings
@@ -37,6 +38,9 @@ PASSWORD_COST = 15
 """The default, and the least in production: 32 MB and a quarter of a second for each hash."""
 
 SECRET_KEY_COMMAND = "python -c 'import secrets; print(secrets.token_hex())'"
+
+INBOX_PATH = "/errors"
+"""Where administrators look at errors."""
 
 # Keys that are printed in this project's files, in the tutorial or in the documentation of Flask
 # and Quart: anybody who has read these could forge a session.
@@ -53,6 +57,7 @@ _DEVELOPMENT_KEY = "development-only-not-a-secret-0123456789"
 class Settings(
     ReportingSettings,
     LogSettings,
+    MetricsSettings,
     AdmissionSettings,
     ThrottlingSettings,
     ServingSettings,
@@ -70,6 +75,7 @@ class Settings(
     environment: Literal["production", "development", "testing"] = "production"
     debug: bool = False
     secret_key: str = Field(default="", validate_default=True)
+    secret_key_fallbacks: tuple[str, ...] = ()
 
     cookie_secure: bool | None = None
     hsts_seconds: int = Field(default=31_536_000, ge=0)
@@ -85,22 +91,14 @@ class Settings(
     limit_tokens: LimitText = "60 per hour"
     limit_mails: LimitText = "5 per hour"
     limit_api: LimitText = "1200 per minute"
-    contact: str = ""
+    contact: Contact = ""
     public_url: str = ""
     email_confirmation: Literal["off", "soft", "required"] | None = None
 
-    @field_validator("instance_path", "log_dir", mode="after")
+    @field_validator("instance_path", "log_dir", "access_log", mode="after")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
-
-    @field_validator("contact")
-    @classmethod
-    def _reachable(cls, value: str) -> str:
-        is_mail = "@" in value.strip("@") and not any(c.isspace() for c in value)
-        if value and not is_mail and not value.startswith(("https://", "http://")):
-            raise ValueError("expected a mail address, or the address of a page (https://...)")
-        return value
+    def _absolute(cls, value: Path | bool) -> Path | bool:
+        return value.expanduser().absolute() if isinstance(value, Path) else value
 
     @field_validator("public_url")
     @classmethod
@@ -118,10 +116,31 @@ class Settings(
             return value or _DEVELOPMENT_KEY
         if not value:
             raise ValueError(f"is required in production; make one with: {SECRET_KEY_COMMAND}")
-        if len(value) < 32 or len(set(value)) < 10 or value in _PUBLISHED_KEYS:
+        if _is_weak(value):
             raise ValueError(
                 "is weak: expected at least 32 characters, 10 of them different, and nothing "
                 f"that is printed in a document; make one with: {SECRET_KEY_COMMAND}"
+            )
+        return value
+
+    @field_validator("secret_key_fallbacks", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        return [key.strip() for key in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("secret_key_fallbacks")
+    @classmethod
+    def _older_keys(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if "" in value:
+            raise ValueError("has an empty key: expected older keys with commas between them")
+        if info.data.get("secret_key") in value:
+            raise ValueError("repeats SECRET_KEY: expected only keys that were there before it")
+        if len(set(value)) < len(value):
+            raise ValueError("has the same key twice")
+        if info.data.get("environment") == "production" and any(map(_is_weak, value)):
+            raise ValueError(
+                "has a weak key: expected at least 32 characters for each, 10 of them different, "
+                "and nothing that is printed in a document"
             )
         return value
 
@@ -142,9 +161,13 @@ class Settings(
         if not self.database_url:
             url = async_url(f"sqlite:///{self.instance_path / 'quartapp.db'}")
             object.__setattr__(self, "database_url", url.render_as_string(hide_password=False))
+        if not self.pid_file:
+            object.__setattr__(self, "pid_file", str(self.instance_path / "server.pid"))
         if not self.public_url and is_loopback(self.host) and not self.proxy_hops:
             host = f"[{self.host}]" if ":" in self.host else self.host
             object.__setattr__(self, "public_url", f"http://{host}:{self.port}")
+        if not self.inbox_url and self.public_url:
+            object.__setattr__(self, "inbox_url", f"{self.public_url}{INBOX_PATH}")
         if self.email_confirmation is None:
             object.__setattr__(self, "email_confirmation", "soft" if self.mails_people else "off")
         if self.email_confirmation == "required" and not self.mails_people:
@@ -170,6 +193,7 @@ class LocalSettings(Settings):
     """Settings for `make run`: production on a developer's machine, without any preparation.
 
     A missing SECRET_KEY is generated once and kept in INSTANCE_PATH, readable only by its owner.
+    Further lines of that file are older keys, as in SECRET_KEY_FALLBACKS.
     Cookies are sent over http as long as HOST is a loopback address.
     """
 
@@ -178,7 +202,8 @@ class LocalSettings(Settings):
     def _own_key(cls, data: dict[str, Any]) -> dict[str, Any]:
         if not data.get("secret_key"):
             instance_path = Path(data.get("instance_path") or "instance").expanduser().absolute()
-            data = {**data, "secret_key": kept_secret_key(instance_path)}
+            key, *older = kept_secret_keys(instance_path)
+            data = {"secret_key_fallbacks": older} | data | {"secret_key": key}
         return data
 
     def _default_cookie_secure(self) -> bool:
@@ -202,18 +227,29 @@ def debug_switches() -> list[str]:
     return [name.upper() for name in switches if values.get(name, "").lower() not in off]
 
 
-def kept_secret_key(instance_path: Path) -> str:
-    """The secret key in this folder. The first call generates it (mode 0600)."""
+def _is_weak(key: str) -> bool:
+    return len(key) < 32 or len(set(key)) < 10 or key in _PUBLISHED_KEYS
+
+
+def kept_secret_keys(instance_path: Path) -> list[str]:
+    """The secret keys in this folder, one a line. The first call generates one (mode 0600).
+
+    Raises ConfigurationError.
+    """
     path = instance_path / "secret_key"
-    make_private_folder(instance_path)
     try:
+        make_private_folder(instance_path)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
+        return path.read_text(encoding="ascii").split() or [""]
+    except OSError as error:
+        raise ConfigurationError(
+            f"INSTANCE_PATH: a secret key cannot be kept in {instance_path}: {error.strerror}"
+        ) from None
     with os.fdopen(handle, "w", encoding="ascii") as file:
         key = secrets.token_hex()
         file.write(key + "\n")
-    return key
+    return [key]
 
 
 def load_settings(kind: type[Settings] = Settings, **values: Any) -> Settings:

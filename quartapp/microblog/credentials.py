@@ -10,7 +10,7 @@ from blinker import Namespace
 from quart import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
-from quartapp.database import current_database, request_source
+from quartapp.microblog.database import db
 from quartapp.microblog.exceptions import ServerBusyError
 from quartapp.microblog.models.event import EventKind, failures_since_login
 from quartapp.microblog.models.user import Credentials, find_credentials, replace_password_hash
@@ -43,7 +43,7 @@ async def authenticate(
     password is hashed. Raises ThrottledError or ServerBusyError.
     """
     hasher().require_room()
-    credentials = await find_credentials(request_source(), username)
+    credentials = await find_credentials(db, username)
     if credentials is None:
         await _check(None, f"name {digest(username)}", None, password)
         return None
@@ -61,7 +61,7 @@ async def failures_before(user_id: int) -> int:
     """How many logins have failed since the last one; 0 if that cannot be read."""
     await trail().written()
     try:
-        return await failures_since_login(request_source(), user_id)
+        return await failures_since_login(db, user_id)
     except SQLAlchemyError as error:
         _logger.error("Failed logins could not be counted: %s", error)
         return 0
@@ -97,7 +97,7 @@ async def _rehash(user_id: int, old_hash: str, password: str) -> None:
     """Store a hash of today's strength, unless the password was changed meanwhile."""
     try:
         new_hash = await hash_password(password)
-        await replace_password_hash(current_database(), user_id, old_hash, new_hash)
+        await replace_password_hash(db.database, user_id, old_hash, new_hash)
     except (ServerBusyError, SQLAlchemyError) as error:
         _logger.warning("A password is hashed again at the next login only: %s", error)
 

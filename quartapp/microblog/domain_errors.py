@@ -1,11 +1,11 @@
 """The responses to the errors of the domain: the only place where they become HTTP."""
 
-from quart import Quart, Response, current_app, flash, jsonify, request
-from werkzeug.exceptions import InternalServerError
+from operator import attrgetter
+
+from quart import Quart, Response, flash, jsonify, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from quartapp.errors.handlers import RETRY_AFTER, handle_internal
-from quartapp.errors.responses import describe, respond, wants_json
+from quartapp.errors import RETRY_AFTER, ErrorPages, error_response, wants_json
 from quartapp.flasklike import redirect, url_for
 from quartapp.microblog.exceptions import (
     ConflictError,
@@ -23,7 +23,7 @@ from quartapp.microblog.exceptions import (
     TokenRequiredError,
 )
 from quartapp.microblog.identity import fits_into_next
-from quartapp.reporting import expect
+from quartapp.reporting import exceptions as reporting
 
 _STATUS: dict[type[QuartappError], int] = {
     NotFoundError: 404,
@@ -37,6 +37,14 @@ _STATUS: dict[type[QuartappError], int] = {
     InvalidInputError: 422,
     SelfFollowError: 409,
 }
+"""A class that is not here, and none of whose bases is, is answered as an unhandled exception."""
+
+_OF_REPORTING: tuple[tuple[type[Exception], int, str], ...] = (
+    (reporting.GroupNotFoundError, 404, NotFoundError.code),
+    (reporting.ConflictError, 409, ConflictError.code),
+    (reporting.DecisionError, 422, InvalidInputError.code),
+)
+"""What the API says about errors that were counted. The inbox has pages for these."""
 
 # How to authenticate, which a 401 must say (RFC 9110, 11.6.1; RFC 6750, 3; RFC 7617, 2.1). That of
 # InsufficientScopeError names the scope.
@@ -47,55 +55,44 @@ _CHALLENGES: dict[type[QuartappError], str] = {
 }
 
 
-def init_app(app: Quart) -> None:
-    """Register the handlers for errors of the domain."""
-    app.register_error_handler(QuartappError, handle_domain)
+def register(app: Quart, pages: ErrorPages) -> None:
+    """Say how the errors of the domain are answered."""
     app.register_error_handler(LoginRequiredError, handle_login_required)
-    app.register_error_handler(ServerBusyError, handle_busy)
     app.register_error_handler(InvalidAPIUsage, handle_api_usage)
-
-
-async def handle_domain(error: QuartappError) -> Response:
-    """Answer an error of the domain that no view has handled.
-
-    A class without a status is logged and answered as a 500.
-    """
-    status = status_of(type(error))
-    if status is not None:
-        headers, extensions = _challenge(error), _faults(error)
-        return await respond(
-            describe(status, error.message, code=error.code, headers=headers, extensions=extensions)
+    for kind, status in _STATUS.items():
+        pages.register(
+            kind,
+            status=status,
+            code=attrgetter("code"),
+            detail=attrgetter("message"),
+            headers=_challenge,
+            extensions=_faults,
         )
-    current_app.logger.error("Exception that no rule maps to a status", exc_info=error)
-    return await handle_internal(InternalServerError(original_exception=error))
-
-
-async def handle_busy(error: ServerBusyError) -> Response:
-    """Answer 503. It is counted and not recorded, as the refusals of admission are."""
-    expect(error.code)
-    return await respond(
-        describe(503, error.message, code=error.code, headers=(("Retry-After", RETRY_AFTER),))
+    for error, status, code in _OF_REPORTING:
+        pages.register(error, status=status, code=code, detail=str)
+    pages.register(
+        ServerBusyError,
+        status=503,
+        code=ServerBusyError.code,
+        detail=attrgetter("message"),
+        headers={"Retry-After": RETRY_AFTER},
+        expected=True,
     )
 
 
-def status_of(kind: type[QuartappError]) -> int | None:
-    """The status for a class of errors, or for its nearest base class; None means 500."""
-    return next((_STATUS[base] for base in kind.__mro__ if base in _STATUS), None)
-
-
-def _challenge(error: QuartappError) -> tuple[tuple[str, str], ...]:
+def _challenge(error: QuartappError) -> dict[str, str]:
     challenge = _CHALLENGES.get(type(error))
     if isinstance(error, InsufficientScopeError):
         challenge = f'Bearer realm="quartapp", error="insufficient_scope", scope="{error.scope}"'
-    return (("WWW-Authenticate", challenge),) if challenge else ()
+    return {"WWW-Authenticate": challenge} if challenge else {}
 
 
-def _faults(error: QuartappError) -> tuple[tuple[str, object], ...]:
+def _faults(error: QuartappError) -> dict[str, object]:
     if isinstance(error, InvalidInputError):
-        return (("errors", [fault._asdict() for fault in error.faults]),)
+        return {"errors": [fault._asdict() for fault in error.faults]}
     if isinstance(error, ConflictError):
-        return (("errors", [{"field": error.field, "message": error.message}]),)
-    return ()
+        return {"errors": [{"field": error.field, "message": error.message}]}
+    return {}
 
 
 async def handle_api_usage(error: InvalidAPIUsage) -> tuple[Response, int]:
@@ -106,7 +103,7 @@ async def handle_api_usage(error: InvalidAPIUsage) -> tuple[Response, int]:
 async def handle_login_required(error: LoginRequiredError) -> Response | WerkzeugResponse:
     """Answer programs with a 401; redirect people to the login page, which leads back here."""
     if wants_json():
-        return await handle_domain(error)
+        return await error_response(error)
     await flash(error.message)
     return redirect(url_for("auth.login", next=_way_back()))
 

@@ -27,9 +27,10 @@ from quart import (
 from quart_auth import Action, AuthUser, QuartAuth
 from sqlalchemy.exc import OperationalError
 
-from quartapp.database import request_source
 from quartapp.flasklike import Response
+from quartapp.flasklike.sessions import signing_keys
 from quartapp.microblog.config import Settings
+from quartapp.microblog.database import db
 from quartapp.microblog.exceptions import LoginRequiredError
 from quartapp.microblog.models.base import utc_now
 from quartapp.microblog.models.login import (
@@ -94,6 +95,8 @@ class Visitor(AuthUser):
     """The sender of this request, logged in or not. `load_person` sets `person`."""
 
     person: Person | None = None
+    # Whether one of SECRET_KEY_FALLBACKS signed the cookie.
+    is_signed_before: bool = False
     # A cookie of the previous version, and when it was issued.
     old_cookie: str = ""
     issued: datetime | None = None
@@ -134,7 +137,7 @@ class Visitor(AuthUser):
         claim = self.claim()
         if claim is None:
             return None
-        self.person = await find_person(request_source(), self.login_digest())
+        self.person = await find_person(db, self.login_digest())
         if self.person is None and await self._may_be_taken_over(claim):
             self.person = await self._take_over(claim)
         if self.person is None:
@@ -145,12 +148,12 @@ class Visitor(AuthUser):
         if self.issued is None or utc_now() - self.issued > LOGIN_LIFE:
             return False
         # Checked before a write, because a browser sends an ended cookie with each request.
-        return await find_login_epoch(request_source(), claim.user_id) == int(claim.key)
+        return await find_login_epoch(db, claim.user_id) == int(claim.key)
 
     async def _take_over(self, claim: Claim) -> Person | None:
         """Create a login for a cookie of the previous version. The cookie becomes its secret."""
         await start_login(
-            request_source(),
+            db,
             claim.user_id,
             int(claim.key),
             self.login_digest(),
@@ -158,17 +161,13 @@ class Visitor(AuthUser):
             remembered=True,
             since=self.issued,
         )
-        return await find_person(request_source(), self.login_digest())
+        return await find_person(db, self.login_digest())
 
 
 @lru_cache(maxsize=8)
-def _kept_serializer(keys: str | tuple[str, ...], salt: str) -> Any:
-    return QuartAuth.serializer_class(keys, salt)
-
-
-def _serializer(keys: str | list[str], salt: str) -> Any:
-    """The serializer for these keys, cached because the extension creates one for each cookie."""
-    return _kept_serializer(keys if isinstance(keys, str) else tuple(keys), salt)
+def _serializer(key: str, salt: str) -> Any:
+    """The serializer for this key, cached because the extension creates one for each cookie."""
+    return QuartAuth.serializer_class(key, salt)
 
 
 class _Auth(QuartAuth):
@@ -199,11 +198,20 @@ class _Auth(QuartAuth):
         return visitor if visitor.old_cookie else Visitor(None)
 
     def _read(self, cookie: str) -> Visitor:
-        keys = [*(current_app.config.get("SECRET_KEY_FALLBACKS") or ()), current_app.secret_key]
-        serializer = self.serializer_class(keys, self.salt)  # type: ignore[arg-type]  # they are set
+        current, *older = signing_keys(current_app)
+        visitor = self._visitor(cookie, current)
+        for key in older:
+            if not visitor.is_known:
+                visitor = self._visitor(cookie, key)
+                visitor.is_signed_before = True
+        return visitor
+
+    def _visitor(self, cookie: str, key: str | bytes) -> Visitor:
+        """The visitor of a cookie that this key signed."""
         try:
             # The row determines the age, because the clocks of two machines may differ.
-            auth_id, issued = serializer.loads(cookie, return_timestamp=True)
+            loads = self.serializer_class(key, self.salt).loads
+            auth_id, issued = loads(cookie, return_timestamp=True)
         except BadSignature:
             return Visitor(None)
         visitor = Visitor(auth_id)
@@ -262,6 +270,8 @@ async def load_person() -> None:
     if endpoint is None or endpoint == "static" or endpoint.partition(".")[0] in _IMPERSONAL:
         return
     person = await visitor().load()
+    if person is not None and visitor().is_signed_before:
+        update_cookie(person.username)
     # `abs`, because a clock may have been set back.
     if person is not None and abs(utc_now() - person.last_seen) > LAST_SEEN_EVERY:
         await _record_presence(person)
@@ -269,7 +279,7 @@ async def load_person() -> None:
 
 async def _record_presence(person: Person) -> None:
     try:
-        await record_presence(request_source(), person, _device())
+        await record_presence(db, person, _device())
     except OperationalError as error:
         # Showing the page is more important.
         _logger.warning("Could not record when %s was seen: %s", person.id, error.orig)
@@ -297,7 +307,7 @@ async def log_in(user_id: int, username: str, login_epoch: int, *, remember: boo
     """
     claim = Claim(user_id, secrets.token_urlsafe(32), remember, username)
     is_started = await start_login(
-        request_source(),
+        db,
         user_id,
         login_epoch,
         digest_of(claim.key),
@@ -310,14 +320,17 @@ async def log_in(user_id: int, username: str, login_epoch: int, *, remember: boo
     return is_started
 
 
-def rename_cookie(username: str) -> None:
-    """Change the name in the login cookie; its lifetime does not change.
+def update_cookie(username: str) -> None:
+    """Sign the login cookie with the current key, with this name; its lifetime does not change.
 
-    A cookie of the previous version is not changed: error pages greet with the old name.
+    Nothing is done for a cookie that is so already. A cookie of the previous version is not
+    changed: error pages greet with the old name, and it ends with the key that signed it.
     """
     current = visitor()
     claim = current.claim()
-    if claim is None or claim.is_old or claim.username == username:
+    if claim is None or claim.is_old:
+        return
+    if claim.username == username and not current.is_signed_before:
         return
     renamed = Visitor(str(claim._replace(username=username)), _writing(claim))
     renamed.person = current.person
@@ -340,7 +353,7 @@ async def log_out() -> None:
     """End the login for all copies of its cookie, and delete the cookies of this browser."""
     person = visitor().person
     if person is not None:
-        await end_login(request_source(), person.id, person.login_id)
+        await end_login(db, person.id, person.login_id)
     session.clear()
     _auth().logout_user()
 

@@ -1,7 +1,7 @@
 """The fixtures of the microblog: a pytest plugin in addition to `quartapp.testing`.
 
-Enable both in the top conftest.py, with `pytest_plugins = ["quartapp.testing",
-"quartapp.microblog.testing"]`; they need pytest-asyncio in its auto mode. Every test gets a new
+Enable it in the top conftest.py, with `pytest_plugins = ["quartapp.microblog.testing"]`; it needs
+pytest-asyncio in its auto mode. Every test gets a new
 application with a new, empty database; nothing is shared, so tests run in any order.
 
 | fixture | what a test gets |
@@ -26,7 +26,7 @@ from typing import TypeAlias
 import pytest
 from jinja2.bccache import Bucket, BytecodeCache
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.database.drivers import sqlite
 from quartapp.flasklike import App
 from quartapp.microblog.app import create_app
@@ -39,7 +39,7 @@ from quartapp.microblog.models.token import digest_of
 from quartapp.microblog.models.user import add_user, find_login_epoch
 from quartapp.microblog.passwords import hash_now, scrypt
 from quartapp.reporting import tables
-from quartapp.testing import Client, Clock, ForkServer, LiveServer
+from quartapp.testing import Client, Clock, ForkServer, LiveServer, started
 
 PASSWORD = "cat-on-the-mat"
 
@@ -91,14 +91,14 @@ async def app(settings: Settings) -> AsyncIterator[App]:
     application = create_app(settings)
     application.jinja_options = {**application.jinja_options, "bytecode_cache": _compiled}
     await create_tables(application)
-    async with application.test_app():
+    async with started(application):
         yield application
 
 
 @pytest.fixture
 def add_person(app: App) -> AddPerson:
     async def add(username: str, email: str = "", **more: bool) -> User:
-        database: Database = app.extensions["database"]
+        database: DatabaseEngine = app.extensions["database"]
         async with database.session() as opened:
             return await add_user(
                 opened, username, email or f"{username}@example.com", _PASSWORD_HASH, **more
@@ -115,7 +115,7 @@ def log_in(app: App, add_person: AddPerson) -> LogIn:
         user = known.get(username) or await add_person(username)
         known[username] = user
         claim = Claim(user.id, secrets.token_urlsafe(32), remember, user.username)
-        database: Database = app.extensions["database"]
+        database: DatabaseEngine = app.extensions["database"]
         async with database.session() as opened:
             epoch = await find_login_epoch(opened, user.id)
             await start_login(
@@ -176,7 +176,7 @@ def environment(folder: Path, database_url: str) -> dict[str, str]:
 async def create_tables(application: App) -> None:
     """Create all tables in the application's empty database, without running the migrations."""
     global _empty_database
-    database: Database = application.extensions["database"]
+    database: DatabaseEngine = application.extensions["database"]
     file = sqlite.database_file(database.url)
     if file is not None and _empty_database:
         file.write_bytes(_empty_database)

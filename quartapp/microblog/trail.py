@@ -6,6 +6,7 @@ is away they wait for it; what is beyond MOST_WAITING is in the log alone.
 """
 
 import asyncio
+import copy
 import json
 import logging
 import sys
@@ -18,12 +19,13 @@ from typing import cast
 from quart import Quart, current_app, has_request_context, request
 from sqlalchemy.exc import IntegrityError
 
-from quartapp.database import Database, request_source
+from quartapp.database import DatabaseEngine
 from quartapp.logfile import handler
 from quartapp.logfile.handler import ThreadedHandler
 from quartapp.logfile.rotation import RotatingFile
 from quartapp.logfile.settings import LogSettings
 from quartapp.logfile.setup import log_path
+from quartapp.microblog.database import db
 from quartapp.microblog.models.base import utc_now
 from quartapp.microblog.models.event import (
     ADDRESS_LENGTH,
@@ -54,11 +56,10 @@ _events_logger = logging.getLogger("quartapp.security")
 _logger = logging.getLogger(__name__)
 
 
-def init_app(app: Quart, database: Database) -> None:
+def init_app(app: Quart, database: DatabaseEngine) -> None:
     """Give an application its trail, which is written while it serves.
 
-    Call it before `database.dispose` is registered to run after serving. Reads `app.config` (see
-    `LogSettings`), DEBUG and TESTING.
+    Reads `app.config` (see `LogSettings`), DEBUG and TESTING.
     """
     kept = app.extensions["trail"] = Trail(database)
     app.before_serving(kept.start)
@@ -101,7 +102,7 @@ async def latest_events(user_id: int) -> list[EventRow]:
     now.
     """
     await trail().written()
-    return await events_of(request_source(), user_id)
+    return await events_of(db, user_id)
 
 
 def trail() -> "Trail":
@@ -112,7 +113,7 @@ def trail() -> "Trail":
 class Trail:
     """The events of one process on their way to the table."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: DatabaseEngine) -> None:
         self._database = database
         self._waiting: deque[NewEvent] = deque()
         self._some = asyncio.Event()
@@ -125,7 +126,9 @@ class Trail:
 
     def record(self, new: NewEvent) -> None:
         """Log an event, and have it stored."""
-        _events_logger.info("%s", _line(new))
+        facts = new._asdict()
+        del facts["at"]
+        _events_logger.info("%s", _line(new), extra=facts)
         if len(self._waiting) >= MOST_WAITING:
             self._left_out += 1
             return
@@ -210,20 +213,36 @@ class Trail:
 
 
 class _Log:
-    """The log of the events: LOG_DIR/security.log, or standard output, a JSON object a line."""
+    """The log of the events: LOG_DIR/security.log, or standard output, a JSON object a line.
+
+    With LOG_FORMAT=json the event is the `extra` of such a line as all others are.
+    """
 
     def __init__(self, settings: LogSettings) -> None:
         self._settings = settings
 
     async def open(self) -> None:
-        line = logging.Formatter("%(message)s")
+        line = self._settings.formatter("%(message)s")
         if self._settings.log_to_stdout:
             target = handler.to_stream(sys.stdout, line)
         else:
             path = log_path(self._settings.log_dir, "security")
             backups = self._settings.log_backup_count
             target = handler.to_file(RotatingFile(path, max_bytes=LOG_BYTES, backups=backups), line)
-        handler.attach(_events_logger, ThreadedHandler(target), alone=True)
+        is_text = self._settings.log_format == "text"
+        clean = _as_it_is if is_text else _by_its_kind
+        handler.attach(_events_logger, ThreadedHandler(target, clean=clean), alone=True)
+
+
+def _as_it_is(record: logging.LogRecord) -> logging.LogRecord:
+    return record
+
+
+def _by_its_kind(record: logging.LogRecord) -> logging.LogRecord:
+    """The record of an event whose message is the kind: the rest is in the record's attributes."""
+    named = copy.copy(record)
+    named.msg, named.args = record.__dict__["kind"], None
+    return named
 
 
 def _line(new: NewEvent) -> str:

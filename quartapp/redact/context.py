@@ -1,7 +1,8 @@
 """The request in which an error happened: raw, so it never leaves the process."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,7 +10,8 @@ class Context:
     """What is known of the request, as it was found: nothing in it is scrubbed.
 
     `form`, `json` and `path_args` are never shown. They are only read for secrets, which are then
-    hidden in messages, locals and the URL.
+    hidden in messages, locals and the URL. `breadcrumbs` are those of quartapp.breadcrumbs, which
+    is above this part.
     """
 
     mechanism: str = "log"
@@ -23,4 +25,7 @@ class Context:
     path_args: Mapping[str, object] | None = None
     user_id: str = ""
     reference: str = ""
+    trace: str = ""
+    request_id: str = ""
+    breadcrumbs: Sequence[Any] = ()
     extra: Mapping[str, object] = field(default_factory=dict)

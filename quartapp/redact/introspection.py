@@ -50,6 +50,19 @@ def attributes_of(value: object) -> dict[str, object]:
     return slots
 
 
+def attribute_of(value: object, name: str) -> Any:
+    """What an attribute of an object or its classes is set to, without running its code: of a
+    property, the property. None if it is not set."""
+    attributes = attributes_of(value)
+    if name in attributes:
+        return attributes[name]
+    for cls in bases_of(type(value)):
+        members = _members_of(cls)
+        if name in members:
+            return members[name]
+    return None
+
+
 def fields_of(value: tuple[object, ...]) -> tuple[str, ...]:
     """The names of a named tuple's items; none of another tuple."""
     for cls in bases_of(type(value)):

@@ -3,6 +3,7 @@
 import os
 import sys
 import sysconfig
+from itertools import islice
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import NamedTuple
@@ -40,8 +41,13 @@ class Places:
         self._package = os.path.relpath(self._root, self.above).replace(os.sep, ".")
         paths = sysconfig.get_paths()
         self._stdlib = tuple({paths["stdlib"], paths["platstdlib"], os.path.dirname(os.__file__)})
+        self._included: tuple[str, ...] = ()
         self._places: dict[str, Place] = {}
-        self._calls: dict[tuple[int, int], tuple[CodeType, Frame]] = {}
+        self._calls: dict[tuple[int, int], tuple[CodeType, Frame, tuple[int, ...]]] = {}
+
+    def include(self, folder: str) -> None:
+        """Count the code below a folder as the application's, wherever it is."""
+        self._included = (*self._included, os.path.abspath(folder))
 
     def inner(self, module: str) -> str:
         """A module's name without the package that holds the whole application."""
@@ -73,18 +79,30 @@ class Places:
         found = Frame(name, "", code.co_qualname, line, in_app)
         if len(self._calls) >= _REMEMBERED:
             self._calls.clear()
-        self._calls[key] = code, found  # with the code, so that no other gets its id
+        columns = _columns(call, line) if in_app else ()
+        self._calls[key] = code, found, columns  # with the code, so that no other gets its id
         return found
+
+    def columns(self, call: TracebackType) -> tuple[int, ...]:
+        """Where the expression that failed begins and ends in the line of a call that `call` was
+        asked for: in bytes of UTF-8, with -1 if it ends in a later line; () if that is unknown."""
+        known = self._calls.get((id(call.tb_frame.f_code), call.tb_lasti))
+        return known[2] if known else ()
 
     def _find(self, filename: str) -> Place:
         if filename.startswith("<") or not filename:
             return _place(filename, in_app=False)
         path = os.path.abspath(filename)
+        for folder in self._included:
+            if _below(path, folder):
+                return _place(os.path.relpath(path, os.path.dirname(folder)), in_app=True)
         if _below(path, self._root):
             inner = os.path.relpath(path, self._root)
+            if packages := _packages(inner):  # of a virtual environment in the folder
+                return _place(packages, in_app=False)
             return Place(
                 _portable(os.path.relpath(path, self.above)),
-                not _packages(inner),
+                True,
                 f"{self._name}/{_portable(inner)}",
             )
         if packages := _packages(path):
@@ -101,6 +119,16 @@ def module_of(frame: FrameType) -> str:
     """The name of the module that a call runs in; "" if that is no str."""
     module = dict.get(frame.f_globals, "__name__")
     return module if type(module) is str else ""
+
+
+def _columns(call: TracebackType, line: int) -> tuple[int, ...]:
+    if dict.__contains__(call.tb_frame.f_globals, "__jinja_exception__"):
+        return ()  # the columns are those of the code that Jinja compiled
+    positions = islice(call.tb_frame.f_code.co_positions(), max(call.tb_lasti, 0) // 2, None)
+    first, last, start, end = next(positions, (None, None, None, None))
+    if first != line or start is None or end is None:
+        return ()
+    return start, end if last == first else -1
 
 
 def _folder_above(package: Path) -> Path:

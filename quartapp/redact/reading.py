@@ -5,6 +5,7 @@ removed from the message of the first exception.
 """
 
 import logging
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import NamedTuple
 
@@ -33,7 +34,8 @@ class _Call(NamedTuple):
     """What is added to the frame at a position, if the call is one of the application.
 
     `source` and `values` say where its texts are in the lists that are scrubbed: with
-    `values=slice(3, 5)` the values of the two `names` are the texts 3 and 4.
+    `values=slice(3, 5)` the values of the two `names` are the texts 3 and 4. For `columns` see
+    `Places.columns`.
     """
 
     position: int
@@ -42,6 +44,7 @@ class _Call(NamedTuple):
     source: slice
     names: list[str]
     values: slice
+    columns: tuple[int, ...]
 
 
 class _Read(NamedTuple):
@@ -83,7 +86,9 @@ class ExceptionReading:
         clean, source = scrubber.clean_with_source(
             self._texts + texts, self._source, secrets=self.collector.secrets
         )
-        self.exceptions = tuple([_finished(each, clean, source) for each in self._chain])
+        self.exceptions = tuple(
+            [_finished(each, clean, source, self._source) for each in self._chain]
+        )
         return clean[read:]
 
     def is_of(self, error: BaseException) -> bool:
@@ -108,7 +113,8 @@ class ExceptionReading:
         start = len(self._source)
         self._source += lines
         source = slice(start, len(self._source))
-        return _Call(position, module_of(frame), first, source, names, self._put(values))
+        columns = self._places.columns(call)
+        return _Call(position, module_of(frame), first, source, names, self._put(values), columns)
 
     def _read_locals(self, frame: FrameType) -> tuple[list[str], list[str]]:
         """Names and values to show; further locals are only searched for secrets."""
@@ -129,9 +135,12 @@ class ExceptionReading:
         return slice(start, len(self._texts))
 
 
-def _finished(read: _Read, texts: list[str], source: list[str]) -> ExceptionInfo:
+def _finished(
+    read: _Read, texts: list[str], source: list[str], raw_source: list[str]
+) -> ExceptionInfo:
     message, *notes = [cut(text, MESSAGE) for text in texts[read.texts]]
     frames = read.frames.copy()
+    columns: list[tuple[int, int, int]] = []
     for call in read.calls:
         known = frames[call.position]
         values = [cut(text, VALUE) for text in texts[call.values]]
@@ -145,9 +154,31 @@ def _finished(read: _Read, texts: list[str], source: list[str]) -> ExceptionInfo
             tuple(source[call.source]),
             tuple(zip(call.names, values, strict=True)),
         )
+        if call.columns and call.first_line:
+            at = call.source.start + known.line - call.first_line
+            # Not in a line that is another one without its secrets.
+            if (line := source[at]) == raw_source[at]:
+                columns += [(call.position, *found) for found in _characters(line, *call.columns)]
     return ExceptionInfo(
-        read.type, message, read.relation, tuple(frames), read.left_out, tuple(notes)
+        read.type,
+        message,
+        read.relation,
+        tuple(frames),
+        read.left_out,
+        tuple(notes),
+        tuple(columns),
     )
+
+
+def _characters(line: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Columns of a line that count bytes, as columns that count characters, if there are such."""
+    if not line.isascii():
+        data = line.encode()
+        start = len(data[:start].decode(errors="replace"))
+        end = len(data[:end].decode(errors="replace")) if end >= 0 else end
+    end = len(line) if end < 0 else min(end, len(line))
+    if start < end:
+        yield start, end
 
 
 def attach(record: logging.LogRecord, reading: ExceptionReading | None) -> None:

@@ -51,7 +51,12 @@ class Scrubber:
         self, known: Iterable[str] = (), *, only: Sequence[SecretPattern] = SECRET_PATTERNS
     ) -> None:
         self._patterns = tuple(only)
-        self._known = frozenset(form for secret in known for form in forms(secret))
+        self._known: frozenset[Form] = frozenset()
+        self.know(known)
+
+    def know(self, secrets: Iterable[str]) -> None:
+        """Hide these values too, from now on."""
+        self._known |= {form for secret in secrets for form in forms(secret)}
 
     def text(self, text: str) -> str:
         """One text without secrets; for log files and terminals too. Never raises."""

@@ -10,7 +10,7 @@ _LONGEST = 200
 _WORDS = re.compile(
     "passw|passphrase|passcode|pincode|pwd|pswd|pwhash|userpass|kennwort|mot_de_passe|secret|token"
     "|key|auth|cookie|session|credential|csrf|xsrf|jwt|bearer|dsn|conn_?str|connection_string"
-    "|private|signature|recovery_code|backup_code"
+    "|private|signature|recovery_code|backup_code|webhook_?url"
 )
 _WHOLE = re.compile(
     r"(?:^|[_\W])(?:pass|pw|psw|creds|t?otp|pin|sid|sig|cvv|cvc|ssn|seed|iban)(?:$|[_\W\d])"

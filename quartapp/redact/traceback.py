@@ -31,6 +31,8 @@ class ExceptionInfo:
     `relation` says how it belongs to the exception before it: "" for the first, "cause" (raise ...
     from), "context" (raised while handling it) or "member" (of a group). `frames` run from the
     outermost call to the one that raised; `left_out` of them, from the middle, were too many.
+    `columns` has the position of a frame, and the first and last column of the expression in its
+    line that failed; it is not in the frame, as the version before reads frames by their length.
     """
 
     type: str
@@ -39,14 +41,25 @@ class ExceptionInfo:
     frames: tuple[Frame, ...] = ()
     left_out: int = 0
     notes: tuple[str, ...] = ()
+    columns: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """Consecutive calls inside libraries, shown only by the names of their packages."""
+    """Consecutive calls inside libraries, of which only the packages are shown at first."""
 
-    count: int
-    packages: tuple[str, ...]
+    frames: tuple[Frame, ...]
+
+    @property
+    def count(self) -> int:
+        """The number of calls."""
+        return len(self.frames)
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The names of the packages, each once."""
+        names = [_package(call.module or call.file) for call in self.frames]
+        return tuple(dict.fromkeys(names))
 
 
 def dotted(frame: Frame) -> str:
@@ -65,8 +78,7 @@ def folded(frames: tuple[Frame, ...]) -> Iterator[Frame | Folded]:
     start = 0
     for position in shown:
         if start < position:
-            packages = [_package(call.module or call.file) for call in frames[start:position]]
-            yield Folded(position - start, tuple(dict.fromkeys(packages)))
+            yield Folded(frames[start:position])
         yield frames[position]
         start = position + 1
 

@@ -12,32 +12,44 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from quartapp.database import Database
-from quartapp.database.errors import explain
+from quartapp.database import DatabaseEngine
+from quartapp.mail.strings import plain
 from quartapp.reporting.counting.consumer import Consumer
-from quartapp.reporting.exceptions import DatabaseReplacedError
+from quartapp.reporting.exceptions import (
+    DatabaseReplacedError,
+    NewerSchemaError,
+    brief,
+    sentence,
+)
 from quartapp.reporting.hooks.mechanisms import Mechanisms
+from quartapp.reporting.journal.entries import Feedback
 from quartapp.reporting.journal.servers import Identity, Presence, ServerState
 from quartapp.reporting.journal.writer import Journal
-from quartapp.reporting.queries import muted_groups
+from quartapp.reporting.queries.triage import muted_groups
 from quartapp.reporting.recorder import Recorder
+from quartapp.reporting.retention import Keep, Retention
 
-if TYPE_CHECKING:  # an application that sends no mails does not load them (see `setup`)
+if TYPE_CHECKING:  # an application that sends none does not load them (see `setup`)
     from quartapp.mail.mailer import Mailer
-    from quartapp.reporting.mails.fallback import FallbackMailer
+    from quartapp.reporting.mails.fallback import Fallback, FallbackMailer
+    from quartapp.reporting.webhooks.outbox import WebhookSender
 
 EVERY = 1.0
 """Seconds between two rounds of counting."""
+
+TRAFFIC_EVERY = 10.0
+"""Seconds between two writes of how many responses there were: each one is a transaction."""
 
 MUTED_EVERY = 5.0
 """Seconds between two queries for the muted groups; a page may be out of date for this long."""
 
 READY_AFTER = 3.0
 """Seconds without counting after which `Pipeline.trouble` reports it: some failures are short."""
+
+UNMADE = "does not exist yet; a server makes it"
 
 _ROUND_SECONDS = 60.0
 _ENOUGH_SECONDS = 20.0
@@ -47,6 +59,10 @@ make the database appear unreachable."""
 _FLUSH_SECONDS = 5.0
 _OWED_SECONDS = 2.0
 _SYNC_EVERY = 0.1
+_RETAIN_EVERY = 60.0
+_RETAIN_SECONDS = 0.2
+"""Seconds of a minute in which old rows are deleted: at least 10,000, or 20,000 looked at."""
+
 CANCEL_AGAIN = 0.5
 """Seconds after which a cancelled task that still runs is cancelled again."""
 
@@ -54,7 +70,11 @@ _logger = logging.getLogger(__name__)
 
 
 class Pipeline:
-    """Reporting of one application: `app.extensions["reporting"]`. `mailer` is None without mails.
+    """Reporting of one application: `app.extensions["reporting"]`.
+
+    `mailer` and `fallback` are None without mails, and `webhook` without ERRORS_WEBHOOK_URL; they
+    may be set until `start`. `prepare` makes or upgrades the tables; without it they belong to the
+    application's migrations.
 
     It owns the tasks that `start` creates; `stop` ends them.
     """
@@ -62,24 +82,32 @@ class Pipeline:
     def __init__(
         self,
         *,
-        database: Database,
+        database: DatabaseEngine,
+        prepare: Callable[[], Awaitable[None]] | None = None,
         journal: Journal,
         recorder: Recorder,
         mechanisms: Mechanisms,
         consumer: Consumer,
+        retention: Retention | None = None,
         mailer: "Mailer | None" = None,
+        webhook: "WebhookSender | None" = None,
         fallback: "FallbackMailer | None" = None,
         fsync: bool = False,
         faults: Sequence[str] = (),
     ) -> None:
         self.database = database
+        self._prepare_tables = prepare
+        self.is_prepared = prepare is None
         self.journal = journal
         self.recorder = recorder
         self.mechanisms = mechanisms
         self.consumer = consumer
+        self.retention = retention or Retention(database, Keep())
         self.mailer = mailer
+        self.webhook = webhook
+        self.fallback = fallback
+        self.send_every = EVERY
         self.faults = faults
-        self._fallback = fallback
         self._fsync = fsync
         self._tasks: list[asyncio.Task[None]] = []
         self._presence = Presence(journal.folder)
@@ -91,13 +119,27 @@ class Pipeline:
         self._away_since: float | None = None
         self._muted: frozenset[str] | None = None
         self._muted_at = 0.0
+        self._traffic_at = 0.0
 
     def notifies_of(self, group: str) -> bool:
-        """Whether the operator receives mails about a group, according to memory.
+        """Whether the operator is notified of a group, by mail or webhook, according to memory.
 
-        False if no mails are sent, and as long as the muted groups are unknown.
+        False without both, and as long as the muted groups are unknown.
         """
-        return self.mailer is not None and self._muted is not None and group not in self._muted
+        return self._notifies and self._muted is not None and group not in self._muted
+
+    @property
+    def _notifies(self) -> bool:
+        return self.mailer is not None or self.webhook is not None
+
+    def keep_feedback(self, reference: str, text: str) -> bool:
+        """Write what a person says about an error to the journal, without secrets.
+
+        Returns False if there is no room for it. Never waits.
+        """
+        [clean] = self.recorder.scrubber.clean([plain(text)])
+        entry = Feedback(reference, int(time.time()), clean)
+        return not self.journal.is_crowded and self.journal.append(entry.encode())
 
     async def start(self) -> None:
         """Install the mechanisms of the process, allocate the journal, and start the tasks."""
@@ -108,8 +150,10 @@ class Pipeline:
         await self._note_presence()
         work = [repeat(EVERY, self.count), repeat(EVERY, self._note_presence)]
         work += [repeat(EVERY, self._check_journal), self._prepare()]
-        if self.mailer is not None:
-            work.append(repeat(EVERY, self._mail))
+        work.append(repeat(EVERY, self._retain))
+        for sender in (self.mailer, self.webhook):
+            if sender is not None:
+                work.append(repeat(self.send_every, partial(self._send, sender)))
         if self._fsync:
             work.append(repeat(_SYNC_EVERY, self._sync))
         self._tasks = [asyncio.create_task(one, name="reporting") for one in work]
@@ -120,13 +164,20 @@ class Pipeline:
         await asyncio.to_thread(self.recorder.prepare)
 
     async def stop(self) -> None:
-        """End the tasks, then count what is left, for at most seven seconds."""
+        """End the tasks, then count what is left, for at most seven seconds.
+
+        Connections that this has opened are closed, even if the owner of the database has closed
+        the others already.
+        """
         await asyncio.gather(*(end(task) for task in self._tasks))
         self._tasks = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await self.count()
+                await self._count_last_traffic()
         await self._count_owed()
+        if not self.database.is_in_memory:
+            await self.database.dispose()
         await asyncio.to_thread(self._presence.close)
         self.mechanisms.remove_from_process()
 
@@ -139,42 +190,67 @@ class Pipeline:
             return
         try:
             async with asyncio.timeout(_OWED_SECONDS):
+                await self.prepare()
                 await self.consumer.count_owed(owed)
         except Exception as error:  # noqa: BLE001 - stopping must continue
             number = sum(tick.count for tick in owed)
             _logger.error(
-                "%d errors that the journal refused stay uncounted: %s", number, _brief(error)
+                "%d errors that the journal refused stay uncounted: %s", number, brief(error)
             )
+
+    @property
+    def is_unmade(self) -> bool:
+        """Whether no server has made the file of reporting itself yet."""
+        is_own_file = self._prepare_tables is not None and self.database.is_sqlite
+        return is_own_file and self.database.file_identity() is None
+
+    async def prepare(self) -> None:
+        """Make or upgrade the tables, once. Raises the database's errors, and NewerSchemaError."""
+        if self._prepare_tables is not None and not self.is_prepared:
+            await self._prepare_tables()
+            self.is_prepared = True
 
     async def flush(self, seconds: float = float("inf")) -> int:
         """Count what is recorded now; after `seconds` no further segment is begun.
 
-        Returns the number of occurrences. Raises the database's errors.
+        Returns the number of occurrences. Raises the database's errors, and NewerSchemaError.
         """
+        await self.prepare()
         self.recorder.write_owed()
         return await self.consumer.consume(seconds)
 
     async def count(self) -> None:
         """Count once; a task of `start` calls this every EVERY seconds.
 
-        A failure is logged, not raised. After a minute of failures the fallback sends mails.
+        A failure is logged, not raised. After a minute of failures the fallbacks send messages.
         """
         try:
             async with asyncio.timeout(_ROUND_SECONDS):
-                self._check_database_file()
+                await self._check_database_file()
                 await self.flush(_ENOUGH_SECONDS)
                 await self.consumer.wake()
+                await self._count_traffic()
                 await self._note_muted()
         except Exception as error:  # noqa: BLE001 - the journal keeps errors; the next round tries again
             await self._is_away(error)
         else:
             self._is_back()
 
-    def _check_database_file(self) -> None:
-        """Raise DatabaseReplacedError if the file was replaced: connections would write to the old
-        file, which is lost when they close."""
-        if self._database_file not in {None, self.database.file_identity()}:
+    async def _check_database_file(self) -> None:
+        """Notice that the file was replaced: connections would write to the old file, which is lost
+        when they close.
+
+        A file of reporting itself is made again; for another one this raises DatabaseReplacedError.
+        """
+        if self._database_file in {None, self.database.file_identity()}:
+            return
+        if self._prepare_tables is None:
             raise DatabaseReplacedError("the file of the database was removed or replaced")
+        _logger.warning(
+            "The file of the database of errors was removed or replaced; it is made again"
+        )
+        await self.database.dispose()
+        self._database_file, self.is_prepared = None, False
 
     async def _check_journal(self) -> None:
         """Log once that the journal cannot be written, before an error needs it."""
@@ -210,24 +286,50 @@ class Pipeline:
 
     async def _note_muted(self) -> None:
         now = time.monotonic()
-        if self.mailer is not None and (self._muted is None or now - self._muted_at > MUTED_EVERY):
+        if self._notifies and (self._muted is None or now - self._muted_at > MUTED_EVERY):
             async with self.database.session(write=False) as session:
                 self._muted = await muted_groups(session, time.time())
             self._muted_at = now
 
+    async def _count_traffic(self, *, last: bool = False) -> None:
+        """Add to the numbers of responses. What cannot be stored is stored later."""
+        traffic, now = self.mechanisms.traffic, time.monotonic()
+        has_some = traffic.note(int(time.time() // 60))
+        if not has_some or not (last or now - self._traffic_at > TRAFFIC_EVERY):
+            return
+        self._traffic_at = now
+        minutes = traffic.take()
+        try:
+            await self.consumer.count_traffic(minutes)
+        except BaseException:
+            traffic.give_back(minutes)
+            raise
+
+    async def _count_last_traffic(self) -> None:
+        if self._away_since is not None:  # which the log has said
+            return
+        try:
+            await self._count_traffic(last=True)
+        except Exception as error:  # noqa: BLE001 - stopping must continue
+            _logger.error("The last numbers of responses are not counted: %s", brief(error))
+
     async def _is_away(self, error: Exception) -> None:
-        self._trouble = explain(error) if isinstance(error, SQLAlchemyError) else _brief(error)
+        self._trouble = sentence(error)
         # Some of the other failures are short: a lock, a restart of the database.
-        self._is_lasting = isinstance(error, DatabaseReplacedError)
+        self._is_lasting = isinstance(error, DatabaseReplacedError | NewerSchemaError)
         if self._away_since is None:
             self._away_since = time.monotonic()
-            _logger.error("Errors cannot be counted, the journal keeps them: %s", _brief(error))
-        if self._fallback is not None:
+            _logger.error("Errors cannot be counted, the journal keeps them: %s", self._trouble)
+        for fallback in self._fallbacks():
             try:
                 away = time.monotonic() - self._away_since
-                await self._fallback.send_due(away, self.consumer.offsets)
+                await fallback.send_due(away, self.consumer.offsets)
             except Exception as failure:  # noqa: BLE001 - a last resort must not stop the rest
-                _logger.error("No mail could be made of the journal: %s", _brief(failure))
+                _logger.error("No message could be made of the journal: %s", brief(failure))
+
+    def _fallbacks(self) -> "list[Fallback[Any]]":
+        found = (self.fallback, self.webhook.fallback if self.webhook else None)
+        return [fallback for fallback in found if fallback is not None]
 
     def _is_back(self) -> None:
         self._trouble = ""
@@ -236,16 +338,27 @@ class Pipeline:
         if self._away_since is not None:
             _logger.warning("Errors are counted again")
             self._away_since = None
-            if self._fallback is not None:
-                self._fallback.reset()
+            for fallback in self._fallbacks():
+                fallback.reset()
 
-    async def _mail(self) -> None:
-        assert self.mailer is not None
+    async def _send(self, sender: "Mailer | WebhookSender") -> None:
+        if not self.is_prepared:  # `count` prepares, and says why it cannot
+            return
         try:
-            await self.mailer.send_due()
+            await sender.send_due()
         except Exception as error:  # noqa: BLE001 - the outbox keeps mails; the next round tries again
             if self._away_since is None:
-                _logger.error("Mails wait in the outbox: %s", _brief(error))
+                _logger.error("Messages wait in the outbox: %s", brief(error))
+
+    async def _retain(self) -> None:
+        """After a minute, delete what is too old: not at the start, nor before the tables exist."""
+        await asyncio.sleep(_RETAIN_EVERY * random.uniform(0.8, 1.2))
+        if not self.is_prepared or self._away_since is not None:
+            return
+        try:
+            await self.retention.work(_RETAIN_SECONDS)
+        except Exception as error:  # noqa: BLE001 - the next round tries again
+            _logger.error("Old errors cannot be deleted: %s", brief(error))
 
     async def _sync(self) -> None:
         try:
@@ -267,7 +380,7 @@ async def repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - this task must not end before the server
-            _logger.error("A task of reporting failed: %s", _brief(error))
+            _logger.error("A task of reporting failed: %s", brief(error))
         await asyncio.sleep(seconds * random.uniform(0.8, 1.2))
 
 
@@ -282,8 +395,3 @@ async def end(task: asyncio.Task[None]) -> None:
         await asyncio.wait([task], timeout=CANCEL_AGAIN)
     if not task.cancelled():
         task.exception()  # otherwise asyncio logs it as never retrieved
-
-
-def _brief(error: Exception) -> str:
-    """The type and the first line of an error: further lines of a driver's text repeat data."""
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from weakref import WeakMethod
 
 from quartapp.redact.collect import SecretCollector
@@ -20,33 +20,71 @@ from quartapp.redact.introspection import exception_of
 from quartapp.redact.places import Places
 from quartapp.redact.reading import ExceptionReading
 from quartapp.redact.scrub import Scrubber
-from quartapp.reporting.capture.builder import capture
-from quartapp.reporting.capture.fingerprint import fingerprint
+from quartapp.reporting.capture.builder import Captured, capture
+from quartapp.reporting.capture.fingerprint import fingerprint, former_fingerprints
 from quartapp.reporting.journal.entries import UNKNOWN, Brief, Entry, Tick
-from quartapp.reporting.journal.losses import add_losses
-from quartapp.reporting.journal.writer import Journal
-from quartapp.reporting.report import Origin, Report, adapter
+from quartapp.reporting.report import Origin, Report, adapter, person_of
 
 FULL_REPORTS = 5
 WINDOW = 60.0
 LIVE_FINGERPRINTS = 1000
+MOST_KINDS = 100
 
 _NESTING = 3
 
 Subject = BaseException | logging.LogRecord
 RequestContext = Callable[[], Context]
+Met = Callable[[], tuple[str, str]]
+"""Returns the reference of an occurrence and the ID of its user, each "" if it is unknown."""
 
 _logger = logging.getLogger(__name__)
+
+
+class EntryLog(Protocol):
+    """What entries are appended to. No method raises or waits.
+
+    While it `is_crowded`, it is given no full reports.
+    """
+
+    @property
+    def is_crowded(self) -> bool: ...
+
+    def append(self, payload: bytes) -> bool:
+        """Keep an entry; False if there is no room."""
+
+    def write_waiting(self) -> None:
+        """Finish what could not be finished by `append`."""
+
+    def add_losses(self, reports: int, counted: int, now: float) -> bool:
+        """Add to the number of losses; False if that has to be tried again."""
+
+
+class Capture(Protocol):
+    """Makes the full report of an occurrence. Never raises."""
+
+    def __call__(
+        self,
+        subject: Subject,
+        context: Context,
+        *,
+        now: float,
+        places: Places,
+        origin: Origin,
+        scrubber: Scrubber,
+        fingerprint: str,
+    ) -> Captured: ...
 
 
 class Recorded(NamedTuple):
     """The group of an occurrence, and for a full report the reading of its exception, which the log
     line uses too. It `is_repeated` if it was only counted, since others of its group were recorded
-    within the last minute."""
+    within the last minute, and `is_refused` if the journal did not take it: only its count is kept,
+    in memory."""
 
     fingerprint: str
     reading: ExceptionReading | None
     is_repeated: bool = False
+    is_refused: bool = False
 
 
 class Recorder:
@@ -55,24 +93,28 @@ class Recorder:
     `lost_reports` is the number of occurrences that the journal refused: their details are lost.
     Their counts are kept in memory, and `write_owed` writes them later. It also stores the number
     of losses for commands (see `journal.losses`). `listeners` are called with each full report
-    after it is in the journal.
+    after it is in the journal. `kinds` has the number of occurrences since the start by the name of
+    the exception's class; it is "log" for what was logged without one.
     """
 
     def __init__(
         self,
-        journal: Journal,
+        journal: EntryLog,
         *,
         places: Places,
         origin: Callable[[], Origin],
         scrubber: Scrubber,
+        capture: Capture = capture,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.journal = journal
         self.lost_reports = 0
         self.listeners: list[Callable[[Report], None]] = []
+        self.kinds: dict[str, int] = {}
         self.places = places
         self._origin = functools.cache(origin)
-        self._scrubber = scrubber
+        self.scrubber = scrubber
+        self._capture = capture
         self._clock = clock
         self._windows: dict[str, tuple[float, int]] = {}
         self._owed: dict[str, int] = {}
@@ -81,54 +123,80 @@ class Recorder:
         self._lock = threading.RLock()
         _renew_lock_after_fork(self)
 
+    @property
+    def origin(self) -> Origin:
+        """What runs, as all reports of this process have it. The first time it may ask git."""
+        return self._origin()
+
     def prepare(self) -> None:
         """Do now what the first error would wait for: ask git for the release, for example."""
         self._origin()
         adapter()
 
-    def record(self, subject: Subject, request_context: RequestContext = Context) -> Recorded:
+    def record(
+        self,
+        subject: Subject,
+        request_context: RequestContext = Context,
+        met: Met = lambda: ("", ""),
+    ) -> Recorded:
         """Write one occurrence to the journal. Never raises, never waits.
 
-        `request_context` is called only if more than a tick is written.
+        `request_context` is called only if more than a tick is written, `met` otherwise.
         """
         depth = getattr(self._nested, "depth", 0)
         self._nested.depth = depth + 1
         group = UNKNOWN
         reading: ExceptionReading | None = None
         is_repeated = False
+        is_kept = True
         try:
+            self._count_kind(subject)
             if depth >= _NESTING:
                 raise RecursionError("an error while recording an error while recording an error")
             group = fingerprint(subject, self.places)
-            entry, reading = self._entry(subject, group, request_context, brief=depth > 0)
-            self._write(entry, group)
+            entry, reading = self._entry(subject, group, request_context, met, brief=depth > 0)
+            is_kept = self._write(entry, group)
             is_repeated = isinstance(entry, Tick)
         except Exception as error:  # noqa: BLE001 - reporting an error must not raise another
-            self._fall_back(group, error)
+            is_kept = self._fall_back(group, met, error)
         else:
             self._notify(entry)
         finally:
             self._nested.depth = depth
-        return Recorded(group, reading, is_repeated)
+        return Recorded(group, reading, is_repeated, not is_kept)
 
     def _entry(
-        self, subject: Subject, group: str, request_context: RequestContext, *, brief: bool
+        self,
+        subject: Subject,
+        group: str,
+        request_context: RequestContext,
+        met: Met,
+        *,
+        brief: bool,
     ) -> tuple[Entry, ExceptionReading | None]:
         now = self._clock()
         number = self._count(group, now)
         if number > FULL_REPORTS or (number > 1 and (brief or self.journal.is_crowded)):
-            return Tick(group, int(now)), None
+            return Tick(group, int(now), 1, *_who(met)), None
         if number == 0 or brief or self.journal.is_crowded:
-            return self._brief(subject, group, request_context, now), None
-        return capture(
+            return self._brief(subject, group, request_context, met, now), None
+        return self._capture(
             subject,
             request_context(),
             now=now,
             places=self.places,
             origin=self._origin(),
-            scrubber=self._scrubber,
+            scrubber=self.scrubber,
             fingerprint=group,
         )
+
+    def _count_kind(self, subject: Subject) -> None:
+        error = exception_of(subject)
+        kind = "log" if error is None else type(error).__qualname__
+        with self._lock:
+            if kind not in self.kinds and len(self.kinds) >= MOST_KINDS:
+                kind = "other"
+            self.kinds[kind] = self.kinds.get(kind, 0) + 1
 
     def _count(self, group: str, now: float) -> int:
         """The ordinal of this occurrence in its minute; 0 if too many groups are live to track."""
@@ -153,21 +221,24 @@ class Recorder:
         return True
 
     def _brief(
-        self, subject: Subject, group: str, request_context: RequestContext, now: float
+        self, subject: Subject, group: str, request_context: RequestContext, met: Met, now: float
     ) -> Brief:
         title, culprit = _name(subject, self.places)
         collector = SecretCollector()
         if exception_of(subject) is None:  # a message may have been formatted before it was logged
             collector.context(request_context())
-        [title] = self._scrubber.clean([title], secrets=collector.secrets)
-        return Brief(group, int(now), title, culprit)
+        [title] = self.scrubber.clean([title], secrets=collector.secrets)
+        former = former_fingerprints(subject, self.places)
+        return Brief(group, int(now), title, culprit, 1, *_who(met), former)
 
-    def _write(self, entry: Entry, group: str) -> None:
-        payload = entry.encode()
-        if not self.journal.append(payload):
+    def _write(self, entry: Entry, group: str) -> bool:
+        """Write an entry, or keep its count in memory and return False."""
+        if not self.journal.append(entry.encode()):
             self._owe(group)
-        elif self._owed:
+            return False
+        if self._owed:
             self.write_owed()
+        return True
 
     def _notify(self, entry: Entry) -> None:
         for listener in self.listeners:
@@ -177,10 +248,12 @@ class Recorder:
             except Exception as error:  # noqa: BLE001 - the journal has the report
                 _logger.error("A listener to reports failed: %s", type(error).__name__)
 
-    def _fall_back(self, group: str, error: Exception) -> None:
+    def _fall_back(self, group: str, met: Met, error: Exception) -> bool:
         _logger.error("Recording an error failed: %s", type(error).__name__)
-        if not self.journal.append(Tick(group, int(time.time())).encode()):
-            self._owe(group)
+        if self.journal.append(Tick(group, int(time.time()), 1, *_who(met)).encode()):
+            return True
+        self._owe(group)
+        return False
 
     def _owe(self, group: str) -> None:
         with self._lock:
@@ -210,8 +283,8 @@ class Recorder:
 
     def _note_losses(self) -> None:
         (lost, counted), before = (self.lost_reports, self.lost_reports - self.owed), self._noted
-        if (lost, counted) != before and add_losses(
-            self.journal.folder, lost - before[0], counted - before[1], self._clock()
+        if (lost, counted) != before and self.journal.add_losses(
+            lost - before[0], counted - before[1], self._clock()
         ):
             self._noted = lost, counted
 
@@ -235,6 +308,15 @@ def _renew_lock_after_fork(recorder: Recorder) -> None:
             method()
 
     os.register_at_fork(after_in_child=in_child)
+
+
+def _who(met: Met) -> tuple[str, str]:
+    """The reference of an occurrence, and what stands for its user."""
+    try:
+        reference, user_id = met()
+        return reference, person_of(user_id)
+    except Exception:  # noqa: BLE001 - an occurrence without them is counted too
+        return "", ""
 
 
 def _name(subject: Subject, places: Places) -> tuple[str, str]:

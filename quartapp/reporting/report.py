@@ -8,11 +8,13 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from quartapp.breadcrumbs import Breadcrumb
 from quartapp.redact.traceback import ExceptionInfo, Frame
 
 MAX_BYTES = 60_000
@@ -20,6 +22,9 @@ MAX_BYTES = 60_000
 
 REFERENCE_SUFFIX = " [reference %s]"
 """What a message has at its end that was logged in a request."""
+
+FINGERPRINT_LENGTH = 40
+"""The most characters of the name of a group."""
 
 _SHORT = 200
 
@@ -52,7 +57,11 @@ class Report:
 
     `exceptions` begin with the one that escaped; empty for a log record without an exception.
     `culprit` is the place to look at first, as module and function; `time` is in seconds since the
-    epoch; `reference` is what the client was shown; `format` is that of the JSON.
+    epoch; `reference` is what the client was shown; `person` stands for the user (see `person_of`);
+    `trace` is the trace id of W3C's Trace Context, by which other systems know the request, and
+    `request_id` the id that the response had as X-Request-ID;
+    `breadcrumbs` are what the request did before, the oldest first; `former` are the fingerprints
+    by former rules; `format` is that of the JSON.
     """
 
     id: str
@@ -68,8 +77,13 @@ class Report:
     request: RequestInfo | None = None
     user_id: str = ""
     reference: str = ""
+    person: str = ""
+    trace: str = ""
+    request_id: str = ""
+    breadcrumbs: tuple[Breadcrumb, ...] = ()
     extra: tuple[tuple[str, str], ...] = ()
     origin: Origin = field(default_factory=Origin)
+    former: tuple[str, ...] = ()
     format: Literal[1] = 1
 
     @property
@@ -80,8 +94,9 @@ class Report:
     def encode(self) -> bytes:
         """The report as JSON on one line: UTF-8, complete, and at most `MAX_BYTES` long.
 
-        The least useful is dropped first: locals (those of the outermost frames first), then
-        source, library frames and the rest of the chain. At last texts are cut.
+        The least useful is dropped first: breadcrumbs and locals (the oldest, and those of the
+        outermost frames first), then source, library frames and the rest of the chain. At last
+        texts are cut.
         """
         data = _dump(self)
         if len(data) <= MAX_BYTES:
@@ -109,6 +124,18 @@ class Report:
             raise ValueError(f"not a report: {first['msg']} at {first['loc']}") from None
 
 
+@functools.lru_cache(maxsize=1024)
+def person_of(user_id: str) -> str:
+    """What stands for a user where people are counted: a hash of 16 hexadecimal digits, or "".
+
+    It is the same on all machines. It hides no user id from a reader who can try all of them.
+    """
+    if not user_id:
+        return ""
+    raw = user_id.encode("utf-8", "surrogatepass")
+    return blake2b(raw, digest_size=8, key=b"quartapp.reporting.people").hexdigest()
+
+
 @functools.cache
 def adapter() -> TypeAdapter[Report]:
     """Reads and writes reports.
@@ -129,10 +156,20 @@ def _dump(report: Report) -> bytes:
 
 
 def _lighter(report: Report, excess: int) -> Iterator[Report]:
+    report, excess = _without_breadcrumbs(report, excess)
+    yield report
     yield (report := _without_locals(report, excess))
     for change in (_without_source, _application_only, _innermost_only):
         yield (report := _each_exception(report, change))
     yield _texts_cut(replace(report, exceptions=report.exceptions[:1]))
+
+
+def _without_breadcrumbs(report: Report, excess: int) -> tuple[Report, int]:
+    """The oldest first, until what is left out is as long as the excess; and what is left of it."""
+    left = list(report.breadcrumbs)
+    while left and excess > 0:
+        excess -= len(json.dumps(left.pop(0), ensure_ascii=False).encode())
+    return replace(report, breadcrumbs=tuple(left)), excess
 
 
 def _without_locals(report: Report, excess: int) -> Report:
@@ -160,7 +197,7 @@ def _keep(info: ExceptionInfo, frames: Iterable[Frame]) -> ExceptionInfo:
 
 def _without_source(info: ExceptionInfo) -> ExceptionInfo:
     frames = (frame._replace(source=(), variables=()) for frame in info.frames)
-    return replace(info, frames=tuple(frames), notes=())
+    return replace(info, frames=tuple(frames), notes=(), columns=())
 
 
 def _application_only(info: ExceptionInfo) -> ExceptionInfo:
@@ -182,6 +219,10 @@ def _texts_cut(report: Report) -> Report:
         message=report.message[:_SHORT],
         user_id=report.user_id[:_SHORT],
         reference=report.reference[:_SHORT],
+        person=report.person[:_SHORT],
+        trace=report.trace[:_SHORT],
+        request_id=report.request_id[:_SHORT],
+        breadcrumbs=(),
         extra=(),
         origin=Origin(
             report.origin.environment[:_SHORT],

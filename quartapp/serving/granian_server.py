@@ -1,7 +1,8 @@
 """One worker of granian, embedded in this process's event loop.
 
-granian cannot take over a socket: it listens on another one at the same address (SO_REUSEPORT),
-while the socket of `server.run` only reserves the port.
+Embedded, granian listens on a socket of its own at an address (SO_REUSEPORT), and the connections
+that it has not accepted when it stops are reset. `_Server` gives it the socket that all workers
+share.
 """
 
 import asyncio
@@ -11,7 +12,6 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
@@ -19,10 +19,11 @@ from typing import Any
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from granian.net import SocketHolder  # type: ignore[attr-defined]  # as granian itself does
 from granian.server.embed import Server
 
 from quartapp.serving.lifespan import Application
-from quartapp.serving.stopping import PARTING
+from quartapp.serving.stopping import PARTING, UntilTold
 
 HEAD_SIZE = 65_536
 """The most bytes of a request's head. `errors.bounds` has less."""
@@ -52,11 +53,12 @@ _logger = logging.getLogger(__name__)
 async def serve(
     app: Application,
     listener: socket.socket,
-    until_told: Callable[[], Awaitable[None]],
+    until_told: UntilTold,
     grace: float,
 ) -> None:
-    """Serve at the listener's address: call `until_told`, and stop when it returns."""
+    """Serve on the listener, which is used up: call `until_told`, and stop when it returns."""
     websockets = set()
+    is_leaving = False
 
     async def served(scope: Any, receive: Any, send: Any) -> None:
         has_left = False
@@ -67,10 +69,16 @@ async def serve(
             has_left = has_left or message["type"] == "http.disconnect"
             return message
 
+        def sent(message: Any) -> Any:
+            if is_leaving and message["type"] == "http.response.start":
+                closing = (b"connection", b"close")
+                message = {**message, "headers": [*message.get("headers", ()), closing]}
+            return send(message)
+
         if scope["type"] == "websocket":
             websockets.add(send)
         try:
-            await app(scope, received, send)
+            await app(scope, received, sent)
         except asyncio.CancelledError:
             pass  # who cancelled it has answered and logged
         except Exception:
@@ -84,9 +92,12 @@ async def serve(
                 await send(_MALFORMED)
                 await send({"type": "http.response.body", "body": b""})
 
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.listen(_CONNECTIONS)
+    # Connections inherit it; otherwise each response waits for the client's acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     host, port = listener.getsockname()[:2]
-    server: Any = Server(
+    handle = listener.detach()
+    server: Any = _Server(
         served,
         host,
         port,
@@ -100,33 +111,44 @@ async def serve(
         log_dictconfig=_NO_LOG,
         log_level=LogLevels.critical,
     )
+    server.handle = handle
+
+    def leave() -> None:
+        nonlocal is_leaving
+        is_leaving = True
+        # granian cannot stop to accept: from now on it asks a socket to which nobody connects.
+        with socket.socket(socket.AF_UNIX) as silent:
+            silent.setblocking(False)
+            silent.bind("")  # Linux chooses an abstract address
+            silent.listen()
+            os.dup2(silent.fileno(), handle, inheritable=False)
+
     atexit.register(_wait_for_threads, _threads())
     serving = asyncio.create_task(server.serve())
+    telling = asyncio.create_task(until_told(leave))
     try:
-        await _listening(host, port, serving)
-        await until_told()
+        await asyncio.wait({serving, telling}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+        await telling
         # A granian that stops cuts websockets off without a word.
         closing = {"type": "websocket.close", "code": 1012, "reason": ""}
         await asyncio.gather(*(send(closing) for send in websockets), return_exceptions=True)
         server.stop()
         await asyncio.wait({serving}, timeout=grace + PARTING)
     finally:
-        listener.close()
+        telling.cancel()
         serving.cancel()
 
 
-async def _listening(host: str, port: int, serving: asyncio.Task[None]) -> None:
-    """Wait until somebody can connect."""
-    while True:
-        if serving.done():
-            serving.result()
-        try:
-            _, writer = await asyncio.open_connection(host, port)
-        except ConnectionRefusedError:
-            await asyncio.sleep(0.01)
-        else:
-            writer.close()
-            return
+class _Server(Server):
+    """A server on an open socket, which it closes."""
+
+    handle: int
+
+    def _init_shared_socket(self) -> None:
+        holder: Any = SocketHolder  # its types lack the arguments
+        self._shd = holder(self.handle, False, _CONNECTIONS)
 
 
 def _threads() -> set[str]:

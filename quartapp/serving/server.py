@@ -12,113 +12,166 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from functools import partial
 from importlib import import_module
+from time import monotonic
 from typing import Any
 
+from click import ClickException
+
+from quartapp.serving import signals
 from quartapp.serving.lifespan import Lifespan, LifespanFailedError, LifespanTimeoutError
+from quartapp.serving.process import Death, Link, reason_of
+from quartapp.serving.reloading import Alone, Progress
+from quartapp.serving.service import Service
 from quartapp.serving.settings import ServingSettings
+from quartapp.serving.status import StatusFile
 from quartapp.serving.stopping import (
+    BRIEF_DRAIN,
+    DRAIN,
     EXIT_FAILED,
     HURRY,
     Stop,
     end_process_after,
     log_failure,
-    longest,
 )
-from quartapp.serving.workers import Death, run_workers
+from quartapp.serving.supervisor import inherited_socket
+from quartapp.serving.terminal import refuse as refuse
+from quartapp.serving.terminal import say as say
+from quartapp.serving.workers import run_workers
 from quartapp.sockets import bind, url_of
 
 EXIT_MISCONFIGURED = 2
 
-START_TIMEOUT = 60.0
-"""Seconds within which the application must have started."""
-
 _REPORT_EXITS_AFTER = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What a process serves. It is sent to the workers, so `make` must be picklable.
-
-    `make` creates the application in the process that serves it. `use_uvloop` uses uvloop if it is
-    installed. `grace` is GRACEFUL_TIMEOUT in seconds, and `server` is SERVER.
-    """
-
-    make: Callable[[], Any]
-    use_uvloop: bool = False
-    grace: float = 10.0
-    server: str = "hypercorn"
-
-    def loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
-        """The factory of the event loop; None means asyncio's."""
-        if not self.use_uvloop:
-            return None
-        try:
-            import uvloop
-        except ImportError:
-            return None
-        return uvloop.new_event_loop
 
 
 def run(make: Callable[[], Any], settings: ServingSettings, *, use_uvloop: bool = False) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit code. A failure is one sentence on stderr.
 
-    `make` and `use_uvloop` are those of `Service`.
+    `make` and `use_uvloop` are those of `Service`. Serves on the socket of the supervisor, if it
+    passed one. SIGHUP replaces the processes that serve, and what the application's config says of
+    SERVER, WORKERS, GRACEFUL_TIMEOUT and START_TIMEOUT takes effect again. Call it in the main
+    thread.
     """
     if settings.server_fault:
         return refuse(settings.server_fault, EXIT_MISCONFIGURED)
     try:
-        listener = bind(settings.host, settings.port)
+        listener = inherited_socket()
+        is_activated = listener is not None
+        if listener is None:
+            listener = bind(settings.host, settings.port)
+    except ValueError as error:
+        return refuse(str(error), EXIT_MISCONFIGURED)
     except OSError as error:
         return refuse(_unavailable(error, settings), EXIT_FAILED)
-    listener.setblocking(False)
     listener.set_inheritable(True)
-    grace = settings.graceful_timeout
-    work = partial(_work, Service(make, use_uvloop, grace, settings.server))
-    if settings.workers > 1:
-        collect_from_now_on()
-        return run_workers(work, listener, settings.workers, longest(grace) + HURRY)
-    work(listener, lambda: None, ())
-    return 0
+    progress = Progress(StatusFile(settings.pid_file))
+    service = Service(make, use_uvloop, settings, is_activated=is_activated)
+    try:
+        if settings.workers > 1:
+            collect_from_now_on()
+            return run_workers(serve_as_worker, service, listener, progress)
+        return _run_alone(service, listener, progress)
+    finally:
+        listener.close()
+        progress.status.close()
+
+
+def _run_alone(service: Service, listener: socket.socket, progress: Progress) -> int:
+    """Serve in this process, until a reload makes it a master."""
+    alone = Alone(serve_as_worker, listener, progress)
+    try:
+        serve_here(service, listener, alone=alone)
+    except ServingFailedError as error:
+        if alone.successor is None:
+            return refuse(str(error), EXIT_FAILED)
+        say(str(error))
+    finally:
+        if alone.successor is not None and not alone.has_left:
+            alone.successor.process.terminate()
+            alone.successor.stop(monotonic() + HURRY)
+    if alone.successor is None or not alone.has_left:
+        return 0
+    gc.unfreeze()
+    gc.collect()  # most of the application that served here
+    service = alone.successor.service
+    return run_workers(
+        serve_as_worker,
+        service,
+        listener,
+        progress,
+        first=[alone.successor],
+        pending=alone.pending,
+    )
 
 
 def serve_here(
     service: Service,
     listener: socket.socket,
-    started: Callable[[], None] = lambda: None,
+    *,
+    link: Link | None = None,
     death: Death = (),
+    alone: Alone | None = None,
 ) -> None:
     """Serve in this process until SIGINT or SIGTERM, or until the master has died.
 
-    Calls `started` when the application has started. `death` is how the replaced worker ended,
-    which the application reports. Raises ServingFailedError.
+    `link` is that to the master. `death` is how the replaced worker ended, which the application
+    reports. `alone` reloads a process without a master. Raises ServingFailedError, and what `make`
+    raises.
     """
+    # All processes share this flag. A socket that was sent to a worker does not know it, and would
+    # have `dup` remove it: then a process that loses the race for a connection hangs in `accept`.
+    listener.setblocking(False)
     app = service.make()
+    service = service.configured_by(app)
     if death:
         log_failure(app, *death)
 
-    serve = _serve_with(service.server)
-    where = f"Running on {url_of(listener)} with {service.server}"
+    settings = service.settings
+    grace = settings.graceful_timeout
+    serve = _serve_with(settings.server)
+    where = f"Running on {url_of(listener)} with {settings.server}"
 
     async def serve_until_told() -> None:
         # Before the start, so that a signal during the start takes effect after it.
-        stop = Stop(app, service.grace)
+        stop = Stop(app, grace)
         stop.listen()
+        signals.listen(app, asyncio.get_running_loop())
         lifespan = Lifespan(app)
+        if alone is not None:
+            alone.listen(app, service, stop)
+        if link is not None:
+            link.listen(app, stop)
 
-        async def until_told() -> None:
+        async def until_told(leave: Callable[[], None]) -> None:
             collect_from_now_on()
             stop.has_started = True
             say(f"{where}, process {os.getpid()} (Ctrl-C stops it)")
-            started()
-            await stop.begun.wait()
+            if link is not None:
+                link.started(service)
+            if alone is not None:
+                alone.started()
+            await stop.told.wait()
+            leave()
+            if not stop.begun.is_set():
+                await stop.drain(DRAIN, listener.getsockname()[1])
+            else:
+                if alone is None:
+                    listener.close()
+                else:
+                    alone.stopping()
+                if service.is_activated:
+                    await asyncio.sleep(BRIEF_DRAIN)
 
         try:
-            await lifespan.start(START_TIMEOUT)
-            await serve(app, listener, until_told, service.grace)
-            await lifespan.stop(service.grace)
+            await lifespan.start(settings.start_timeout)
+            try:
+                _listen(listener, settings.server)
+            except ServingFailedError:
+                await lifespan.stop(grace)
+                raise
+            await serve(app, listener.dup(), until_told, grace)
+            await lifespan.stop(grace)
         except (LifespanTimeoutError, asyncio.CancelledError) as error:
             was_early = stop.begun.is_set() and not stop.has_started
             why = "it was stopped before it had started" if was_early else "it took too long"
@@ -130,9 +183,27 @@ def serve_here(
             raise ServingFailedError(_failure(stop, str(error))) from error
         finally:
             stop.end()
+            if alone is not None:
+                alone.end()
 
     with asyncio.Runner(loop_factory=service.loop_factory()) as runner:
         _run(runner.get_loop(), serve_until_told())
+
+
+def _listen(listener: socket.socket, server: str) -> None:
+    """Listen on a bound socket, before a server does so itself. Raises ServingFailedError.
+
+    Two starts at a time can bind one port, and then only one of them can listen on it. granian has
+    other sockets.
+    """
+    if server == "granian":
+        return
+    try:
+        listener.listen()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise ServingFailedError(_in_use(listener.getsockname()[1])) from error
 
 
 def _serve_with(server: str) -> Any:
@@ -174,30 +245,29 @@ def collect_from_now_on() -> None:
     gc.enable()
 
 
-def _work(
-    service: Service, listener: socket.socket, started: Callable[[], None], death: Death
-) -> None:
+def serve_as_worker(service: Service, listener: socket.socket, link: Link, death: Death) -> None:
+    """Serve as a worker: the master says why it failed."""
     try:
-        serve_here(service, listener, started, death)
-    except ServingFailedError as error:
-        sys.exit(refuse(str(error), EXIT_FAILED))
-
-
-def say(sentence: str) -> None:
-    """Write a sentence to stderr."""
-    print(f"quartapp: {sentence}", file=sys.stderr)  # noqa: T201 it is for the terminal
-
-
-def refuse(sentence: str, code: int) -> int:
-    """Write why nothing is served to stderr, and return the exit code."""
-    say(sentence)
-    return code
+        serve_here(service, listener, link=link, death=death)
+    except (ServingFailedError, ClickException) as error:
+        if link.has_started:
+            say(str(error))
+        else:
+            link.failed(str(error))
+        sys.exit(EXIT_FAILED)
+    except BaseException as error:
+        link.failed(reason_of(error))
+        raise
 
 
 def _unavailable(error: OSError, settings: ServingSettings) -> str:
     where = f"{settings.host}:{settings.port}"
     if error.errno == errno.EADDRINUSE:
-        return f"port {settings.port} is in use: stop the other server, or set PORT to a free one"
+        return _in_use(settings.port)
     if error.errno == errno.EACCES:
         return f"this user may not listen on {where}: set PORT to 1024 or more"
     return f"cannot listen on {where}: {error.strerror or error}"
+
+
+def _in_use(port: int) -> str:
+    return f"port {port} is in use: stop the other server, or set PORT to a free one"

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from quartapp.extras import needs
 from quartapp.settings import PartSettings
 
 _NEEDED = {
@@ -33,6 +34,10 @@ class ServingSettings(PartSettings):
     """How many proxies are in front of the server: so many forwarded headers are trusted."""
     trusted_hosts: tuple[str, ...] = ()
     """The names by which clients reach the server; `.example.com` is all below. () means any."""
+    start_timeout: float = Field(default=60, gt=0, le=3600)
+    """Seconds within which the application must have started."""
+    pid_file: str = ""
+    """Where `quartapp reload` finds the server; "" means no file."""
     graceful_timeout: float = Field(default=10, gt=0, le=3600)
     """Seconds that requests get to finish when the server stops, and that stopping gets then."""
 
@@ -69,6 +74,6 @@ class ServingSettings(PartSettings):
         if not missing:
             return ""
         return (
-            f"SERVER is {self.server}, and this environment has no {' and no '.join(missing)}: run "
-            f"'make install-server', or \"pip install '.[{self.server}]'\" in the checkout"
+            f"SERVER is {self.server}, and this environment has no {' and no '.join(missing)}: "
+            f"{self.server} {needs(self.server)}"
         )

@@ -6,7 +6,6 @@ Only documented settings, and classes and methods with public names are used.
 import asyncio
 import math
 import socket
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
@@ -15,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
 from quartapp.serving.lifespan import Application
-from quartapp.serving.stopping import PARTING
+from quartapp.serving.stopping import PARTING, UntilTold, accept_no_more
 
 HEAD_SIZE = 65_536
 """Bytes of a request's head that are kept while it is incomplete. `errors.bounds` has less."""
@@ -30,7 +29,7 @@ PIPELINED = 100
 async def serve(
     app: Application,
     listener: socket.socket,
-    until_told: Callable[[], Awaitable[None]],
+    until_told: UntilTold,
     grace: float,
 ) -> None:
     """Serve on the listener, which is used up: call `until_told`, and stop when it returns."""
@@ -65,7 +64,10 @@ class _Server(uvicorn.Server):
     """A server that stops when it is told to, and handles no signals."""
 
     def __init__(
-        self, config: uvicorn.Config, until_told: Callable[[], Awaitable[None]], grace: float
+        self,
+        config: uvicorn.Config,
+        until_told: UntilTold,
+        grace: float,
     ) -> None:
         super().__init__(config)
         self._until_told = until_told
@@ -77,9 +79,18 @@ class _Server(uvicorn.Server):
     async def main_loop(self) -> None:
         ticking = asyncio.create_task(super().main_loop())
         try:
-            await self._until_told()
+            await self._until_told(self._leave)
         finally:
             ticking.cancel()
+
+    def _leave(self) -> None:
+        accept_no_more(self.servers)
+        closing = (b"connection", b"close")
+        self.config.encoded_headers.append(closing)  # for each second's default headers
+        self.server_state.default_headers = [*self.server_state.default_headers, closing]
+        for connection in list(self.server_state.connections):
+            if (cycle := getattr(connection, "cycle", None)) is not None:
+                cycle.keep_alive = False
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()

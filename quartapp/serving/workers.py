@@ -4,29 +4,31 @@ Hypercorn's own master stops all workers as soon as one ends, and reports a fail
 This one replaces a worker that died, and fails when a worker cannot start. The replacement receives
 how its predecessor ended, and reports it. While workers keep crashing soon after their start, each
 is replaced after a pause, which doubles each time.
+
+At SIGHUP the master replaces the workers one by one: a new one, which has newer code and settings,
+has to serve before an old one leaves. If a new one cannot start, the others stay.
 """
 
 import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
-from multiprocessing import get_context
+from collections.abc import Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import wait
-from multiprocessing.context import SpawnProcess
 from time import monotonic
-from typing import Any
+from types import FrameType
 
-from quartapp.serving.stopping import SIGHURRY
+from quartapp.serving import stacks
+from quartapp.serving.process import Death, Serve, Worker
+from quartapp.serving.reloading import HANDED_OVER, Progress
+from quartapp.serving.service import Service
+from quartapp.serving.signals import PASSED_ON
+from quartapp.serving.stopping import DRAIN, EXIT_FAILED, HURRY, SIGHURRY
+from quartapp.serving.supervisor import notify, watchdog_interval
+from quartapp.serving.terminal import say
 
 _logger = logging.getLogger(__name__)
-
-Death = tuple[str, ...]
-"""How a worker ended, as arguments of a logger: a message that names the kind, and details."""
-
-Work = Callable[[socket.socket, Callable[[], None], Death], None]
-"""Serves on a socket until SIGTERM, and calls its second argument once it has started. The third is
-how the replaced worker ended, or empty."""
 
 SOON = 5.0
 """A worker that ends within this many seconds of serving counts as crashed at once."""
@@ -36,114 +38,220 @@ LONGEST_PAUSE = 16.0
 crashes, and one second after the third."""
 
 
-class Worker:
-    """A serving process. `has_started` distinguishes a crash from a failed start."""
+@dataclass
+class Reload:
+    """A reload that runs: the workers that are to leave, and the one that starts."""
 
-    def __init__(self, work: Work, listener: socket.socket, death: Death = ()) -> None:
-        context = get_context("spawn")
-        # When it began to serve; all processes share the monotonic clock.
-        self._serves_since: Any = context.RawValue("d", 0.0)
-        self._starts_since = monotonic()
-        self.process: SpawnProcess = context.Process(
-            target=_work, args=(work, listener, self._serves_since, death), name="quartapp worker"
-        )
-        self.process.start()
+    old: list[Worker]
+    starting: Worker
+    before: Service
+    replaced: int = 0
+
+
+class Master:
+    """Keeps workers running. `service` is what new ones serve."""
+
+    def __init__(
+        self,
+        serve: Serve,
+        service: Service,
+        listener: socket.socket,
+        progress: Progress,
+        first: Sequence[Worker] = (),
+    ) -> None:
+        self.service = service
+        self.workers = list(first)
+        self.has_begun = bool(first)
+        self.wants_reload = False
+        self._serve = serve
+        self._listener = listener
+        self._progress = progress
+        self._leaving: dict[Worker, float] = {}
+        self._due: list[tuple[float, Death]] = []
+        self._crashes = 0
+        self._reload: Reload | None = None
 
     @property
-    def age(self) -> float:
-        """Seconds since it began to serve or, if it has not, since it was started."""
-        return monotonic() - (self._serves_since.value or self._starts_since)
+    def all_workers(self) -> list[Worker]:
+        """Those that serve, those that leave, and one that starts in a reload."""
+        starting = [self._reload.starting] if self._reload else []
+        return [*self.workers, *self._leaving, *starting]
 
-    def death(self, pause: float) -> Death:
-        """How the process ended; its replacement starts after `pause` seconds."""
-        code = self.process.exitcode or 0
-        how = f"was killed by {_signal(-code)}" if code < 0 else "ended"
-        did = "serving" if self.has_started else "starting"
-        details = f"exit code {code}, after {self.age:.0f} s of {did}"
-        if pause:
-            details += f"; workers keep ending, the next one starts {pause:.0f} s later"
-        return f"A worker {how} (%s)", details
+    def start(self, death: Death = ()) -> Worker:
+        """A new worker, with the newest code."""
+        return Worker(self._serve, self.service, self._listener, death)
 
-    @property
-    def has_started(self) -> bool:
-        return bool(self._serves_since.value)
+    def watch(self, reader: int) -> int:
+        """Replace workers that end, until a signal other than SIGHUP arrives. Returns the exit
+        code."""
+        beat = watchdog_interval()
+        while True:
+            ended = [worker for worker in self.workers if worker.has_ended()]
+            if not self.has_begun and (code := self._begin(ended)):
+                return code
+            self._replace(ended)
+            self._see_off()
+            if self._reload is not None:
+                self._go_on(self._reload)
+            if self._reload is None and self.wants_reload and self.has_begun:
+                self._begin_reload()
+            handles = [handle for worker in self.all_workers for handle in worker.handles]
+            if reader in wait([reader, *handles], self._pause(beat)):
+                is_hangup = os.read(reader, 1)[0] == signal.SIGHUP
+                asked = self._progress.asked() if is_hangup else "stop"
+                if asked == "stop":
+                    return 0
+                self.wants_reload = self.wants_reload or asked == "reload"
+            if beat is not None:
+                notify("WATCHDOG=1")
 
-    @property
-    def has_failed(self) -> bool:
-        """Whether the process ended other than by a clean stop.
+    def _begin(self, ended: list[Worker]) -> int:
+        """Until all workers have started, one that cannot is the end. Returns the exit code."""
+        if any(not worker.has_started for worker in ended):
+            for reason in dict.fromkeys(worker.failure for worker in ended if worker.failure):
+                say(reason)
+            return EXIT_FAILED
+        if all(worker.has_started for worker in self.workers):
+            self.has_begun = True
+            self.service = self.workers[0].service
+            self._progress.started()
+        return 0
 
-        SIGTERM may end a process that is still starting, and SIGHURRY one whose loop is closed or
-        does not exist yet.
-        """
-        code = self.process.exitcode or 0
-        harmless = {-SIGHURRY} if self.has_started else {-SIGHURRY, -signal.SIGTERM}
-        return bool(code) and code not in harmless
+    def _replace(self, ended: list[Worker]) -> None:
+        for worker in ended:
+            self.workers.remove(worker)
+            if self._reload is not None and worker in self._reload.old:
+                self._reload.old.remove(worker)  # what replaces it is new
+            crashed = worker.age < SOON or not worker.has_started
+            self._crashes = self._crashes + 1 if crashed else 0
+            pause = min(2.0 ** (self._crashes - 3), LONGEST_PAUSE) if self._crashes > 2 else 0.0
+            death = worker.death(pause)
+            _logger.error("Worker %s is replaced", worker.process.pid)
+            _logger.error(*death)
+            self._due.append((monotonic() + pause, death))
+        self._due.sort()
+        while self._due and self._due[0][0] <= monotonic():
+            self.workers.append(self.start(self._due.pop(0)[1]))
 
-    def stop(self, deadline: float) -> None:
-        """Kill the process if it is still alive at the deadline (`time.monotonic`)."""
-        self.process.join(max(0, deadline - monotonic()))
-        if self.process.is_alive():
-            _logger.error("Worker %s did not end, and is killed", self.process.pid)
-            self.process.kill()
-            self.process.join()
+    def _see_off(self) -> None:
+        """Forget old workers that have ended, and kill those that do not end."""
+        for worker, deadline in list(self._leaving.items()):
+            if worker.has_ended() or deadline <= monotonic():
+                worker.stop(monotonic())
+                del self._leaving[worker]
+
+    def _begin_reload(self) -> None:
+        self.wants_reload = False
+        self._progress.begun()
+        self._reload = Reload(list(self.workers), self.start(), self.service)
+
+    def _go_on(self, reload: Reload) -> None:
+        worker = reload.starting
+        worker.has_ended()
+        if worker.has_started:
+            self.workers.append(worker)
+            self.service = worker.service
+            reload.replaced += 1
+            for old in reload.old[:1]:
+                self._dismiss(old, reload)
+            if reload.replaced < self.service.settings.workers:
+                reload.starting = self.start()
+                return
+            for old in reload.old[:]:
+                self._dismiss(old, reload)
+            self._reload = None
+            self._progress.ended(reload.before, self.service)
+        elif reason := worker.start_fault():
+            self._reload = None
+            worker.process.terminate()
+            self._leaving[worker] = monotonic() + HURRY
+            if reload.replaced:
+                reason = f"after {reload.replaced} replaced: {reason}"
+            self._progress.failed(reason, self._log)
+
+    def _dismiss(self, worker: Worker, reload: Reload) -> None:
+        """Have an old worker finish what it has begun, and stop."""
+        reload.old.remove(worker)
+        if worker in self.workers:
+            self.workers.remove(worker)
+        worker.is_leaving = True
+        worker.tell("drain")
+        self._leaving[worker] = monotonic() + DRAIN + worker.patience
+
+    def _log(self, message: str, *details: str) -> None:
+        """Log an error with the application's logger, so that it is reported."""
+        for worker in self.workers:
+            if worker.has_started and worker.tell("log", message, *details):
+                return
+        _logger.error(message, *details)
+
+    def _pause(self, beat: float | None) -> float | None:
+        """Seconds after which something is due, if no worker changes."""
+        times = [*(time for time, _ in self._due), *self._leaving.values()]
+        left = [time - monotonic() for time in times]
+        if self._reload is not None:
+            left.append(self._reload.starting.time_to_start())
+        if beat is not None:
+            left.append(beat)
+        return max(0.0, min(left)) if left else None
 
 
-def _signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def run_workers(work: Work, listener: socket.socket, count: int, patience: float) -> int:
-    """Keep `count` workers running until SIGINT or SIGTERM; returns the server's exit code.
+def run_workers(
+    serve: Serve,
+    service: Service,
+    listener: socket.socket,
+    progress: Progress,
+    *,
+    first: Sequence[Worker] = (),
+    pending: Sequence[int] = (),
+) -> int:
+    """Keep workers running until SIGINT or SIGTERM; returns the server's exit code.
 
     The code is 0 after a clean stop, 1 if a worker could not start or did not stop cleanly. The
     listener is closed at the signal, so that no client waits in its queue for a worker. A SIGINT
     after the first signal makes the workers hurry (SIGHURRY). Workers that are still alive
-    `patience` seconds after the signal are killed. Call it in the main thread.
+    when their time limit has passed are killed. Call it in the main thread.
+
+    `first` are workers that serve already, and `pending` signals that arrived before this call.
     """
     reader, writer = os.pipe()
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, lambda number, _: os.write(writer, bytes([number])))
-    workers = [Worker(work, listener) for _ in range(count)]
+    os.write(writer, bytes(pending))
+    master = Master(serve, service, listener, progress, first)
+    _pass_on_to(master)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDED_OVER)
+    missing = service.settings.workers - len(first)
+    master.workers += [master.start() for _ in range(missing)]
     try:
-        code = _watch(workers, work, listener, reader)
+        code = master.watch(reader)
     finally:
+        notify("STOPPING=1")
         listener.close()
+        workers = master.all_workers
         for worker in workers:
             worker.process.terminate()
-        deadline = monotonic() + patience
+        deadline = monotonic() + max((worker.patience for worker in workers), default=0.0)
         _pass_on(workers, reader, deadline)
         for worker in workers:
             worker.stop(deadline)
     return code or int(any(worker.has_failed for worker in workers))
 
 
-def _watch(workers: list[Worker], work: Work, listener: socket.socket, reader: int) -> int:
-    """Replace workers that end, until a signal. Returns the exit code."""
-    due: list[tuple[float, Death]] = []
-    crashes, begun = 0, False
-    while True:
-        ended = [worker for worker in workers if worker.process.exitcode is not None]
-        begun = begun or all(worker.has_started for worker in workers)
-        if not begun and not all(worker.has_started for worker in ended):
-            return 1
-        for worker in ended:
-            workers.remove(worker)
-            crashes = crashes + 1 if worker.age < SOON or not worker.has_started else 0
-            pause = min(2.0 ** (crashes - 3), LONGEST_PAUSE) if crashes > 2 else 0.0
-            death = worker.death(pause)
-            _logger.error("Worker %s is replaced", worker.process.pid)
-            _logger.error(*death)
-            due.append((monotonic() + pause, death))
-        due.sort()
-        while due and due[0][0] <= monotonic():
-            workers.append(Worker(work, listener, due.pop(0)[1]))
-        until = max(0, due[0][0] - monotonic()) if due else None
-        if reader in wait([reader, *(worker.process.sentinel for worker in workers)], until):
-            os.read(reader, 1)
-            return 0
+def _pass_on_to(master: Master) -> None:
+    """Pass on the signals of `signals` to the workers that have started."""
+    stacks.write_at_signal(None, None)
+    own = {signal.SIGQUIT: signal.getsignal(signal.SIGQUIT)}
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        for worker in master.all_workers:
+            if worker.has_started and worker.process.exitcode is None:
+                os.kill(worker.process.pid, number)  # type: ignore[arg-type]  # it was started
+        if callable(handler := own.get(signal.Signals(number))):
+            handler(number, frame)
+
+    for name in PASSED_ON:
+        signal.signal(name, pass_on)
 
 
 def _pass_on(workers: list[Worker], reader: int, deadline: float) -> None:
@@ -156,9 +264,3 @@ def _pass_on(workers: list[Worker], reader: int, deadline: float) -> None:
             name = os.read(reader, 1)[0]
             for process in alive if name == signal.SIGINT else ():
                 os.kill(process.pid, SIGHURRY)  # type: ignore[arg-type]  # it was started
-
-
-def _work(work: Work, listener: socket.socket, serves_since: Any, death: Death) -> None:
-    # Ctrl-C reaches the whole process group; the master sends each worker SIGTERM or SIGHURRY.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    work(listener, lambda: setattr(serves_since, "value", monotonic()), death)

@@ -45,7 +45,7 @@ class ForkedProcess:
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the end; returns the exit code. Raises subprocess.TimeoutExpired."""
         if self.returncode is None:
-            if not select.select([self._channel], [], [], timeout)[0]:
+            if not _readable(self._channel, timeout=timeout):
                 raise subprocess.TimeoutExpired(self._command, timeout or 0)
             self.returncode = int.from_bytes(self._channel.recv(4), "little", signed=True)
             self._channel.close()
@@ -131,7 +131,7 @@ def _serve(channel: socket.socket) -> dict[str, Any] | None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal of the tests
     running: dict[int, socket.socket] = {}
     while True:
-        ready, _, _ = select.select([channel, woken], [], [])
+        ready = _readable(channel, woken)
         if woken in ready:
             woken.recv(4096)
             _send_exit_codes(running)
@@ -157,6 +157,15 @@ def _serve(channel: socket.socket) -> dict[str, Any] | None:
         os.close(output)
         watcher.sendall(child.to_bytes(4, "little"))
         running[child] = watcher
+
+
+def _readable(*channels: socket.socket, timeout: float | None = None) -> list[socket.socket]:
+    """Those that can be read, within so many seconds; not `select`, which ends at 1024 files."""
+    poll = select.poll()
+    for channel in channels:
+        poll.register(channel, select.POLLIN)
+    ready = {number for number, _ in poll.poll(None if timeout is None else timeout * 1000)}
+    return [channel for channel in channels if channel.fileno() in ready]
 
 
 def _send_exit_codes(running: dict[int, socket.socket]) -> None:

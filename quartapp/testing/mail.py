@@ -5,6 +5,7 @@ import email
 import email.policy
 import ssl
 import subprocess
+import time
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from pathlib import Path
@@ -81,10 +82,28 @@ class MailServer:
         self._server = await loop.create_server(protocol, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
+    async def receive(self, count: int = 1, seconds: float = 15) -> list[Received]:
+        """Wait until there are so many mails, and return them. Raises AssertionError."""
+        end = time.monotonic() + seconds
+        while len(self.mails) < count:
+            if time.monotonic() > end:
+                raise AssertionError(
+                    f"{len(self.mails)} of {count} mails came within {seconds:g} s; "
+                    f"{self.attempts} were begun"
+                )
+            await asyncio.sleep(0.01)
+        return self.mails
+
     async def stop(self) -> None:
         """Stop listening, so that connections are refused. `start` uses the same port again."""
         server, self._server = self._server, None
         if server is not None:
+            # First what has just been accepted gets its transport: asyncio would forget to close it
+            # (python/cpython#109564).
+            for listener in server.sockets:
+                asyncio.get_running_loop().remove_reader(listener.fileno())
+            for _ in range(5):
+                await asyncio.sleep(0)
             server.close()
         for conversation in self._conversations:
             if conversation.transport is not None:

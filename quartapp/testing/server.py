@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from typing import Self
 
 from quartapp.testing.forkserver import ForkedProcess, ForkServer
 
-_RUNNING = re.compile(r"Running on (https?://\S+)")
+_RUNNING = re.compile(r"[Rr]unning on (https?://[^\s,]+)")
 
 
 class ServerFailedError(AssertionError):
@@ -25,7 +25,7 @@ class ServerFailedError(AssertionError):
 class LiveServer:
     """A server process, started and stopped by a `with` block.
 
-    `command` has the arguments with which a Python interpreter serves. The process gets only
+    `command` has the arguments with which the interpreter `python` serves. The process gets only
     `environment`, PATH, HOME and the like, so the developer's settings have no effect. PORT=0 lets
     the kernel choose a port, and `url` is read from the line "Running on".
 
@@ -41,11 +41,13 @@ class LiveServer:
         cwd: Path | None = None,
         timeout: float = 60,
         fork_server: ForkServer | None = None,
+        python: str | Path = sys.executable,
     ) -> None:
         self.command = command
         self.environment = _plain_environment() | {"PORT": "0", **environment}
         self.cwd = cwd
         self.timeout = timeout
+        self.python = python
         self.fork_server = fork_server
         self.process: subprocess.Popen[str] | ForkedProcess
         self.lines: list[str] = []
@@ -54,7 +56,7 @@ class LiveServer:
     def __enter__(self) -> Self:
         if self.fork_server is None:
             self.process = subprocess.Popen(
-                [sys.executable, *self.command],
+                [self.python, *self.command],
                 env=self.environment,
                 cwd=self.cwd,
                 stdout=subprocess.PIPE,
@@ -129,16 +131,47 @@ class LiveServer:
     def _wait_until_running(self) -> None:
         deadline = time.monotonic() + self.timeout
         while time.monotonic() < deadline:
+            has_ended = self.process.poll() is not None
+            if has_ended:
+                self._reader.join(self.timeout)
             if found := _RUNNING.search(self.output):
                 self.url = found[1]
                 return
-            if self.process.poll() is not None:
-                self._reader.join(self.timeout)
+            if has_ended:
                 raise ServerFailedError(
                     f"The server ended with {self.process.returncode}:\n{self.output}"
                 )
             time.sleep(0.02)
         raise ServerFailedError(f"The server does not answer:\n{self.output}")
+
+
+def serve(
+    application: str | Callable[[], object],
+    *,
+    server: str = "hypercorn",
+    cwd: Path | None = None,
+    fork_server: ForkServer | None = None,
+    **environment: str,
+) -> LiveServer:
+    """A server process with any ASGI application, on a free port, for a `with` block.
+
+    `application` is what the server imports, "shop:app" or "shop:create_app()", from the folder
+    `cwd` or from what is installed; or a function that makes the application, in a module that can
+    be imported. `server` is "hypercorn" or "uvicorn". Other arguments are the environment.
+    """
+    if not isinstance(application, str):
+        application = f"{application.__module__}:{application.__qualname__}()"
+    commands = {
+        "hypercorn": ["--bind", "127.0.0.1:0", "--workers", "0"],  # in the process itself
+        "uvicorn": ["--port", "0"],
+    }
+    if server not in commands:
+        raise ValueError(f"server={server!r}: expected one of {', '.join(commands)}")
+    if server == "uvicorn" and application.endswith("()"):
+        commands["uvicorn"].append("--factory")
+        application = application.removesuffix("()")
+    command = ["-m", server, application, *commands[server]]
+    return LiveServer(environment, command, cwd=cwd, fork_server=fork_server)
 
 
 def _plain_environment() -> dict[str, str]:

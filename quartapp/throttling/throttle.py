@@ -12,6 +12,7 @@ from typing import NamedTuple, cast
 from quart import Quart, current_app
 from werkzeug.exceptions import TooManyRequests
 
+from quartapp.extras import needs
 from quartapp.settings import ConfigurationError
 from quartapp.throttling.counters import Counters
 from quartapp.throttling.settings import Limit, ThrottlingSettings
@@ -50,6 +51,8 @@ class Throttle:
     def __init__(self, counters: Counters, *, is_on: bool = True) -> None:
         self.counters = counters
         self.is_on = is_on
+        self.refused = 0
+        """How often a ThrottledError was raised since the start."""
 
     async def is_degraded(self) -> bool:
         """Whether each process counts for itself because Redis is away; asks it, if it is time."""
@@ -64,7 +67,7 @@ class Throttle:
         count = await self.counters.incr(name, limit.seconds)
         if count > limit.amount:
             seconds = await self.counters.seconds_left(name)
-            raise ThrottledError(reason, seconds, is_first=count == limit.amount + 1)
+            raise self._refusal(reason, seconds, is_first=count == limit.amount + 1)
 
     async def take_back(self, limit: Limit, *key: str) -> None:
         """Do not count what `hit` counted."""
@@ -89,11 +92,11 @@ class Throttle:
             return 0
         wait = min(1 << before, LONGEST_WAIT)
         if await self.counters.incr(names.checking, LONGEST_CHECK) > 1:
-            raise ThrottledError(reason, wait)
+            raise self._refusal(reason, wait)
         # Not before: another try may just have failed.
         if await self.counters.get(names.waiting):
             await self.counters.clear(names.checking)
-            raise ThrottledError(reason, await self.counters.seconds_left(names.waiting))
+            raise self._refusal(reason, await self.counters.seconds_left(names.waiting))
         return wait
 
     async def fail_try(self, limit: Limit, *key: str, wait: int) -> None:
@@ -109,6 +112,10 @@ class Throttle:
         if self.is_on:
             for name in _Names.of(limit, key):
                 await self.counters.clear(name)
+
+    def _refusal(self, reason: str, seconds: float, *, is_first: bool = False) -> ThrottledError:
+        self.refused += 1
+        return ThrottledError(reason, seconds, is_first=is_first)
 
     async def is_new(self, seconds: int, *key: str) -> bool:
         """Whether this key was not asked for within that many seconds; also without `is_on`."""
@@ -131,9 +138,7 @@ def _on_redis(url: str, clock: Callable[[], float]) -> Counters:
     try:
         from quartapp.throttling.redis_counters import RedisCounters
     except ImportError:
-        raise ConfigurationError(
-            'REDIS_URL: needs the extra "redis": pip install "quartapp[redis]"'
-        ) from None
+        raise ConfigurationError(f"REDIS_URL: {needs('redis')}") from None
     return Counters(RedisCounters(url), clock)
 
 

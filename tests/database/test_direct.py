@@ -6,16 +6,17 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
 
-from quartapp.database import Database, direct, turns
+from quartapp.database import DatabaseEngine, direct, turns
 from quartapp.database.drivers import driver, limited, write_lock
 from quartapp.database.errors import (
     DatabaseLockedError,
@@ -42,7 +43,7 @@ NAMES = sa.select(C.name).order_by(C.id)
 _SIZE = sa.select(C.size).where(C.name == sa.bindparam("which"))
 
 
-def slow(database: Database) -> sa.Select[Any]:
+def slow(database: DatabaseEngine) -> sa.Select[Any]:
     """A statement that takes a minute with `much=60`, and no time with `much=0`."""
     much = sa.bindparam("much", type_=sa.Integer)
     if not database.is_sqlite:
@@ -53,8 +54,8 @@ def slow(database: Database) -> sa.Select[Any]:
 
 
 @pytest.fixture
-async def database(each_database_url: str) -> AsyncIterator[Database]:
-    opened = Database(each_database_url, pool_size=4)
+async def database(each_database_url: str) -> AsyncIterator[DatabaseEngine]:
+    opened = DatabaseEngine(each_database_url, pool_size=4)
     async with opened.engine.begin() as connection:
         await connection.run_sync(TABLES.create_all)
         await connection.execute(INSERT, [{"name": "a"}, {"name": "b"}])
@@ -63,8 +64,8 @@ async def database(each_database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def sqlite(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path}/test.db", pool_size=4)
+async def sqlite(tmp_path: Path) -> AsyncIterator[DatabaseEngine]:
+    opened = DatabaseEngine(f"sqlite:///{tmp_path}/test.db", pool_size=4)
     async with opened.engine.begin() as connection:
         await connection.run_sync(TABLES.create_all)
         await connection.execute(INSERT, [{"name": "a"}, {"name": "b"}])
@@ -79,7 +80,7 @@ async def twice(execute: Callable[..., Awaitable[Any]], statement: Any, **values
     return result
 
 
-def without_sqlalchemy(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def without_sqlalchemy(database: DatabaseEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on a statement that SQLAlchemy executes fails."""
 
     def fail(*_: object) -> None:
@@ -89,12 +90,12 @@ def without_sqlalchemy(database: Database, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(type(database.engine), "begin", fail)
 
 
-def checked_out(database: Database) -> int:
+def checked_out(database: DatabaseEngine) -> int:
     return int(cast(Any, database.engine.sync_engine.pool).checkedout())
 
 
 async def test_a_statement_that_is_seen_again_needs_no_sqlalchemy(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: DatabaseEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await twice(database.read, _SIZE, which="a")
     await twice(database.write, RESIZE, which="a", size=2)
@@ -107,7 +108,28 @@ async def test_a_statement_that_is_seen_again_needs_no_sqlalchemy(
     assert checked_out(database) == 0
 
 
-async def test_statements_can_be_observed_without_their_values(database: Database) -> None:
+async def test_a_statement_may_be_under_way_when_it_begins_to_be_observed(
+    database: DatabaseEngine,
+) -> None:
+    begun = asyncio.Event()
+
+    @event.listens_for(database.engine.sync_engine, "before_cursor_execute")
+    def begin(*_given: object) -> None:
+        begun.set()
+
+    async def execute(number: int) -> Any:
+        async with database.session() as session:
+            return await session.scalar(text(f"SELECT {number}"))
+
+    seen: list[str] = []
+    first = asyncio.create_task(execute(1))
+    await begun.wait()
+    database.observe(lambda sql, _seconds, _rows: seen.append(sql))
+    assert (await first, await execute(2)) == (1, 2)
+    assert seen == ["SELECT 2"]
+
+
+async def test_statements_can_be_observed_without_their_values(database: DatabaseEngine) -> None:
     seen: list[tuple[str, float, int]] = []
     for _ in range(2):
         database.observe(lambda *statement: seen.append(statement))
@@ -144,7 +166,7 @@ def unprepared() -> dict[str, tuple[sa.Executable, dict[str, Any]]]:
 
 @pytest.mark.parametrize("name", unprepared())
 def test_is_not_prepared(name: str) -> None:
-    database = Database("postgresql://nobody@localhost/nothing")  # it is never connected
+    database = DatabaseEngine("postgresql://nobody@localhost/nothing")  # it is never connected
     statement, values = unprepared()[name]
     preparer = Preparer(database.engine.dialect)
     for _ in range(3):
@@ -153,14 +175,14 @@ def test_is_not_prepared(name: str) -> None:
 
 
 def test_a_statement_that_is_gone_is_not_kept() -> None:
-    preparer = Preparer(Database("sqlite://").engine.dialect)
+    preparer = Preparer(DatabaseEngine("sqlite://").engine.dialect)
     for number in range(10):
         with pytest.raises(Declined):
             preparer.find(sa.select(sa.literal(number)), {})
     assert len(preparer._kept) <= 1
 
 
-async def test_rows_stay_right_when_the_table_changes(database: Database) -> None:
+async def test_rows_stay_right_when_the_table_changes(database: DatabaseEngine) -> None:
     everything = sa.select(THINGS).where(C.name == "a")
     await twice(database.read, everything)
     async with database.engine.begin() as connection:
@@ -170,7 +192,7 @@ async def test_rows_stay_right_when_the_table_changes(database: Database) -> Non
     assert await database.read(everything) == [(1, "a", 1, None)]
 
 
-async def test_a_slow_read_can_be_cancelled_and_leaves_nothing(database: Database) -> None:
+async def test_a_slow_read_can_be_cancelled_and_leaves_nothing(database: DatabaseEngine) -> None:
     statement = slow(database)
     await twice(database.read, statement, much=0)
     task = asyncio.create_task(database.read(statement, much=60))
@@ -189,7 +211,7 @@ async def test_a_slow_read_can_be_cancelled_and_leaves_nothing(database: Databas
 
 @pytest.mark.parametrize("times", [1, 2])
 async def test_a_slow_read_is_stopped_by_the_limit(each_database_url: str, times: int) -> None:
-    database = Database(each_database_url, pool_size=1, statement_timeout=0.2)
+    database = DatabaseEngine(each_database_url, pool_size=1, statement_timeout=0.2)
     statement = slow(database)
     await twice(database.read, statement, much=0)
     for _ in range(times):
@@ -199,14 +221,14 @@ async def test_a_slow_read_is_stopped_by_the_limit(each_database_url: str, times
     await database.dispose()
 
 
-def slow_write(database: Database) -> sa.Update:
+def slow_write(database: DatabaseEngine) -> sa.Update:
     return sa.update(THINGS).values(size=slow(database).scalar_subquery())
 
 
 async def test_a_slow_write_is_stopped_by_the_limit_and_changes_nothing(
-    each_database_url: str, database: Database
+    each_database_url: str, database: DatabaseEngine
 ) -> None:
-    limited = Database(each_database_url, pool_size=1, statement_timeout=0.2)
+    limited = DatabaseEngine(each_database_url, pool_size=1, statement_timeout=0.2)
     statement = slow_write(database)
     await twice(limited.write, statement, much=0)
     started = time.monotonic()
@@ -220,7 +242,7 @@ async def test_a_slow_write_is_stopped_by_the_limit_and_changes_nothing(
     await limited.dispose()
 
 
-async def test_a_slow_write_can_be_cancelled_and_changes_nothing(database: Database) -> None:
+async def test_a_slow_write_can_be_cancelled_and_changes_nothing(database: DatabaseEngine) -> None:
     statement = slow_write(database)
     await twice(database.write, statement, much=0)
     await twice(database.write, RESIZE, which="a", size=1)
@@ -238,7 +260,7 @@ async def test_a_slow_write_can_be_cancelled_and_changes_nothing(database: Datab
 
 
 async def test_a_commit_that_is_refused_has_changed_nothing(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: DatabaseEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orphan = INSERT.values(size=1)
     for _ in range(3):
@@ -254,7 +276,7 @@ async def test_a_database_that_cannot_be_opened_is_an_error_of_sqlalchemy(
     before = set(threading.enumerate())
     url = sa.make_url(each_database_url)
     missing = f"{tmp_path}" if url.get_backend_name() == "sqlite" else "nothing"
-    database = Database(url.set(database=missing).render_as_string(hide_password=False))
+    database = DatabaseEngine(url.set(database=missing).render_as_string(hide_password=False))
     async with database.session() as session:
         with pytest.raises(DBAPIError) as expected:
             await session.execute(NAMES)
@@ -272,7 +294,7 @@ async def test_a_database_that_cannot_be_opened_is_an_error_of_sqlalchemy(
 # SQLite in the thread of the event loop
 
 
-async def test_a_late_read_is_stopped_and_declined_for_a_while(sqlite: Database) -> None:
+async def test_a_late_read_is_stopped_and_declined_for_a_while(sqlite: DatabaseEngine) -> None:
     """It would go on for a minute, in which the event loop does nothing else."""
     statement = slow(sqlite)
     await twice(sqlite.read, statement, much=0)
@@ -292,13 +314,13 @@ async def test_a_late_read_is_stopped_and_declined_for_a_while(sqlite: Database)
         assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
 
 
-async def test_a_read_that_was_late_once_is_executed_by_sqlalchemy(sqlite: Database) -> None:
+async def test_a_read_that_was_late_once_is_executed_by_sqlalchemy(sqlite: DatabaseEngine) -> None:
     await twice(sqlite.read, NAMES)
     sqlite._preparer.find(NAMES, {}).late_until = time.monotonic() + 60
     assert await sqlite.read(NAMES) == [("a",), ("b",)]
 
 
-async def test_a_late_read_waits_for_no_turn(sqlite: Database) -> None:
+async def test_a_late_read_waits_for_no_turn(sqlite: DatabaseEngine) -> None:
     await twice(sqlite.read, NAMES)
     prepared = sqlite._preparer.find(NAMES, {})
     await sqlite._reader.read(prepared, [])
@@ -309,7 +331,7 @@ async def test_a_late_read_waits_for_no_turn(sqlite: Database) -> None:
 
 
 async def test_a_wait_for_the_processor_is_not_late(
-    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+    sqlite: DatabaseEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await twice(sqlite.read, NAMES)
     prepared = sqlite._preparer.find(NAMES, {})
@@ -326,19 +348,19 @@ async def test_a_wait_for_the_processor_is_not_late(
 
 
 async def test_the_reader_opens_no_file_that_is_not_there(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/none.db")
+    database = DatabaseEngine(f"sqlite:///{tmp_path}/none.db")
     with pytest.raises(Declined):
         cast(direct.LoopReader, database._reader).open()
     assert not (tmp_path / "none.db").exists()
 
 
-async def test_the_reader_cannot_write(sqlite: Database) -> None:
+async def test_the_reader_cannot_write(sqlite: DatabaseEngine) -> None:
     connection = cast(direct.LoopReader, sqlite._reader).open()
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         connection.execute("DELETE FROM things")
 
 
-async def test_reads_do_not_wait_for_writers(sqlite: Database) -> None:
+async def test_reads_do_not_wait_for_writers(sqlite: DatabaseEngine) -> None:
     await twice(sqlite.read, NAMES)
     prepared = sqlite._preparer.find(NAMES, {})
     async with sqlite.session() as session:
@@ -348,16 +370,16 @@ async def test_reads_do_not_wait_for_writers(sqlite: Database) -> None:
 
 async def test_reads_wait_for_locks_in_a_thread() -> None:
     """A database in memory has no log, so that a writer excludes readers."""
-    database = Database("sqlite://")
+    database = DatabaseEngine("sqlite://")
     async with database.engine.begin() as connection:
         await connection.run_sync(TABLES.create_all)
     await twice(database.read, NAMES)
     async with database.session() as session:
         await session.execute(INSERT, {"name": "a"})
-        started = time.monotonic()
+        reader = cast(direct.LoopReader, database._reader)
         with pytest.raises(Declined):
-            await database._reader.read(database._preparer.find(NAMES, {}), [])
-        assert time.monotonic() - started < 4
+            await reader.read(database._preparer.find(NAMES, {}), [])
+        assert reader.open().execute("PRAGMA busy_timeout").fetchone() == (0,), "it would wait"
         reading = asyncio.create_task(database.read(NAMES))
         await asyncio.sleep(0.02)
         await session.commit()
@@ -365,7 +387,7 @@ async def test_reads_wait_for_locks_in_a_thread() -> None:
     await database.dispose()
 
 
-async def test_the_reader_is_closed_with_the_database(sqlite: Database) -> None:
+async def test_the_reader_is_closed_with_the_database(sqlite: DatabaseEngine) -> None:
     connection = cast(direct.LoopReader, sqlite._reader).open()
     await sqlite.dispose()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
@@ -377,7 +399,7 @@ async def test_the_reader_is_closed_with_the_database(sqlite: Database) -> None:
 
 
 async def test_writes_take_turns_with_sessions_in_the_order_of_their_coming(
-    sqlite: Database,
+    sqlite: DatabaseEngine,
 ) -> None:
     await twice(sqlite.write, RESIZE, which="a", size=1)
     done: list[int] = []
@@ -403,7 +425,7 @@ async def test_writes_take_turns_with_sessions_in_the_order_of_their_coming(
 
 
 async def test_a_write_waits_for_its_turn_no_longer_than_a_session(
-    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+    sqlite: DatabaseEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await twice(sqlite.write, RESIZE, which="a", size=1)
     monkeypatch.setattr(write_lock, "PATIENCE", 0.05)
@@ -414,7 +436,7 @@ async def test_a_write_waits_for_its_turn_no_longer_than_a_session(
     assert await sqlite.write(RESIZE, which="a", size=4) == 1
 
 
-async def test_a_cancelled_wait_for_a_turn_leaves_the_queue(sqlite: Database) -> None:
+async def test_a_cancelled_wait_for_a_turn_leaves_the_queue(sqlite: DatabaseEngine) -> None:
     await twice(sqlite.write, RESIZE, which="a", size=1)
     async with sqlite.begin() as first:
         await first.execute(RESIZE, {"which": "a", "size": 2})
@@ -428,9 +450,9 @@ async def test_a_cancelled_wait_for_a_turn_leaves_the_queue(sqlite: Database) ->
 
 
 async def test_a_lock_of_another_program_is_an_error_after_the_busy_timeout(
-    each_database_url: str, sqlite: Database
+    each_database_url: str, sqlite: DatabaseEngine
 ) -> None:
-    single = Database(sqlite.url.render_as_string(), pool_size=1)
+    single = DatabaseEngine(sqlite.url.render_as_string(), pool_size=1)
     await twice(single.write, RESIZE, which="a", size=1)
     async with single.engine.connect() as connection:
         adapted: Any = (await connection.get_raw_connection()).dbapi_connection
@@ -458,7 +480,7 @@ class BrokenDisk:
 
 
 async def test_a_write_whose_commit_fails_is_not_executed_again(
-    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+    sqlite: DatabaseEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await twice(sqlite.write, RESIZE, which="a", size=1)
     broken = property(lambda self: BrokenDisk(self._connection))
@@ -471,7 +493,7 @@ async def test_a_write_whose_commit_fails_is_not_executed_again(
 
 
 async def test_a_write_that_is_stopped_between_two_statements_is_undone(
-    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+    sqlite: DatabaseEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await twice(sqlite.write, RESIZE, which="a", size=1)
 
@@ -498,8 +520,8 @@ async def test_a_write_that_is_stopped_between_two_statements_is_undone(
 
 
 @pytest.fixture
-async def postgres(postgresql_url: str) -> AsyncIterator[Database]:
-    opened = Database(postgresql_url, pool_size=4, pool_timeout=0.2, pool_queue=4)
+async def postgres(postgresql_url: str) -> AsyncIterator[DatabaseEngine]:
+    opened = DatabaseEngine(postgresql_url, pool_size=4, pool_timeout=0.2, pool_queue=4)
     async with opened.engine.begin() as connection:
         await connection.run_sync(TABLES.create_all)
         await connection.execute(INSERT, [{"name": "a"}, {"name": "b"}])
@@ -509,12 +531,12 @@ async def postgres(postgresql_url: str) -> AsyncIterator[Database]:
 
 @pytest.mark.postgresql
 async def test_a_value_that_the_driver_refuses_leaves_no_lock(
-    postgres: Database, postgresql_url: str
+    postgres: DatabaseEngine, postgresql_url: str
 ) -> None:
-    for size in (1, 2**70):  # the second time without SQLAlchemy
-        with suppress(DBAPIError):
-            await postgres.write(RESIZE, which="a", size=size)
-    other = Database(postgresql_url)
+    assert await postgres.write(RESIZE, which="a", size=1) == 1
+    with pytest.raises(DBAPIError):  # this time without SQLAlchemy
+        await postgres.write(RESIZE, which="a", size=2**70)
+    other = DatabaseEngine(postgresql_url)
     async with other.begin() as session:
         await session.execute(sa.text("SET LOCAL lock_timeout = 100"))
         await session.execute(sa.text("ALTER TABLE things ADD COLUMN more INTEGER"))
@@ -522,7 +544,7 @@ async def test_a_value_that_the_driver_refuses_leaves_no_lock(
 
 
 @pytest.mark.postgresql
-async def test_reads_wait_for_a_connection_as_sessions_do(postgres: Database) -> None:
+async def test_reads_wait_for_a_connection_as_sessions_do(postgres: DatabaseEngine) -> None:
     statement = slow(postgres)
     await twice(postgres.read, statement, much=0)
     holding = [asyncio.create_task(postgres.read(statement, much=60)) for _ in range(4)]
@@ -540,11 +562,11 @@ async def test_reads_wait_for_a_connection_as_sessions_do(postgres: Database) ->
     assert checked_out(postgres) == 0
 
 
-async def kill_others(database: Database) -> None:
+async def kill_others(database: DatabaseEngine) -> None:
     others = "datname = current_database() AND pid <> pg_backend_pid()"
     kill = sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
     left = sa.text(f"SELECT count(*) FROM pg_stat_activity WHERE {others}")
-    killer = Database(database.url.render_as_string(hide_password=False))
+    killer = DatabaseEngine(database.url.render_as_string(hide_password=False))
     await killer.read(kill)
     async with asyncio.timeout(60):
         while await killer.read(left) != [(0,)]:
@@ -553,7 +575,7 @@ async def kill_others(database: Database) -> None:
 
 
 @pytest.mark.postgresql
-async def test_a_read_on_a_connection_that_was_ended_is_repeated(postgres: Database) -> None:
+async def test_a_read_on_a_connection_that_was_ended_is_repeated(postgres: DatabaseEngine) -> None:
     await twice(postgres.read, NAMES)
     await twice(postgres.write, RESIZE, which="a", size=1)
     for _ in range(2):
@@ -566,7 +588,7 @@ async def test_a_read_on_a_connection_that_was_ended_is_repeated(postgres: Datab
 
 @pytest.mark.postgresql
 async def test_only_reads_trust_a_connection_and_only_for_a_moment(
-    postgres: Database, monkeypatch: pytest.MonkeyPatch
+    postgres: DatabaseEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checks: list[str] = []
     async with postgres.engine.connect() as connection:
@@ -595,7 +617,7 @@ async def test_only_reads_trust_a_connection_and_only_for_a_moment(
 @pytest.mark.postgresql
 @pytest.mark.parametrize("number", [1, 2])
 async def test_a_write_whose_connection_is_lost_is_not_executed_again(
-    postgres: Database, number: int
+    postgres: DatabaseEngine, number: int
 ) -> None:
     """The server may have committed it before the connection was lost."""
     await twice(postgres.write, RESIZE, which="a", size=1)
@@ -609,7 +631,7 @@ async def test_a_write_whose_connection_is_lost_is_not_executed_again(
             while await postgres.read(kill) != [(True,)]:
                 pass
         with pytest.raises(DBAPIError, match="closed in the middle of operation") as caught:
-            await asyncio.wait_for(writing, 5)  # executed again, it would wait for the row
+            await asyncio.wait_for(writing, 30)  # executed again, it would wait for the row
         assert caught.value.connection_invalidated
         assert "which" not in str(caught.value)
     assert await postgres.read(_SIZE, which="a") == [(1,)]
@@ -619,13 +641,13 @@ async def test_a_write_whose_connection_is_lost_is_not_executed_again(
 @pytest.mark.postgresql
 @pytest.mark.parametrize("writes", [False, True])
 async def test_a_line_that_falls_silent_is_given_up(
-    postgresql_url: str, postgres: Database, monkeypatch: pytest.MonkeyPatch, writes: bool
+    postgresql_url: str, postgres: DatabaseEngine, monkeypatch: pytest.MonkeyPatch, writes: bool
 ) -> None:
     monkeypatch.setattr(limited, "MARGIN", 0.1)
     monkeypatch.setattr(limited, "PATIENCE", 0.1)
     monkeypatch.setattr(limited, "FRESH", 60)
     async with silent_proxy(postgresql_url) as (proxy, url):
-        database = Database(url, pool_size=1, statement_timeout=0.2)
+        database = DatabaseEngine(url, pool_size=1, statement_timeout=0.2)
         execute = database.write if writes else database.read
         values: dict[str, Any] = {"which": "a", "size": 2} if writes else {}
         await twice(execute, RESIZE if writes else NAMES, **values)

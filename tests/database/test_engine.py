@@ -11,13 +11,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import QueuePool
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.database.errors import StatementTimeoutError
 from tests.shop.app import Base, Customer
 
 
 async def test_sqlite_is_prepared_for_a_server(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/new/folder/x.db")
+    database = DatabaseEngine(f"sqlite:///{tmp_path}/new/folder/x.db")
     async with database.engine.connect() as connection:
         values = {
             name: (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar()
@@ -34,7 +34,7 @@ async def test_a_new_file_that_others_open_too_is_waited_for(tmp_path: Path) -> 
     other.execute("BEGIN IMMEDIATE")
     asyncio.get_running_loop().call_later(0.1, other.execute, "COMMIT")
 
-    database = Database(f"sqlite:///{file}")
+    database = DatabaseEngine(f"sqlite:///{file}")
     async with database.engine.connect() as connection:
         mode = (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar()
 
@@ -44,7 +44,7 @@ async def test_a_new_file_that_others_open_too_is_waited_for(tmp_path: Path) -> 
 
 
 async def test_foreign_keys_hold(each_database_url: str) -> None:
-    database = Database(each_database_url)
+    database = DatabaseEngine(each_database_url)
     async with database.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
     with pytest.raises(IntegrityError):
@@ -54,7 +54,7 @@ async def test_foreign_keys_hold(each_database_url: str) -> None:
 
 
 async def test_what_people_typed_is_in_no_message(each_database_url: str) -> None:
-    database = Database(each_database_url)
+    database = DatabaseEngine(each_database_url)
     with pytest.raises(DBAPIError) as caught:
         async with database.begin() as session:
             session.add(Customer(name="canary", email="canary", note="canary"))
@@ -63,7 +63,7 @@ async def test_what_people_typed_is_in_no_message(each_database_url: str) -> Non
 
 
 async def test_a_failed_transaction_is_rolled_back(each_database_url: str) -> None:
-    database = Database(each_database_url)
+    database = DatabaseEngine(each_database_url)
     async with database.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
 
@@ -82,12 +82,12 @@ async def test_a_failed_transaction_is_rolled_back(each_database_url: str) -> No
 
 def test_other_databases_are_refused() -> None:
     with pytest.raises(ValueError, match="SQLite or PostgreSQL"):
-        Database("mysql://localhost/x")
+        DatabaseEngine("mysql://localhost/x")
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
 async def test_sessions_share_a_database_in_memory(url: str) -> None:
-    database, other = Database(url), Database(url)
+    database, other = DatabaseEngine(url), DatabaseEngine(url)
     async with database.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
 
@@ -108,7 +108,7 @@ async def test_sessions_share_a_database_in_memory(url: str) -> None:
 async def test_warming_up_opens_the_pool_and_gives_it_back(
     each_database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    database = Database(each_database_url, pool_size=10)
+    database = DatabaseEngine(each_database_url, pool_size=10)
     await database.warm_up()
     assert not caplog.records
     pool = cast(QueuePool, database.engine.sync_engine.pool)
@@ -120,13 +120,13 @@ async def test_warming_up_opens_the_pool_and_gives_it_back(
 async def test_warming_up_survives_a_database_that_is_away(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    database = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    database = DatabaseEngine("postgresql://nobody@127.0.0.1:1/nothing")
     await database.warm_up()
     assert "did not answer at the start" in caplog.text
     await database.dispose()
 
 
-def slow_statement(database: Database) -> str:
+def slow_statement(database: DatabaseEngine) -> str:
     if not database.is_sqlite:
         return "SELECT pg_sleep(60)"
     numbers = "SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000000"
@@ -134,7 +134,7 @@ def slow_statement(database: Database) -> str:
 
 
 async def test_a_stream_that_takes_too_long_is_stopped(each_database_url: str) -> None:
-    database = Database(each_database_url, pool_size=1, statement_timeout=0.1)
+    database = DatabaseEngine(each_database_url, pool_size=1, statement_timeout=0.1)
     async with database.session() as session:
         with pytest.raises(StatementTimeoutError):
             async for _ in await session.stream(text(slow_statement(database))):
@@ -148,7 +148,7 @@ async def test_a_stream_that_takes_too_long_is_stopped(each_database_url: str) -
 async def test_a_statement_that_takes_too_long_is_stopped(
     each_database_url: str, write: bool
 ) -> None:
-    database = Database(each_database_url, pool_size=1, statement_timeout=0.1)
+    database = DatabaseEngine(each_database_url, pool_size=1, statement_timeout=0.1)
     slow = slow_statement(database)
     began = time.monotonic()
     async with database.session(write=write) as session:

@@ -9,9 +9,11 @@ from quart import g
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import Database, init_app, request_session, request_source
+from quartapp.database import Database, DatabaseEngine
 from quartapp.flasklike import App
 from tests.shop.app import Base, Customer
+
+db = Database(model_class=Base)
 
 _NUMBER = select(func.count(Customer.id))
 
@@ -25,12 +27,12 @@ def database_url(each_database_url: str) -> str:
 async def app(database_url: str) -> AsyncIterator[App]:
     """An application with only a database: nothing else takes connections."""
     application = App("database_only")
-    database = Database(database_url)
-    init_app(application, database)
-    async with database.engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
+    application.config["DATABASE_URL"] = database_url
+    db.init_app(application)
+    async with application.app_context():
+        await db.create_all()
     yield application
-    await database.dispose()
+    await application.extensions["database"].dispose()
 
 
 async def takes_the_write_lock(session: AsyncSession) -> bool:
@@ -47,8 +49,8 @@ def pool(app: App) -> Any:
 
 async def test_is_one_and_takes_no_connection_before_its_first_statement(app: App) -> None:
     async with app.test_request_context("/"):
-        session = request_session()
-        assert request_session() is session
+        session = db.session
+        assert db.session is session
         assert pool(app).checkedout() == 0
         await session.execute(text("SELECT 1"))
         assert pool(app).checkedout() == 1
@@ -62,7 +64,7 @@ async def test_a_request_that_asks_nothing_opens_nothing(app: App) -> None:
 @pytest.mark.parametrize("error", [None, RuntimeError("in the view")])
 async def test_is_closed_at_teardown(app: App, error: Exception | None) -> None:
     async with app.app_context():
-        await request_session().execute(text("SELECT 1"))
+        await db.session.execute(text("SELECT 1"))
         await app.do_teardown_appcontext(error)
         assert pool(app).checkedout() == 0
 
@@ -71,7 +73,7 @@ async def test_is_closed_when_the_request_is_cancelled(app: App) -> None:
     entered = asyncio.Event()
 
     async def view() -> str:
-        await request_session().execute(text("SELECT 1"))
+        await db.session.execute(text("SELECT 1"))
         entered.set()
         await asyncio.sleep(60)
         return "never"
@@ -102,7 +104,7 @@ async def test_the_close_outlives_a_cancellation(app: App, monkeypatch: pytest.M
 
     async def request() -> None:
         async with app.app_context():
-            await request_session().execute(text("SELECT 1"))
+            await db.session.execute(text("SELECT 1"))
 
     task = asyncio.ensure_future(request())
     monkeypatch.setattr(AsyncSession, "close", slow_close)
@@ -117,7 +119,7 @@ async def test_the_close_outlives_a_cancellation(app: App, monkeypatch: pytest.M
 
 async def test_concurrent_increments_lose_no_update(app: App) -> None:
     """Select a number, then write it plus one: a lost update if transactions are not isolated."""
-    database: Database = app.extensions["database"]
+    database: DatabaseEngine = app.extensions["database"]
     async with database.begin() as session:
         session.add(Customer(id=1, name="susan", email="susan@example.com"))
 
@@ -134,20 +136,20 @@ async def test_concurrent_increments_lose_no_update(app: App) -> None:
 
 async def test_unsafe_methods_write(app: App) -> None:
     async with app.test_request_context("/", method="POST"):
-        post = await takes_the_write_lock(request_session())
+        post = await takes_the_write_lock(db.session)
     async with app.test_request_context("/", method="GET"):
-        get = await takes_the_write_lock(request_session())
+        get = await takes_the_write_lock(db.session)
     assert (post, get) == (app.extensions["database"].is_sqlite, False)
 
 
 async def test_a_statement_by_itself_waits_for_no_lock_and_takes_no_connection_along(
     app: App,
 ) -> None:
-    database: Database = app.extensions["database"]
+    database: DatabaseEngine = app.extensions["database"]
     async with database.session() as other:
         await other.execute(text("SELECT 1"))  # on SQLite, it holds the write lock now
         async with app.test_request_context("/", method="POST"):
             for _ in range(3):
-                assert await request_source().read(_NUMBER) == [(0,)]
+                assert await db.source.read(_NUMBER) == [(0,)]
             assert pool(app).checkedout() == 1
-            assert request_source() is database
+            assert db.source is database

@@ -17,7 +17,12 @@ from sqlalchemy.exc import (
     StatementError,
 )
 
-from quartapp.database import Database, Session, Source, init_app, request_session, request_source
+from quartapp.database import (
+    Database,
+    DatabaseEngine,
+    Session,
+    Source,
+)
 from quartapp.database.types import Id, UTCDateTime
 from quartapp.flasklike import App
 
@@ -51,8 +56,8 @@ TIMES = 3
 
 
 @pytest.fixture
-async def database(each_database_url: str) -> AsyncIterator[Database]:
-    opened = Database(each_database_url, pool_size=4, pool_timeout=2)
+async def database(each_database_url: str) -> AsyncIterator[DatabaseEngine]:
+    opened = DatabaseEngine(each_database_url, pool_size=4, pool_timeout=2)
     async with opened.engine.begin() as connection:
         await connection.run_sync(TABLES.create_all)
     yield opened
@@ -60,7 +65,7 @@ async def database(each_database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(params=["database", "session"])
-async def source(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[Source]:
+async def source(request: pytest.FixtureRequest, database: DatabaseEngine) -> AsyncIterator[Source]:
     if request.param == "database":
         yield database
         return
@@ -119,7 +124,7 @@ async def test_a_default_of_the_statement_is_used_unless_a_value_is_given(source
 
 
 async def test_a_write_returns_the_number_of_rows_and_is_committed(
-    source: Source, database: Database
+    source: Source, database: DatabaseEngine
 ) -> None:
     numbers = [await source.write(INSERT, name=name, flag=True) for name in "abc"]
     lower = sa.update(THINGS).where(C.name < sa.bindparam("below"))
@@ -134,7 +139,7 @@ async def test_a_write_returns_the_number_of_rows_and_is_committed(
         assert await other.read(NAMES) == [("a",), ("b",), ("c",)]
 
 
-async def test_what_fails_has_changed_nothing(source: Source, database: Database) -> None:
+async def test_what_fails_has_changed_nothing(source: Source, database: DatabaseEngine) -> None:
     for name in "ab":
         await source.write(INSERT, name=name)
     for _ in range(TIMES):
@@ -177,7 +182,7 @@ async def test_no_statements_are_no_error(source: Source) -> None:
     ],
     ids=["insert", "update", "delete"],
 )
-async def test_a_change_is_not_read(source: Source, database: Database, change: Any) -> None:
+async def test_a_change_is_not_read(source: Source, database: DatabaseEngine, change: Any) -> None:
     await source.write(INSERT, name="a")
 
     for _ in range(TIMES):
@@ -187,7 +192,9 @@ async def test_a_change_is_not_read(source: Source, database: Database, change: 
     assert await database.read(NAMES) == [("a",)]
 
 
-async def test_a_session_sees_what_it_wrote_and_the_database_does_not(database: Database) -> None:
+async def test_a_session_sees_what_it_wrote_and_the_database_does_not(
+    database: DatabaseEngine,
+) -> None:
     await database.write(INSERT, name="a")
     async with database.session() as session:
         await session.execute(INSERT, {"name": "b"})
@@ -199,7 +206,7 @@ async def test_a_session_sees_what_it_wrote_and_the_database_does_not(database: 
 
 
 async def test_a_session_writes_with_what_it_did_before_or_undoes_that_too(
-    database: Database,
+    database: DatabaseEngine,
 ) -> None:
     async with database.session() as session:
         await session.execute(INSERT, {"name": "a"})
@@ -211,7 +218,7 @@ async def test_a_session_writes_with_what_it_did_before_or_undoes_that_too(
     assert await database.read(NAMES) == [("a",), ("b",)]
 
 
-async def test_a_snapshot_sees_one_state(database: Database) -> None:
+async def test_a_snapshot_sees_one_state(database: DatabaseEngine) -> None:
     await database.write(INSERT, name="a")
     async with database.snapshot() as snapshot:
         for name in "bcd":
@@ -222,17 +229,24 @@ async def test_a_snapshot_sees_one_state(database: Database) -> None:
     assert len(await database.read(NAMES)) == 4
 
 
-async def test_a_connection_serves_others_after_a_snapshot(database: Database) -> None:
-    single = Database(database.url.render_as_string(hide_password=False), pool_size=1)
+async def test_a_connection_serves_others_after_a_snapshot(database: DatabaseEngine) -> None:
+    single = DatabaseEngine(database.url.render_as_string(hide_password=False), pool_size=1)
     async with single.snapshot() as snapshot:
         await snapshot.read(NAMES)
     assert await single.write(INSERT, name="a") == 1
     await single.dispose()
 
 
-def unit_of_work(database: Database) -> AbstractAsyncContextManager[None]:
+db = Database()
+
+
+def current_source() -> Source:
+    return db.source
+
+
+def unit_of_work(database: DatabaseEngine) -> AbstractAsyncContextManager[None]:
     app = App("database_only")
-    init_app(app, database)
+    app.extensions["database"] = database
 
     @asynccontextmanager
     async def run() -> AsyncIterator[None]:
@@ -243,22 +257,22 @@ def unit_of_work(database: Database) -> AbstractAsyncContextManager[None]:
 
 
 async def test_a_request_executes_on_its_session_while_that_is_in_a_transaction(
-    database: Database,
+    database: DatabaseEngine,
 ) -> None:
     async with unit_of_work(database):
-        assert request_source() is database
-        assert request_source() is database, "asking opened a session"
-        session = request_session()
-        assert request_source() is database, "it has done nothing"
+        assert current_source() is database
+        assert current_source() is database, "asking opened a session"
+        session = db.session
+        assert current_source() is database, "it has done nothing"
         await session.execute(INSERT, {"name": "a"})
-        assert request_source() is session
-        assert await request_source().read(NAMES) == [("a",)]
+        assert current_source() is session
+        assert await current_source().read(NAMES) == [("a",)]
         await session.rollback()
-        assert request_source() is database
-        assert await request_source().read(NAMES) == []
+        assert current_source() is database
+        assert await current_source().read(NAMES) == []
 
 
-async def test_writes_at_the_same_time_are_all_done(database: Database) -> None:
+async def test_writes_at_the_same_time_are_all_done(database: DatabaseEngine) -> None:
     async def write(name: str) -> int:
         if name < "k":
             return await database.write(INSERT, name=name)

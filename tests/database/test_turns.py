@@ -116,7 +116,7 @@ async def test_who_comes_later_waits_behind_the_queue(
 async def test_a_task_that_only_reads_leaves_passes_to_others() -> None:
     readers = Turns()
     async with ticking() as ticker:
-        until = monotonic() + 5
+        until = monotonic() + 60
         while ticker.passes < 5:
             await readers.take()
             assert monotonic() < until
@@ -136,13 +136,14 @@ async def test_a_cancelled_task_does_not_keep_its_turn() -> None:
     _, *waiting, last = await queued(readers, *(readers.take() for _ in range(4)))
     for task in waiting:
         task.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await last
+    assert [task.cancelled() for task in waiting] == [True, True, True]
 
 
 def test_another_event_loop_begins_without_those_who_waited() -> None:
     async def read_twice() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             for _ in range(2):
                 await asyncio.gather(*await queued(readers, readers.take()))
 
@@ -151,17 +152,21 @@ def test_another_event_loop_begins_without_those_who_waited() -> None:
     tasks = ended.run_until_complete(queued(readers, readers.take(), readers.take()))
     ended.close()
     asyncio.run(read_twice())
+    assert not any(task.done() for task in tasks[1:])
     for task in tasks:
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # as intended
 
 
 async def test_loops_of_two_threads_do_not_wait_for_each_other() -> None:
     def in_another_thread() -> None:
-        asyncio.run(asyncio.wait_for(readers.take(), 5))
+        asyncio.run(asyncio.wait_for(readers.take(), 60))
 
     readers = Turns()
     tasks = await queued(readers, readers.take())
-    threading.Thread(target=in_another_thread).start()
-    compute(0.1)  # in the same pass, while a task waits
-    async with asyncio.timeout(5):
+    thread = threading.Thread(target=in_another_thread)
+    thread.start()
+    thread.join(60)  # in the same pass, while a task waits
+    assert not thread.is_alive()
+    assert not tasks[-1].done()
+    async with asyncio.timeout(60):
         await asyncio.gather(*tasks)

@@ -1,6 +1,18 @@
-import pytest
+from collections.abc import Iterator
 
+import pytest
+from jinja2 import Environment
+
+from quartapp import breadcrumbs
 from tests.debugger.site import HTML, Site, make_site
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_installed() -> Iterator[None]:
+    compile = Environment.compile
+    yield
+    breadcrumbs.uninstall()
+    Environment.compile = compile  # type: ignore[method-assign]
 
 
 @pytest.fixture

@@ -115,9 +115,9 @@ class Development:
         return code
 
 
-def command(*arguments: str, app: str = "shop") -> list[str]:
+def command(*arguments: str, app: str = "shop", python: str = sys.executable) -> list[str]:
     named = ["--app", app] if app else []
-    return [sys.executable, "-m", "quart", *named, "dev", "--port", "0", *arguments]
+    return [python, "-m", "quart", *named, "dev", "--port", "0", *arguments]
 
 
 @contextmanager
@@ -126,11 +126,12 @@ def development(
     *arguments: str,
     app: str = "shop",
     environment: Mapping[str, str] | None = None,
+    python: str = sys.executable,
 ) -> Iterator[Development]:
     """Run the command in a folder until the block ends; no process is left over."""
     variables = {k: v for k, v in os.environ.items() if k not in {"CI", "PORT", "ENVIRONMENT"}}
     process = subprocess.Popen(
-        command(*arguments, app=app),
+        command(*arguments, app=app, python=python),
         cwd=folder,
         env=variables | dict(environment or {}),
         stderr=subprocess.PIPE,

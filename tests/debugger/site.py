@@ -8,14 +8,16 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any, NoReturn
 
-from quart import Response, g, session
+from quart import Quart, Response, g, session
 
 from quartapp.debugger.server.access import Access
 from quartapp.debugger.server.debugger import Debugger
+from quartapp.debugger.server.hooks import set_debugger
 from quartapp.debugger.server.hosting import Hosting
-from quartapp.flasklike import App, render_template, render_template_string
+from quartapp.flasklike import App, render_template
 
 PIN = "123-456-789"
+HOST = {"host": "127.0.0.1:5000"}
 HTML = {"accept": "text/html"}
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -39,7 +41,7 @@ class Answer:
 class Site:
     """The application with its debugger, and a browser on the same machine."""
 
-    app: App
+    app: Quart
     debugger: Debugger
     hosting: Hosting
     said: list[str]
@@ -54,31 +56,33 @@ class Site:
         headers: dict[str, str] | None = None,
         body: bytes = b"",
         peer: str = "127.0.0.1",
+        query: bytes = b"",
     ) -> Answer:
         """One request over ASGI; `headers` replace those of a browser on this machine."""
-        sent = {"host": "127.0.0.1:5000"} | (headers or {})
+        sent = HOST | (headers or {})
         if self.cookies:
             sent.setdefault("cookie", "; ".join(f"{k}={v}" for k, v in self.cookies.items()))
-        scope = {
-            "type": "http",
-            "asgi": {"spec_version": "2.3", "version": "3.0"},
-            "http_version": "1.1",
+        scope = _scope("http", path, sent) | {
             "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
-            "root_path": "",
-            "headers": [(k.lower().encode(), v.encode()) for k, v in sent.items() if v],
+            "query_string": query,
             "client": (peer, 40000),
-            "server": ("127.0.0.1", 5000),
-            "extensions": {},
-            "state": {},
         }
-        return await self._exchange(scope, body)
+        request = {"type": "http.request", "body": body, "more_body": False}
+        answer = await self._exchange(scope, request)
+        headers = {k.decode().lower(): v.decode() for k, v in answer[0]["headers"]}
+        if cookie := headers.get("set-cookie"):
+            self.cookies |= {k: v.value for k, v in SimpleCookie(cookie).items()}
+        data = b"".join(message.get("body", b"") for message in answer[1:])
+        return Answer(answer[0]["status"], headers, data)
 
-    async def _exchange(self, scope: dict[str, Any], body: bytes) -> Answer:
-        waiting = [{"type": "http.request", "body": body, "more_body": False}]
+    async def connect(self, path: str) -> list[str]:
+        """Open a websocket and wait for its end; returns the types of what was sent."""
+        scope = _scope("websocket", path, HOST) | {"scheme": "ws", "subprotocols": []}
+        sent = await self._exchange(scope, {"type": "websocket.connect"})
+        return [message["type"] for message in sent]
+
+    async def _exchange(self, scope: dict[str, Any], first: dict[str, Any]) -> list[dict[str, Any]]:
+        waiting = [first]
         sent: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
@@ -91,10 +95,7 @@ class Site:
             sent.append(message)
 
         await self.hosting(scope, receive, send)
-        headers = {k.decode().lower(): v.decode() for k, v in sent[0]["headers"]}
-        if cookie := headers.get("set-cookie"):
-            self.cookies |= {k: v.value for k, v in SimpleCookie(cookie).items()}
-        return Answer(sent[0]["status"], headers, b"".join(m.get("body", b"") for m in sent[1:]))
+        return sent
 
     async def command(self, path: str, body: object, **headers: str) -> Answer:
         """A command as the page's own script sends it, from a same-origin page."""
@@ -143,7 +144,35 @@ class Site:
         return answer.json
 
 
+def _scope(kind: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "asgi": {"spec_version": "2.3", "version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items() if v],
+        "client": ("127.0.0.1", 40000),
+        "server": ("127.0.0.1", 5000),
+        "extensions": {},
+        "state": {},
+    }
+
+
 def make_site(**changed: Any) -> Site:
+    """The site that fails in every way."""
+    app = App(__name__, template_folder=str(TEMPLATES))
+    app.secret_key = "development"
+    site = host(app, **changed)
+    add_routes(app)
+    return site
+
+
+def host(app: Quart, *, debugger: bool = True, **changed: Any) -> Site:
+    """An application as the development server hosts it; without *debugger*, as --no-debugger."""
     said: list[str] = []
     released: list[dict[str, Any]] = []
     options: dict[str, Any] = {"port": 5000, "pin": PIN} | changed
@@ -151,21 +180,19 @@ def make_site(**changed: Any) -> Site:
     async def release_sessions(namespace: Any) -> None:
         released.append(dict(namespace))
 
-    debugger = Debugger(
+    made = Debugger(
         Access(**options),
         address="http://127.0.0.1:5000",
         say=said.append,
-        names=lambda: {"extra": 42},
+        names=lambda _names: {"extra": 42},
         release_sessions=release_sessions,
     )
-    hosting = Hosting(debugger, log=lambda error: said.append(repr(error)))
-    app = App(__name__, template_folder=str(TEMPLATES))
-    app.secret_key = "development"
+    hosting = Hosting(made, log=lambda error: said.append(repr(error)))
     hosting.load(lambda: app)
     app.debug = True
-    app.debugger = debugger
-    add_routes(app)
-    return Site(app, debugger, hosting, said, released)
+    if debugger:
+        set_debugger(app, made)
+    return Site(app, made, hosting, said, released)
 
 
 class EvilMessage(Exception):
@@ -237,10 +264,6 @@ def add_routes(app: App) -> None:
     @app.get("/template")
     async def template() -> str:
         return await render_template("broken.html", items=[1])
-
-    @app.get("/string-template")
-    async def string_template() -> str:
-        return await render_template_string("{{ 1 / 0 }}")
 
     @app.get("/generated")
     async def generated() -> str:

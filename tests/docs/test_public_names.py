@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from quartapp.database.migrations.commands import db
+from quartapp.microblog import commands as microblog_commands
 from quartapp.reporting.commands import errors
 
 ROOT = Path(__file__).parents[2]
@@ -15,10 +17,14 @@ EXPORTS = re.findall(r"^\| `(quartapp[.\w]*)` \| (.*) \|$", TEXT, re.MULTILINE)
 COMMANDS = set(re.findall(r"^\| `quart --app quartapp ([a-z -]+)` \|", TEXT, re.MULTILINE))
 
 
+def names_in(cell: str) -> set[str]:
+    return set(re.findall(r"`(\w+)`", cell))
+
+
 @pytest.mark.parametrize(("module", "names"), EXPORTS)
 def test_each_name_can_be_imported_and_each_export_is_listed(module: str, names: str) -> None:
     package = importlib.import_module(module)
-    listed = set(re.findall(r"`(\w+)`", names))
+    listed = names_in(names)
     assert [name for name in listed if not hasattr(package, name)] == []
     assert set(getattr(package, "__all__", listed)) == listed
 
@@ -32,5 +38,7 @@ def test_each_package_with_exports_is_listed() -> None:
 
 def test_each_command_is_listed() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    commands = set(project["entry-points"]["quart.commands"]) - {"errors"}
+    commands = set(project["entry-points"]["quart.commands"]) - {"db", "errors"}
+    commands |= {str(command.name) for command in microblog_commands.COMMANDS}
+    commands |= {f"db {name}" for name in db.commands}
     assert commands | {f"errors {name}" for name in errors.commands} == COMMANDS

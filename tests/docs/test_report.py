@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from quartapp.reporting.alerts.policy import Kind, Limits
+from quartapp.reporting.settings import ReportingSettings
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("reporting", "redact", "logfile", "mail")
@@ -64,7 +65,12 @@ def test_the_states_of_a_group_name_every_mail_and_every_limit() -> None:
     text = section("When a group is mailed")
     assert {kind.name for kind in Kind} == set(re.findall(r"\b[A-Z]{3,}\b", text))
     shown = dict(re.findall(r"^\| `(\w+)` \| (\S+)", text, re.MULTILINE))
-    limits = {name: f"{value:g}" for name, value in asdict(Limits()).items()}
-    assert shown == limits | {"every_occurrence": "no"}
+    limits = {name: f"{value:g}" if value else "no" for name, value in asdict(Limits()).items()}
+    assert shown == limits
     for name in limits:
         assert len(re.findall(rf"\b{name}\b", text)) > 1, name
+
+
+def test_every_setting_is_in_the_table_for_other_applications() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \|", section("In your application"), re.MULTILINE)
+    assert sorted(rows) == sorted(name.upper() for name in ReportingSettings.model_fields)

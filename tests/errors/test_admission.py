@@ -57,10 +57,12 @@ async def test_requests_beyond_the_queue_are_refused_at_once() -> None:
     assert third[1][0]["status"] == 503
     assert dict(third[1][0]["headers"])[b"retry-after"] == b"5"
     assert work.order == ["/0"]
+    assert (app.admitted, app.queued, app.waiting, app.refused) == (1, 1, 1, 1)
     work.go_on.release()
     work.go_on.release()
     await asyncio.gather(first[0], second[0])
     assert work.order == ["/0", "/1"]
+    assert (app.admitted, app.queued, app.waiting, app.refused) == (2, 1, 0, 1)
 
 
 async def test_the_queue_is_served_in_order_and_its_places_are_free_again() -> None:

@@ -10,12 +10,13 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import Database, request_session
-from quartapp.database.errors import StatementTimeoutError
+from quartapp.database import Database, DatabaseEngine
+from quartapp.database.errors import DatabaseUnreachableError, StatementTimeoutError
+from quartapp.errors import ErrorPages
 from quartapp.flasklike import App
 from quartapp.reporting import Report
 from quartapp.testing import Client
-from tests.shop.app import INSIDE, Customer
+from tests.shop.app import INSIDE, Customer, db
 
 
 @pytest.fixture
@@ -101,14 +102,14 @@ async def test_a_statement_that_takes_too_long_is_503_with_retry_after(
 async def test_a_database_that_others_keep_locked_is_503_with_retry_after(
     app: App, client: Client, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    database: Database = app.extensions["database"]
+    database: DatabaseEngine = app.extensions["database"]
     if not database.is_sqlite:
         pytest.skip("PostgreSQL locks rows")
 
     async def write() -> str:
-        connection: Any = await (await request_session().connection()).get_raw_connection()
+        connection: Any = await (await db.session.connection()).get_raw_connection()
         connection.driver_connection._conn.execute("PRAGMA busy_timeout = 20")
-        await request_session().execute(text("DELETE FROM customers"))
+        await db.session.execute(text("DELETE FROM customers"))
         return "written"
 
     app.add_url_rule("/write", view_func=write, methods=["POST"])
@@ -160,8 +161,33 @@ async def test_rolls_back_before_the_page_is_rendered(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def ask(*_args: object, **_context: object) -> str:
-        return f"{await request_session().scalar(select(Customer.id))} found"
+        return f"{await db.session.scalar(select(Customer.id))} found"
 
     monkeypatch.setattr("quartapp.errors.responses.render_template", ask)
     response = await client.get("/failed_flush?name=flushed")
     assert await response.get_data(as_text=True) == "None found"
+
+
+async def test_a_database_that_refuses_connections_is_503_with_retry_after(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = App("shop", instance_path=str(tmp_path))
+    app.config["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/nothing"
+    database = Database(app)
+    ErrorPages(app)
+
+    @app.get("/")
+    async def count() -> str:
+        return str(await database.read(text("SELECT 1")))
+
+    @app.get("/session")
+    async def count_in_session() -> str:
+        return str(await database.session.scalar(text("SELECT 1")))
+
+    for path in ("/", "/session"):
+        caplog.clear()
+        response = await app.test_client().get(path)
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+        [line] = [each for each in caplog.records if each.levelno >= logging.ERROR]
+        assert line.exc_info is not None
+        assert isinstance(line.exc_info[1], DatabaseUnreachableError)

@@ -9,7 +9,7 @@ import pytest
 from quart import abort
 from quart.testing.connections import WebsocketResponseError
 
-from quartapp.errors.responses import describe
+from quartapp.errors.texts import describe
 from quartapp.flasklike import App
 from quartapp.testing import Client
 from tests.shop.app import INSIDE
@@ -50,6 +50,27 @@ async def test_every_error_is_problem_json_for_a_program(
     assert re.fullmatch(r"[a-z0-9-]+", problem["code"])
     assert {"type", "title", "detail"} <= set(problem)
     assert ("reference" in problem) is (status >= 500)
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_json"),
+    {
+        "": False,
+        "*/*": False,
+        "text/html,application/json": False,
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8": False,
+        "text/html;q=0.9,application/json": True,
+        "text/html;q=0.9,*/*": True,
+        "application/json,text/html": False,
+        "application/problem+json": True,
+        "application/*,text/html;q=0.5": True,
+    }.items(),
+)
+async def test_json_is_answered_where_it_is_preferred_to_a_page(
+    client: Client, accept: str, is_json: bool
+) -> None:
+    response = await client.get("/nothing", headers={"Accept": accept})
+    assert response.content_type.endswith("json") is is_json
 
 
 async def test_the_api_answers_in_json_whatever_is_accepted(client: Client) -> None:

@@ -213,6 +213,7 @@ async def test_commands_run_in_tests_that_are_async(arguments: str) -> None:
     assert result.exit_code == 0, result.output
 
 
+@pytest.mark.lenient("coroutines")
 @pytest.mark.parametrize("arguments", ["forgets", "forgets-later"])
 def test_what_is_not_awaited_is_an_error(arguments: str) -> None:
     result = make_async_app().test_cli_runner().invoke(args=[arguments])
@@ -223,11 +224,13 @@ def test_what_is_not_awaited_is_an_error(arguments: str) -> None:
     assert "was never awaited, so it did nothing: write 'await step(...)'" in line
 
 
+@pytest.mark.lenient("coroutines")
 def test_the_error_of_a_command_stays_its_error() -> None:
     result = make_async_app().test_cli_runner().invoke(args=["fails"])
     assert (result.exit_code, result.output) == (1, "left None\nError: no\n")
 
 
+@pytest.mark.lenient("coroutines")
 def test_the_command_quart_finds_them() -> None:
     app = make_async_app()
     runner = app.test_cli_runner()

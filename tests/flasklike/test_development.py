@@ -12,7 +12,7 @@ import psutil
 import pytest
 from quart import Quart
 
-from quartapp.flasklike import App, Debugger, Response
+from quartapp.flasklike import App, Debugger, Response, development
 
 PROGRAM = """
 from quartapp.flasklike import App, Response
@@ -132,13 +132,30 @@ def test_the_environment_may_ask_for_debug_mode(
         assert app.debug is expected
 
 
-def test_an_application_without_a_debugger_says_so(ran: list[Any]) -> None:
+def test_an_application_without_a_debugger_says_so(
+    ran: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(development, "entry_points", lambda group: ())
     with pytest.warns(UserWarning, match="no debugger"):
         App("plain").run(debug=True, load_dotenv=False)
+
+
+def test_an_installed_debugger_is_attached(ran: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Installed:
+        def load(self) -> Any:
+            return lambda app, *, evalex: (app, evalex)
+
+    installed = {"quart.debuggers": [Installed()]}
+    monkeypatch.setattr(development, "entry_points", lambda group: installed[group])
+    app = App("installed")
+    app.run(debug=True, use_evalex=False, load_dotenv=False)
+    attached: Any = app.debugger
+    assert attached == (app, False)
 
 
 def test_an_application_may_be_set_up_after_it_ran(ran: list[Any]) -> None:
     app = App("again")
     app._got_first_request = True
     app.run(load_dotenv=False)
-    app.errorhandler(404)(lambda error: "set up again")
+    app.errorhandler(404)(lambda error: "set up again")  # no error, as it would be while it serves
+    assert list(app.error_handler_spec[None]) == [404]

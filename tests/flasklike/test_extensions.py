@@ -477,7 +477,7 @@ def plain():
 async def main():
     client = app.test_client()
     for path, text in ("/async", "typed"), ("/plain", "typed"), ("/plain", "x" * 90):
-        response = await asyncio.wait_for(client.post(path, form={{"a": text}}), 5)
+        response = await asyncio.wait_for(client.post(path, form={{"a": text}}), 60)
         print(response.status_code, await response.get_data(as_text=True))
 
 

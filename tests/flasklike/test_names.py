@@ -123,7 +123,7 @@ async def test_several_threads_may_call_one_copy_at_a_time() -> None:
 
         @flasklike.copy_current_request_context
         def work() -> str:
-            barrier.wait(5)  # both threads are in it
+            barrier.wait(30)  # both threads are in it
             return flasklike.request.path
 
         threads = [
@@ -132,7 +132,7 @@ async def test_several_threads_may_call_one_copy_at_a_time() -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(2)
+            thread.join(60)
         return ended
 
     response: Any = await app.test_client().get("/a")

@@ -2,6 +2,7 @@ from typing import Any
 
 import flask
 import pytest
+from itsdangerous import BadSignature
 from quart import flash, session
 
 from quartapp.flasklike import App, get_flashed_messages, render_template_string
@@ -54,6 +55,37 @@ async def test_a_new_key_is_used_at_once_and_the_old_one_as_a_fallback() -> None
     assert await (await client.get("/")).get_data() == b"3"
     app.secret_key = "unknown"
     assert await (await client.get("/")).get_data() == b"1"
+
+
+OLD_KEYS: list[Any] = [None, [], ["old"], ["older", "old"], ("old",), [b"old"]]
+
+
+@pytest.mark.parametrize("fallbacks", OLD_KEYS)
+async def test_keys_are_those_of_flask(fallbacks: Any) -> None:
+    oracle, app = flask.Flask("oracle"), App("subject")
+    for each in (oracle, app):
+        each.config.update(SECRET_KEY="new", SECRET_KEY_FALLBACKS=fallbacks)
+    theirs, ours = signer_of(oracle), signer_of(app)
+    signed = [ours.dumps({"n": 1}), theirs.dumps({"n": 1})]
+    for key in ("new", "old", "older", "o", "unknown"):
+        other = flask.Flask("other")
+        other.secret_key = key
+        signed.append(signer_of(other).dumps({"n": 1}))
+    assert [read_by(ours, each) for each in signed] == [read_by(theirs, each) for each in signed]
+    only_new = App("only new")
+    only_new.secret_key = "new"
+    assert read_by(signer_of(only_new), signed[0])
+
+
+def signer_of(app: Any) -> Any:
+    return app.session_interface.get_signing_serializer(app)
+
+
+def read_by(signer: Any, cookie: str) -> bool:
+    try:
+        return bool(signer.loads(cookie))
+    except BadSignature:
+        return False
 
 
 async def test_without_a_key_writing_fails() -> None:

@@ -382,7 +382,7 @@ async def test_a_large_file_is_streamed_and_closed(folder: Path, serve: Serve) -
 
 
 async def test_a_client_that_leaves_closes_the_file(folder: Path, serve: Serve) -> None:
-    (folder / "large.bin").write_bytes(LARGE * 30)
+    await asyncio.to_thread((folder / "large.bin").write_bytes, LARGE * 30)
     app = make(App, folder)
     async with serve(app) as server:
         _, writer = await server.connect()
@@ -390,6 +390,7 @@ async def test_a_client_that_leaves_closes_the_file(folder: Path, serve: Serve) 
         await wait_for(lambda: open_files(folder / "large.bin"))
         writer.close()
         await until_closed(folder / "large.bin")
+        assert open_files(folder / "large.bin") == 0
 
 
 @pytest.mark.parametrize("how", ["path", "file object"])
@@ -445,6 +446,7 @@ async def test_a_request_cancelled_before_its_answer_is_sent_closes_the_file(
         await wait_for(lambda: any(task.cancelling() for task in asyncio.all_tasks()))
         go_on.set()
         await wait_for(lambda: files[0].closed)
+        assert open_files(folder / "large.bin") == 0
 
 
 async def until_closed(path: Path) -> None:

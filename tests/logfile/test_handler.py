@@ -1,21 +1,24 @@
 """The log file: shared by processes, rotated without loss, written in a thread."""
 
+import contextlib
 import logging
 import os
 import re
+import resource
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from quartapp.logfile import handler as logs
-from quartapp.logfile.handler import ThreadedHandler, to_file
-from quartapp.logfile.rotation import RotatingFile
+from quartapp.logfile.handler import ThreadedHandler, attach, to_file
+from quartapp.logfile.rotation import NotWritten, RotatingFile
 from quartapp.testing import LiveServer
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +116,38 @@ def test_writes_in_a_thread_and_in_utf_8(tmp_path: Path) -> None:
     assert path.read_text("utf-8") == "['日本 \\udcff']\n"
 
 
+def test_closing_writes_what_waits_and_ends_the_thread_until_the_next_line(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    handler = ThreadedHandler(to_file(RotatingFile(path, max_bytes=0, backups=0), PLAIN))
+    before = set(threading.enumerate())
+    handler.emit(record("one"))
+    handler.close()
+    assert path.read_text() == "one\n"
+    assert set(threading.enumerate()) <= before
+    assert not [each for each in Path("/proc/self/fd").iterdir() if leads_to(each, path)]
+    handler.emit(record("two"))
+    handler.flush()
+    assert path.read_text() == "one\ntwo\n"
+    handler.close()
+
+
+def leads_to(link: Path, path: Path) -> bool:
+    try:
+        return link.readlink() == path
+    except OSError:  # closed meanwhile
+        return False
+
+
+def test_a_handler_that_is_replaced_is_closed(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    logger = logging.getLogger("tests.replaced")
+    for _ in range(3):
+        attach(logger, ThreadedHandler((PLAIN, lambda _lines: None)), alone=True)
+        logger.error("a line")
+    attach(logger, None, alone=True)
+    assert set(threading.enumerate()) <= before
+
+
 def test_lines_that_come_together_are_written_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "_PAUSE", 60)  # until flush: how long 20 lines take is unknown
     writes: list[list[str]] = []
@@ -186,6 +221,7 @@ def test_a_slow_disk_costs_lines_but_no_time_and_they_are_counted(disk: SlowDisk
     for number in range(5000):
         handler.emit(record("%d", number))
     assert disk.written == [], "nobody waited for the disk"
+    assert (handler.waiting, handler.dropped) == (1000, 4000)
     disk.gate.set()
     handler.flush()
     handler.emit(record("after"))
@@ -204,6 +240,59 @@ def test_a_full_disk_is_reported_once(capsys: pytest.CaptureFixture[str]) -> Non
         handler.emit(record("x"))
     handler.flush()
     assert capsys.readouterr().err.count("No space left") == 1
+
+
+def test_lines_that_a_full_disk_does_not_take_are_counted_and_leave_no_part(tmp_path: Path) -> None:
+    path, seen = tmp_path / "x.log", list[str]()
+    file = logs.to_file(RotatingFile(path, max_bytes=0, backups=0), PLAIN)
+    handler = ThreadedHandler((PLAIN, seen.extend), file)
+    with at_most(1000):
+        for number in range(30):
+            handler.emit(record("%d " + 50 * "x", number))
+            handler.flush()
+        full = path.read_text()
+    handler.emit(record("after"))
+    handler.flush()
+    handler.emit(record("and on"))
+    handler.flush()
+    assert full == "".join(f"{number} {50 * 'x'}\n" for number in range(full.count("\n")))
+    lost = 30 - full.count("\n")
+    assert handler.dropped == lost > 10
+    about = f"{lost} lines were left out: they could not be written\n"
+    assert path.read_text() == f"{full}{about}after\nand on\n"
+    assert len(seen) == 32, "the terminal has them all, and no line about the file"
+
+
+def test_a_terminal_that_is_gone_costs_no_line_of_the_log(tmp_path: Path) -> None:
+    def gone(_lines: list[str]) -> None:
+        raise OSError(5, "Input/output error")
+
+    path = tmp_path / "x.log"
+    file = logs.to_file(RotatingFile(path, max_bytes=0, backups=0), PLAIN)
+    handler = ThreadedHandler((PLAIN, gone), file)
+    handler.emit(record("a line"))
+    handler.flush()
+    assert (handler.dropped, path.read_text()) == (0, "a line\n")
+
+
+def test_lines_that_rotation_has_saved_are_not_counted_as_lost(tmp_path: Path) -> None:
+    file = RotatingFile(tmp_path / "x.log", max_bytes=100, backups=1)
+    with at_most(150), pytest.raises(NotWritten, match="File too large") as caught:
+        file.write(60 * b"a" + b"\n", 60 * b"b" + b"\n", 200 * b"c" + b"\n", b"d\n")
+    assert caught.value.lines == 2
+    assert (tmp_path / "x.log.1").read_bytes() == 60 * b"b" + b"\n"
+    assert (tmp_path / "x.log").read_bytes() == b""
+
+
+@contextlib.contextmanager
+def at_most(size: int) -> Iterator[None]:
+    """Files cannot grow above this size: the system takes a part first, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def served(folder: Path, **config: object) -> subprocess.CompletedProcess[str]:

@@ -11,14 +11,14 @@ from sqlalchemy import MetaData, String, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.database.dialect import database_now
 from quartapp.database.types import NAMING_CONVENTION
-from quartapp.mail import mailer as mailer_module
 from quartapp.mail import outbox
+from quartapp.mail import sender as sender_module
 from quartapp.mail.delivery import Mail, Outcome, Server
 from quartapp.mail.mailer import Mailer
-from quartapp.mail.outbox import OutboxRow, OutgoingMail
+from quartapp.mail.outbox import OutboxRow, Outgoing
 from quartapp.testing.mail import MailServer
 
 
@@ -37,10 +37,10 @@ class Welcome(OutboxRow, Base):
 class Welcomes:
     table: type[OutboxRow] = Welcome
 
-    async def lease(self, session: AsyncSession, now: float) -> list[OutgoingMail]:
+    async def lease(self, session: AsyncSession, now: float) -> list[Outgoing[Mail]]:
         rows = await outbox.select_due(session, Welcome, now)
         outbox.lease(rows, now)
-        return [OutgoingMail((row.id,), partial(build, row.id, row.reader)) for row in rows]
+        return [Outgoing((row.id,), partial(build, row.id, row.reader)) for row in rows]
 
 
 def build(number: int, reader: str) -> Mail:
@@ -54,8 +54,8 @@ def build(number: int, reader: str) -> Mail:
 
 
 @pytest.fixture
-async def database(each_database_url: str) -> AsyncIterator[Database]:
-    made = Database(each_database_url)
+async def database(each_database_url: str) -> AsyncIterator[DatabaseEngine]:
+    made = DatabaseEngine(each_database_url)
     async with made.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
     yield made
@@ -63,28 +63,28 @@ async def database(each_database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def mailer(database: Database, mail_server: MailServer) -> Mailer:
+def mailer(database: DatabaseEngine, mail_server: MailServer) -> Mailer:
     return Mailer(database, Server(mail_server.host, mail_server.port), Welcomes())
 
 
-async def welcome(database: Database, *readers: str) -> None:
+async def welcome(database: DatabaseEngine, *readers: str) -> None:
     async with database.begin() as session:
         now = await database_now(session)
         session.add_all(Welcome(reader=reader, created_at=now, due_at=now) for reader in readers)
 
 
-async def change(database: Database, **values: float) -> None:
+async def change(database: DatabaseEngine, **values: float) -> None:
     async with database.begin() as session:
         await session.execute(update(Welcome).values(**values))
 
 
-async def rows(database: Database) -> Sequence[Welcome]:
+async def rows(database: DatabaseEngine) -> Sequence[Welcome]:
     async with database.session(write=False) as session:
         return (await session.scalars(select(Welcome).order_by(Welcome.id))).all()
 
 
 async def test_sends_each_mail_once(
-    database: Database, mailer: Mailer, mail_server: MailServer
+    database: DatabaseEngine, mailer: Mailer, mail_server: MailServer
 ) -> None:
     await welcome(database, "susan", "zoë")
     assert [await mailer.send_due(), await mailer.send_due()] == [1, 0]
@@ -97,7 +97,7 @@ async def test_sends_each_mail_once(
 
 
 async def test_two_mailers_send_each_mail_once(
-    database: Database, mailer: Mailer, mail_server: MailServer
+    database: DatabaseEngine, mailer: Mailer, mail_server: MailServer
 ) -> None:
     await welcome(database, "susan", "david", "mary")
     mail_server.delay = 0.05
@@ -106,8 +106,8 @@ async def test_two_mailers_send_each_mail_once(
     assert len(mail_server.mails) == 3
 
 
-async def test_a_mailer_waits_for_the_lease_of_another(database: Database) -> None:
-    async def lease() -> list[OutgoingMail]:
+async def test_a_mailer_waits_for_the_lease_of_another(database: DatabaseEngine) -> None:
+    async def lease() -> list[Outgoing[Mail]]:
         async with database.begin() as session:
             return await Welcomes().lease(session, time.time())
 
@@ -121,7 +121,7 @@ async def test_a_mailer_waits_for_the_lease_of_another(database: Database) -> No
 
 
 async def test_one_killed_in_the_middle_is_followed_by_the_same_mail(
-    database: Database,
+    database: DatabaseEngine,
     mailer: Mailer,
     mail_server: MailServer,
     monkeypatch: pytest.MonkeyPatch,
@@ -131,7 +131,7 @@ async def test_one_killed_in_the_middle_is_followed_by_the_same_mail(
 
     await welcome(database, "susan")
     with monkeypatch.context() as patch:
-        patch.setattr(mailer_module, "record_outcomes", killed)
+        patch.setattr(sender_module, "record_outcomes", killed)
         with pytest.raises(KeyboardInterrupt):
             await mailer.send_due()
     assert await mailer.send_due() == 0  # the lease still holds
@@ -142,7 +142,7 @@ async def test_one_killed_in_the_middle_is_followed_by_the_same_mail(
 
 
 async def test_waits_while_the_server_is_down(
-    database: Database, mailer: Mailer, mail_server: MailServer
+    database: DatabaseEngine, mailer: Mailer, mail_server: MailServer
 ) -> None:
     await mail_server.stop()
     began = time.time()
@@ -159,7 +159,7 @@ async def test_waits_while_the_server_is_down(
 
 
 async def test_nothing_is_dropped_however_long_the_server_is_down(
-    database: Database, mailer: Mailer, mail_server: MailServer
+    database: DatabaseEngine, mailer: Mailer, mail_server: MailServer
 ) -> None:
     await mail_server.stop()
     await welcome(database, "susan", "david")
@@ -179,7 +179,7 @@ def test_backs_off_for_two_hours_at_the_most() -> None:
 
 
 async def test_a_mail_that_cannot_be_built_is_dead_and_the_others_go_out(
-    database: Database, mailer: Mailer, mail_server: MailServer
+    database: DatabaseEngine, mailer: Mailer, mail_server: MailServer
 ) -> None:
     await welcome(database, "susan\n", "david")
     for _ in range(4):
@@ -193,7 +193,7 @@ async def test_a_mail_that_cannot_be_built_is_dead_and_the_others_go_out(
 
 
 async def test_a_mail_that_the_server_rejects_is_dead_after_three_tries(
-    database: Database, mailer: Mailer, mail_server: MailServer
+    database: DatabaseEngine, mailer: Mailer, mail_server: MailServer
 ) -> None:
     mail_server.replies["DATA"] = "554 spam"
     await welcome(database, "susan")
@@ -206,13 +206,13 @@ async def test_a_mail_that_the_server_rejects_is_dead_after_three_tries(
 
 
 async def test_a_rejected_mail_about_several_rows_kills_none_of_them(
-    database: Database, mailer: Mailer, mail_server: MailServer
+    database: DatabaseEngine, mailer: Mailer, mail_server: MailServer
 ) -> None:
     class OneForAll(Welcomes):
-        async def lease(self, session: AsyncSession, now: float) -> list[OutgoingMail]:
+        async def lease(self, session: AsyncSession, now: float) -> list[Outgoing[Mail]]:
             mails = await super().lease(session, now)
             ids = tuple(row_id for mail in mails for row_id in mail.ids)
-            return [OutgoingMail(ids, mails[0].build)] if mails else []
+            return [Outgoing(ids, mails[0].build)] if mails else []
 
     mail_server.replies["DATA"] = "554 spam"
     mailer.outbox = OneForAll()
@@ -228,14 +228,16 @@ async def test_a_rejected_mail_about_several_rows_kills_none_of_them(
 
 @pytest.mark.parametrize("column", ["due_at", "leased_until"])
 async def test_a_clock_that_was_set_back_keeps_no_mail_waiting(
-    column: str, database: Database, mailer: Mailer
+    column: str, database: DatabaseEngine, mailer: Mailer
 ) -> None:
     await welcome(database, "susan")
     await change(database, **{column: time.time() + 86400})
     assert await mailer.send_due() == 1
 
 
-async def test_a_lease_counts_for_a_mailer_that_read_the_clock_before(database: Database) -> None:
+async def test_a_lease_counts_for_a_mailer_that_read_the_clock_before(
+    database: DatabaseEngine,
+) -> None:
     await welcome(database, "susan")
     async with database.begin() as session:
         now = await database_now(session)
@@ -246,7 +248,7 @@ async def test_a_lease_counts_for_a_mailer_that_read_the_clock_before(database: 
 
 @pytest.mark.slow
 async def test_a_slow_server_does_not_stop_the_loop(
-    database: Database, mailer: Mailer, mail_server: MailServer
+    database: DatabaseEngine, mailer: Mailer, mail_server: MailServer
 ) -> None:
     mail_server.delay = 0.3
     await welcome(database, "susan", "david", "mary")
@@ -267,7 +269,7 @@ async def test_a_slow_server_does_not_stop_the_loop(
     assert max(gaps) < (time.perf_counter() - began) / 2
 
 
-async def test_a_row_that_was_deleted_meanwhile_is_no_error(database: Database) -> None:
+async def test_a_row_that_was_deleted_meanwhile_is_no_error(database: DatabaseEngine) -> None:
     await welcome(database, "susan")
     async with database.begin() as session:
         now = await database_now(session)
@@ -277,7 +279,10 @@ async def test_a_row_that_was_deleted_meanwhile_is_no_error(database: Database) 
 
 
 async def test_the_log_names_no_person(
-    database: Database, mailer: Mailer, mail_server: MailServer, caplog: pytest.LogCaptureFixture
+    database: DatabaseEngine,
+    mailer: Mailer,
+    mail_server: MailServer,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     await welcome(database, "susan")
     mail_server.replies["RCPT"] = "550 5.1.1 <susan@example.com> no such user"

@@ -6,9 +6,9 @@ from quart import abort, current_app, request
 from sqlalchemy import bindparam, text, update
 
 from quartapp import create_app
-from quartapp.database import request_session, request_source
 from quartapp.flasklike import App, Response
 from quartapp.microblog.config import Settings
+from quartapp.microblog.database import db
 from quartapp.microblog.models import User
 from quartapp.microblog.models.user import find_profile
 
@@ -36,7 +36,7 @@ async def boom() -> str:
 
 async def failed_flush() -> str:
     """The tutorial's bug: an IntegrityError that is not caught."""
-    session = request_session()
+    session = db.session
     session.add(User(username="flushed", email="flushed@example.com", password_hash=""))
     await session.flush()
     name = request.args["name"]
@@ -48,14 +48,14 @@ async def failed_flush() -> str:
 async def half_done() -> str:
     """Fail after the first of two changes, which the request itself can see."""
     name = request.args["name"]
-    await request_session().execute(_UPDATE, {"name": name, "about_me": "half"})
-    assert (await find_profile(request_source(), name)).about_me == "half"
+    await db.session.execute(_UPDATE, {"name": name, "about_me": "half"})
+    assert (await find_profile(db, name)).about_me == "half"
     raise RuntimeError("canary between two changes")
 
 
 async def take() -> str:
     """The tutorial's bug in one statement."""
-    await request_source().write(_UPDATE, name=request.args["name"], username=request.args["new"])
+    await db.write(_UPDATE, name=request.args["name"], username=request.args["new"])
     return "never"
 
 
@@ -67,7 +67,7 @@ async def greet(name: str) -> str:
 
 async def hold() -> str:
     """Keep a connection for a while."""
-    await request_session().execute(text("SELECT 1"))
+    await db.session.execute(text("SELECT 1"))
     await asyncio.sleep(float(request.args["seconds"]))
     return "held"
 

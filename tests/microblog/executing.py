@@ -2,7 +2,7 @@
 
 import re
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.flasklike import App
 
 
@@ -11,7 +11,7 @@ def note_statements(app: App, tables: str) -> list[str]:
 
     `tables` is a regular expression, because tasks of the application execute statements too.
     """
-    database: Database = app.extensions["database"]
+    database: DatabaseEngine = app.extensions["database"]
     sent: list[str] = []
 
     def note(sql: str, *_: float) -> None:

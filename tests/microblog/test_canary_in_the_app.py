@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from quart import request
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.logfile.handler import ThreadedHandler
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings
@@ -77,6 +77,6 @@ async def test_a_secret_of_a_request_is_nowhere_on_the_disk(
 
 
 def test_the_passwords_in_addresses_are_known(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'x.db'}")
+    database = DatabaseEngine(f"sqlite:///{tmp_path / 'x.db'}")
     config = {"REDIS_URL": f"redis://:{CORE}@cache/0", "INBOX_URL": "https://[broken", "PORT": 1}
     assert secrets_of(config, database) == [CORE]

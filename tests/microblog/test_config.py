@@ -2,6 +2,7 @@
 
 import re
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from quartapp.microblog.config import (
     ToolSettings,
     load_settings,
 )
+from quartapp.redact.config import config_secrets
 from quartapp.settings import ConfigurationError
 from quartapp.sockets import is_loopback
 
 STRONG = "0123456789abcdef" * 2
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
+UPDATE = EXAMPLE.with_name("docs") / "update.md"
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +70,13 @@ def test_a_dotenv_file_that_is_not_utf_8_is_one_sentence(tmp_path: Path) -> None
         load_settings(secret_key=STRONG)
 
 
+def test_a_relative_database_is_in_the_working_directory() -> None:
+    """As always, also for the application, whose part for databases would look elsewhere."""
+    app = create_app(Settings(environment="testing", database_url="sqlite:///own.db"))
+    assert app.extensions["database"].url.database == str(Path.cwd() / "own.db")
+    assert Path.cwd() != Path(app.instance_path)
+
+
 def test_a_numeric_secret_key_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
     key = "1234567890" * 4
     monkeypatch.setenv("SECRET_KEY", key)
@@ -96,6 +106,41 @@ def test_production_refuses_a_weak_secret_key(weak: str) -> None:
     assert "SECRET_KEY: is weak" in text
     assert SECRET_KEY_COMMAND in text
     assert weak not in text
+
+
+OLDER = "89ab" * 8 + "another key of before"
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        (f"{OLDER},", "has an empty key"),
+        (f"{OLDER}, ,{OLDER}x", "has an empty key"),
+        (f"{OLDER},{STRONG}", "repeats SECRET_KEY"),
+        (f"{OLDER},{OLDER}x,{OLDER}", "has the same key twice"),
+        (f"{OLDER},short", "has a weak key"),
+        ("you-will-never-guess", "has a weak key"),
+    ],
+)
+def test_a_fault_of_the_older_keys_is_clear(
+    value: str, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY_FALLBACKS", value)
+    text = refusal(secret_key=STRONG)
+    assert f"SECRET_KEY_FALLBACKS: {fault}" in text
+    assert OLDER not in text
+
+
+def test_older_keys_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY_FALLBACKS", f"{OLDER}, {OLDER}x")
+    app = create_app(load_settings(secret_key=STRONG))
+    assert app.config["SECRET_KEY_FALLBACKS"] == [OLDER, f"{OLDER}x"]
+    assert {STRONG, OLDER, f"{OLDER}x"} <= set(config_secrets(app.config))
+
+
+def test_development_takes_any_older_key() -> None:
+    settings = load_settings(environment="development", secret_key_fallbacks="short")
+    assert settings.secret_key_fallbacks == ("short",)
 
 
 @pytest.mark.parametrize("environment", ["development", "testing"])
@@ -197,6 +242,35 @@ def test_local_settings_make_a_key_once_for_their_owner_only(tmp_path: Path) -> 
     assert first.secret_key == second.secret_key == kept.read_text().strip()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert (first.environment, first.debug, first.cookie_secure) == ("production", False, False)
+
+
+def test_further_lines_of_the_kept_key_are_older_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = load_settings(LocalSettings).secret_key
+    (tmp_path / "instance" / "secret_key").write_text(f"{STRONG}\n{old}\n")
+    settings = load_settings(LocalSettings)
+    assert (settings.secret_key, settings.secret_key_fallbacks) == (STRONG, (old,))
+    monkeypatch.setenv("SECRET_KEY_FALLBACKS", OLDER)
+    assert load_settings(LocalSettings).secret_key_fallbacks == (OLDER,)
+
+
+@pytest.mark.slow
+def test_the_recipe_for_the_kept_key_keeps_the_older_one(tmp_path: Path) -> None:
+    [recipe] = re.findall(r"```sh\n(cd instance\n.*?)```", UPDATE.read_text("utf-8"), re.DOTALL)
+    old = load_settings(LocalSettings).secret_key
+    subprocess.run(["sh", "-e"], input=recipe, text=True, cwd=tmp_path, check=True)
+    settings = load_settings(LocalSettings)
+    assert settings.secret_key_fallbacks == (old,)
+    kept = tmp_path / "instance" / "secret_key"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_an_empty_kept_key_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "instance").mkdir()
+    (tmp_path / "instance" / "secret_key").touch()
+    with pytest.raises(ConfigurationError, match="SECRET_KEY: is required"):
+        load_settings(LocalSettings)
 
 
 def test_local_settings_keep_secure_cookies_on_other_addresses() -> None:

@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.slow  # each starts processes
 
 ROOT = Path(__file__).parents[2]
-DEBUGGERS = ("quartapp.debugger", "quartapp.debugger.server.command", "werkzeug.debug")
+DEBUGGERS = ("quartapp.debugger", "quartapp.breakit", "quartapp.mail.mailbox", "werkzeug.debug")
 
 REQUEST = """
 import asyncio, sys

@@ -19,10 +19,8 @@ SYNTAX_ERROR = "def broken(:\n"
 
 
 def test_the_commands_own_package_may_be_broken_too(tmp_path: Path) -> None:
-    for name in ("quartapp", "alembic"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
-    shutil.copy(ROOT / "alembic.ini", tmp_path)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "quartapp", tmp_path / "quartapp", ignore=ignored)
     user = (tmp_path / "quartapp/microblog/models/user.py").read_text()
     (tmp_path / "quartapp/microblog/models/user.py").write_text(user + SYNTAX_ERROR)
     environment = {"PYTHONPATH": str(tmp_path)}
@@ -60,7 +58,7 @@ def test_the_commands_own_package_may_be_broken_too(tmp_path: Path) -> None:
 
 def test_other_commands_do_not_import_the_application_before_they_run() -> None:
     code = (
-        "import sys, quartapp.microblog.commands, quartapp.debugger.server.command, json;"
+        "import sys, quartapp.commands, quartapp.debugger.server.command, json;"
         "print(json.dumps([m for m in sys.modules if m.startswith('quartapp')]))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
@@ -69,7 +67,6 @@ def test_other_commands_do_not_import_the_application_before_they_run() -> None:
         "quartapp",
         "quartapp.debugger",
         "quartapp.debugger.server",
-        "quartapp.microblog",
-        "quartapp.microblog.commands",
+        "quartapp.commands",
         "quartapp.debugger.server.command",
     }

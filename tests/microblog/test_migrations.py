@@ -13,8 +13,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
+from quartapp.database.migrations import lint
+from quartapp.microblog.app import create_app
+from quartapp.microblog.config import Settings
 from quartapp.microblog.exceptions import UsernameTakenError
+from quartapp.microblog.migrate import MIGRATIONS
 from quartapp.microblog.models.user import update_user
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +33,7 @@ def alembic(each_database_url: str) -> Config:
 
 def in_database(url: str, work: Any) -> Any:
     async def run() -> Any:
-        database = Database(url)
+        database = DatabaseEngine(url)
         async with database.engine.begin() as connection:
             result = await connection.run_sync(work)
         await database.dispose()
@@ -55,6 +59,56 @@ def test_there_is_one_head(each_database_url: str, alembic: Config) -> None:
     assert len(ScriptDirectory.from_config(alembic).get_heads()) == 1
 
 
+def test_versions_side_by_side_can_share_what_later_migrations_do(settings: Settings) -> None:
+    """Those until 0009 are older than the rules (docs/update.md#two-versions-side-by-side)."""
+    assert lint(create_app(settings), "0009:head") == []
+
+
+EXPAND = """
+import sqlalchemy as sa
+from alembic import op
+
+from quartapp.database.migrations import outside_transaction
+
+revision = "9999"
+down_revision = {head!r}
+
+
+def upgrade():
+    for table in ("users", "posts", "logins", "error_groups"):
+        op.add_column(table, sa.Column("later", sa.Text(), nullable=True))
+    op.create_table("later", sa.Column("id", sa.Integer(), primary_key=True))
+    with outside_transaction():
+        op.create_index("ix_users_later", "users", ["later"], postgresql_concurrently=True)
+"""
+
+
+async def test_this_version_serves_with_the_tables_of_a_later_one(
+    each_database_url: str, alembic: Config, tmp_path: Path, settings: Settings
+) -> None:
+    """`make side-by-side` proves it with the version before and this one."""
+    await asyncio.to_thread(command.upgrade, alembic, "head")
+    app = create_app(settings.model_copy(update={"database_url": each_database_url}))
+    async with app.test_app():
+        client = app.test_client()
+        person = {"username": "susan", "email": "s@example.com", "password": "cat-on-the-mat"}
+        assert (await client.post("/api/users", json=person)).status_code == 201
+        (tmp_path / "9999.py").write_text(
+            EXPAND.format(head=ScriptDirectory.from_config(alembic).get_current_head())
+        )
+        alembic.set_main_option("version_locations", f"{MIGRATIONS / 'versions'}:{tmp_path}")
+        await asyncio.to_thread(command.upgrade, alembic, "head")
+        # Statements that were prepared before the upgrade, and a login as everybody else's.
+        person |= {"username": "mary", "email": "m@example.com"}
+        assert (await client.post("/api/users", json=person)).status_code == 201
+        basic = client.post("/api/tokens", auth=("susan", "cat-on-the-mat"))
+        headers = {"Authorization": f"Bearer {(await (await basic).get_json())['token']}"}
+        posted = await client.post("/api/posts", json={"body": "Hello"}, headers=headers)
+        assert posted.status_code == 201
+        assert (await client.get("/api/posts", headers=headers)).status_code == 200
+        assert (await client.get("/ready")).status_code == 200
+
+
 def test_a_table_that_is_made_anew_keeps_what_points_to_it(
     each_database_url: str, alembic: Config, tmp_path: Path
 ) -> None:
@@ -72,7 +126,7 @@ def test_a_table_that_is_made_anew_keeps_what_points_to_it(
         "        batch.alter_column('about_me', type_=sa.String(200))\n"
         "def downgrade():\n    pass\n"
     )
-    alembic.set_main_option("version_locations", f"{ROOT / 'alembic' / 'versions'}:{versions}")
+    alembic.set_main_option("version_locations", f"{MIGRATIONS / 'versions'}:{versions}")
     command.upgrade(alembic, "9999")
     assert in_database(each_database_url, count_posts) == 1
 
@@ -102,7 +156,7 @@ def test_people_whose_names_look_alike_keep_them(each_database_url: str, alembic
 
 async def change_second_person(url: str) -> None:
     """She keeps her name while she changes other things; a new name is compared."""
-    database = Database(url)
+    database = DatabaseEngine(url)
     async with database.session() as session:
         await update_user(session, 2, username="Susan", about_me="Still me")
         with pytest.raises(UsernameTakenError):

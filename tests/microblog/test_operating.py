@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from quartapp.microblog.app import create_app
-from quartapp.microblog.config import Settings, kept_secret_key
+from quartapp.microblog.config import Settings, kept_secret_keys
 from quartapp.microblog.migrate import migrate
 from quartapp.microblog.testing import create_tables
+from quartapp.settings import ConfigurationError
 
 
 def mode(path: Path) -> int:
@@ -33,8 +34,14 @@ def test_alembic_makes_a_database_for_its_owner_alone(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_umask")
 def test_the_folder_of_a_kept_key_is_its_owners_alone(tmp_path: Path) -> None:
-    kept_secret_key(tmp_path / "instance")
+    kept_secret_keys(tmp_path / "instance")
     assert mode(tmp_path / "instance") == 0o700
+
+
+def test_a_key_that_cannot_be_kept_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"^INSTANCE_PATH: a secret key cannot be kept in"):
+        kept_secret_keys(tmp_path / "file" / "instance")
 
 
 async def test_a_start_takes_the_rights_of_others_from_the_instance_folder(

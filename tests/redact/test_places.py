@@ -31,6 +31,16 @@ def test_the_parts_of_this_package_are_libraries(places: Places) -> None:
     assert places.of(chain.__file__) == place("quartapp/redact/chain.py", in_app=False)
 
 
+def test_an_included_folder_is_the_applications_wherever_it_is(
+    places: Places, tmp_path: Path
+) -> None:
+    installed = tmp_path / "microblog" / ".venv" / "site-packages" / "quartapp" / "breakit"
+    places.include(str(installed))
+
+    assert places.of(str(installed / "views.py")) == place("breakit/views.py", in_app=True)
+    assert not places.of(str(installed.parent / "errors" / "site.py")).in_app
+
+
 def test_an_application_next_to_the_parts_is_named_by_its_import_path(tmp_path: Path) -> None:
     root = tmp_path / "house" / "shop"
     root.mkdir(parents=True)
@@ -48,7 +58,7 @@ def test_an_application_next_to_the_parts_is_named_by_its_import_path(tmp_path: 
 @pytest.mark.parametrize("folder", ["site-packages", "dist-packages"])
 def test_packages_below_the_root_are_libraries(places: Places, tmp_path: Path, folder: str) -> None:
     file = str(tmp_path / "microblog" / ".venv" / "lib" / folder / "quart" / "app.py")
-    assert not places.of(file).in_app
+    assert places.of(file) == place("quart/app.py", in_app=False)
 
 
 def test_an_application_installed_as_a_package_is_still_one(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import time
 from base64 import b64encode
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from quartapp.redact.collect import SecretCollector
@@ -86,7 +86,6 @@ def test_leaves_what_does_not(text: str) -> None:
     assert Scrubber().text(text) == text
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_scrubbed_to_one_that_can_be_stored(text: str) -> None:
     clean = Scrubber(known=["geheim-ü"]).text(text)
@@ -95,7 +94,6 @@ def test_any_text_is_scrubbed_to_one_that_can_be_stored(text: str) -> None:
     assert "geheim-ü" not in clean
 
 
-@settings(deadline=None)
 @given(st.text(min_size=4, max_size=80), st.text(max_size=20), st.text(max_size=20))
 def test_a_known_secret_is_found_in_every_form(secret: str, before: str, after: str) -> None:
     """Only secrets of printable characters; others are shown as escapes anyway."""
@@ -161,7 +159,6 @@ def test_what_is_read_for_secrets_is_bounded() -> None:
     assert len(collector.secrets) <= 50
 
 
-@settings(deadline=None)
 @given(
     st.text(min_size=4, max_size=90)
     | st.text("abcXYZ019+/-_ =%&'\"\\é\0\udcff", min_size=4, max_size=90)
@@ -224,6 +221,6 @@ def test_prose_about_secrets_is_left(text: str) -> None:
     ],
 )
 def test_what_a_client_repeats_takes_linear_time(piece: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     Scrubber().text(piece * (40_000 // len(piece)))
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5

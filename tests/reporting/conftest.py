@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.flasklike import App
 from quartapp.reporting.tables import ErrorGroup, metadata
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    made = Database(database_url)
+async def database(database_url: str) -> AsyncIterator[DatabaseEngine]:
+    made = DatabaseEngine(database_url)
     async with made.engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
     yield made
@@ -24,7 +24,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def session(database: Database) -> AsyncIterator[AsyncSession]:
+async def session(database: DatabaseEngine) -> AsyncIterator[AsyncSession]:
     async with database.session(write=False) as opened:
         yield opened
 
@@ -34,7 +34,7 @@ async def eventually_counted(app: App, wanted: int) -> int:
 
     The application's task counts at the same time as `flush`.
     """
-    database: Database = app.extensions["database"]
+    database: DatabaseEngine = app.extensions["database"]
     deadline = time.monotonic() + 60
     while True:
         await app.extensions["reporting"].flush()

@@ -13,10 +13,11 @@ from urllib.parse import quote
 import pytest
 from click.testing import CliRunner
 from quart import request
+from quart.cli import ScriptInfo
 
 from quartapp.flasklike import App
 from quartapp.redact.context import Context
-from quartapp.reporting.commands import error_commands
+from quartapp.reporting.commands import errors
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.testing import MailServer
 from tests.reporting.canary import CANARY, CORE, PLANTINGS, known_secrets, leaks
@@ -171,13 +172,13 @@ def contents(folder: Path) -> dict[str, str]:
 def run_commands(app: App, texts: dict[str, str]) -> None:
     """What operators see."""
     pipeline = app.extensions["reporting"]
-    commands = error_commands(
-        lambda: create_app(
+    info = ScriptInfo(
+        create_app=lambda: create_app(
             Path(pipeline.journal.folder).parents[1], str(pipeline.database.url)
-        ).extensions["reporting"]
+        )
     )
     for arguments in (("list", "--json"), ("list",), ("show", "1", "--json")):
-        result = CliRunner().invoke(commands, arguments)
+        result = CliRunner().invoke(errors, arguments, obj=info)
         assert result.exit_code == 0, result.output
         texts[" ".join(arguments)] = result.output
 

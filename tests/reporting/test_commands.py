@@ -13,12 +13,14 @@ from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner, Result
+from quart.cli import ScriptInfo
 from sqlalchemy.engine import make_url
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
+from quartapp.flasklike import App
 from quartapp.reporting.alerts import policy
 from quartapp.reporting.checks import selftest
-from quartapp.reporting.commands import error_commands
+from quartapp.reporting.commands import errors
 from quartapp.reporting.journal.losses import add_losses
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.reporting.tables import ErrorGroup, metadata
@@ -41,12 +43,14 @@ class Shop:
         self.database_url = f"sqlite:///{folder / 'shop.db'}"
         self.config: dict[str, Any] = {}
 
+    def create_app(self) -> App:
+        return create_app(self.folder, self.database_url, **self.config)
+
     def open_pipeline(self) -> Pipeline:
-        app = create_app(self.folder, self.database_url, **self.config)
-        return cast(Pipeline, app.extensions["reporting"])
+        return cast(Pipeline, self.create_app().extensions["reporting"])
 
     def run(self, *arguments: str) -> Result:
-        return CliRunner().invoke(error_commands(self.open_pipeline), arguments)
+        return CliRunner().invoke(errors, arguments, obj=ScriptInfo(create_app=self.create_app))
 
     def groups(self) -> list[dict[str, object]]:
         result = self.run("list", "--json")
@@ -65,7 +69,7 @@ def shop(tmp_path: Path) -> Shop:
     made = Shop(tmp_path)
 
     async def prepare() -> None:
-        database = Database(made.database_url)
+        database = DatabaseEngine(made.database_url)
         async with database.engine.begin() as connection:
             await connection.run_sync(metadata.create_all)
         await database.dispose()
@@ -124,7 +128,7 @@ async def test_a_test_whose_mail_waits_for_the_budget_says_so(
 def test_the_doctor_finds_a_fresh_site_well(shop: Shop) -> None:
     result = shop.run("doctor")
     assert result.exit_code == 0, result.output
-    assert result.stdout.count("ok ") == 7
+    assert result.stdout.count("ok ") == 9
 
 
 def test_the_doctor_finds_what_is_broken(shop: Shop, tmp_path: Path) -> None:
@@ -134,7 +138,8 @@ def test_the_doctor_finds_what_is_broken(shop: Shop, tmp_path: Path) -> None:
     result = shop.run("doctor")
     assert result.exit_code == 1
     bad = [line.split(":")[0] for line in result.stdout.splitlines() if line.startswith("BAD")]
-    assert bad == ["BAD journal", "BAD database", "BAD outbox", "BAD mail server"]
+    parts = ["journal", "database", "counting", "outbox", "mail server"]
+    assert bad == [f"BAD {part}" for part in parts]
 
 
 def test_says_which_errors_were_lost(shop: Shop, tmp_path: Path) -> None:
@@ -157,6 +162,47 @@ def test_the_doctor_finds_a_segment_that_nobody_can_read(shop: Shop, tmp_path: P
     result = shop.run("doctor")
     assert result.exit_code == 1
     assert "1 cannot be read and are not counted, 0.journal first" in result.stdout
+
+
+def test_demo_fills_an_empty_database_and_no_other(shop: Shop) -> None:
+    filled = shop.run("demo", "--groups", "3", "--occurrences", "20")
+    assert filled.exit_code == 0, filled.output
+    assert filled.stdout.startswith("3 groups\n")
+    assert sum(int(str(group["count"])) for group in shop.groups()) == 20
+    again = shop.run("demo", "--groups", "3", "--occurrences", "20")
+    assert again.exit_code == 1
+    assert "has errors already" in again.stderr
+
+
+def test_a_release_is_noted_once(shop: Shop) -> None:
+    assert "No release is known" in shop.run("release").stdout
+    first = shop.run("release", "v1.2", "--at", "2026-11-28T21:00+01:00")
+    assert first.stdout == "v1.2 was deployed at 2026-11-28 20:00:00 UTC.\n"
+    assert shop.run("release", "v1.2").stdout == first.stdout  # it keeps its time
+    again = shop.run("release", "v1.2", "--at", "2026-11-28T22:00:00")
+    assert again.stdout == "v1.2 was deployed at 2026-11-28 22:00:00 UTC.\n"
+    assert shop.run("release", "v1.3").exit_code == 0
+    listed = shop.run("release").stdout.splitlines()
+    assert [line.split("  ")[1] for line in listed] == ["v1.3", "v1.2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("release", "v1", "--at", "tomorrow"), "expected a time"),
+        (("release", "v1", "--at", "9" * 400), "expected a time"),
+        (("release", ""), "expected the name of a release"),
+        (("release", "v1\x1b[2J"), "expected the name of a release"),
+        (("release", "v" * 201), "at most 200 characters"),
+        (("release", "--at", "2026-11-28"), "--at needs the NAME"),
+    ],
+)
+def test_what_is_no_release_is_refused(
+    shop: Shop, arguments: tuple[str, ...], sentence: str
+) -> None:
+    result = shop.run(*arguments)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
 
 
 def test_show_resolve_mute_and_prune(shop: Shop) -> None:
@@ -204,9 +250,9 @@ EACH = [("list",), ("show", "1"), ("resolve", "1"), ("mute", "1"), ("prune",), (
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("sqlite:///empty.db", "has no such table: run 'alembic upgrade head' first"),
-        ("sqlite:////proc/nowhere/x.db", "does not answer"),
-        ("sqlite:///test.txt", "cannot be used: file is not a database"),
+        ("sqlite:///empty.db", "has no such table: run 'quartapp db upgrade' first"),
+        ("sqlite:////proc/nowhere/x.db", "cannot be used: unable to open database file"),
+        ("sqlite:///../test.txt", "cannot be used: file is not a database"),
         ("postgresql://x@127.0.0.1:1/x", "does not answer"),
     ],
     ids=["without tables", "without a folder", "no database", "refused"],
@@ -245,7 +291,7 @@ def test_the_doctor_says_that_the_migrations_are_missing(shop: Shop, tmp_path: P
     shop.database_url = f"sqlite:///{tmp_path / 'empty.db'}"
     result = shop.run("doctor")
     assert result.exit_code == 1
-    assert "BAD database: The database has no such table: run 'alembic upgrade" in result.stdout
+    assert "BAD database: The database has no such table: run 'quartapp db upgrade" in result.stdout
 
 
 def test_a_test_stops_at_a_journal_that_cannot_be_written(shop: Shop, tmp_path: Path) -> None:
@@ -265,7 +311,7 @@ def test_a_test_without_recipients_names_the_setting(shop: Shop) -> None:
 
 async def add_hostile_group(url: str) -> None:
     """A group whose title has everything that must not be sent to a terminal."""
-    database = Database(url)
+    database = DatabaseEngine(url)
     now = datetime.now(UTC)
     async with database.session() as session:
         title = "Grüße \N{SNAKE} \x1b[2J\u202egnp.exe"

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.flasklike import App
 from quartapp.mail import smtp as transport
 from quartapp.mail.delivery import Mail, Server
@@ -117,7 +117,7 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
 
 @pytest.mark.parametrize("what", SUBJECTS)
 async def test_is_reported_in_full_and_mailed(
-    what: str, tmp_path: Path, database: Database, session: AsyncSession
+    what: str, tmp_path: Path, database: DatabaseEngine, session: AsyncSession
 ) -> None:
     subject = SUBJECTS[what]()
     journal = Journal(tmp_path / "größe", segment_bytes=65536)
@@ -161,7 +161,7 @@ async def test_a_host_whose_name_is_no_text_reports_and_mails(
     async with app.test_app():
         app.logger.error("Grüße")
         assert await eventually_counted(app, 1) == 1
-        database: Database = app.extensions["database"]
+        database: DatabaseEngine = app.extensions["database"]
         async with database.session(write=False) as session:
             assert await session.scalar(select(ErrorSample.host)) == "m\ufffdnchen"
     [outcome] = await deliver([MAIL], Server(mail_server.host, mail_server.port))

@@ -15,8 +15,9 @@ from playwright.async_api import async_playwright
 from pydantic import SecretStr
 from quart import request
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.flasklike import App
+from quartapp.mail.delivery import Server
 from quartapp.reporting.pipeline import Pipeline
 from quartapp.testing.mail import MailServer, Received, certificate
 from tests.conftest import CHROMIUM, CHROMIUM_OPTIONS
@@ -50,7 +51,7 @@ async def register(name):
 """
 
 
-def view(folder: Path, database: Database) -> Any:
+def view(folder: Path, database: DatabaseEngine) -> Any:
     """A view in a separate file, as in an application."""
     path = folder / "microblog" / "web" / "people.py"
     path.parent.mkdir(parents=True)
@@ -91,6 +92,7 @@ def trust(app: App, certificate: Path) -> None:
     """Trust the test's certificate, and mail without the initial delay."""
     pipeline: Pipeline = app.extensions["reporting"]
     assert pipeline.mailer
+    assert isinstance(pipeline.mailer.server, Server)
     pipeline.mailer.server = replace(pipeline.mailer.server, ca_file=str(certificate))
     rules = pipeline.consumer.rules
     pipeline.consumer.rules = replace(rules, limits=replace(rules.limits, initial_delay=0.0))

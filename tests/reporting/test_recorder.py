@@ -16,8 +16,8 @@ from quartapp.reporting.journal.losses import Losses, add_losses, read_losses
 from quartapp.reporting.journal.segments import list_segments, open_segment
 from quartapp.reporting.journal.shared import shared_numbers
 from quartapp.reporting.journal.writer import Journal
-from quartapp.reporting.recorder import Recorder
-from quartapp.reporting.report import Origin, Report
+from quartapp.reporting.recorder import MOST_KINDS, Recorder
+from quartapp.reporting.report import Origin, Report, person_of
 
 
 class Clock:
@@ -44,9 +44,14 @@ def recorder(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> R
     )
 
 
+def journal_of(recorder: Recorder) -> Journal:
+    assert isinstance(recorder.journal, Journal)
+    return recorder.journal
+
+
 def entries(recorder: Recorder) -> list[Entry]:
     found: list[Entry] = []
-    for path in list_segments(recorder.journal.folder):
+    for path in list_segments(journal_of(recorder).folder):
         with open_segment(path) as reading:
             assert reading is not None
             found += map(decode, reading.read(0).payloads)
@@ -73,6 +78,17 @@ def test_five_full_reports_a_minute_and_ticks_for_the_rest(
     assert [type(entry) for entry in entries(recorder)] == [Report] * 5 + [Tick] * 3 + [Report]
 
 
+def test_occurrences_are_counted_by_class_for_a_bounded_number_of_classes(
+    recorder: Recorder,
+) -> None:
+    recorder.record(logging.LogRecord("app", logging.ERROR, "", 1, "no error", (), None))
+    for number in range(2 * MOST_KINDS):
+        recorder.record(type(f"Error{number}", (Exception,), {})())
+    assert len(recorder.kinds) == MOST_KINDS + 1
+    assert recorder.kinds["log"] == recorder.kinds["Error0"] == 1
+    assert recorder.kinds["other"] == MOST_KINDS + 1
+
+
 def test_a_clock_that_is_set_back_begins_a_new_minute(recorder: Recorder, clock: Clock) -> None:
     for _ in range(6):
         recorder.record(error())
@@ -91,6 +107,18 @@ def test_asks_for_the_context_only_of_what_is_written_in_full(recorder: Recorder
     for _ in range(10):
         recorder.record(error(), request_context)
     assert len(asked) == 5
+
+
+def test_each_occurrence_has_its_reference_and_its_person(recorder: Recorder) -> None:
+    def request_context() -> Context:
+        return Context(reference="23456789", user_id="7")
+
+    for _ in range(6):
+        recorder.record(error(), request_context, lambda: ("23456789", "7"))
+    recorder.record(error(), request_context, lambda: ("not one of ours", ""))
+    recorder.record(error(), request_context, lambda: 1 // 0)  # type: ignore[arg-type,return-value]
+    found = [(entry.reference, entry.person) for entry in entries(recorder)]
+    assert found == [("23456789", person_of("7"))] * 6 + [("", "")] * 2
 
 
 def test_a_thousand_different_errors_are_kept_apart_and_further_ones_named(
@@ -131,8 +159,8 @@ def test_owes_what_the_disk_does_not_take_and_writes_it_when_it_does(
 def test_other_processes_can_read_what_was_lost(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = recorder.journal.folder
-    recorder.journal.prepare()
+    folder = journal_of(recorder).folder
+    journal_of(recorder).prepare()
     recorder.write_owed()
     assert read_losses(folder) == Losses()
     with monkeypatch.context() as patch:
@@ -154,7 +182,7 @@ def test_other_processes_can_read_what_was_lost(
 def test_losses_wait_while_another_process_notes_its_own(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = recorder.journal.folder
+    folder = journal_of(recorder).folder
     recorder.record(error())
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "append", lambda _self, _payload: False)
@@ -168,7 +196,7 @@ def test_losses_wait_while_another_process_notes_its_own(
 
 @pytest.mark.parametrize("content", [b"", b"[1, 2", b"[1, 2]", b"null", b'{"a": 1}', b"\xff" * 900])
 def test_a_damaged_file_of_losses_begins_again(recorder: Recorder, content: bytes) -> None:
-    folder = recorder.journal.folder
+    folder = journal_of(recorder).folder
     folder.mkdir(exist_ok=True)
     (folder / "losses").write_bytes(content)
     assert read_losses(folder) == Losses()
@@ -250,7 +278,7 @@ def test_log_records_of_one_statement_are_one_group(recorder: Recorder) -> None:
 def test_a_forked_child_does_not_write_what_its_parent_owes(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorder.journal.prepare()
+    journal_of(recorder).prepare()
     append = Journal.append
     monkeypatch.setattr(Journal, "append", lambda _self, _payload: False)
     recorder.record(error())
@@ -262,7 +290,7 @@ def test_a_forked_child_does_not_write_what_its_parent_owes(
     os.waitpid(pid, 0)
     recorder.write_owed()
     assert total(recorder) == 1
-    losses = read_losses(recorder.journal.folder)
+    losses = read_losses(journal_of(recorder).folder)
     assert (losses.reports, losses.counted) == (1, 1)
 
 
@@ -271,20 +299,38 @@ def test_a_forked_child_does_not_write_what_its_parent_owes(
     [
         Tick("a" * 32 + "-1", 1_900_000_000, 3),
         Brief("a" * 32 + "-1", 1_900_000_000, "日本\n\x00\udcff" * 90, "\\" * 900 + '"', 2),
+        Tick("a" * 32 + "-1", 1_900_000_000, 3, "23456789", "f" * 16),
+        Tick("a" * 32 + "-1", 1_900_000_000, 3, "", "f" * 16),
+        Brief("a" * 32 + "-1", 1_900_000_000, "T" * 200, "c" * 200, 2, "23456789", "f" * 16),
     ],
 )
 def test_entries_are_one_short_line_and_come_back(entry: Tick | Brief) -> None:
     encoded = entry.encode()
-    assert len(encoded) <= (300 if isinstance(entry, Brief) else 60)
+    assert len(encoded) <= (330 if isinstance(entry, Brief) else 90)
     assert b"\n" not in encoded
     assert b"\0" not in encoded
     again = decode(encoded)
     assert (again.fingerprint, again.time) == (entry.fingerprint, entry.time)
     assert not isinstance(again, Report)
-    assert again.count == entry.count
+    assert (again.count, again.reference, again.person) == (
+        entry.count,
+        entry.reference,
+        entry.person,
+    )
 
 
-@pytest.mark.parametrize("line", [b"", b"x", b"[]", b'["a","b",1]', b'["a",1,2,3]', b'{"a":1}'])
+def test_reads_the_lines_of_the_version_before() -> None:
+    assert decode(b'["a",5,2]') == Tick("a", 5, 2)
+    assert decode(b'["a",5,2,"title","web.posts"]') == Brief("a", 5, "title", "web.posts", 2)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *[b"", b"x", b"[]", b'["a","b",1]', b'["a",1,2,3]', b'{"a":1}'],
+        *[b'["a",1,2,"23456789 x"]', b'["a",1,2,"T","c",3]', b'["a",1,2,"T","c","","",""]'],
+    ],
+)
 def test_other_lines_are_no_entries(line: bytes) -> None:
     with pytest.raises(ValueError):
         decode(line)

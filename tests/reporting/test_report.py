@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quartapp.breadcrumbs import Breadcrumb
 from quartapp.redact.traceback import ExceptionInfo, Frame
 from quartapp.reporting.report import MAX_BYTES, Origin, Report, RequestInfo
 
@@ -45,7 +46,6 @@ reports = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(reports)
 def test_comes_back_from_json_as_it_was(report: Report) -> None:
     text = report.to_json()
@@ -86,6 +86,9 @@ def test_writes_what_the_version_before_reads() -> None:
     before = json.loads(OF_THE_VERSION_BEFORE)
     assert frames[1] == before["exceptions"][0].pop("frames")[1]
     assert frames[0] == ["quart/app.py", "", "handle_request", 1649, False, 0, [], []]
+    assert raw["exceptions"][0].pop("columns") == []  # a name that it does not know
+    new = ("person", "trace", "request_id", "breadcrumbs", "former")
+    assert [raw.pop(name) for name in new] == ["", "", "", [], []]
     assert raw == before
 
 
@@ -99,7 +102,8 @@ def huge(text: str, *, frames: int = 60, chain: int = 5, variables: int = 20) ->
     frame = Frame(
         text, text, text, 1, True, 1, (text,) * 6, tuple((text, text) for _ in range(variables))
     )
-    info = ExceptionInfo(text, text * 10, "cause", (frame,) * frames, 0, (text,) * 5)
+    columns = tuple((at, 4, 199) for at in range(frames))
+    info = ExceptionInfo(text, text * 10, "cause", (frame,) * frames, 0, (text,) * 5, columns)
     return Report(
         id=text,
         fingerprint=text,
@@ -113,12 +117,15 @@ def huge(text: str, *, frames: int = 60, chain: int = 5, variables: int = 20) ->
         request=RequestInfo(text, text, text, text, ((text, text),) * 20),
         user_id=text,
         reference=text,
+        trace=text,
+        request_id=text,
+        breadcrumbs=(Breadcrumb("log", 0.1, text, text, text),) * variables,
         extra=((text, text),) * 20,
         origin=Origin(text, text, text, text, {text: text}),
     )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.sampled_from(["x", "é", "—", "\U0001f40d", '"', "\\", "\n"]),
     st.sampled_from([1, 20, 200, 1500]),
@@ -134,6 +141,17 @@ def test_stays_within_its_limit_whatever_is_in_it(
     assert len(text.encode()) <= MAX_BYTES
     assert json.loads(text)["format"] == 1
     assert Report.from_json(text).exceptions or not chain
+
+
+def test_drops_the_oldest_breadcrumbs_first() -> None:
+    frame = Frame("a.py", "a", "f", 1, True, 1, ("source",), (("name", "x" * 900),))
+    crumbs = tuple(Breadcrumb("sql", 0.1 * at, "SELECT " + "x" * 290) for at in range(50))
+    info = ExceptionInfo("E", "message", frames=(frame,) * 50)
+    report = Report("id", "fp", 0.0, "title", exceptions=(info,), breadcrumbs=crumbs)
+    kept = Report.from_json(report.encode())
+    assert kept.exceptions == report.exceptions
+    assert kept.breadcrumbs == crumbs[-len(kept.breadcrumbs) :]
+    assert 0 < len(kept.breadcrumbs) < 50
 
 
 def test_drops_the_locals_of_the_outermost_frames_first() -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,7 +14,10 @@ import httpx
 import psutil
 import pytest
 
-from quartapp.serving import server, settings
+from quartapp.extras import needs
+from quartapp.flasklike import App
+from quartapp.serving import server, settings, stopping
+from quartapp.serving.service import Service
 from quartapp.serving.settings import ServingSettings
 from quartapp.settings import ConfigurationError
 from quartapp.sockets import bind
@@ -81,6 +85,18 @@ def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str], name:
     assert capsys.readouterr().err == f"quartapp: port {port} is in use: {advice}\n"
 
 
+@pytest.mark.parametrize("name", ["hypercorn", "uvicorn"])
+def test_of_two_starts_at_a_time_one_says_that_the_port_is_in_use(
+    capsys: pytest.CaptureFixture[str], name: Any
+) -> None:
+    with bind("127.0.0.1", 0) as ours, bind("127.0.0.1", ours.getsockname()[1]) as other:
+        other.listen()
+        ours.setblocking(False)
+        with pytest.raises(server.ServingFailedError, match="is in use: stop the other server"):
+            server.serve_here(Service(works, settings=ServingSettings(server=name)), ours)
+    assert "Traceback" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "modules"), [("uvicorn", "uvicorn and no httptools"), ("granian", "granian")]
 )
@@ -90,8 +106,7 @@ def test_a_server_that_is_not_installed_is_a_wrong_setting(
     monkeypatch.setattr(settings, "find_spec", lambda module: module == "wsproto" or None)
     assert server.run(works, ServingSettings(port=0, server=name)) == 2
     assert capsys.readouterr().err == (
-        f"quartapp: SERVER is {name}, and this environment has no {modules}: run "
-        f"'make install-server', or \"pip install '.[{name}]'\" in the checkout\n"
+        f"quartapp: SERVER is {name}, and this environment has no {modules}: {name} {needs(name)}\n"
     )
 
 
@@ -104,6 +119,26 @@ def test_a_server_is_one_of_three() -> None:
 def test_a_socket_sends_small_answers_at_once() -> None:
     with bind("127.0.0.1", 0) as bound:
         assert bound.proto == socket.IPPROTO_TCP  # asyncio looks at it
+
+
+def test_the_socket_that_processes_share_never_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that waits in `accept` for a connection that another one took serves nobody."""
+    blocking: list[bool] = []
+
+    async def serve(_app: object, listener: socket.socket, *_: object) -> None:
+        blocking.append(os.get_blocking(listener.fileno()))
+        listener.close()
+
+    monkeypatch.setattr(server, "_serve_with", lambda _: serve)
+    handler = signal.getsignal(signal.SIGQUIT)
+    try:
+        with bind("127.0.0.1", 0) as bound:
+            bound.setblocking(False)
+            with socket.socket(fileno=os.dup(bound.fileno())) as sent:  # as a worker gets it
+                server.serve_here(Service(works), sent)
+    finally:
+        signal.signal(signal.SIGQUIT, handler)
+    assert blocking == [False]
 
 
 def test_an_address_of_another_machine_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,3 +193,18 @@ def test_workers_do_not_outlive_their_master(serve: Serve) -> None:
         gone, alive = psutil.wait_procs(workers, timeout=60)
         assert gone
         assert not alive
+
+
+async def test_the_application_learns_that_the_server_begins_to_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stopping, "end_process_after", lambda *_: threading.Timer(0, print))
+    app = App("shop")
+    stop = stopping.Stop(app, 10)
+    assert not app.is_stopping
+    stop.begin()
+    assert app.is_stopping
+    stop.end()
+    await app.startup()
+    assert not app.is_stopping
+    await app.shutdown()

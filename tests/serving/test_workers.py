@@ -10,21 +10,37 @@ from typing import Any
 
 import pytest
 
-from quartapp.serving import workers
+from quartapp.serving import reloading, workers
+from quartapp.serving.process import Death, Link, Worker
+from quartapp.serving.reloading import Progress
+from quartapp.serving.service import Service
+from quartapp.serving.status import StatusFile
 from quartapp.serving.stopping import SIGHURRY
-from quartapp.serving.workers import Death
 
 
-class Crashing(workers.Worker):
+def serve(service: Service, listener: socket.socket, link: Link, death: Death) -> None:
+    """What these workers would do."""
+
+
+def master_of(listener: socket.socket, first: list[Worker]) -> workers.Master:
+    return workers.Master(serve, Service(dict), listener, Progress(StatusFile("")), first)
+
+
+class Crashing(Worker):
     """One that ends by SIGKILL, `age` seconds after it began to serve."""
 
     age = 0.0
     has_started = True
     started: list[Death] = []
+    handles: list[Any] = []
+    failure = ""
 
-    def __init__(self, work: object, listener: object, death: Death = ()) -> None:
+    def __init__(self, serve: object, service: object, listener: object, death: Death = ()) -> None:
         self.process: Any = SimpleNamespace(exitcode=-signal.SIGKILL, pid=1, sentinel=None)
         self.started.append(death)
+
+    def has_ended(self) -> bool:
+        return True
 
 
 @pytest.fixture
@@ -35,7 +51,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, int], list[float
         now = [100.0]
         times: list[float] = []
         reader, writer = os.pipe()
-        os.write(writer, b".")
+        os.write(writer, bytes([signal.SIGTERM]))
 
         def wait(sentinels: list[Any], timeout: float | None) -> list[Any]:
             times.append(now[0])
@@ -48,8 +64,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, int], list[float
         monkeypatch.setattr(workers, "monotonic", lambda: now[0])
         monkeypatch.setattr(workers, "wait", wait)
         with socket.socket() as listener:
-            first = Crashing(None, listener)
-            assert workers._watch([first], lambda *_: None, listener, reader) == 0
+            first = Crashing(None, None, listener)
+            assert master_of(listener, [first]).watch(reader) == 0
         os.close(reader)
         os.close(writer)
         return sorted({later - time for time, later in pairwise(times)} - {0})
@@ -73,7 +89,7 @@ def test_a_worker_may_end_by_a_signal_where_nothing_listens_to_it(
     monkeypatch: pytest.MonkeyPatch, code: int, has_started: bool, has_failed: bool
 ) -> None:
     monkeypatch.setattr(Crashing, "has_started", has_started)
-    worker = Crashing(None, None)
+    worker = Crashing(None, None, None)
     worker.process.exitcode = code
     assert worker.has_failed is has_failed
 
@@ -94,3 +110,23 @@ def test_workers_that_served_for_a_while_are_replaced_at_once(
     pauses: Callable[[float, int], list[float]],
 ) -> None:
     assert pauses(6, 9) == []
+
+
+@pytest.mark.parametrize(
+    ("handler", "answers"),
+    [
+        (signal.SIG_DFL, ["reload", "stop", "stop"]),
+        (signal.SIG_IGN, ["reload", "nothing", "reload"]),  # as `nohup` starts it
+    ],
+)
+def test_a_terminal_that_is_closed_asks_for_no_reload(
+    handler: signal.Handlers, answers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = [True, True, False, False]
+    monkeypatch.setattr(reloading, "has_terminal", lambda: terminal.pop(0))
+    before = signal.signal(signal.SIGHUP, handler)
+    try:
+        progress = Progress(StatusFile(""))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert [progress.asked() for _ in range(3)] == answers

@@ -7,12 +7,12 @@ on to pytest, and are relative to the copy.
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import tomllib
-import venv
 from collections.abc import Sequence
 from pathlib import Path
+
+from tests.setup.environment import make_environment, site_packages
 
 ROOT = Path(__file__).parents[2]
 PARTS = sorted(
@@ -57,30 +57,25 @@ def _copy(name: str, folder: Path, *without: str) -> None:
 
 
 def _make_environment(folder: Path) -> Path:
-    venv.create(folder / ".venv", symlinks=True)
-    python = folder / ".venv" / "bin" / "python"
-    places = {"base": str(folder / ".venv"), "platbase": str(folder / ".venv")}
-    site_packages = Path(sysconfig.get_path("purelib", "venv", places))
-    for path in Path(sysconfig.get_path("purelib")).iterdir():
-        if not path.name.startswith("quartapp"):
-            (site_packages / path.name).symlink_to(path)
-    (site_packages / "quartapp.pth").write_text(str(folder), "utf-8")
-    _describe(site_packages / "quartapp-0.dist-info", folder)
+    python = make_environment(folder)
+    packages = site_packages(folder)
+    (packages / "quartapp.pth").write_text(str(folder), "utf-8")
+    _describe(packages / "quartapp-0.dist-info", folder)
     return python
 
 
 def _describe(distribution: Path, folder: Path) -> None:
     """Write what installing the copy would write: the entry points whose modules it has."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    commands = project["entry-points"]["quart.commands"]
-    lines = [
-        f"{name} = {target}"
-        for name, target in commands.items()
-        if _has_module(folder, target.partition(":")[0])
-    ]
+    lines = []
+    for group, members in project["entry-points"].items():
+        lines.append(f"[{group}]")
+        for name, target in members.items():
+            if _has_module(folder, target.partition(":")[0]):
+                lines.append(f"{name} = {target}")
     distribution.mkdir()
     (distribution / "METADATA").write_text("Name: quartapp\nVersion: 0\n", "utf-8")
-    (distribution / "entry_points.txt").write_text("\n".join(["[quart.commands]", *lines]), "utf-8")
+    (distribution / "entry_points.txt").write_text("\n".join(lines), "utf-8")
 
 
 def _has_module(folder: Path, name: str) -> bool:

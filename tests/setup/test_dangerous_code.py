@@ -14,19 +14,28 @@ DANGEROUS = {
     "reads objects": ("pickle", "marshal", "shelve", "yaml", "jsonpickle"),
     "reads XML": ("xml.etree.ElementTree", "lxml", "xml.dom", "xml.sax"),
     "asks directories": ("ldap", "ldap3"),
-    "fetches": ("urllib.request", "requests", "httpx", "aiohttp", "http.client"),
+    "fetches": ("urllib.request", "requests", "httpx", "aiohttp", "http.client", "h11"),
 }
 ALLOWED = {
     # The address for which the test client's cookies are kept; nothing is fetched.
     ("flasklike/testing/client.py", "urllib.request"),
+    # The client of tests for other ASGI applications, whose transport calls the application.
+    ("testing/applications.py", "httpx"),
+    # A POST to the address that the operator has set, if it is a public one.
+    ("reporting/webhooks/post.py", "h11"),
     # The debugger's prompt, which only the `dev` command has.
     ("debugger/page/prompt.py", "compile"),
     ("debugger/page/prompt.py", "eval"),
     ("debugger/server/process.py", "subprocess.Popen"),
     # The driver of PostgreSQL, by a constant name.
     ("database/drivers/limited.py", "__import__"),
+    # pg_dump, pg_restore and psql, without a shell.
+    ("database/backups/postgresql.py", "subprocess.Popen"),
+    ("database/backups/postgresql.py", "subprocess.run"),
     # `git describe`, with constant arguments.
     ("reporting/capture/origin.py", "subprocess.run"),
+    # What a worker serves, which its master sends it as `multiprocessing` sends everything.
+    ("serving/process.py", "pickle"),
     # The server that tests start, and the code of its `-c`.
     ("testing/forkserver.py", "compile"),
     ("testing/forkserver.py", "exec"),

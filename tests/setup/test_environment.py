@@ -6,9 +6,16 @@ from collections.abc import Iterator
 from tests.setup.parts import PARTS, ROOT
 
 READERS = {
-    # The `dev` command: PORT, CI and ENVIRONMENT, and what the application's process inherits.
+    # The `dev` command: PORT, CI, EDITOR_URL, ENVIRONMENT, and what its process inherits.
     "debugger/server/command.py": {"os.environ", "envvar"},
-    "debugger/server/process.py": {"os.environ", "dotenv.dotenv_values"},
+    # `App.run(debug=True)`: ENVIRONMENT, CI and EDITOR_URL.
+    "debugger/server/attach.py": {"os.environ"},
+    "debugger/server/process.py": {
+        "os.environ",
+        "dotenv.dotenv_values",
+        "quart.cli.load_dotenv",  # what the application finds is what `quart` gives others
+        "quart.helpers.get_load_dotenv",
+    },
     # `App.run`, which reads QUART_DEBUG and .env, as in Flask and Quart.
     "flasklike/development.py": {
         "quart.cli.load_dotenv",
@@ -18,8 +25,18 @@ READERS = {
     "flasklike/helpers.py": {"quart.helpers.get_load_dotenv"},  # exported, as Flask does
     # FLASK_DEBUG, and QUART_DEBUG, which is set for the command `quart`.
     "flasklike/config.py": {"os.environ"},
+    # The settings of an application that `quartapp new` writes.
+    "starter/template/myapp/settings.py": {"os.environ", "dotenv.load_dotenv"},
+    # The protocols of systemd: LISTEN_FDS, NOTIFY_SOCKET, WATCHDOG_USEC.
+    "serving/supervisor.py": {"os.environ"},
+    # PID_FILE of `quartapp reload`, which does not load the application.
+    "serving/command.py": {"envvar"},
     # PATH, HOME and the like, for the servers that tests start.
     "testing/server.py": {"os.environ"},
+    # NO_COLOR, which is about the terminal.
+    "reporting/commands/listing.py": {"os.environ"},
+    # What PostgreSQL's programs inherit, which read variables of libpq (PGPASSFILE ...).
+    "database/backups/postgresql.py": {"os.environ"},
     # What a forked server gets instead of the fork server's.
     "testing/forkserver.py": {"os.environ"},
 }

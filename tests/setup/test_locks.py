@@ -11,7 +11,16 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-SERVER_EXTRAS = ("postgresql", "redis", "uvloop", "uvicorn", "granian", "sentry")
+SERVER_EXTRAS = (
+    "microblog",
+    "postgresql",
+    "redis",
+    "uvloop",
+    "uvicorn",
+    "granian",
+    "sentry",
+    "metrics",
+)
 
 
 def pins(lock: str) -> dict[str, Version]:
@@ -54,6 +63,7 @@ def tools(project: dict[str, Any]) -> list[Requirement]:
         ("requirements.lock", 35),
         ("requirements-dev.lock", 51),
         ("benchmarks/flask_twin/requirements.txt", 10),
+        ("tests/system/dist/requirements.txt", 20),
     ],
 )
 def test_the_lock_files_have_hashes_and_no_host_names(name: str, at_least: int) -> None:

@@ -59,6 +59,23 @@ def test_a_python_that_is_too_old_is_one_sentence(
     assert expected in sentence
 
 
+@pytest.mark.parametrize("fault", ["", "moved", "without Python"])
+def test_an_environment_that_was_moved_is_made_again(tmp_path: Path, fault: str) -> None:
+    venv = tmp_path / "venv"
+    scripts = venv / "bin"
+    scripts.mkdir(parents=True)
+    target = "/no/such/python" if fault == "without Python" else sys.executable
+    (scripts / "python").symlink_to(target)
+    place = tmp_path / "before" if fault == "moved" else scripts
+    (scripts / "pip").write_text(f"#!{place}/python3\n")
+    for stamp in (".libraries", ".tools", ".installed"):
+        (venv / stamp).touch()
+    result = make("--dry-run", "install", f"VENV={venv}")
+    assert result.returncode == 0
+    assert ("was moved, or its Python is gone" in result.stdout) == bool(fault)
+    assert (f"-m venv --clear {venv}" in result.stdout) == bool(fault)
+
+
 def test_a_python_without_venv_is_one_sentence(tmp_path: Path) -> None:
     bare = tmp_path / "python3"
     bare.write_text(

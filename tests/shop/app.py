@@ -8,11 +8,11 @@ from quart import request
 from sqlalchemy import Column, ForeignKey, String, Table, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from quartapp import database as db
-from quartapp import errors, logfile, reporting
-from quartapp.database import Database, request_session
-from quartapp.errors import admission, bounds, deadlines, headers
+from quartapp import reporting
+from quartapp.database import Database, DatabaseEngine
+from quartapp.errors import ErrorPages
 from quartapp.flasklike import App
+from quartapp.logfile import LogFile
 from quartapp.logfile.record import Cleaner
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
@@ -56,29 +56,25 @@ friends = Table(
 )
 
 
+db = Database(model_class=Base)
+
+
 def create_app(folder: Path, database_url: str, *, name: str = "shop", **config: Any) -> App:
     """The application, with its files and its log below `folder`; `config` is for the parts."""
     app = App(name, root_path=str(_FOLDER), instance_path=str(folder / "instance"))
-    app.config.from_mapping({"LOG_DIR": folder / "logs"} | config)
-    database = Database(
-        database_url,
-        pool_size=config.get("DATABASE_POOL_SIZE", 10),
-        pool_queue=config.get("DATABASE_QUEUE", 256),
-        statement_timeout=config.get("DATABASE_TIMEOUT"),
+    app.config.from_mapping(
+        {"LOG_DIR": folder / "logs", "DATABASE_QUEUE": 256, "DATABASE_TIMEOUT": 0},
+        DATABASE_URL=database_url,
     )
+    app.config.from_mapping(config)
+    db.init_app(app)
+    database: DatabaseEngine = app.extensions["database"]
     places = Places(_FOLDER, name=name)
     scrubber = Scrubber(known=reporting.secrets_of(app.config, database))
-    db.init_app(app, database)
-    errors.init_app(app)
-    deadlines.init_app(app)
-    admission.init_app(app)
-    bounds.init_app(app)
-    headers.init_app(app)
+    ErrorPages(app, admission=True, deadlines=True, bounds=True, headers=True)
     clean = Cleaner(places=places, scrubber=scrubber, request_secrets=reporting.request_secrets)
-    logfile.init_app(app, name=name, clean=clean)
-    reporting.init_app(app, database, name=name, places=places, scrubber=scrubber)
-    app.before_serving(database.warm_up)
-    app.after_serving(database.dispose)
+    LogFile(app, clean=clean)
+    reporting.Reporting(app, database=database, name=name, places=places, scrubber=scrubber)
     for view in (health, boom, failed_flush, hold):
         app.add_url_rule(f"/{view.__name__}", view_func=view)
     return app
@@ -86,7 +82,7 @@ def create_app(folder: Path, database_url: str, *, name: str = "shop", **config:
 
 async def create_tables(app: App) -> None:
     """Create the tables of the shop and of the parts in the application's empty database."""
-    database: Database = app.extensions["database"]
+    database: DatabaseEngine = app.extensions["database"]
     async with database.engine.begin() as connection:
         for metadata in (Base.metadata, tables.metadata):
             await connection.run_sync(metadata.create_all)
@@ -102,7 +98,7 @@ async def boom() -> str:
 
 async def failed_flush() -> str:
     """Add a customer with a new name, and then one whose name may be taken."""
-    session = request_session()
+    session = db.session
     session.add(Customer(name="flushed", email="flushed@example.com"))
     await session.flush()
     session.add(Customer(name=request.args["name"], email="canary@example.com"))
@@ -112,6 +108,6 @@ async def failed_flush() -> str:
 
 async def hold() -> str:
     """Keep a connection for a while."""
-    await request_session().execute(text("SELECT 1"))
+    await db.session.execute(text("SELECT 1"))
     await asyncio.sleep(float(request.args["seconds"]))
     return "held"

@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from quartapp.reporting.commands import error_commands
+from quart.cli import ScriptInfo
+
+from quartapp.reporting.commands import errors
 from tests.shop.app import create_app
 
 if __name__ == "__main__":
     folder, database_url, *arguments = sys.argv[1:]
-    error_commands(lambda: create_app(Path(folder), database_url).extensions["reporting"])(
-        arguments
-    )
+    errors(arguments, obj=ScriptInfo(create_app=lambda: create_app(Path(folder), database_url)))

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -14,7 +15,7 @@ import pytest
 
 from quartapp.testing import LiveServer
 from quartapp.testing.forkserver import ForkServer
-from quartapp.testing.server import ServerFailedError
+from quartapp.testing.server import ServerFailedError, serve
 
 pytestmark = pytest.mark.slow  # each starts a process
 
@@ -79,6 +80,7 @@ def test_has_only_the_environment_it_is_given(
 def test_output_that_is_no_utf_8_does_not_end_it(live_server: StartServer) -> None:
     with live_server({}, ("-c", SERVE)) as server:
         server.wait_for("caf\ufffd")
+        assert httpx.get(server.url, timeout=60, trust_env=False).status_code == 200
 
 
 def test_a_line_that_is_never_written_is_a_failure_with_the_output(
@@ -158,6 +160,17 @@ def test_a_forked_server_runs_a_module_of_its_folder(
     assert server.output == "Running on http://127.0.0.1:1 __main__ ['--local']\n"
 
 
+def test_a_suite_may_have_many_open_files(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        for _ in range(1100):
+            stack.enter_context(Path(os.devnull).open())
+        server = ForkServer([])
+        stack.callback(server.close)
+        process = server.start(["-c", "raise SystemExit(3)"], {}, tmp_path)
+        stack.callback(process.stdout.close)
+        assert process.wait(60) == 3
+
+
 def test_options_of_python_need_a_start(fork_server: ForkServer) -> None:
     with (
         pytest.raises(ValueError, match="-I is an option of Python"),
@@ -172,3 +185,22 @@ def test_variables_of_python_need_a_start(fork_server: ForkServer) -> None:
         LiveServer({"PYTHONUTF8": "1"}, ("-c", SERVE), fork_server=fork_server),
     ):
         pass
+
+
+@pytest.mark.parametrize("server", ["hypercorn", "uvicorn"])
+def test_any_application_is_served(tmp_path: Path, server: str) -> None:
+    (tmp_path / "shop.py").write_text(
+        "import os, quart\n"
+        "def create_app():\n"
+        "    app = quart.Quart('shop')\n"
+        "    app.add_url_rule('/', view_func=lambda: os.environ['GREETING'])\n"
+        "    return app\n"
+    )
+    with serve("shop:create_app()", server=server, cwd=tmp_path, GREETING="hello") as started:
+        assert httpx.get(started.url, timeout=60, trust_env=False).text == "hello"
+        assert started.stop() in (0, -signal.SIGTERM)
+
+
+def test_an_unknown_server_is_refused() -> None:
+    with pytest.raises(ValueError, match="server='waitress': expected one of hypercorn, uvicorn"):
+        serve("shop:app", server="waitress")

@@ -13,7 +13,7 @@ from quartapp.throttling import counters
 from quartapp.throttling.counters import Counters, MemoryCounters
 from quartapp.throttling.redis_counters import RedisCounters
 from tests.conftest import REDIS
-from tests.costs import growth
+from tests.costs import TOLERATED, growth
 
 
 async def test_the_number_of_counters_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +41,7 @@ async def test_a_hit_costs_the_same_whatever_is_counted() -> None:
         for key in range(number):
             await memory.incr(str(key), 60)
 
-    assert await growth(hits, 5000) < 8
+    assert await growth(hits, 5000) < TOLERATED
 
 
 class Relay:
@@ -106,10 +106,14 @@ async def test_redis_that_is_silent_delays_one_request_and_is_used_again(
         begin = time.perf_counter()
         for _ in range(100):
             await both.incr(key, 60)
-        assert time.perf_counter() - begin < 0.2
+        # A millisecond; to wait for Redis each time would take 20 s.
+        assert time.perf_counter() - begin < 5
         relay.is_silent = False
-        await asyncio.sleep(0.35)
-        assert await both.incr(key, 60) >= 2
+        async with asyncio.timeout(60):
+            while both.is_away:
+                await asyncio.sleep(0.05)
+                counted = await both.incr(key, 60)
+        assert 2 <= counted < 100, "what this process counted was more"
         assert not both.is_away
         await both.close()
     assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]

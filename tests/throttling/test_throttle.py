@@ -80,6 +80,7 @@ async def test_a_window_begins_with_the_first_and_ends(
     assert await refused(throttle.hit(limit, "here")) == 1
     time.now += 1
     await throttle.hit(limit, "here")
+    assert throttle.refused == 2
 
 
 async def test_only_the_first_beyond_a_limit_says_that_it_is(
@@ -101,7 +102,7 @@ async def test_what_is_taken_back_does_not_count(throttle: Throttle, limit: Limi
     await throttle.take_back(limit, "nowhere")
     for _ in range(10):
         await throttle.hit(limit, "nowhere")
-    await refused(throttle.hit(limit, "nowhere"))
+    assert await refused(throttle.hit(limit, "nowhere")) > 0
 
 
 async def test_waits_double_from_one_second_to_a_quarter_of_an_hour(

@@ -3,8 +3,9 @@
 One hop to the thread costs more than most statements (docs/decisions/0050). What belongs together
 is therefore sent as one function, and a BEGIN goes along with the first one.
 
-Private names of aiosqlite are used: `_conn`, `_connect`, `_connection`, `_connector`, `_execute`,
-`_running`, `_thread` and `_tx`. tests/database/drivers/test_onehop.py fails when they change.
+Private names of aiosqlite are used: `_STOP_RUNNING_SENTINEL`, `_conn`, `_connect`, `_connection`,
+`_connector`, `_execute`, `_running`, `_thread` and `_tx`. tests/database/drivers/test_onehop.py
+fails when they change.
 """
 
 import asyncio
@@ -12,9 +13,11 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from threading import Thread
 from typing import Any, TypeVar
 
 from aiosqlite import Connection
+from aiosqlite.core import _STOP_RUNNING_SENTINEL, LOG, set_exception, set_result
 
 from quartapp.database.drivers.write_lock import WriteLock
 from quartapp.database.errors import DatabaseLockedError, StatementTimeoutError
@@ -44,7 +47,7 @@ class Driver(Connection):
     ) -> None:
         """`limit`: seconds after which a hop is interrupted; None means no limit."""
         super().__init__(connector, iter_chunk_size=64)
-        self._thread.daemon = True
+        self._thread = Thread(target=_work, args=(self._tx,), name="sqlite", daemon=True)
         self._lock = lock
         self._limit = limit
         self._begin: str | None = None
@@ -233,6 +236,32 @@ class Driver(Connection):
         if self._connection is not None:
             with suppress(sqlite3.ProgrammingError):  # it is being closed
                 self._connection.interrupt()
+
+
+def _work(tx: Any) -> None:
+    """What aiosqlite's thread does, to the end of the queue also without an event loop.
+
+    A loop may end before the thread does, if connecting or closing was cancelled. aiosqlite's own
+    function would end with an error then, and the file stay open.
+    """
+    result: Any = None
+    while result is not _STOP_RUNNING_SENTINEL:
+        future, function = tx.get()
+        LOG.debug("executing %s", function)
+        try:
+            result = function()
+        except BaseException as error:  # noqa: BLE001 - it belongs to who waits
+            result = None
+            _answer(future, set_exception, error)
+        else:
+            _answer(future, set_result, result)
+        del future, function
+
+
+def _answer(future: Any, setter: Callable[[Any, Any], None], value: Any) -> None:
+    if future is not None:
+        with suppress(RuntimeError):  # its event loop is closed
+            future.get_loop().call_soon_threadsafe(setter, future, value)
 
 
 def _fetch(

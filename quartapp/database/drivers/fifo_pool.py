@@ -27,9 +27,25 @@ class FifoQueuePool(AsyncAdaptedQueuePool):
         super().__init__(*args, **kwargs)
         self._shares = Shares(self.size() + self._max_overflow, self.queue)
         self._users: dict[ConnectionPoolEntry, Share] = {}
+        self._is_disposed = False
         # SQLAlchemy names the logger after the class's module. Under the name of the application,
         # an error while a connection is closed would be reported as an error of a request.
         self.logger = logging.getLogger(f"{AsyncAdaptedQueuePool.__module__}.FifoQueuePool")
+
+    @property
+    def waiting(self) -> int:
+        """The number of requests that wait for a connection."""
+        return self._shares.waiting
+
+    @property
+    def timeouts(self) -> int:
+        """How many requests got no connection in time, since the pool was made."""
+        return self._shares.timeouts
+
+    @property
+    def refused(self) -> int:
+        """How many requests found too many waiting, since the pool was made."""
+        return self._shares.refused
 
     def _do_get(self) -> ConnectionPoolEntry:
         share = current_share()
@@ -43,6 +59,17 @@ class FifoQueuePool(AsyncAdaptedQueuePool):
         self._users[record] = share
         return record
 
+    def dispose(self) -> None:
+        """Close the connections: those that are used when they are given back.
+
+        The engine has another pool then, and what is given back to this one would be collected with
+        it, open.
+        """
+        self._is_disposed = True
+        super().dispose()
+
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        if self._is_disposed:
+            record.close()
         super()._do_return_conn(record)
         self._shares.give_back(self._users.pop(record, None))

@@ -20,7 +20,9 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.util.concurrency import await_
 
 from quartapp.database.drivers import repeats
-from quartapp.database.errors import StatementTimeoutError
+from quartapp.database.errors import DatabaseUnreachableError, StatementTimeoutError
+from quartapp.extras import needs
+from quartapp.settings import ConfigurationError
 
 MARGIN = 1.0
 """Seconds by which the client's limit is longer than the server's."""
@@ -40,6 +42,9 @@ FRESH = 0.5
 
 _CANCELLED = "57014"
 """The SQLSTATE of a cancelled statement; the message is in the server's language."""
+
+_NOT_NOW = {"57P03", "53300"}
+"""The server starts or stops, or has no connection left."""
 
 _OPTIONS = ("prepared_statement_cache_size", "prepared_statement_name_func")
 
@@ -77,8 +82,8 @@ class LimitedConnection(AsyncAdapt_asyncpg_connection):
     _ss_cursor_cls = StreamCursor
     _connection: Any  # the protocol that SQLAlchemy has for asyncpg names less than is used here
 
-    def __init__(self, dbapi: Any, connection: Any) -> None:
-        super().__init__(dbapi, connection)  # type: ignore[no-untyped-call]  # SQLAlchemy's
+    def __init__(self, dbapi: Any, connection: Any, **options: Any) -> None:
+        super().__init__(dbapi, connection, **options)  # type: ignore[no-untyped-call]  # SQLAlchemy's
         self.used_at = 0.0
 
     def close(self) -> None:
@@ -156,16 +161,29 @@ class LimitedDBAPI(AsyncAdapt_asyncpg_dbapi):
     def __init__(self, asyncpg: Any) -> None:
         super().__init__(asyncpg)  # type: ignore[no-untyped-call]  # SQLAlchemy's
         self.statement_timeout: float | None = None
+        self.has_pooler = False
 
     def connect(self, *arg: Any, **kw: Any) -> LimitedConnection:
         options = {name: kw.pop(name) for name in _OPTIONS if name in kw}
+        if self.has_pooler:
+            # asyncpg parses an unnamed statement again where it executes it, in the same message.
+            kw["statement_cache_size"] = 0
+            options = {"prepared_statement_cache_size": 0}
         if self.statement_timeout is not None:
-            milliseconds = str(int(self.statement_timeout * 1000))
-            kw.setdefault("server_settings", {"statement_timeout": milliseconds})
+            if not self.has_pooler:  # which refuses settings of a connection, or loses them
+                milliseconds = str(int(self.statement_timeout * 1000))
+                kw.setdefault("server_settings", {"statement_timeout": milliseconds})
             kw.setdefault("command_timeout", self.statement_timeout + MARGIN)
         kw.setdefault("timeout", CONNECT_TIMEOUT)
         opening = LimitedConnection.create(self, self.asyncpg.connect(*arg, **kw), **options)
-        return await_(opening)
+        try:
+            return await_(opening)
+        except OSError as error:
+            raise DatabaseUnreachableError(None, None, error) from error
+        except Exception as error:
+            if getattr(error, "sqlstate", None) in _NOT_NOW:
+                raise DatabaseUnreachableError(None, None, error) from error
+            raise
 
 
 class LimitedDialect(PGDialect_asyncpg):
@@ -187,4 +205,7 @@ class LimitedDialect(PGDialect_asyncpg):
 
     @classmethod
     def import_dbapi(cls) -> Any:
-        return LimitedDBAPI(__import__("asyncpg"))
+        try:
+            return LimitedDBAPI(__import__("asyncpg"))
+        except ModuleNotFoundError:
+            raise ConfigurationError(f"A PostgreSQL database {needs('postgresql')}") from None

@@ -13,12 +13,10 @@ from quart import has_request_context, request
 from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
 
 from quartapp.database.errors import DatabaseQueueFullError
+from quartapp.http_methods import SAFE_METHODS
 
 RESERVED = 5
 """A route may not use one of every RESERVED connections of a pool."""
-
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-"""Methods that request no change (RFC 9110, 9.2.1)."""
 
 Share = str | None
 
@@ -45,8 +43,13 @@ class Shares:
         self._free = size
         self._most = largest_share(size)
         self._queue = queue
+        self.timeouts = self.refused = 0
         self._held: Counter[Share] = Counter()
         self._waiting: defaultdict[Share, deque[asyncio.Future[None]]] = defaultdict(deque)
+
+    @property
+    def waiting(self) -> int:
+        return sum(map(len, self._waiting.values()))
 
     def take(self, share: Share) -> bool:
         """Take a turn if one is free for this share."""
@@ -65,6 +68,7 @@ class Shares:
         """
         queue = self._waiting[share]
         if len(queue) >= self._queue:
+            self.refused += 1
             raise DatabaseQueueFullError(f"{self._queue} requests wait for a connection already")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(turn)
@@ -78,6 +82,7 @@ class Shares:
             if not turn.done():
                 queue.remove(turn)
         if not turn.done():
+            self.timeouts += 1
             raise DatabaseTimeoutError(f"no connection became free in {timeout:g} seconds")
 
     def give_back(self, share: Share) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from quartapp.permissions import make_private, make_private_file
+from quartapp.permissions import make_private, make_private_file, make_private_folder
 
 BUSY_TIMEOUT = 5.0
 """Seconds that a writer waits for a writer in another process."""
@@ -122,7 +122,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def _protect(database: Path) -> None:
-    """Make the file of a database, its log and its shared memory private.
+    """Make the file of a database, its log, its shared memory and a missing folder private.
 
     SQLite gives the log and the shared memory the mode and the owner of the database. No existing
     file is opened, because that would drop locks (see `sync`). If the file cannot be created, this
@@ -130,6 +130,7 @@ def _protect(database: Path) -> None:
     """
     path = os.path.realpath(database)  # SQLite names the others after the real path
     with suppress(OSError):
+        make_private_folder(Path(path).parent)
         make_private_file(Path(path))
     for name in (path, f"{path}-wal", f"{path}-shm"):
         make_private(name)

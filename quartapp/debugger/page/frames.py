@@ -7,6 +7,7 @@ import sysconfig
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 
 from quartapp.debugger.page.text import bounded, clean
@@ -27,6 +28,9 @@ _LIBRARIES = tuple(
     }
 )
 
+_EXAMPLES = os.path.join(Path(__file__).parents[2], "breakit", "")
+"""The failures of `/break/`, which stand for the application's code."""
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -44,6 +48,7 @@ class Frame:
     columns: tuple[int, int] | None
     is_library: bool
     frame: FrameType
+    is_template: bool = False
 
     @property
     def place(self) -> str:
@@ -81,11 +86,16 @@ def sections(error: BaseException, libraries: Sequence[str] = ()) -> list[Sectio
     it closes, and MAX_SECTIONS are the most. Never raises, whatever the exception's own methods do.
     """
     numbers = itertools.count(1)
-    below = (*_LIBRARIES, "<frozen ", *libraries)
     return [
-        _section(found, relation, depth, numbers, below)
+        _section(found, relation, depth, numbers, libraries)
         for found, relation, depth in itertools.islice(_related(error), MAX_SECTIONS)
     ]
+
+
+def is_library(filename: str, libraries: Sequence[str] = ()) -> bool:
+    """Whether a file is installed, of Python, or below `libraries`."""
+    below = (*_LIBRARIES, "<frozen ", "<sqlalchemy generated ", *libraries)
+    return filename.startswith(below) and not filename.startswith(_EXAMPLES)
 
 
 def plain_text(error: BaseException) -> str:
@@ -138,7 +148,7 @@ def _section(
     relation: str,
     depth: int,
     numbers: Iterator[int],
-    libraries: tuple[str, ...],
+    libraries: Sequence[str],
 ) -> Section:
     steps = list(_steps(error.__traceback__))
     omitted = max(0, len(steps) - MAX_FRAMES)
@@ -156,7 +166,7 @@ def _steps(step: TracebackType | None) -> Iterator[TracebackType]:
         step = step.tb_next
 
 
-def _frame(number: int, step: TracebackType, libraries: tuple[str, ...]) -> Frame:
+def _frame(number: int, step: TracebackType, libraries: Sequence[str]) -> Frame:
     code = step.tb_frame.f_code
     # Not the frame's current line: that moves on, into a finally or an __aexit__.
     line = step.tb_lineno or code.co_firstlineno
@@ -166,8 +176,9 @@ def _frame(number: int, step: TracebackType, libraries: tuple[str, ...]) -> Fram
         line=line,
         function=code.co_name if _is_template(step) else code.co_qualname,
         columns=_columns(step, code, line),
-        is_library=code.co_filename.startswith(libraries),
+        is_library=is_library(code.co_filename, libraries),
         frame=step.tb_frame,
+        is_template=_is_template(step),
     )
 
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 
 from quart import Quart
 
+from quartapp.breadcrumbs import Breadcrumbs
 from quartapp.debugger.page.frames import Frame, Section, plain_text, release, sections
 from quartapp.debugger.page.prompt import Prompt
 
@@ -24,7 +26,9 @@ class Failure:
     context: Context
     app: Quart | None
     libraries: Sequence[str] = ()
+    breadcrumbs: Breadcrumbs | None = None
     id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
+    kept_at: float = field(default_factory=time.time)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     prompts: dict[int, Prompt] = field(default_factory=dict)
 

@@ -73,12 +73,14 @@ class Access:
     """The checks, and the values they compare with.
 
     `key` signs the cookie of an unlocked browser. The reloader passes the same key to each process
-    it starts, so that an edit does not lock the page. `secret` is new in each process.
+    it starts, so that an edit does not lock the page. `secret` is new in each process. With
+    `local_only`, callers on other machines are not even shown the source.
     """
 
     port: int
     pin: str | None
     evalex: bool = True
+    local_only: bool = False
     trusted_hosts: Sequence[str] = ()
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -92,6 +94,10 @@ class Access:
             address, bracket, _port = caller.host.partition("]")
             return address + bracket in hosts
         return host_is_trusted(caller.host, hosts)
+
+    def shows_source(self, caller: Caller) -> bool:
+        """Whether this caller is shown a traceback."""
+        return self.trusts_host(caller) and (caller.is_local or not self.local_only)
 
     def offers_prompt(self, caller: Caller) -> bool:
         """Whether the page for this caller contains the secret that each command needs."""

@@ -29,6 +29,14 @@ def answer(status: int, body: bytes, content_type: str) -> Answer:
     return status, {**HEADERS, "Content-Type": content_type}, body
 
 
+def html_answer(text: str) -> Answer:
+    """A page that may show documents of this server in frames."""
+    policy = f"{HEADERS['Content-Security-Policy']}; frame-src 'self'"
+    policy = policy.replace("form-action 'none'", "form-action 'self'")
+    status, headers, body = answer(200, text.encode(), "text/html; charset=utf-8")
+    return status, {**headers, "Content-Security-Policy": policy}, body
+
+
 def json_answer(data: object, status: int = 200) -> Answer:
     return answer(status, json.dumps(data).encode(), "application/json")
 

@@ -22,7 +22,9 @@ BACKLOG = 100
 
 @click.command("dev", short_help="Run the development server with the debugger.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=int, default=5000, show_default=True, envvar="PORT")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=5000, show_default=True, envvar="PORT"
+)
 @click.option("--debugger/--no-debugger", default=True, help="Show errors in the browser.")
 @click.option("--reload/--no-reload", default=True, help="Restart when a file changes.")
 @click.option(
@@ -32,6 +34,12 @@ BACKLOG = 100
 )
 @click.option("--trusted-host", multiple=True, help="Another name under which you visit the page.")
 @click.option("--allow-remote", is_flag=True, help="Listen on an address that others can reach.")
+@click.option(
+    "--editor",
+    envvar="EDITOR_URL",
+    default="",
+    help="Link lines of source to this editor: vscode, pycharm, zed ... or an address.",
+)
 @click.option("--ci", envvar="CI", default="", hidden=True)
 @pass_script_info
 def dev(
@@ -43,6 +51,7 @@ def dev(
     evalex: bool | None,
     trusted_host: tuple[str, ...],
     allow_remote: bool,
+    editor: str,
     ci: str,
 ) -> None:
     """Run the development server.
@@ -50,11 +59,16 @@ def dev(
     Errors are shown in the browser, with a Python prompt in each frame that the PIN below
     unlocks. To use the debugger of an IDE instead: --no-debugger --no-reload.
     """
+    from quartapp.debugger.page.editor import editor_pattern
     from quartapp.debugger.server.access import machine_pin
-    from quartapp.debugger.server.process import ENVIRONMENT, Options, run
+    from quartapp.debugger.server.process import Options, run, variables
     from quartapp.sockets import is_loopback
 
     _refuse_production()
+    try:
+        editor = editor_pattern(editor)
+    except ValueError as fault:
+        raise click.UsageError(f"the editor (EDITOR_URL) {fault}") from None
     app = info.app_import_path or _default_app()
     if not is_loopback(host) and not allow_remote:
         raise click.UsageError(
@@ -74,6 +88,7 @@ def dev(
         evalex=evalex,
         pin=machine_pin(app) if evalex else None,
         key=os.urandom(32).hex(),
+        editor=editor,
         trusted_hosts=(*trusted_host, *(() if is_loopback(host) else (host,))),
     )
     _announce(options)
@@ -81,23 +96,23 @@ def dev(
         if reload:
             _run_with_reloader(options, listener.fileno())
         else:
-            os.environ.update(ENVIRONMENT)  # noqa: TID251 for the settings, which read it next
+            os.environ.update(variables(port))  # noqa: TID251 for the settings, which read it next
             run(options, listener.fileno())
 
 
 def _run_with_reloader(options: "Options", listener: int) -> None:
     from quartapp.debugger.server.process import (
-        ENVIRONMENT,
         ServerProcess,
         environment_without_file,
         say,
+        variables,
     )
     from quartapp.debugger.server.reloader import Files, Reloader, source_folders
 
     folder = Path(options.app.partition(":")[0]).resolve().parent
     files = Files(source_folders(folder), [Path(".env")])
     # Made once: after a change of .env it would no longer be known which variables came from it.
-    environment = environment_without_file() | ENVIRONMENT
+    environment = environment_without_file() | variables(options.port)
     Reloader(files, lambda: ServerProcess(options, listener, environment), say).run()
 
 
@@ -139,14 +154,10 @@ def _address(host: str, port: int) -> str:
 
 
 def _announce(options: "Options") -> None:
-    from quartapp.debugger.server.process import say
+    from quartapp.debugger.server.process import announce_pin, say
 
     say(f" * Development server of {options.app}: {options.address} (Ctrl+C stops it)")
     if not options.debugger:
         say(" * Debugger: off")
-    elif not options.evalex:
-        say(" * Debugger: without prompts")
-    elif options.pin is None:
-        say(" * Debugger: WITHOUT A PIN (WERKZEUG_DEBUG_PIN=off)")
     else:
-        say(f" * Debugger PIN: {options.pin}")
+        announce_pin(evalex=options.evalex, pin=options.pin)

@@ -12,9 +12,11 @@ from quart.signals import (
     got_websocket_exception,
 )
 
+from quartapp import breadcrumbs
 from quartapp.debugger.page.prompt import Prompt, Reply, default_names, run_in_context
 from quartapp.debugger.page.rendering import (
     PREFIX,
+    render_markdown,
     render_page,
     render_problem,
     render_text,
@@ -33,6 +35,7 @@ _logger = logging.getLogger(__name__)
 _CONTEXT = "__debugger_context__"
 _CONTENT_TYPES = {
     "html": "text/html; charset=utf-8",
+    "markdown": "text/markdown; charset=utf-8",
     "problem": "application/problem+json",
     "text": "text/plain; charset=utf-8",
 }
@@ -45,10 +48,11 @@ async def _nothing_to_release(_namespace: Mapping[str, Any]) -> None:
 class Debugger:
     """Keeps failures, answers with their pages, and runs the commands that are typed into them.
 
-    `say` writes a line to the terminal. `names` returns more names for a prompt; it is called in
-    the context of the failed request. `release_sessions` is called with a prompt's namespace after
-    each command, and returns what the command borrowed. Frames of files below `libraries` are
-    folded, like those of installed libraries.
+    `say` writes a line to the terminal. `names` returns more names for a prompt; it is called with
+    the prompt's names before each command, in the context of the failed request. `release_sessions`
+    is called with them after each command, and returns what the command borrowed. Frames of files
+    below `libraries` are folded, like those of installed libraries. `editor` is the setting
+    EDITOR_URL; without it, that of the application's configuration is used.
     """
 
     def __init__(
@@ -57,22 +61,28 @@ class Debugger:
         *,
         address: str,
         say: Callable[[str], None],
-        names: Callable[[], Mapping[str, Any]] = dict,
+        names: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda _names: {},
         release_sessions: Callable[[Mapping[str, Any]], Awaitable[None]] = _nothing_to_release,
         libraries: Sequence[str] = (),
+        editor: str = "",
     ) -> None:
         self.access = access
         self.store = Store()
         self._app: Quart | None = None
-        self._address = address
+        self.address = address
         self._say = say
         self._names = names
         self._release_sessions = release_sessions
-        self._libraries = libraries
+        self.libraries = libraries
+        self._editor = editor
 
     def attach(self, app: Quart) -> None:
-        """Receive the exceptions of an application, with their contexts, through its signals."""
+        """Receive the exceptions of an application, with their contexts, through its signals.
+
+        Raises ConfigurationError for an EDITOR_URL that is none.
+        """
         self._app = app
+        self._editor = _editor(app, self._editor)
         got_request_exception.connect(self._keep_context, app)
         got_websocket_exception.connect(self._keep_context, app)
         got_background_exception.connect(self._note_background, app)
@@ -104,21 +114,30 @@ class Debugger:
         """The page of a failure, in the form that the caller reads.
 
         If the host name is not trusted there is no traceback in it: a page of another site may be
-        reading it.
+        reading it; see `Access.shows_source`.
         """
         form = wanted_form(caller.headers.get("accept", ""))
-        if not self.access.trusts_host(caller):
+        if not self.access.shows_source(caller):
             form = "text"
-            text = "Internal Server Error: the debugger does not trust this host name.\n"
+            text = (
+                "Internal Server Error: the debugger does not trust this host name. Visit it "
+                "as localhost, or name the host with `quart dev --trusted-host`.\n"
+            )
+            if self.access.trusts_host(caller):
+                text = "Internal Server Error: only the server's own machine sees the traceback.\n"
         elif form == "html":
             offers_prompt = self.access.offers_prompt(caller)
             text = render_page(
                 failure,
                 secret=self.access.secret if offers_prompt else None,
                 unlocked=offers_prompt and self.access.is_unlocked(caller),
+                # The paths and editors of another machine are others.
+                editor=self._editor if caller.is_local else "",
             )
         elif form == "problem":
             text = render_problem(failure, self.link(failure))
+        elif form == "markdown":
+            text = render_markdown(failure)
         else:
             text = render_text(failure, self.link(failure))
         return answer(500, text.encode(), _CONTENT_TYPES[form])
@@ -126,12 +145,34 @@ class Debugger:
     def link(self, failure: Failure) -> str:
         """The address of a failure's page, at the address that the server listens on: a Host
         header can name another."""
-        return f"{self._address}{PREFIX}/failures/{failure.id}"
+        return f"{self.address}{PREFIX}/failures/{failure.id}"
+
+    def listens_at(self, scope: Mapping[str, Any]) -> None:
+        """Take the address from a request that the server accepted, if it was not known before."""
+        server = scope.get("server")
+        if self.address or not server or server[1] is None:
+            return
+        host, self.access.port = server
+        secure = scope["scheme"] in {"https", "wss"}
+        name = f"[{host}]" if ":" in host else host
+        self.address = f"{'https' if secure else 'http'}://{name}:{self.access.port}"
+
+    def has_kept(self, error: BaseException) -> bool:
+        """Whether an error has a page already."""
+        return any(failure.error is error for failure in self.store)
 
     def keep(self, error: BaseException, where: str) -> Failure:
         """Keep an error, and print a line with the link to its page."""
         context: Context = getattr(error, _CONTEXT, None) or copy_context()
-        failure = Failure(error, clean(where), context, self._app, self._libraries)
+        ring = breadcrumbs.breadcrumbs(context)
+        failure = Failure(
+            error,
+            clean(where),
+            context,
+            self._app,
+            self.libraries,
+            ring.frozen() if ring else None,
+        )
         self.store.keep(failure)
         kind = failure.sections[0].kind
         self._say(clean(f" * {kind} in {where}: {self.link(failure)}"))
@@ -156,9 +197,11 @@ class Debugger:
             return None
 
         async def command() -> Reply:
-            if frame not in failure.prompts:
-                # Within the context of the failed request, where these names are found.
-                names = {**default_names(), **self._names()}
+            # Within the context of the failed request, where these names are found.
+            known = failure.prompts.get(frame)
+            variables = known.namespace if known else found.frame.f_locals
+            names = {**default_names(), **self._names(variables)}
+            if known is None:
                 failure.prompts[frame] = Prompt(found, names)
             prompt = failure.prompts[frame]
             try:
@@ -177,3 +220,11 @@ class Debugger:
 
     async def _note_background(self, _sender: Quart, *, exception: BaseException, **_: Any) -> None:
         await self.note(exception, "a background task")
+
+
+def _editor(app: Quart, given: str) -> str:
+    # Not at the top: the page of an error in these settings needs none.
+    from quartapp.debugger.server.settings import DebuggerSettings
+
+    own = {"EDITOR_URL": given} if given else {}
+    return DebuggerSettings.from_config({**app.config, **own}).editor_url

@@ -28,6 +28,7 @@ MAX_BODY = 256 * 1024
 _FILES = {
     "debugger.css": "text/css; charset=utf-8",
     "debugger.js": "text/javascript; charset=utf-8",
+    "websocket.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 

@@ -20,22 +20,30 @@ from types import ModuleType
 import click
 from dotenv import dotenv_values
 from quart import Quart
-from quart.cli import find_app_by_string, find_best_app, prepare_import
+from quart.cli import find_app_by_string, find_best_app, load_dotenv, prepare_import
+from quart.helpers import get_load_dotenv
 
 PREPARE = "debugger.prepare"
 """The key in `app.extensions` of a function that is called before the application is served,
 outside of any event loop: to migrate a database, for example."""
 
-ENVIRONMENT = {"DEBUG": "1", "QUART_DEBUG": "1", "ENVIRONMENT": "development"}
-"""Variables that the application finds in its environment."""
+
+def variables(port: int) -> dict[str, str]:
+    """What the application finds in its environment: with the port, it can link to itself."""
+    debug = {"DEBUG": "1", "QUART_DEBUG": "1", "ENVIRONMENT": "development"}
+    return {**debug, "PORT": str(port)}
+
 
 STOP_TIMEOUT = 5.0
 """Seconds that a server gets to end before it is killed."""
 
-_PACKAGE = Path(__file__).parents[2]
-_FOLDED = (f"debugger{os.sep}", f"flasklike{os.sep}")
+PACKAGE = Path(__file__).parents[2]
+FOLDED = tuple(
+    f"{part}{os.sep}"
+    for part in ("database", "debugger", "errors", "flasklike", "inbox", "reporting", "throttling")
+)
 """Folders of this package whose frames are folded like those of libraries: they are between the
-server and a view, and are not what is being debugged."""
+server and a view, or between a view and a library, and are not what is being debugged."""
 
 say = partial(click.echo, err=True)
 """Write a line to the terminal. Standard output is the application's."""
@@ -52,6 +60,7 @@ class Options:
     evalex: bool
     pin: str | None
     key: str
+    editor: str
     trusted_hosts: tuple[str, ...]
 
 
@@ -95,8 +104,7 @@ class ServerProcess:
 def environment_without_file() -> dict[str, str]:
     """This process's environment without what `quart` took from the file .env.
 
-    The application's settings read the file themselves, and a variable would hide a later change
-    of the file.
+    The server's process reads the file again each time it starts; a variable would hide a change.
     """
     variables = os.environ.items()  # noqa: TID251 handed on, and production refused
     return dict(variables - dotenv_values(".env").items())
@@ -109,10 +117,10 @@ def run(options: Options, listener: int, parent: int | None = None) -> None:
     """
     from quartapp.debugger.page.frames import plain_text
     from quartapp.debugger.server.access import Access
-    from quartapp.debugger.server.debugger import Debugger
+    from quartapp.debugger.server.attach import develop, new_debugger
+    from quartapp.debugger.server.hooks import set_debugger
     from quartapp.debugger.server.hosting import Hosting
     from quartapp.debugger.server.http_server import serve
-    from quartapp.debugger.server.sessions import release_sessions, session_names
 
     access = Access(
         port=options.port,
@@ -121,28 +129,25 @@ def run(options: Options, listener: int, parent: int | None = None) -> None:
         trusted_hosts=options.trusted_hosts,
         key=bytes.fromhex(options.key),
     )
-    debugger = Debugger(
-        access,
-        address=options.address,
-        say=say,
-        names=session_names,
-        release_sessions=release_sessions,
-        libraries=[f"{_PACKAGE}{os.sep}{name}" for name in _FOLDED],
-    )
+    debugger = new_debugger(access, options.address, options.editor)
     hosting = Hosting(debugger, log=lambda error: say(plain_text(error).rstrip()))
     app = hosting.load(partial(_load, options.app))
     if app is not None:
-        _keep_terminal_clean(app)
+        keep_terminal_clean(app)
         if not app.debug:
             say(" * The debugger is off: this application is not in debug mode.")
-        elif options.debugger:
-            app.debugger = debugger  # type: ignore[attr-defined] # of flasklike.App
+        else:
+            if options.debugger:
+                set_debugger(app, debugger)
+            develop(app, hosting)
     serve(hosting, listener, parent=parent)
 
 
 def _load(path: str) -> Quart:
     """The application that `quart --app` would load, prepared. Raises what its import raises, where
     Quart's own function would turn an ImportError into text."""
+    if get_load_dotenv():
+        load_dotenv()  # the settings of many applications rely on `quart` doing so
     module_path, _, name = path.partition(":")
     module = import_module(prepare_import(module_path))
     app = find_app_by_string(module, name) if name else find_best_app(module)
@@ -152,7 +157,18 @@ def _load(path: str) -> Quart:
     return app
 
 
-def _keep_terminal_clean(app: Quart) -> None:
+def announce_pin(*, evalex: bool, pin: str | None) -> None:
+    """Print the PIN, or why there is none."""
+    if not evalex:
+        say(" * Debugger: without prompts")
+    elif pin is None:
+        say(" * Debugger: WITHOUT A PIN (WERKZEUG_DEBUG_PIN=off)")
+    else:
+        say(f" * Debugger PIN: {pin}")
+
+
+def keep_terminal_clean(app: Quart) -> None:
+    """Escape control characters in what the application logs to the terminal."""
     from quartapp.debugger.page.text import CleanFormatter
 
     for logger in (app.logger, logging.getLogger()):
@@ -174,9 +190,9 @@ def _main() -> None:
 def _import_debugger() -> None:
     """Import the debugger without running quartapp/__init__.py, whose error it may have to show."""
     package = ModuleType("quartapp")
-    package.__path__ = [str(_PACKAGE)]
+    package.__path__ = [str(PACKAGE)]
     sys.modules["quartapp"] = package
-    for name in ("hosting", "http_server", "sessions"):  # and all that these import
+    for name in ("attach", "http_server"):  # and all that these import
         import_module(f"quartapp.debugger.server.{name}")
     with suppress(
         Exception

@@ -206,8 +206,8 @@ class HTTPConnection(ThreadOwner, ASGIHTTPConnection):
             await self._send_in_time(request, await debugger.answer(error, request), send)
             return
         if TEST_CLIENT_KEY not in self.scope:
-            page = last_resort(self.app, self.scope, InternalServerError())
             with answering_for(error, self.scope):
+                page = last_resort(self.app, self.scope, InternalServerError())
                 await self._send_in_time(request, page, send)
         raise error
 

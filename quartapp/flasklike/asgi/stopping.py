@@ -42,6 +42,7 @@ class Stopping(Answering):
         self._cut_off: set[asyncio.Task[Any]] = set()
         self._parting: asyncio.Task[None] | None = None
         self._ending = False
+        self._has_begun_to_stop = False
         self._left: dict[asyncio.Task[Any], ASGISendCallable] = {}
         self._cancelled_waits: set[Wait] = set()
 
@@ -82,6 +83,16 @@ class Stopping(Answering):
         for task in self._cut_off:
             task.cancel()
         self._begin_parting()
+
+    def begin_stop(self) -> None:
+        """Note that the server has begun to stop. Requests continue until `stop_requests`."""
+        self._has_begun_to_stop = True
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the server has begun to stop, if it is Hypercorn or has called `begin_stop`: a
+        stream without an end should end then."""
+        return self.stopping or self._has_begun_to_stop or self._server_stops()
 
     def is_cut_off(self) -> bool:
         """Whether the current task was cancelled because the server stops.
@@ -137,6 +148,7 @@ class Stopping(Answering):
     def resume_requests(self) -> None:
         """Accept requests again after `stop_requests`."""
         self.stopping, self._parting, self._ending = False, None, False
+        self._has_begun_to_stop = False
 
     async def end_parting(self) -> None:
         """Cancel the task that answers for other requests, and wait until it has ended."""

@@ -62,6 +62,9 @@ class Websocket(QuartWebsocket):
     failed = False
     """Whether its view has ended with an error, handled or not."""
 
+    logged = False
+    """Whether that was handled by no error handler, and so logged."""
+
 
 class WebsocketConnection(ThreadOwner, ASGIWebsocketConnection):
     """Handles a websocket in the server's own task; one more task receives.
@@ -155,6 +158,12 @@ class WebsocketConnection(ThreadOwner, ASGIWebsocketConnection):
             await self._answer_unhandled(as_failure(ending), websocket, send)
             return
         try:
+            if websocket.failed and self._accepted and not websocket.logged:
+                self.app.logger.warning(
+                    "The websocket %s is closed after an error, whose answer %s cannot be sent",
+                    websocket.path,
+                    getattr(response, "status_code", None),
+                )
             await self._finish(response, INTERNAL_ERROR if websocket.failed else NORMAL, send)
         finally:
             await close_response(response)
@@ -162,7 +171,8 @@ class WebsocketConnection(ThreadOwner, ASGIWebsocketConnection):
     async def _answer_unhandled(
         self, error: Exception, websocket: Any, send: ASGISendCallable
     ) -> None:
-        page = last_resort(self.app, self.scope, InternalServerError())
+        with answering_for(error, self.scope):
+            page = last_resort(self.app, self.scope, InternalServerError())
         debugger = None if self.app.testing else self.app.debugger
         if debugger is None:
             with answering_for(error, self.scope):
@@ -219,7 +229,7 @@ class WebsocketDispatcher(Quart):
                 return await self.full_dispatch_websocket(context)
             except Exception as raised:
                 error = raised
-                websocket.failed = True
+                websocket.failed = websocket.logged = True
                 # Quart's method: it sends got_websocket_exception, by which the error is reported
                 # and a debugger takes its frames, then raises or logs it as for a request.
                 return await self.handle_websocket_exception(raised)
@@ -228,7 +238,7 @@ class WebsocketDispatcher(Quart):
                 if isinstance(error, asyncio.CancelledError) and being_cancelled():
                     raise error from error.__cause__
                 error = as_exception(raised, websocket.scope)
-                websocket.failed = True
+                websocket.failed = websocket.logged = True
                 return await self._handle_websocket_ending(error)
         finally:
             if error is not None and self.should_ignore_error(error):

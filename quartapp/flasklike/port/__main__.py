@@ -7,7 +7,7 @@ import sys
 def main() -> int:
     """Run the command; returns its exit code."""
     if importlib.util.find_spec("libcst") is None:
-        print("This needs libcst: pip install 'quartapp[port]'", file=sys.stderr)  # noqa: T201
+        print("This needs libcst: pip install libcst", file=sys.stderr)  # noqa: T201
         return 2
     from quartapp.flasklike.port.command import run
 

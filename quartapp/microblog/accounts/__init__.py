@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal, cast
 from quart import Quart, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
-from quartapp.database import Database
-from quartapp.mail.delivery import Server
+from quartapp.database import DatabaseEngine
+from quartapp.mail.delivery import MAILBOX, Server
 from quartapp.microblog.accounts.links import Links
 from quartapp.microblog.config import Settings
 from quartapp.microblog.models.account import find_account
@@ -21,6 +21,7 @@ from quartapp.microblog.models.account_mail import MailKind, queue_mail, was_que
 from quartapp.reporting.pipeline import end, repeat
 
 if TYPE_CHECKING:
+    from quartapp.mail.mailbox import Mailbox
     from quartapp.mail.mailer import Mailer
 
 EVERY = 1.0
@@ -34,16 +35,16 @@ _logger = logging.getLogger(__name__)
 class Accounts:
     """Links and mails of one application; `app.extensions["accounts"]`."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
-        self.links = Links(settings.secret_key)
+    def __init__(self, settings: Settings, database: DatabaseEngine) -> None:
+        self.links = Links(settings.secret_key, *settings.secret_key_fallbacks)
         self.confirmation: Literal["off", "soft", "required"] = "off"
         self.mailer: Mailer | None = None
-        self._lacks_address = bool(settings.mail_server) and not settings.public_url
+        self._settings = settings
+        self._database = database
         self._task: asyncio.Task[None] | None = None
         self._is_failing = False
         if settings.mails_people and (server := settings.smtp_server()) is not None:
-            self.mailer = _mailer(settings, database, server, self.links)
-            self.confirmation = settings.email_confirmation or "off"
+            self._mail_to(server)
 
     @property
     def can_mail(self) -> bool:
@@ -54,9 +55,19 @@ class Accounts:
         """Whether a person may write whose address is confirmed, or is not."""
         return self.confirmation != "required" or is_confirmed
 
+    def _mail_to(self, server: "Server | Mailbox") -> None:
+        settings = self._settings
+        self.mailer = _mailer(settings, self._database, server, self.links)
+        is_chosen = settings.mails_people or "email_confirmation" in settings.model_fields_set
+        chosen = settings.email_confirmation if is_chosen else "soft"  # the default with mails
+        self.confirmation = chosen or "off"
+
     async def start(self) -> None:
-        """Send what is due from now on."""
-        if self._lacks_address:
+        """Send what is due from now on; in development, keep it in the server's mailbox."""
+        mailbox: Mailbox | None = current_app.extensions.get(MAILBOX)
+        if mailbox is not None:
+            self._mail_to(mailbox)
+        elif self._settings.mail_server and not self._settings.public_url:
             _logger.warning("People get no mails: set PUBLIC_URL, to which their links lead")
         if self.mailer is not None:
             self._task = asyncio.create_task(repeat(EVERY, self._send), name="account mails")
@@ -78,21 +89,21 @@ class Accounts:
             self._is_failing = False
 
 
-def _mailer(settings: Settings, database: Database, server: Server, links: Links) -> "Mailer":
+def _mailer(
+    settings: Settings, database: DatabaseEngine, server: "Server | Mailbox", links: Links
+) -> "Mailer":
     # Only here: without mails a start does not load what makes and sends them.
     from quartapp.mail.mailer import Mailer
     from quartapp.microblog.accounts.message import Letterhead
     from quartapp.microblog.accounts.outbox import AccountOutbox
 
-    letterhead = Letterhead(settings.sender(), settings.public_url, settings.contact)
+    address = settings.public_url or f"http://127.0.0.1:{settings.port}"  # in development only
+    letterhead = Letterhead(settings.sender(), address, settings.contact)
     return Mailer(database, server, AccountOutbox(letterhead, links))
 
 
-def init_app(app: Quart, settings: Settings, database: Database) -> None:
-    """Give an application its account mails, which are sent while it serves.
-
-    Call it before `database.dispose` is registered to run after serving.
-    """
+def init_app(app: Quart, settings: Settings, database: DatabaseEngine) -> None:
+    """Give an application its account mails, which are sent while it serves."""
     own = app.extensions["accounts"] = Accounts(settings, database)
     app.before_serving(own.start)
     app.after_serving(own.stop)
@@ -106,7 +117,7 @@ async def warn_of_guessing(app: Quart, *, user_id: int, address: str) -> None:
     own: Accounts = app.extensions["accounts"]
     if not own.can_mail:
         return
-    database: Database = app.extensions["database"]
+    database: DatabaseEngine = app.extensions["database"]
     try:
         async with database.begin() as session:
             account = await find_account(session, user_id)

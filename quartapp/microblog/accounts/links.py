@@ -46,15 +46,16 @@ class Claim(NamedTuple):
 
 
 class Links:
-    """Signs and reads tokens with the key of one application."""
+    """Signs and reads tokens with the keys of one application; the first one signs."""
 
-    def __init__(self, secret_key: str) -> None:
-        self._secret_key = secret_key
-        self._digest_key = sha256(f"account states {secret_key}".encode()).digest()
+    def __init__(self, *keys: str) -> None:
+        self._keys = keys
+        self._digest_keys = [sha256(f"account states {key}".encode()).digest() for key in keys]
 
     def sign(self, purpose: Purpose, account: Account, address: str = "") -> str:
         """A token that is valid from now on for its LIFE, while the account's state is the same."""
-        claim = Claim(account.id, self._digest(purpose, account), address)
+        state = _digest(self._digest_keys[0], purpose, account)
+        claim = Claim(account.id, state, address)
         return self._serializer(purpose).dumps([*claim, int(utc_now().timestamp())])
 
     def read(self, purpose: Purpose, token: str) -> Claim | None:
@@ -74,23 +75,26 @@ class Links:
 
     def is_of(self, purpose: Purpose, claim: Claim, account: Account) -> bool:
         """Whether a token is about this account as it is now."""
-        return claim.user_id == account.id and compare_digest(
-            claim.state, self._digest(purpose, account)
+        return claim.user_id == account.id and any(
+            compare_digest(claim.state, _digest(key, purpose, account)) for key in self._digest_keys
         )
-
-    def _digest(self, purpose: Purpose, account: Account) -> str:
-        """A short text that changes when the state does, and that tells nothing about it.
-
-        A new password also ends a link for another address: somebody who knew the old one may have
-        asked for it.
-        """
-        state = [account.email]
-        if purpose is not Purpose.CONFIRM_EMAIL:
-            state.append(account.password_hash)
-        text = "\0".join(state).encode()
-        return blake2b(text, key=self._digest_key, digest_size=16).hexdigest()
 
     def _serializer(self, purpose: Purpose) -> URLSafeSerializer:
         return URLSafeSerializer(
-            self._secret_key, salt=f"account {purpose}", signer_kwargs={"digest_method": sha256}
+            self._keys[::-1],  # the last one signs
+            salt=f"account {purpose}",
+            signer_kwargs={"digest_method": sha256},
         )
+
+
+def _digest(key: bytes, purpose: Purpose, account: Account) -> str:
+    """A short text that changes when the state does, and that tells nothing about it.
+
+    A new password also ends a link for another address: somebody who knew the old one may have
+    asked for it.
+    """
+    state = [account.email]
+    if purpose is not Purpose.CONFIRM_EMAIL:
+        state.append(account.password_hash)
+    text = "\0".join(state).encode()
+    return blake2b(text, key=key, digest_size=16).hexdigest()

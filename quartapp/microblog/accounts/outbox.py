@@ -6,7 +6,7 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.mail.delivery import Mail
-from quartapp.mail.outbox import OutboxRow, OutgoingMail, lease, select_due
+from quartapp.mail.outbox import OutboxRow, Outgoing, lease, select_due
 from quartapp.microblog.accounts.links import Links, Purpose
 from quartapp.microblog.accounts.message import AccountLetter, Letterhead, build_message
 from quartapp.microblog.models.account import Account, find_accounts
@@ -22,7 +22,7 @@ class AccountOutbox:
         self._letterhead = letterhead
         self._links = links
 
-    async def lease(self, session: AsyncSession, now: float) -> list[OutgoingMail]:
+    async def lease(self, session: AsyncSession, now: float) -> list[Outgoing[Mail]]:
         """Lease what is due: one mail of a kind to each address, however often it was asked for."""
         await prune_mails(session, now)
         due = await select_due(session, AccountMail, now)
@@ -35,7 +35,7 @@ class AccountOutbox:
                 row.state, row.sent_at = VOID, now
                 continue
             lease([row], now)
-            mails.append(OutgoingMail((row.id,), partial(self._build, letter, now)))
+            mails.append(Outgoing((row.id,), partial(self._build, letter, now)))
         return mails
 
     def _letter(self, row: AccountMail, accounts: dict[int | str, Account]) -> AccountLetter | None:

@@ -8,11 +8,11 @@ Another site cannot make a browser send one, so there is no CSRF token here.
 
 from quart import Quart
 
-from quartapp.microblog.api import followers, openapi, posts, tokens, users
+from quartapp.microblog.api import errors, followers, openapi, posts, tokens, users
 from quartapp.microblog.api.blueprint import blueprint
 from quartapp.microblog.api.ids import IdConverter
 
-__all__ = ["followers", "init_app", "openapi", "posts", "tokens", "users"]
+__all__ = ["errors", "followers", "init_app", "openapi", "posts", "tokens", "users"]
 
 
 def init_app(app: Quart) -> None:

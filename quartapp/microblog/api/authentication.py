@@ -7,19 +7,20 @@ from typing import Any, ParamSpec, TypeVar, cast
 from quart import g, request
 from werkzeug.datastructures import Authorization
 
-from quartapp.database import request_source
-from quartapp.database.request import SAFE_METHODS
+from quartapp.http_methods import SAFE_METHODS
 from quartapp.microblog.accounts import accounts
 from quartapp.microblog.credentials import authenticate
+from quartapp.microblog.database import db
 from quartapp.microblog.exceptions import (
     EmailUnconfirmedError,
+    ForbiddenError,
     InsufficientScopeError,
     InvalidCredentialsError,
     TokenRequiredError,
 )
 from quartapp.microblog.models.event import EventKind
 from quartapp.microblog.models.token import Grant, find_grant
-from quartapp.microblog.models.user import PASSWORD_LENGTH, Credentials
+from quartapp.microblog.models.user import PASSWORD_LENGTH, Credentials, is_administrator
 from quartapp.microblog.throttling import digest, sender
 from quartapp.microblog.trail import record_event
 from quartapp.throttling.throttle import current_throttle
@@ -34,6 +35,7 @@ NEEDS_TOKEN = "_api_needs_token"
 """The attribute of a view that needs a token, for the OpenAPI document."""
 
 ANY_SCOPE = "_api_any_scope"
+ADMIN_ONLY = "_api_admin_only"
 UNCONFIRMED = "_api_also_unconfirmed"
 
 
@@ -46,9 +48,11 @@ def token_required(view: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]
     @wraps(view)
     async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         grant = await _authenticate()
-        needed = needed_scope(request.method)
+        needed = needed_scope(request.method, view)
         if needed not in grant.scope.split() and not hasattr(view, ANY_SCOPE):
             raise InsufficientScopeError(needed)
+        if needed == "admin" and not await is_administrator(db, grant.user_id):
+            raise ForbiddenError("Only administrators may do this.")
         may_write = accounts().may_write(is_confirmed=grant.is_confirmed)
         if needed == "write" and not may_write and not hasattr(view, UNCONFIRMED):
             raise EmailUnconfirmedError
@@ -56,6 +60,13 @@ def token_required(view: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]
 
     setattr(wrapper, NEEDS_TOKEN, True)
     return wrapper
+
+
+def admin_only(view: V) -> V:
+    """Let only administrators call a view that has `token_required` above, with a token of the
+    scope "admin"."""
+    setattr(view, ADMIN_ONLY, True)
+    return view
 
 
 def any_scope(view: V) -> V:
@@ -70,8 +81,10 @@ def also_unconfirmed(view: V) -> V:
     return view
 
 
-def needed_scope(method: str) -> str:
-    """The scope that a token needs for a request with this method."""
+def needed_scope(method: str, view: object) -> str:
+    """The scope that a token needs for a request of this view with this method."""
+    if hasattr(view, ADMIN_ONLY):
+        return "admin"
     return "read" if method in SAFE_METHODS else "write"
 
 
@@ -117,7 +130,7 @@ async def _authenticate() -> Grant:
     """Set `caller_id`; return what the token allows."""
     token = presented_token()
     # No lock and no connection is held while a slow client sends.
-    grant = await find_grant(request_source(), token)
+    grant = await find_grant(db, token)
     g.api_caller_id = grant.user_id
     await _note_use(grant.user_id, token)
     return grant

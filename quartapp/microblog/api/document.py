@@ -63,7 +63,9 @@ class Document(OpenAPIProvider):
                     components |= more
                 scopes = None
                 if hasattr(view, NEEDS_TOKEN):
-                    scopes = [] if hasattr(view, ANY_SCOPE) else [needed_scope(method.upper())]
+                    scopes = (
+                        [] if hasattr(view, ANY_SCOPE) else [needed_scope(method.upper(), view)]
+                    )
                 components |= self._complete(operation, stated, scopes)
         return paths, components
 
@@ -89,6 +91,10 @@ class Document(OpenAPIProvider):
         parameters += [
             {"name": name, "in": "query", "required": True, "schema": schema}
             for name, schema in stated.query.items()
+        ]
+        parameters += [
+            {"name": name, "in": "query", "schema": schema}
+            for name, schema in stated.filters.items()
         ]
         operation["parameters"] = parameters
         success, more = _success(stated)

@@ -1,6 +1,5 @@
 """Who follows whom."""
 
-from quartapp.database import request_source
 from quartapp.flasklike import Response
 from quartapp.microblog.api.authentication import caller_id, token_required
 from quartapp.microblog.api.blueprint import blueprint
@@ -9,6 +8,7 @@ from quartapp.microblog.api.listing import reply_page, wanted_page
 from quartapp.microblog.api.openapi import answers
 from quartapp.microblog.api.schemas import UserList
 from quartapp.microblog.api.users import show_user
+from quartapp.microblog.database import db
 from quartapp.microblog.exceptions import SelfFollowError
 from quartapp.microblog.models.people import followed_by, followers_of
 from quartapp.microblog.models.user import find_profile, follow, unfollow
@@ -20,8 +20,8 @@ from quartapp.microblog.models.user import find_profile, follow, unfollow
 async def list_followers(user_id: int) -> Response:
     """List who follows a person."""
     wanted = wanted_page()
-    await find_profile(request_source(), user_id)
-    page = await followers_of(request_source(), user_id, wanted)
+    await find_profile(db, user_id)
+    page = await followers_of(db, user_id, wanted)
     return reply_page(page, wanted, UserList, show_user)
 
 
@@ -31,8 +31,8 @@ async def list_followers(user_id: int) -> Response:
 async def list_following(user_id: int) -> Response:
     """List whom a person follows."""
     wanted = wanted_page()
-    await find_profile(request_source(), user_id)
-    page = await followed_by(request_source(), user_id, wanted)
+    await find_profile(db, user_id)
+    page = await followed_by(db, user_id, wanted)
     return reply_page(page, wanted, UserList, show_user)
 
 
@@ -43,8 +43,8 @@ async def follow_user(user_id: int) -> Response:
     """Follow a person. Following twice is not an error."""
     if user_id == caller_id():
         raise SelfFollowError
-    await find_profile(request_source(), user_id)
-    await follow(request_source(), caller_id(), user_id)
+    await find_profile(db, user_id)
+    await follow(db, caller_id(), user_id)
     return no_content()
 
 
@@ -53,6 +53,6 @@ async def follow_user(user_id: int) -> Response:
 @answers(204, errors=(404,))
 async def unfollow_user(user_id: int) -> Response:
     """Stop following a person. It is not an error if the caller did not."""
-    await find_profile(request_source(), user_id)
-    await unfollow(request_source(), caller_id(), user_id)
+    await find_profile(db, user_id)
+    await unfollow(db, caller_id(), user_id)
     return no_content()

@@ -31,6 +31,7 @@ class Answers:
     password: bool
     plain: frozenset[int]
     query: dict[str, Any] = field(default_factory=dict)
+    filters: dict[str, Any] = field(default_factory=dict)
 
 
 def answers(
@@ -42,13 +43,22 @@ def answers(
     password: bool = False,
     plain: Iterable[int] = (),
     query: dict[str, Any] | None = None,
+    filters: dict[str, Any] | None = None,
 ) -> Callable[[V], V]:
     """Say in the document what a view answers. The view is not changed.
 
-    `plain` are errors in the form of Flask's documentation, `query` schemas of parameters.
+    `plain` are errors in the form of Flask's documentation, `query` schemas of parameters that are
+    required, and `filters` of others.
     """
     stated = Answers(
-        status, model, frozenset(errors), paged, password, frozenset(plain), query or {}
+        status,
+        model,
+        frozenset(errors),
+        paged,
+        password,
+        frozenset(plain),
+        query or {},
+        filters or {},
     )
 
     def decorate(view: V) -> V:

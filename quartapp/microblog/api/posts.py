@@ -1,6 +1,5 @@
 """Views of posts: everybody's, a person's, and the caller's own."""
 
-from quartapp.database import request_session, request_source
 from quartapp.flasklike import Response, url_for
 from quartapp.microblog.api.authentication import caller_id, token_required
 from quartapp.microblog.api.blueprint import blueprint
@@ -8,6 +7,7 @@ from quartapp.microblog.api.bodies import no_content, reply, takes
 from quartapp.microblog.api.listing import reply_page, wanted_page
 from quartapp.microblog.api.openapi import answers
 from quartapp.microblog.api.schemas import NewPost, Post, PostLinks, PostList
+from quartapp.microblog.database import db
 from quartapp.microblog.models.post import (
     PostRow,
     add_post,
@@ -26,7 +26,7 @@ from quartapp.microblog.throttling import limit_posts
 async def list_posts() -> Response:
     """List everybody's posts."""
     wanted = wanted_page()
-    return reply_page(await all_posts(request_source(), wanted), wanted, PostList, _show)
+    return reply_page(await all_posts(db, wanted), wanted, PostList, _show)
 
 
 @blueprint.get("/users/<id:user_id>/posts")
@@ -35,8 +35,8 @@ async def list_posts() -> Response:
 async def list_posts_of(user_id: int) -> Response:
     """List a person's posts."""
     wanted = wanted_page()
-    await find_profile(request_source(), user_id)
-    page = await posts_of(request_source(), user_id, wanted)
+    await find_profile(db, user_id)
+    page = await posts_of(db, user_id, wanted)
     return reply_page(page, wanted, PostList, _show)
 
 
@@ -47,7 +47,7 @@ async def list_posts_of(user_id: int) -> Response:
 async def create_post(data: NewPost) -> Response:
     """Publish a post."""
     await limit_posts(caller_id())
-    shown = _show(await add_post(request_session(), caller_id(), data.body))
+    shown = _show(await add_post(db.session, caller_id(), data.body))
     return reply(shown, 201, {"Location": shown.links.self})
 
 
@@ -56,7 +56,7 @@ async def create_post(data: NewPost) -> Response:
 @answers(200, Post, errors=(404,))
 async def get_post(post_id: int) -> Response:
     """Show a post."""
-    return reply(_show(await find_post(request_source(), post_id)))
+    return reply(_show(await find_post(db, post_id)))
 
 
 @blueprint.delete("/posts/<id:post_id>")
@@ -64,7 +64,7 @@ async def get_post(post_id: int) -> Response:
 @answers(204, errors=(403, 404))
 async def delete_own_post(post_id: int) -> Response:
     """Delete one of the caller's own posts."""
-    await delete_post(request_source(), post_id, caller_id())
+    await delete_post(db, post_id, caller_id())
     return no_content()
 
 

@@ -1,6 +1,6 @@
 """The bodies of requests and responses. Only these fields are sent; `email` only to its owner."""
 
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -15,6 +15,7 @@ from quartapp.microblog.api.fields import (
     Username,
 )
 from quartapp.microblog.models.token import DEFAULT_SCOPE
+from quartapp.reporting.queries.triage import LONGEST_COMMENT
 
 T = TypeVar("T")
 
@@ -171,6 +172,66 @@ class PostList(Listing[Post]):
 
 class TokenList(Listing[TokenInfo]):
     """A page of tokens, newest first."""
+
+
+class ErrorLinks(Output):
+    """Where an error is."""
+
+    self: str
+
+
+class Error(Output):
+    """All occurrences of one error. An act names the `version` that was seen."""
+
+    id: int
+    fingerprint: str
+    title: str
+    message: str
+    culprit: str
+    route: str
+    state: str
+    count: int
+    people: int
+    first_seen: AwareDatetime
+    last_seen: AwareDatetime
+    version: str
+    links: ErrorLinks = Field(serialization_alias="_links")
+
+
+class ErrorList(Listing[Error]):
+    """A page of errors."""
+
+
+class ErrorDocument(Output):
+    """An error with its counts by minute and hour, its newest `report` and what was done."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    fingerprint: str
+    title: str
+    state: str
+    count: int
+    version: str
+    first_seen: AwareDatetime
+    last_seen: AwareDatetime
+    report: dict[str, Any] | None
+    acts: list[dict[str, Any]]
+
+
+class NewErrorAct(Input):
+    """What to do to an error. With `version`, only if nobody has done something else since.
+
+    A mute ends after `hours`, after `more` occurrences, or if there are more than `rate` within an
+    hour, whichever is first; without any of them it does not end.
+    """
+
+    act: Literal["resolve", "resolve_next", "reopen", "mute", "comment"]
+    version: Annotated[str, Field(max_length=64)] = ABSENT
+    hours: Annotated[int, Field(ge=1, le=876_000)] = ABSENT
+    more: Annotated[int, Field(ge=0, le=2**31 - 1)] = ABSENT
+    rate: Annotated[int, Field(ge=1, le=2**31 - 1)] = ABSENT
+    text: Annotated[str, Field(max_length=LONGEST_COMMENT)] = ""
 
 
 class FieldError(Output):

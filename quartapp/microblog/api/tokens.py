@@ -1,6 +1,5 @@
 """Tokens: a username and password for a token, the caller's tokens, and their end."""
 
-from quartapp.database import request_source
 from quartapp.flasklike import Response
 from quartapp.microblog.api.authentication import (
     also_unconfirmed,
@@ -15,6 +14,7 @@ from quartapp.microblog.api.bodies import no_content, reply, takes
 from quartapp.microblog.api.listing import reply_page, wanted_page
 from quartapp.microblog.api.openapi import answers
 from quartapp.microblog.api.schemas import NewToken, Token, TokenInfo, TokenList
+from quartapp.microblog.database import db
 from quartapp.microblog.exceptions import ForbiddenError
 from quartapp.microblog.models.event import EventKind
 from quartapp.microblog.models.token import (
@@ -37,9 +37,7 @@ async def create_token(data: NewToken) -> Response:
     if "admin" in data.scope.split() and not person.is_admin:
         raise ForbiddenError("Only administrators may have the scope 'admin'.")
     await limit_tokens(person.id)
-    issued = await issue_token(
-        request_source(), person.id, person.login_epoch, name=data.name, scope=data.scope
-    )
+    issued = await issue_token(db, person.id, person.login_epoch, name=data.name, scope=data.scope)
     record_event(EventKind.TOKEN_ISSUED, person.id, data.scope)
     token = Token(
         token=issued.token, expires_at=issued.expires_at, name=data.name, scope=data.scope
@@ -53,7 +51,7 @@ async def create_token(data: NewToken) -> Response:
 async def list_tokens() -> Response:
     """List the caller's valid tokens."""
     wanted = wanted_page()
-    page = await tokens_of(request_source(), caller_id(), wanted)
+    page = await tokens_of(db, caller_id(), wanted)
     return reply_page(page, wanted, TokenList, _show)
 
 
@@ -64,7 +62,7 @@ async def list_tokens() -> Response:
 @answers(204)
 async def revoke() -> Response:
     """Revoke the token that the request carries."""
-    await revoke_token(request_source(), presented_token())
+    await revoke_token(db, presented_token())
     record_event(EventKind.TOKEN_REVOKED, caller_id())
     return no_content()
 
@@ -75,7 +73,7 @@ async def revoke() -> Response:
 @answers(204, errors=(404,))
 async def revoke_one(token_id: int) -> Response:
     """Revoke one of the caller's tokens."""
-    await revoke_own_token(request_source(), caller_id(), token_id)
+    await revoke_own_token(db, caller_id(), token_id)
     record_event(EventKind.TOKEN_REVOKED, caller_id())
     return no_content()
 

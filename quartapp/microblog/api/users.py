@@ -4,7 +4,6 @@ from typing import Any
 
 from quart import ResponseReturnValue, jsonify, request
 
-from quartapp.database import request_session, request_source
 from quartapp.database.types import MAX_ID
 from quartapp.flasklike import Response, url_for
 from quartapp.microblog.accounts import accounts
@@ -19,6 +18,7 @@ from quartapp.microblog.api.listing import reply_page, wanted_page
 from quartapp.microblog.api.openapi import answers
 from quartapp.microblog.api.schemas import NewUser, Person, User, UserChange, UserLinks, UserList
 from quartapp.microblog.credentials import authenticate
+from quartapp.microblog.database import db
 from quartapp.microblog.exceptions import (
     EmailTakenError,
     EmailUnconfirmedError,
@@ -54,7 +54,7 @@ from quartapp.microblog.trail import record_event
 async def list_users() -> Response:
     """List everybody."""
     wanted = wanted_page()
-    return reply_page(await all_people(request_source(), wanted), wanted, UserList, show_user)
+    return reply_page(await all_people(db, wanted), wanted, UserList, show_user)
 
 
 @blueprint.post("/users")
@@ -69,17 +69,17 @@ async def register(data: NewUser) -> Response:
         password=await find_password_fault(data.password, data.username, data.email),
     )
     # Hashing takes a tenth of a second or more: no lock and no connection is held meanwhile.
-    if await is_username_taken(request_source(), data.username):
+    if await is_username_taken(db, data.username):
         raise UsernameTakenError
-    if await is_email_taken(request_source(), data.email):
+    if await is_email_taken(db, data.email):
         raise EmailTakenError
     password_hash = await hash_password(data.password)
     confirms = accounts().confirmation != "off"
     user_id = await register_person(
-        request_session(), data.username, data.email, password_hash, confirms=confirms
+        db.session, data.username, data.email, password_hash, confirms=confirms
     )
     answer = await _reply_own(user_id, 201)  # before the commit: after it nothing can fail
-    await request_session().commit()
+    await db.session.commit()
     record_event(EventKind.REGISTERED, user_id)
     return answer
 
@@ -91,7 +91,7 @@ async def get_user(user_id: int) -> Response:
     """Show a person; the caller also sees their own email address."""
     if user_id == caller_id():
         return await _reply_own(user_id, 200)
-    return reply(show_user(await find_profile(request_source(), user_id)))
+    return reply(show_user(await find_profile(db, user_id)))
 
 
 @blueprint.put("/users/<id:user_id>")
@@ -105,10 +105,10 @@ async def update_own_user(user_id: int, data: UserChange) -> Response:
     The address changes once a mail to the new one is confirmed, where mails are sent.
     """
     if user_id != caller_id():
-        await find_profile(request_source(), user_id)
+        await find_profile(db, user_id)
         raise ForbiddenError
     values = data.model_dump(exclude_unset=True, exclude={"password"})
-    account = await find_account(request_source(), user_id)
+    account = await find_account(db, user_id)
     if account is None:
         raise InvalidTokenError
     if values.keys() - {"email"} and not accounts().may_write(
@@ -121,12 +121,12 @@ async def update_own_user(user_id: int, data: UserChange) -> Response:
         await _require_password(account, data)
         if accounts().can_mail:
             await limit_mails(email)
-            await queue_mail(request_session(), MailKind.CHANGE, email, user_id=user_id)
+            await queue_mail(db.session, MailKind.CHANGE, email, user_id=user_id)
         else:
             values |= {"email": email, "email_confirmed_at": None}
     if values:
-        await update_user(request_source(), user_id, **values)
-    await request_session().commit()
+        await update_user(db, user_id, **values)
+    await db.session.commit()
     if values.get("username", account.username) != account.username:
         record_event(EventKind.USERNAME_CHANGED, user_id)
     if email != account.email:
@@ -146,7 +146,7 @@ async def user_api() -> ResponseReturnValue:
     if not user_id:
         raise InvalidAPIUsage("No user id provided!")
     try:
-        profile = await find_profile(request_source(), _number(user_id))
+        profile = await find_profile(db, _number(user_id))
     except NotFoundError:
         raise InvalidAPIUsage("No such user!", status_code=404) from None
     return jsonify(Person(**_public(profile)).model_dump(mode="json", by_alias=True))
@@ -180,14 +180,14 @@ def _public(profile: Profile) -> dict[str, Any]:
 
 
 async def _reply_own(user_id: int, status: int) -> Response:
-    profile = await find_profile(request_source(), user_id)
-    user = show_user(profile, await find_email(request_source(), user_id))
+    profile = await find_profile(db, user_id)
+    user = show_user(profile, await find_email(db, user_id))
     return reply(user, status, {"Location": user.links.self} if status == 201 else None)
 
 
 async def _require_password(account: Account, data: UserChange) -> None:
     """A token alone does not change the address, by which the password could be reset."""
-    if await is_email_taken(request_source(), data.email):
+    if await is_email_taken(db, data.email):
         raise EmailTakenError
     if not data.password:
         _refuse(password="Please send your password to change your email address.")

@@ -11,7 +11,7 @@ import click
 from sqlalchemy import Table, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.microblog.commands.tools import with_database
 from quartapp.microblog.models import Post, User, followers
 from quartapp.microblog.models.base import Base, utc_now
@@ -105,7 +105,9 @@ def username(number: int) -> str:
     return f"{first}_{last}{turn or ''}"
 
 
-async def _seed(database: Database, people: int, posts: int, number: int, password: str) -> int:
+async def _seed(
+    database: DatabaseEngine, people: int, posts: int, number: int, password: str
+) -> int:
     chance = random.Random(number)
     password_hash = await asyncio.to_thread(hash_now, password)
     async with database.begin() as session:

@@ -7,14 +7,14 @@ from typing import TypeVar
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.database.errors import explain
 from quartapp.microblog.config import ToolSettings, load_settings
 
 T = TypeVar("T")
 
 
-def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
+def with_database(work: Callable[[DatabaseEngine], Awaitable[T]]) -> T:
     """Run the work in a new event loop, with a new database, and return its result.
 
     Raises ConfigurationError, or ClickException if the database is unreachable or has no tables.
@@ -22,7 +22,7 @@ def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
 
     async def run() -> T:
         settings = load_settings(ToolSettings)
-        database = Database(settings.database_url, pool_size=1)
+        database = DatabaseEngine(settings.database_url, pool_size=1)
         try:
             return await work(database)
         finally:

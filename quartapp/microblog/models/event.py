@@ -50,6 +50,8 @@ class EventKind(StrEnum):
     EMAIL_CONFIRMED = "email-confirmed"
     USERNAME_CHANGED = "username-changed"
     ACCOUNT_DELETED = "account-deleted"
+    PROMOTED = "promoted"
+    ERROR_ACT = "error-act"
     TOKEN_ISSUED = "token-issued"
     TOKEN_USED = "token-used"
     TOKEN_REVOKED = "token-revoked"
@@ -70,6 +72,8 @@ EVENT_TEXTS: dict[str, str] = {
     EventKind.EMAIL_CONFIRMED: "The email address was confirmed",
     EventKind.USERNAME_CHANGED: "The username was changed",
     EventKind.ACCOUNT_DELETED: "The account was deleted",
+    EventKind.PROMOTED: "The account became that of an administrator",
+    EventKind.ERROR_ACT: "Something was done about an error of the site",
     EventKind.TOKEN_ISSUED: "A token of the API was issued",
     EventKind.TOKEN_USED: "A token of the API was used from a new address",
     EventKind.TOKEN_REVOKED: "A token of the API was revoked",

@@ -124,6 +124,10 @@ _IS_LIKE = or_(
     *(_USERS[name] == key for name, key in _KEYS.items()),
 )
 _LIKE = select(_USERS.id).where(_IS_LIKE, _USERS.id != bindparam("but", type_=Id)).limit(1)
+_ACCOUNT = select(_USERS.id, _USERS.email, _USERS.is_admin).where(
+    _USERS.username == bindparam("username")
+)
+_IS_ADMIN = select(_USERS.is_admin).where(_USERS.id == bindparam("user_id"))
 _BY_EMAIL = select(_USERS.id).where(_USERS.email == bindparam("email"))
 
 # It sets the columns that are passed as parameters.
@@ -217,6 +221,21 @@ async def is_username_taken(source: Source, username: str, but: int = 0) -> bool
 
 async def is_email_taken(source: Source, email: str) -> bool:
     return bool(await source.read(_BY_EMAIL, email=email))
+
+
+async def find_account(source: Source, username: str) -> tuple[int, str, bool] | None:
+    """The id, the email address and whether an administrator's, of exactly this name."""
+    rows = await source.read(_ACCOUNT, username=username)
+    return (int(rows[0][0]), str(rows[0][1]), bool(rows[0][2])) if rows else None
+
+
+async def add_admin(session: AsyncSession, user_id: int) -> None:
+    """Make somebody an administrator, in the session's transaction; the caller commits."""
+    await session.execute(update(_TABLE).where(_USERS.id == user_id).values(is_admin=True))
+
+
+async def is_administrator(source: Source, user_id: int) -> bool:
+    return await source.read(_IS_ADMIN, user_id=user_id) == [(True,)]
 
 
 async def add_user(

@@ -40,6 +40,7 @@ async def page_context() -> dict[str, Any]:
     context: dict[str, Any] = {
         "current_user": current,
         "own_name": name,
+        "is_admin": current.person is not None and current.person.is_admin,
         "csrf_token": csrf_token() if name else None,
     }
     if has_request_context():

@@ -6,11 +6,11 @@ somebody has an account, and all work without scripts.
 
 from quart import ResponseReturnValue, request
 
-from quartapp.database import request_session, request_source
-from quartapp.database.request import SAFE_METHODS
 from quartapp.flasklike import Blueprint, Response, flash, redirect, url_for
+from quartapp.http_methods import SAFE_METHODS
 from quartapp.microblog.accounts import accounts
 from quartapp.microblog.accounts.links import Purpose
+from quartapp.microblog.database import db
 from quartapp.microblog.exceptions import ConflictError, EmailUnconfirmedError, LoginRequiredError
 from quartapp.microblog.identity import current_person, log_out, visitor
 from quartapp.microblog.models.account import (
@@ -108,7 +108,7 @@ async def reset_password_request() -> ResponseReturnValue:
     can_mail = accounts().can_mail
     if can_mail and await form.validate_on_submit():
         await limit_mails(form.email.data or "")
-        session = request_session()
+        session = db.session
         await queue_mail(session, MailKind.RESET, form.email.data or "")
         await session.commit()
         record_event(EventKind.PASSWORD_RESET_REQUESTED)  # for whom is not known here
@@ -145,7 +145,7 @@ async def _set_password(
 ) -> bool:
     """Set a password, and queue the mail that says so; False if something was faster."""
     password_hash = await hash_password(password)
-    session = request_session()
+    session = db.session
     if not await set_password(session, account, password_hash, but=but):
         await session.rollback()
         return False
@@ -181,7 +181,7 @@ async def change_email_request() -> ResponseReturnValue:
 
 
 async def _request_email(account: Account, form: ChangeEmailForm) -> bool:
-    session, email = request_session(), form.email.data or ""
+    session, email = db.session, form.email.data or ""
     if accounts().can_mail:
         await limit_mails(email)
         await queue_mail(session, MailKind.CHANGE, email, user_id=account.id)
@@ -211,7 +211,7 @@ async def change_email_confirm(token: str) -> ResponseReturnValue:
     if account is None or claim is None:
         return await _refuse_link("accounts.change_email_request")
     if await form.validate_on_submit():
-        session = request_session()
+        session = db.session
         try:
             is_done = await change_email(session, account, claim.address, is_confirmed=True)
         except ConflictError as error:
@@ -236,7 +236,7 @@ async def confirm_email_request() -> ResponseReturnValue:
     can_mail = accounts().can_mail and account.email_confirmed_at is None
     if can_mail and await form.validate_on_submit():
         await limit_mails(account.email)
-        session = request_session()
+        session = db.session
         await queue_mail(session, MailKind.CONFIRM, account.email, user_id=account.id)
         await session.commit()
         await flash("A mail with a link is on its way to you.")
@@ -259,7 +259,7 @@ async def confirm_email_done(token: str) -> ResponseReturnValue:
     if account is None:
         return await _refuse_link("accounts.confirm_email_request")
     if await form.validate_on_submit():
-        session = request_session()
+        session = db.session
         if not await confirm_email(session, account.id, account.email):
             await session.rollback()
             return await _refuse_link("accounts.confirm_email_request")
@@ -279,7 +279,7 @@ async def delete() -> ResponseReturnValue:
         if not await is_own_password(form.password.data or ""):
             form.refuse("password", _WRONG_PASSWORD)
         else:
-            session = request_session()
+            session = db.session
             keep = form.posts.data == "keep"
             if await delete_account(session, account, keep_posts=keep):
                 if accounts().can_mail:
@@ -305,7 +305,7 @@ def asks_to_confirm() -> bool:
 
 async def _own_account() -> Account:
     person = current_person()
-    account = await find_account(request_source(), person.id)
+    account = await find_account(db, person.id)
     if account is None:
         raise LoginRequiredError
     return account
@@ -316,7 +316,7 @@ async def _owner_of(purpose: Purpose, token: str) -> Account | None:
     claim = accounts().links.read(purpose, token)
     if claim is None:
         return None
-    account = await find_account(request_source(), claim.user_id)
+    account = await find_account(db, claim.user_id)
     if account is None:
         return None
     return account if accounts().links.is_of(purpose, claim, account) else None

@@ -3,10 +3,10 @@
 from markupsafe import Markup
 from quart import ResponseReturnValue, request
 
-from quartapp.database import request_session
 from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
 from quartapp.microblog.accounts import accounts
 from quartapp.microblog.credentials import MANY_FAILURES, authenticate, failures_before
+from quartapp.microblog.database import db
 from quartapp.microblog.exceptions import ConflictError
 from quartapp.microblog.identity import (
     fits_into_next,
@@ -106,7 +106,7 @@ async def register() -> ResponseReturnValue:
 
 async def _register(form: RegistrationForm) -> None:
     password_hash = await hash_password(form.password.data or "")
-    session = request_session()
+    session = db.session
     user_id = await register_person(
         session,
         form.username.data or "",

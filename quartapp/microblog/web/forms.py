@@ -16,7 +16,7 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # not in its stubs
 from wtforms.validators import DataRequired, Email, EqualTo, InputRequired, ValidationError
 
-from quartapp.database import request_source
+from quartapp.microblog.database import db
 from quartapp.microblog.exceptions import EmailTakenError, UsernameTakenError
 from quartapp.microblog.models.post import BODY_LENGTH
 from quartapp.microblog.models.text import email_address, normalized, paragraphs, username_fault
@@ -91,7 +91,7 @@ async def _check_new_password(password: str, *names: str) -> None:
 async def _check_new_name(username: str, but: int = 0) -> None:
     if fault := new_name_fault(username):
         raise ValidationError(fault)
-    if await is_username_taken(request_source(), username, but):
+    if await is_username_taken(db, username, but):
         raise ValidationError(UsernameTakenError.message)
 
 
@@ -117,7 +117,7 @@ class RegistrationForm(Form):
         await _check_new_password(field.data, self["username"].data, self["email"].data)
 
     async def check_email(self, field: Field) -> None:
-        if await is_email_taken(request_source(), field.data):
+        if await is_email_taken(db, field.data):
             raise ValidationError(EmailTakenError.message)
 
 
@@ -150,7 +150,7 @@ class ChangeEmailForm(Form):
     email = _email_field("New Email")
 
     async def check_email(self, field: Field) -> None:
-        if await is_email_taken(request_source(), field.data):
+        if await is_email_taken(db, field.data):
             raise ValidationError(EmailTakenError.message)
 
 

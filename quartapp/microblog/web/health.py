@@ -3,13 +3,11 @@
 import logging
 
 from quart import current_app
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from quartapp import reporting
-from quartapp.database import current_database
 from quartapp.flasklike import Blueprint
-from quartapp.microblog.models.revision import schema_fault
+from quartapp.microblog.database import db
 from quartapp.throttling.throttle import current_throttle
 
 blueprint = Blueprint("health", __name__)
@@ -29,12 +27,13 @@ async def ready() -> tuple[dict[str, str], int]:
     otherwise 503, which is not reported as an error."""
     faults: dict[str, str] = {}
     try:
-        await current_database().ping()
+        await db.database.ping()
+        fault = await _tables_fault()
     except (SQLAlchemyError, OSError):
         faults = {"database": "unreachable"}
     else:
-        if await _schema_fault():
-            faults = {"database": "not migrated"}
+        if fault:
+            faults = {"database": "not migrated", "reason": fault}
         elif reporting.trouble():  # which is in the log, and may name paths
             faults = {"database": "ok", "errors": "not counted"}
     if faults:
@@ -48,16 +47,10 @@ async def _degraded() -> dict[str, str]:
     return {"throttling": "without Redis"} if await current_throttle().is_degraded() else {}
 
 
-async def _schema_fault() -> str:
-    """Why the tables are not those of this version, logged once. Tables that were made without
-    Alembic have no revision: of them nothing is known."""
-    try:
-        async with current_database().session(write=False) as session:
-            revision = await session.scalar(text("SELECT version_num FROM alembic_version"))
-    except SQLAlchemyError:
-        return ""
-    fault = schema_fault(str(revision)) if revision else ""
-    if fault and fault != current_app.extensions.get("schema_fault"):
+async def _tables_fault() -> str:
+    """Why the tables are not those of this version, logged once."""
+    fault = await db.tables_fault()
+    if fault and fault != current_app.extensions.get("tables_fault"):
         _logger.error(fault)
-    current_app.extensions["schema_fault"] = fault
+    current_app.extensions["tables_fault"] = fault
     return fault

@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from wtforms import PasswordField
 
 from quartapp.flasklike import url_for
+from quartapp.inbox.tokens import is_foreign
 from quartapp.microblog.exceptions import LoginRequiredError
 from quartapp.microblog.identity import visitor
 from quartapp.microblog.web.forms import (
@@ -29,7 +30,6 @@ from quartapp.microblog.web.forms import (
     ResetPasswordForm,
     ResetPasswordRequestForm,
 )
-from quartapp.microblog.web.protection import is_foreign
 from quartapp.microblog.web.validation import MAX_FORM_PARTS, EmptyForm, Form, read_form, show
 
 # The forms by their endpoint, with the labels of their buttons.
@@ -74,7 +74,7 @@ async def kept_form() -> Kept | None:
     A form that another site made the browser send is not shown to the person as theirs.
     """
     endpoint = request.endpoint or ""
-    if request.method != "POST" or endpoint not in _FORMS or is_foreign():
+    if request.method != "POST" or endpoint not in _FORMS or is_foreign(request):
         return None
     try:
         sent = await read_form()
@@ -112,7 +112,7 @@ async def ask_to_log_in() -> ResponseReturnValue:
     that another site sent.
     """
     accept = request.accept_mimetypes
-    if is_foreign() or (accept and not accept.accept_html):
+    if is_foreign(request) or (accept and not accept.accept_html):
         raise LoginRequiredError
     form = LoginForm(data={"kept": _pack(request.endpoint or "", await read_form())})
     page, _ = await show("login.html", form, title="Sign In", waiting=True)

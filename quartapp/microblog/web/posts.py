@@ -2,8 +2,8 @@
 
 from quart import ResponseReturnValue, current_app, request
 
-from quartapp.database import request_source
 from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
+from quartapp.microblog.database import db
 from quartapp.microblog.exceptions import ForbiddenError
 from quartapp.microblog.identity import current_person, viewer_id, visitor
 from quartapp.microblog.models.paging import PageRequest
@@ -39,10 +39,10 @@ async def index() -> ResponseReturnValue:
     if await form.validate_on_submit():
         await limit_posts(person.id)
         key, body = form.form_key.data or "", form.post.data or ""
-        is_new = await add_post_once(request_source(), person.id, body, key)
+        is_new = await add_post_once(db, person.id, body, key)
         await flash("Your post is now live!" if is_new else "Your post is live already.")
         return redirect(url_for("posts.index"))
-    page = await timeline(request_source(), person.id, wanted_page())
+    page = await timeline(db, person.id, wanted_page())
     posts = show_posts(page, "posts.index", person.id)
     return await show(
         "index.html", form, title="Home", page=posts, own_avatar_url=avatar_url(person.id)
@@ -56,7 +56,7 @@ async def explore() -> ResponseReturnValue:
 
 
 async def _public(template: str, title: str) -> str:
-    page = await all_posts(request_source(), wanted_page())
+    page = await all_posts(db, wanted_page())
     posts = show_posts(page, "posts.explore", viewer_id())
     return await render_template(template, title=title, page=posts)
 
@@ -64,7 +64,7 @@ async def _public(template: str, title: str) -> str:
 @blueprint.get("/post/<int:post_id>")
 async def post(post_id: int) -> ResponseReturnValue:
     """One post, at its permanent address."""
-    row = await find_post(request_source(), post_id)
+    row = await find_post(db, post_id)
     (shown,) = show_rows([row], viewer_id())
     return await render_template("post.html", title=f"Post by {row.username}", post=shown)
 
@@ -73,12 +73,12 @@ async def post(post_id: int) -> ResponseReturnValue:
 async def delete(post_id: int) -> ResponseReturnValue:
     """Delete one's own post. A GET, which any page can cause, only asks for confirmation."""
     person = current_person()
-    row = await find_post(request_source(), post_id)
+    row = await find_post(db, post_id)
     if row.user_id != person.id:
         raise ForbiddenError("Only its author may delete a post.")
     form = await EmptyForm.load()
     if await form.validate_on_submit():
-        await delete_post(request_source(), post_id, person.id)
+        await delete_post(db, post_id, person.id)
         await flash("Your post is deleted.")
         return redirect(url_for("posts.index"))
     (shown,) = show_rows([row], None)

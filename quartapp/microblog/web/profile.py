@@ -5,10 +5,10 @@ from typing import Any
 from markupsafe import Markup
 from quart import ResponseReturnValue
 
-from quartapp.database import request_source
 from quartapp.flasklike import Blueprint, flash, redirect, render_template, url_for
+from quartapp.microblog.database import db
 from quartapp.microblog.exceptions import ConflictError, NotFoundError
-from quartapp.microblog.identity import current_person, rename_cookie, viewer_id
+from quartapp.microblog.identity import current_person, update_cookie, viewer_id
 from quartapp.microblog.models.event import EventKind
 from quartapp.microblog.models.people import followed_by, followers_of
 from quartapp.microblog.models.post import posts_of
@@ -32,8 +32,8 @@ blueprint = Blueprint("profile", __name__)
 async def user(username: str) -> ResponseReturnValue:
     """A person and their posts."""
     viewer = viewer_id()
-    profile = await find_profile(request_source(), username, viewer)
-    page = await posts_of(request_source(), profile.id, wanted_page())
+    profile = await find_profile(db, username, viewer)
+    page = await posts_of(db, profile.id, wanted_page())
     return await render_template(
         "user.html",
         title=profile.username,
@@ -56,8 +56,8 @@ async def following(username: str) -> ResponseReturnValue:
 
 
 async def _people(username: str, ask: Any, endpoint: str, heading: str) -> str:
-    profile = await find_profile(request_source(), username)
-    page = await ask(request_source(), profile.id, wanted_page())
+    profile = await find_profile(db, username)
+    page = await ask(db, profile.id, wanted_page())
     return await render_template(
         "people.html",
         title=heading.format(profile.username),
@@ -78,7 +78,7 @@ async def edit_profile() -> ResponseReturnValue:
     if await form.validate_on_submit():
         try:
             await update_user(
-                request_source(),
+                db,
                 person.id,
                 username=form.username.data,
                 about_me=form.about_me.data,
@@ -88,7 +88,7 @@ async def edit_profile() -> ResponseReturnValue:
         else:
             if form.username.data != person.username:
                 record_event(EventKind.USERNAME_CHANGED, person.id)
-            rename_cookie(form.username.data or "")
+            update_cookie(form.username.data or "")
             await flash("Your changes have been saved.")
             return redirect(url_for("profile.edit_profile"))
     elif not form.errors:
@@ -105,7 +105,7 @@ async def follow_user(username: str) -> ResponseReturnValue:
     if other.id == me.id:
         await flash("You cannot follow yourself!", "error")
     else:
-        await follow(request_source(), me.id, other.id)
+        await follow(db, me.id, other.id)
         await flash(_naming("You are following {}!", other.username))
     return redirect(url_for("profile.user", username=other.username))
 
@@ -119,7 +119,7 @@ async def unfollow_user(username: str) -> ResponseReturnValue:
     if other.id == me.id:
         await flash("You cannot unfollow yourself!", "error")
     else:
-        await unfollow(request_source(), me.id, other.id)
+        await unfollow(db, me.id, other.id)
         await flash(_naming("You are not following {}.", other.username))
     return redirect(url_for("profile.user", username=other.username))
 
@@ -128,7 +128,7 @@ async def _other(username: str) -> Profile | None:
     """The person whose button was pressed; flashes a message if there is no such person."""
     await (await EmptyForm.load()).validate_on_submit()
     try:
-        return await find_profile(request_source(), username)
+        return await find_profile(db, username)
     except NotFoundError:
         await flash(_naming("User {} not found.", username), "error")
         return None

@@ -6,9 +6,10 @@ from typing import Any
 from quart import Quart, request
 from werkzeug.routing import RequestRedirect
 
-from quartapp.database.request import SAFE_METHODS
 from quartapp.errors import headers
 from quartapp.flasklike import Response, abort
+from quartapp.http_methods import SAFE_METHODS
+from quartapp.inbox.tokens import is_foreign
 from quartapp.microblog.identity import LONGEST_NEXT, visitor
 
 # Pico's stylesheet contains its icons as data: URLs.
@@ -50,7 +51,7 @@ def refuse_foreign_requests() -> None:
     It backs up SameSite cookies and form tokens. Requests without cookies are not checked, because
     they carry nobody's login.
     """
-    if request.method not in SAFE_METHODS and request.cookies and is_foreign():
+    if request.method not in SAFE_METHODS and request.cookies and is_foreign(request):
         abort(403, "This request came from another site, so it was not carried out.")
 
 
@@ -65,13 +66,3 @@ async def let_browsers_keep(response: Response) -> Response:
     if is_strangers and "Cache-Control" not in response.headers:
         response.headers.add("Cache-Control", "private, no-cache")
     return response
-
-
-def is_foreign() -> bool:
-    """Whether a browser says that another site caused this request."""
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site not in {"same-origin", "none"}
-    # Only the host is compared, because the scheme may be unknown behind a proxy.
-    origin = request.headers.get("Origin")
-    return origin is not None and origin.partition("://")[2] != request.host

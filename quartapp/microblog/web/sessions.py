@@ -5,8 +5,8 @@ from typing import NamedTuple
 from quart import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from quartapp.database import request_session, request_source
 from quartapp.flasklike import Blueprint, flash, redirect, url_for
+from quartapp.microblog.database import db
 from quartapp.microblog.exceptions import LoginRequiredError, NotFoundError
 from quartapp.microblog.identity import current_person, log_out
 from quartapp.microblog.models.base import utc_now
@@ -61,12 +61,12 @@ class TokenView(NamedTuple):
 async def sessions() -> ResponseReturnValue:
     """The logins and tokens of the person who is logged in."""
     person = current_person()
-    own = await find_login(request_source(), person.id, person.login_id)
+    own = await find_login(db, person.id, person.login_id)
     if own is None:  # it has ended since the request began
         raise LoginRequiredError
     events = await latest_events(person.id)
-    page = await other_logins(request_source(), person.id, person.login_id, wanted_page())
-    tokens = await tokens_of(request_source(), person.id, PageRequest(MOST_TOKENS))
+    page = await other_logins(db, person.id, person.login_id, wanted_page())
+    tokens = await tokens_of(db, person.id, PageRequest(MOST_TOKENS))
     newer, older = neighbours(page, "sessions.sessions", {})
     return await show(
         "sessions.html",
@@ -92,7 +92,7 @@ async def end(login_id: int) -> ResponseReturnValue:
         await log_out()
         await flash("You are logged out.")
         return redirect(url_for("posts.index"))
-    if not await end_login(request_source(), person.id, login_id):
+    if not await end_login(db, person.id, login_id):
         return await _done("The login had ended already.")
     return await _done("The login is ended.", EventKind.LOGIN_ENDED)
 
@@ -102,7 +102,7 @@ async def end_others() -> ResponseReturnValue:
     """End all logins but this one."""
     person = current_person()
     await (await EmptyForm.load()).validate_on_submit()
-    await end_logins(request_session(), person.id, but=person.login_id)
+    await end_logins(db.session, person.id, but=person.login_id)
     return await _done("All other logins are ended.", EventKind.LOGIN_ENDED, "all others")
 
 
@@ -112,7 +112,7 @@ async def revoke(token_id: int) -> ResponseReturnValue:
     person = current_person()
     await (await EmptyForm.load()).validate_on_submit()
     try:
-        await revoke_own_token(request_source(), person.id, token_id)
+        await revoke_own_token(db, person.id, token_id)
     except NotFoundError:
         return await _done("The token had ended already.")
     return await _done("The token is revoked.", EventKind.TOKEN_REVOKED)
@@ -123,12 +123,12 @@ async def revoke_all() -> ResponseReturnValue:
     """Revoke all tokens of the API."""
     person = current_person()
     await (await EmptyForm.load()).validate_on_submit()
-    await revoke_tokens(request_session(), person.id)
+    await revoke_tokens(db.session, person.id)
     return await _done("All tokens are revoked.", EventKind.TOKEN_REVOKED, "all")
 
 
 async def _done(message: str, kind: EventKind | None = None, detail: str = "") -> Response:
-    await request_session().commit()
+    await db.session.commit()
     if kind is not None:
         record_event(kind, current_person().id, detail)
     await flash(message)

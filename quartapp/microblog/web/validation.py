@@ -6,6 +6,7 @@ are awaited one after the other, because they share a session, for each field in
 found no fault: all faults of a form are shown at once.
 """
 
+import hmac
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Self, cast
@@ -20,8 +21,9 @@ from wtforms.csrf.session import SessionCSRF
 from wtforms.form import BaseForm
 from wtforms.validators import StopValidation, ValidationError
 
-from quartapp.database.request import SAFE_METHODS
 from quartapp.flasklike import abort, render_template
+from quartapp.flasklike.sessions import signing_keys
+from quartapp.http_methods import SAFE_METHODS
 from quartapp.microblog.exceptions import ConflictError
 from quartapp.microblog.identity import visitor
 from quartapp.microblog.models.base import utc_now
@@ -43,6 +45,10 @@ _URLENCODED = "application/x-www-form-urlencoded"
 _FORM_TYPES = frozenset({_URLENCODED, "multipart/form-data"})
 
 
+def _csrf_secret(key: str | bytes) -> bytes:
+    return f"{key!s}{visitor().login_digest()}".encode()
+
+
 class _SessionCSRF(SessionCSRF):
     """WTForms' token in the session, generated once per request, with the application's clock.
 
@@ -51,15 +57,25 @@ class _SessionCSRF(SessionCSRF):
 
     def generate_csrf_token(self, csrf_token_field: Any) -> str:
         login = visitor().login_digest()
+        if len(signing_keys(current_app)) > 1:
+            session.modified = True  # so it is signed with the current key, as the token is
         if g.get("_csrf_login") != login:  # a request that logs in shows forms of the new login
             g._csrf_login, g._csrf_token = login, super().generate_csrf_token(csrf_token_field)
         token: str = g._csrf_token
         return token
 
     def validate_csrf_token(self, form: BaseForm, field: CSRFTokenField) -> None:
-        if len(field.data or "") > _TOKEN_LENGTH:
+        given = field.data or ""
+        if len(given) > _TOKEN_LENGTH:
             raise ValidationError
-        super().validate_csrf_token(form, field)
+        expires, _, digest = given.partition("##")
+        text = f"{self.session['csrf']}{expires}".encode()
+        made = (hmac.new(_csrf_secret(key), text, "sha1") for key in signing_keys(current_app))
+        is_genuine = any(
+            hmac.compare_digest(each.hexdigest().encode(), digest.encode()) for each in made
+        )
+        if not is_genuine or self.now().strftime(self.TIME_FORMAT) > expires:
+            raise ValidationError
 
     def now(self) -> datetime:
         return utc_now()
@@ -75,7 +91,7 @@ class Form(PlainForm):
 
         @property
         def csrf_secret(self) -> bytes:
-            return (str(current_app.secret_key) + visitor().login_digest()).encode()
+            return _csrf_secret(signing_keys(current_app)[0])
 
         @property
         def csrf_context(self) -> Any:

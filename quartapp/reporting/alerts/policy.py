@@ -26,6 +26,7 @@ class Kind(StrEnum):
     UNMUTED = "unmuted"
     ESCALATION = "escalation"
     RATE = "rate"
+    MORE = "more"
     OVER = "over"
     OCCURRENCE = "occurrence"
 
@@ -35,7 +36,7 @@ class Alert:
     """One mail about one group. (group, kind, ordinal, episode) is unique among all machines.
 
     It is about `count` occurrences `since` then: those of the burst for OVER, of the last five
-    minutes for RATE, otherwise of the episode.
+    minutes for RATE, those after the last mail for MORE, otherwise of the episode.
     """
 
     kind: Kind
@@ -50,18 +51,28 @@ class Triage:
     """What the operators decided about a group.
 
     A mute ends at `muted_until`, or after `muted_more` further occurrences (0: the next one is
-    mailed; None: no such limit), whichever is first. `muted_until=inf` alone is forever.
+    mailed; None: no such limit), whichever is first. `muted_until=inf` alone is forever. With
+    `muted_rate`, the second needs more than that number within an hour too; begin with the same
+    number in both, so that occurrences from before the mute do not end it.
+
+    With `resolved_release` it is fixed in the next release: see `Counts.is_newer`.
     """
 
     resolved_at: float | None = None
     muted_until: float | None = None
     muted_more: int | None = None
+    muted_rate: int | None = None
+    resolved_release: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What is counted of a group: `batch` of the `total` are new since the last decision, and
-    `recent` are of the last five minutes; `first` and `last` are times of occurrences."""
+    `recent` are of the last five minutes; `first` and `last` are times of occurrences.
+
+    `hour`: how many are of the last hour; only a mute by rate asks. `is_newer`: it has occurred in
+    a release that was unknown when it was resolved; only a resolution in the next release asks.
+    """
 
     now: float
     batch: int
@@ -69,6 +80,8 @@ class Counts:
     recent: int
     first: float
     last: float
+    hour: int = 0
+    is_newer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +89,8 @@ class AlertState:
     """What the policy remembers of a group between two decisions; stored with the group.
 
     `waiting`: a mail of this kind is sent when the initial delay is over. `told` is the magnitude
-    (see `_magnitude`) of the count that the last mail reported, at `told_at`.
+    (see `_magnitude`) of the count that the last mail reported, at `told_at`, and `told_total` that
+    count; `mails` have been sent in this burst.
     """
 
     episode: int = 0
@@ -84,6 +98,8 @@ class AlertState:
     before_episode: int = 0
     told: int = 0
     told_at: float | None = None
+    told_total: int = 0
+    mails: int = 0
     waiting: Kind | None = None
     waiting_since: float = 0.0
     rate_is_high: bool = False
@@ -113,7 +129,12 @@ class AlertState:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The numbers of the policy, in seconds and occurrences."""
+    """The numbers of the policy, in seconds and occurrences.
+
+    `summaries` are the seconds after the first, the second ... mail of a burst after which a
+    further one says how many occurrences there were since, if any; the last number repeats. Without
+    them a few occurrences after a mail are counted, but not mailed.
+    """
 
     initial_delay: float = 10.0
     cooldown: float = 600.0
@@ -121,6 +142,7 @@ class Limits:
     high_rate: int = 30
     low_rate: int = 15
     every_occurrence: bool = False
+    summaries: tuple[float, ...] = ()
     budget: int = 10
     budget_window: float = 3600.0
     digest_every: float = 900.0
@@ -147,6 +169,7 @@ def decide(state: AlertState, triage: Triage, counts: Counts, limits: Limits) ->
       in `cooldown` seconds.
     - After `quiet_period` seconds without an occurrence, a mail says the exact total of a burst of
       ten or more.
+    - With `summaries`, further occurrences are mailed after these times, however few they are.
     - With `every_occurrence`, everything counted is mailed at once, instead of the second rule.
     """
     if _is_silenced(triage, counts):
@@ -161,13 +184,22 @@ def decide(state: AlertState, triage: Triage, counts: Counts, limits: Limits) ->
 def _is_silenced(triage: Triage, counts: Counts) -> bool:
     if triage.resolved_at is not None:
         # an occurrence that is counted late may be from before
-        return counts.batch == 0 or counts.last <= triage.resolved_at
+        if counts.batch == 0 or counts.last <= triage.resolved_at:
+            return True
+        return triage.resolved_release is not None and not counts.is_newer
     if not _is_muted(triage):
         return False
-    if triage.muted_more is not None and counts.batch > triage.muted_more:
+    if _is_too_much(triage, counts):
         return False
     expired = triage.muted_until is not None and counts.now >= triage.muted_until
     return counts.batch == 0 or not expired
+
+
+def _is_too_much(triage: Triage, counts: Counts) -> bool:
+    """Whether there were more occurrences than the mute allows."""
+    if triage.muted_more is None or counts.batch <= triage.muted_more:
+        return False
+    return triage.muted_rate is None or counts.hour > triage.muted_rate
 
 
 def _is_muted(triage: Triage) -> bool:
@@ -177,7 +209,7 @@ def _is_muted(triage: Triage) -> bool:
 def _silent(state: AlertState, triage: Triage, counts: Counts) -> Decision:
     """Nothing of this batch is mailed, now or later."""
     if triage.muted_more is not None:
-        triage = replace(triage, muted_more=triage.muted_more - counts.batch)
+        triage = replace(triage, muted_more=max(triage.muted_more - counts.batch, 0))
     state = replace(state, burst=0)
     if state.episode == 0:  # muted or resolved before the first mail
         state = replace(state, episode=1, episode_since=counts.first)
@@ -215,7 +247,7 @@ def _burst(
             over = Alert(Kind.OVER, state.bursts, state.episode, state.burst, state.burst_since)
             closed = (over,)
             state = _told(state, counts, of_before=counts.batch)
-        state = replace(state, burst=0, rate_is_high=False)
+        state = replace(state, burst=0, rate_is_high=False, mails=0)
     if counts.batch:
         if state.burst == 0:
             state = replace(state, burst_since=counts.last, bursts=state.bursts + 1)
@@ -237,14 +269,18 @@ def _next_alert(
         if not counts.batch:
             return state, None
         alert = _alert(state, counts, Kind.OCCURRENCE, counts.total)
-    elif not _has_grown(state, counts, limits) or not _may_tell(state, counts, limits):
-        return state, None
-    elif _magnitude(state, counts) > state.told:
-        alert = _alert(state, counts, Kind.ESCALATION, _magnitude(state, counts))
+    elif _has_grown(state, counts, limits) and _may_tell(state, counts, limits):
+        if _magnitude(state, counts) > state.told:
+            alert = _alert(state, counts, Kind.ESCALATION, _magnitude(state, counts))
+        else:
+            state = replace(state, rates=state.rates + 1)
+            alert = Alert(Kind.RATE, state.rates, state.episode, counts.recent, counts.now - 300)
+    elif _is_summary_due(state, counts, limits):
+        more = counts.total - state.told_total
+        alert = Alert(Kind.MORE, counts.total, state.episode, more, state.told_at or counts.first)
     else:
-        state = replace(state, rates=state.rates + 1)
-        alert = Alert(Kind.RATE, state.rates, state.episode, counts.recent, counts.now - 300)
-    state = replace(_told(state, counts), waiting=None, told_at=counts.now)
+        return state, None
+    state = replace(_told(state, counts), waiting=None, told_at=counts.now, mails=state.mails + 1)
     return replace(
         state, rate_is_high=state.rate_is_high or counts.recent >= limits.high_rate
     ), alert
@@ -256,7 +292,8 @@ def _alert(state: AlertState, counts: Counts, kind: Kind, ordinal: int) -> Alert
 
 
 def _told(state: AlertState, counts: Counts, *, of_before: int = 0) -> AlertState:
-    return replace(state, told=_magnitude(state, replace(counts, total=counts.total - of_before)))
+    total = counts.total - of_before
+    return replace(state, told=_magnitude(state, replace(counts, total=total)), told_total=total)
 
 
 def _magnitude(state: AlertState, counts: Counts) -> int:
@@ -274,6 +311,16 @@ def _may_tell(state: AlertState, counts: Counts, limits: Limits) -> bool:
     return state.told_at is None or is_due(counts.now, state.told_at, limits.cooldown)
 
 
+def _summary_after(state: AlertState, limits: Limits) -> float:
+    return limits.summaries[min(max(state.mails, 1), len(limits.summaries)) - 1]
+
+
+def _is_summary_due(state: AlertState, counts: Counts, limits: Limits) -> bool:
+    if not limits.summaries or counts.total <= state.told_total:
+        return False
+    return state.told_at is None or is_due(counts.now, state.told_at, _summary_after(state, limits))
+
+
 def is_due(now: float, since: float, span: float) -> bool:
     """Whether a span is over. So is one that would begin in the future: the clock was set back."""
     return not 0 <= now - since < span
@@ -283,8 +330,11 @@ def _wake_at(state: AlertState, counts: Counts, limits: Limits) -> float | None:
     moments = []
     if state.waiting:
         moments.append(state.waiting_since + limits.initial_delay)
-    elif state.told_at and not limits.every_occurrence and _has_grown(state, counts, limits):
-        moments.append(state.told_at + limits.cooldown)
+    elif state.told_at:
+        if not limits.every_occurrence and _has_grown(state, counts, limits):
+            moments.append(state.told_at + limits.cooldown)
+        if limits.summaries and counts.total > state.told_total:
+            moments.append(state.told_at + _summary_after(state, limits))
     if state.burst >= _CLOSING:
         moments.append(state.last + limits.quiet_period)
     return min(moments, default=None)

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+from quartapp.breadcrumbs import Breadcrumb
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of, qualified
 from quartapp.redact.messages import MESSAGE, message_of_record
@@ -16,9 +17,11 @@ from quartapp.redact.scrub import Scrubber, cut, window
 from quartapp.redact.traceback import ExceptionInfo, Frame, dotted
 from quartapp.redact.values import ITEMS, named
 from quartapp.reporting.capture.fingerprint import fingerprint as fingerprint_of
-from quartapp.reporting.report import REFERENCE_SUFFIX, Origin, Report, RequestInfo
+from quartapp.reporting.capture.fingerprint import former_fingerprints
+from quartapp.reporting.report import REFERENCE_SUFFIX, Origin, Report, RequestInfo, person_of
 
 _TEXT = 500
+_BREADCRUMB = 300
 _TITLE = 120
 _ARGUMENT = re.compile(r"%(?:%|(?:\(\w+\))?[-#0 +]*[\d*]*(?:\.[\d*]+)?[hlL]?[a-zA-Z])")  # printf's
 _HEADERS = {
@@ -61,10 +64,14 @@ def capture(
     known: dict[str, Any] = {
         "id": uuid4().hex,
         "fingerprint": fingerprint or fingerprint_of(subject, places),
+        "former": former_fingerprints(subject, places),
         "time": now,
         "origin": origin,
         "mechanism": context.mechanism,
         "reference": context.reference,
+        "person": person_of(context.user_id),
+        "trace": context.trace,
+        "request_id": context.request_id,
     }
     if isinstance(subject, logging.LogRecord):
         known |= {"level": subject.levelname, "logger": subject.name}
@@ -102,9 +109,11 @@ def _report(
             context.url[: window(_TEXT)],
             *[named(name, value) for name, value in extra],
             *[_readable(value)[: window(_TEXT)] for _, value in headers],
+            *[entry.text[: window(_BREADCRUMB)] for entry in context.breadcrumbs],
         ],
     )
-    values, header_values = rest[: len(extra)], rest[len(extra) :]
+    values, rest = rest[: len(extra)], rest[len(extra) :]
+    header_values, entries = rest[: len(headers)], rest[len(headers) :]
     exceptions = tuple([_with_short_notes(info) for info in reading.exceptions])
     culprit = _culprit(exceptions, record, places)
     return Report(
@@ -113,6 +122,14 @@ def _report(
         message=cut(message, MESSAGE),
         exceptions=exceptions,
         user_id=cut(user_id, _TEXT),
+        breadcrumbs=tuple(
+            [
+                Breadcrumb(kind, round(seconds, 4), cut(text, _BREADCRUMB), *more)
+                for (kind, seconds, _, *more), text in zip(
+                    context.breadcrumbs, entries, strict=True
+                )
+            ]
+        ),
         extra=tuple(
             (name[:_TITLE], cut(text, VALUE)) for (name, _), text in zip(extra, values, strict=True)
         ),

@@ -1,4 +1,7 @@
-"""Checks whether reporting works, with one finding for each part that can fail."""
+"""Checks whether reporting works, with one finding for each part that can fail.
+
+The command `errors doctor` and the overview of the inbox show them.
+"""
 
 import asyncio
 import os
@@ -6,34 +9,51 @@ import shutil
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import func, select
 from sqlalchemy import text as statement
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database.dialect import database_now, is_sqlite
-from quartapp.database.errors import StatementTimeoutError, explain, is_of_database
-from quartapp.mail.outbox import DEAD, WAITING
+from quartapp.database.errors import StatementTimeoutError, is_of_database, lacks_column
+from quartapp.mail.delivery import Server
+from quartapp.mail.outbox import DEAD, WAITING, backlog
 from quartapp.mail.smtp import check
-from quartapp.mail.strings import moment
+from quartapp.mail.strings import moment, one_line
+from quartapp.reporting.counting.store import offsets
+from quartapp.reporting.exceptions import ReportingError, sentence
 from quartapp.reporting.journal.aside import number_aside
+from quartapp.reporting.journal.backlog import uncounted
 from quartapp.reporting.journal.losses import read_losses
 from quartapp.reporting.journal.segments import (
     Segment,
     disk_usage,
     identity,
+    list_segments,
     listed,
     open_segment,
 )
 from quartapp.reporting.journal.servers import ServerState, living_servers
 from quartapp.reporting.journal.writer import MAX_BYTES
-from quartapp.reporting.pipeline import Pipeline
-from quartapp.reporting.tables import ErrorAlert, ErrorSegment, metadata
+from quartapp.reporting.pipeline import UNMADE, Pipeline
+from quartapp.reporting.schema import VERSION, version_of
+from quartapp.reporting.tables import (
+    AlertRow,
+    ErrorAlert,
+    ErrorSegment,
+    ErrorWebhook,
+    metadata,
+)
 
 _SKEW = 30.0
 _LATE = 900.0
-_IN_DATABASE = ("database", "outbox")
+_BEHIND = 60.0
+_WORDS = 300
+_NO_WEBHOOK = "webhooks are off (ERRORS_WEBHOOK_URL is not set, or DEBUG is)"
+_IN_DATABASE = ("database", "counting", "outbox", "webhook")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +65,25 @@ class Finding:
     text: str
 
 
-async def examine(pipeline: Pipeline) -> AsyncGenerator[Finding]:
-    """Examine one part after the other. A failure is a finding, never an exception."""
-    parts: tuple[tuple[str, Callable[[Pipeline], Awaitable[tuple[bool, str]]]], ...] = (
+async def examine(pipeline: Pipeline, *, is_thorough: bool = True) -> AsyncGenerator[Finding]:
+    """Examine one part after the other. A failure is a finding, never an exception.
+
+    Unless `is_thorough`, what takes long is left out: to read the whole database, and to connect to
+    the mail server.
+    """
+    parts: list[tuple[str, Callable[[Pipeline], Awaitable[tuple[bool, str]]]]] = [
         ("settings", _settings),
         ("server", _server),
         ("journal", _journal),
         ("disk", _disk),
-        ("database", _database),
+        ("database", partial(_database, is_thorough=is_thorough)),
+        ("counting", _counting),
         ("outbox", _outbox),
         ("mail server", _mail_server),
-    )
+        ("webhook", _webhook),
+    ]
+    if not is_thorough:
+        parts = [*parts[:-2], ("webhook", _waiting_messages)]
     for part, look in parts:
         try:
             is_well, text = await look(pipeline)
@@ -65,8 +93,8 @@ async def examine(pipeline: Pipeline) -> AsyncGenerator[Finding]:
 
 
 def _say(part: str, error: Exception) -> str:
-    if part in _IN_DATABASE and is_of_database(error):
-        return explain(error)
+    if part in _IN_DATABASE and (is_of_database(error) or isinstance(error, ReportingError)):
+        return sentence(error)
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
@@ -84,7 +112,11 @@ async def _server(pipeline: Pipeline) -> tuple[bool, str]:
         for state in states
         if (fault := mismatch(pipeline, state) or state.trouble)
     ]
-    text = "; ".join(faults) or f"{len(states)} processes write to this journal and count it"
+    pids = ", ".join(str(state.pid) for state in states)
+    working = "1 process writes to this journal and counts it"
+    if len(states) > 1:
+        working = f"{len(states)} processes write to this journal and count it"
+    text = "; ".join(faults) or f"{working}: {pids}"
     if restored_at := max(state.restored_at for state in states):
         text += f"; the journal was removed under them at {moment(restored_at)} and made again"
     return not faults, text
@@ -169,19 +201,66 @@ async def _disk(pipeline: Pipeline) -> tuple[bool, str]:
     )
 
 
-async def _database(pipeline: Pipeline) -> tuple[bool, str]:
+async def _database(pipeline: Pipeline, *, is_thorough: bool) -> tuple[bool, str]:
+    if pipeline.is_unmade:
+        return True, f"{pipeline.database.address} {UNMADE}"
+    await pipeline.prepare()
     async with pipeline.database.session(write=False) as session:
+        version = await version_of(session)
+        if version not in {None, VERSION}:
+            return False, f"its tables have version {version}, and this release knows {VERSION}"
+        if missing := await _missing(session):
+            return False, f"a migration is pending: {missing}"
         corrupt = await session.scalar(select(func.sum(ErrorSegment.corrupt))) or 0
         skew = await database_now(session) - time.time()
-        fault = await _corruption(session)
-        for table in metadata.sorted_tables:  # raises if a migration is missing
-            await session.execute(select(table).limit(0))
+        fault = await _corruption(session) if is_thorough else ""
+    advice = await pipeline.database.advice_on_pooler() if is_thorough else ""
     if fault:
         return False, f"it is corrupt: {fault}"
-    text = f"answers; its clock is {abs(skew):.1f} s {'ahead' if skew > 0 else 'behind'}"
+    owner = "of the application's migrations" if version is None else f"of version {version}"
+    text = (
+        f"answers; the tables are {owner}; its clock is {abs(skew):.1f} s"
+        f" {'ahead' if skew > 0 else 'behind'}"
+    )
+    if advice:
+        text += f". {advice}"
     if corrupt:
         text += f"; {corrupt} pieces of the journal were unreadable"
     return abs(skew) < _SKEW, text
+
+
+async def _missing(session: AsyncSession) -> str:
+    """Which of the tables lacks a column; "" if none does. Raises if there is no such table."""
+    for table in metadata.sorted_tables:
+        try:
+            await session.execute(select(table).limit(0))
+        except DBAPIError as error:
+            if not lacks_column(error):
+                raise
+            return f"the table {table.name} lacks a column; run 'quartapp db upgrade'"
+    return ""
+
+
+async def _counting(pipeline: Pipeline) -> tuple[bool, str]:
+    """How long the oldest line of the journal that is not counted has waited."""
+    folder = pipeline.journal.folder
+    paths = await asyncio.to_thread(list_segments, folder)
+    known = pipeline.consumer.offsets
+    if not pipeline.is_unmade:
+        try:
+            await pipeline.prepare()
+            async with pipeline.database.session(write=False) as session:
+                known = await offsets(session, [path.stem for path in paths])
+        except Exception as error:
+            # what this process knows, if it has counted
+            if not known or not (is_of_database(error) or isinstance(error, ReportingError)):
+                raise
+    waiting, oldest = await asyncio.to_thread(uncounted, paths, known)
+    if not waiting:
+        return True, "everything in this machine's journal is counted"
+    age = max(0.0, time.time() - oldest)
+    text = f"{waiting} segments have lines that are not counted, the oldest is {age:.0f} s old"
+    return age < _BEHIND, text
 
 
 async def _corruption(session: AsyncSession) -> str:
@@ -196,31 +275,56 @@ async def _corruption(session: AsyncSession) -> str:
 
 
 async def _outbox(pipeline: Pipeline) -> tuple[bool, str]:
+    return await _waiting(pipeline, ErrorAlert, "mails")
+
+
+async def _waiting(pipeline: Pipeline, table: type[AlertRow], noun: str) -> tuple[bool, str]:
+    if pipeline.is_unmade:
+        return True, f"no {noun} wait"
+    await pipeline.prepare()
     async with pipeline.database.session(write=False) as session:
-        now = await database_now(session)
-        rows = await session.execute(
-            select(ErrorAlert.state, func.count(), func.min(ErrorAlert.created_at))
-            .where(ErrorAlert.state.in_([WAITING, DEAD]))
-            .group_by(ErrorAlert.state)
-        )
-        found = {state: (number, oldest) for state, number, oldest in rows}
+        found = await backlog(session, table)
         error = await session.scalar(
-            select(ErrorAlert.error)
-            .where(ErrorAlert.error != "", ErrorAlert.state.in_([WAITING, DEAD]))
-            .order_by(ErrorAlert.id.desc())
+            select(table.error)
+            .where(table.error != "", table.state.in_([WAITING, DEAD]))
+            .order_by(table.id.desc())
             .limit(1)
         )
-    waiting, oldest = found.get(WAITING, (0, now))
-    dead, _ = found.get(DEAD, (0, now))
-    text = f"{waiting} mails wait, {dead} were given up"
+        sent = await session.scalar(select(func.max(table.sent_at)))
+    waiting = found.waiting
+    text = f"1 {noun[:-1]} waits" if waiting == 1 else f"{waiting} {noun} wait"
+    if waiting:
+        text += f", the oldest for {found.age:.0f} s"
+    text += f", {found.dead} were given up"
+    text += f"; the last was sent at {moment(sent)}" if sent else "; none was sent yet"
     if error:
-        text += f"; the last failure: {error}"
-    return not dead and not error and now - oldest < _LATE, text
+        text += f"; the last failure: {one_line(error, _WORDS)}"
+    return not found.dead and not error and found.age < _LATE, text
 
 
 async def _mail_server(pipeline: Pipeline) -> tuple[bool, str]:
     if pipeline.mailer is None:
         return True, "mails are off (MAIL_SERVER is not set, or DEBUG is)"
     server = pipeline.mailer.server
+    assert isinstance(server, Server), "commands have no mailbox"
     error = await check(server)
     return not error, error or f"{server.host}:{server.port} takes mails"
+
+
+async def _waiting_messages(pipeline: Pipeline) -> tuple[bool, str]:
+    if pipeline.webhook is None:
+        return True, _NO_WEBHOOK
+    return await _waiting(pipeline, ErrorWebhook, "messages")
+
+
+async def _webhook(pipeline: Pipeline) -> tuple[bool, str]:
+    if pipeline.webhook is None:
+        return True, _NO_WEBHOOK
+    from quartapp.reporting.webhooks.post import check as connect  # it is loaded
+
+    endpoint = pipeline.webhook.endpoint
+    fault = await connect(endpoint)
+    signed = "signed" if endpoint.key else "not signed: ERRORS_WEBHOOK_SECRET is not set"
+    is_well, waiting = await _waiting(pipeline, ErrorWebhook, "messages")
+    text = fault or f"{endpoint.host}:{endpoint.port} answers; messages are {signed}"
+    return is_well and not fault, f"{text}; {waiting}"

@@ -1,22 +1,26 @@
-"""An error made on purpose, and followed to the mail server."""
+"""An error made on purpose, and followed to the mail server and to the webhook."""
 
 import asyncio
 import contextlib
 import secrets
 import time
 from collections.abc import AsyncGenerator
+from typing import Any, NamedTuple
 
 from sqlalchemy import select, update
 
 from quartapp.database.dialect import database_now
+from quartapp.mail.delivery import Server
 from quartapp.mail.outbox import SENT
+from quartapp.mail.sender import Sender
 from quartapp.reporting.alerts import evaluation
 from quartapp.reporting.checks.doctor import mismatch
 from quartapp.reporting.exceptions import GroupNotFoundError
 from quartapp.reporting.journal.servers import living_servers
 from quartapp.reporting.pipeline import Pipeline
-from quartapp.reporting.queries import find_group, resolve
-from quartapp.reporting.tables import ErrorAlert
+from quartapp.reporting.queries.groups import find_group
+from quartapp.reporting.queries.triage import decide, resolve
+from quartapp.reporting.tables import AlertRow, ErrorAlert, ErrorWebhook
 
 _SECONDS = 30.0
 _COUNTED_SECONDS = 15.0
@@ -29,8 +33,8 @@ class SelfTestError(Exception):
 async def follow(pipeline: Pipeline) -> AsyncGenerator[str]:
     """Record an error and take it through every part; yields a sentence for each step.
 
-    Raises the database's errors, and RuntimeError if the journal cannot be written or the mail was
-    not taken.
+    Raises the database's errors, and RuntimeError if the journal cannot be written, or the mail or
+    the webhook was not taken.
     """
     fingerprint = _record(pipeline)
     if pipeline.recorder.owed:
@@ -43,16 +47,25 @@ async def follow(pipeline: Pipeline) -> AsyncGenerator[str]:
         now = await database_now(session)
         later = now + pipeline.consumer.rules.limits.initial_delay
         await evaluation.wake(session, pipeline.consumer.rules, later)
-        made = update(ErrorAlert).where(ErrorAlert.group_id == group_id)
-        await session.execute(made.values(created_at=now, due_at=now))
+        for table in (ErrorAlert, ErrorWebhook):
+            made = update(table).where(table.group_id == group_id)
+            await session.execute(made.values(created_at=now, due_at=now))
     yield f"counted in the database as group {group_id}"
     if pipeline.mailer is None:
         yield "not mailed: mails are off (MAIL_SERVER is not set, or DEBUG is)"
     else:
         yield "put into the outbox"
-        yield await _mailed(pipeline, group_id)
-    async with pipeline.database.session() as session:
-        await resolve(session, group_id, await database_now(session))
+        server = pipeline.mailer.server
+        assert isinstance(server, Server), "commands have no mailbox"
+        sent = _Sent("mail", "the mail server", f"{server.host}:{server.port} for the operators")
+        yield await _taken(pipeline, pipeline.mailer, ErrorAlert, group_id, sent)
+    if pipeline.webhook is not None:
+        endpoint = pipeline.webhook.endpoint
+        sent = _Sent("webhook", endpoint.host, f"{endpoint.host}:{endpoint.port}, by a POST")
+        yield await _taken(pipeline, pipeline.webhook, ErrorWebhook, group_id, sent)
+    async with pipeline.database.begin() as session:
+        now = await database_now(session)
+        await decide(session, group_id, resolve(now), who="errors test", now=now)
     yield f"resolved: nobody needs to look at group {group_id}"
 
 
@@ -89,27 +102,35 @@ def _record(pipeline: Pipeline) -> str:
         return pipeline.recorder.record(raised).fingerprint
 
 
-async def _mailed(pipeline: Pipeline, group_id: int) -> str:
-    assert pipeline.mailer is not None
-    server = pipeline.mailer.server
+class _Sent(NamedTuple):
+    """The words for what is sent, for who takes it, and for where it is then."""
+
+    what: str
+    server: str
+    address: str
+
+
+async def _taken(
+    pipeline: Pipeline, sender: Sender[Any], table: type[AlertRow], group_id: int, sent: _Sent
+) -> str:
     try:
         async with asyncio.timeout(_SECONDS):
             while True:
-                await pipeline.mailer.send_due()
+                await sender.send_due()
                 async with pipeline.database.session(write=False) as session:
-                    query = select(ErrorAlert).where(ErrorAlert.group_id == group_id)
+                    query = select(table).where(table.group_id == group_id)
                     alert = (await session.scalars(query)).first()
                 if alert is None:
                     raise RuntimeError("no alert was put into the outbox")
                 if alert.state == SENT:
                     note = f" ({alert.error})" if alert.error else ""
-                    return f"taken by {server.host}:{server.port} for the operators{note}"
+                    return f"taken by {sent.address}{note}"
                 if alert.tries:
-                    raise RuntimeError(f"the mail server did not take it: {alert.error}")
+                    raise RuntimeError(f"{sent.server} did not take it: {alert.error}")
                 # A server that runs at the same time may be sending it.
                 await asyncio.sleep(0.2)
     except TimeoutError as error:
         raise RuntimeError(
-            f"the mail still waits in the outbox after {_SECONDS:.0f} seconds: the budget of mails "
-            "is spent, or the mail server is slow"
+            f"the {sent.what} still waits in the outbox after {_SECONDS:.0f} seconds: the budget of"
+            f" {sent.what}s is spent, or {sent.server} is slow"
         ) from error

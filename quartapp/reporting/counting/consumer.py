@@ -18,15 +18,15 @@ from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError, Prog
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.database.dialect import database_now
 from quartapp.reporting.alerts import evaluation
 from quartapp.reporting.alerts.evaluation import Rules
-from quartapp.reporting.counting import store
+from quartapp.reporting.counting import details, feedback, store
 from quartapp.reporting.counting.aggregate import Aggregate, aggregate
 from quartapp.reporting.counting.store import Piece
 from quartapp.reporting.journal.aside import keep_aside, set_strangers_aside
-from quartapp.reporting.journal.entries import UNKNOWN, Tick
+from quartapp.reporting.journal.entries import UNKNOWN, Feedback, Tick
 from quartapp.reporting.journal.segments import (
     Content,
     Reading,
@@ -62,12 +62,13 @@ class _Found:
     reading: Reading
     piece: Piece
     aggregates: list[Aggregate]
+    feedback: list[Feedback]
 
 
 class Consumer:
     """Counts the entries in the folder of a journal. Only one `consume` at a time."""
 
-    def __init__(self, journal: Journal, database: Database, rules: Rules) -> None:
+    def __init__(self, journal: Journal, database: DatabaseEngine, rules: Rules) -> None:
         self._journal = journal
         self._database = database
         self.rules = rules
@@ -96,7 +97,8 @@ class Consumer:
                 names = [*(path.stem for path in paths), *missing]
                 self.offsets = await store.offsets(session, names)
             self._find_out(missing)
-            others = self._is_time_for_others()
+            if others := self._is_time_for_others():
+                await self._join_feedback()
             for path in paths:
                 offset = self.offsets.get(path.stem, 0)
                 try:
@@ -118,6 +120,13 @@ class Consumer:
             now = await database_now(session)
             await store.count(session, aggregates, self.rules, now)
 
+    async def count_traffic(self, minutes: Sequence[tuple[int, int, int]]) -> None:
+        """Add the responses of minutes: each the minute, all of them, and those that are a 5xx."""
+        host = self.rules.host[:64]
+        rows = [(minute, host, responses, failures) for minute, responses, failures in minutes]
+        async with self._database.begin() as session:
+            await details.add_traffic(session, rows)
+
     async def wake(self) -> None:
         """Evaluate the alert policy for groups that wait for a time, not for an occurrence."""
         async with self._database.session(write=False) as reader:
@@ -125,6 +134,14 @@ class Consumer:
                 return
         async with self._database.begin() as session:
             await evaluation.wake(session, self.rules, await database_now(session))
+
+    async def _join_feedback(self) -> None:
+        """Find the group of texts whose occurrence was not counted yet."""
+        async with self._database.session(write=False) as reader:
+            if not await feedback.is_any_alone(reader):
+                return
+        async with self._database.begin() as session:
+            await feedback.join(session)
 
     def _find_out(self, missing: dict[str, int]) -> None:
         """Forget the missing segments that were counted, and restore the others."""
@@ -155,7 +172,7 @@ class Consumer:
             if found is None:
                 return 0
             piece = found.piece
-            is_ours = piece.start == piece.end or await self._count(piece, found.aggregates)
+            is_ours = piece.start == piece.end or await self._count(found)
             if not is_ours:
                 return 0
             if found.reading.final:
@@ -204,10 +221,11 @@ class Consumer:
         aggregates, senseless = aggregate(content.payloads, time.time())
         if senseless:
             keep_aside(self._journal.folder, f"{reading.name}-{offset}.lines", senseless)
-        return _Found(reading, piece, aggregates)
+        return _Found(reading, piece, aggregates, feedback.written(content.payloads))
 
-    async def _count(self, piece: Piece, aggregates: list[Aggregate]) -> bool:
+    async def _count(self, found: _Found) -> bool:
         """Count a piece in one transaction; False if another process has counted it."""
+        piece, aggregates = found.piece, found.aggregates
         place = (piece.segment, piece.start)
         try:
             async with self._database.begin() as session:
@@ -218,6 +236,8 @@ class Consumer:
                     await store.count(session, aggregates, self.rules, now)
                 else:
                     await self._count_apart(session, aggregates, now)
+                if found.feedback:
+                    await feedback.keep(session, found.feedback)
         except _AWAY:
             raise
         except Exception as error:

@@ -11,18 +11,18 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, bindparam, case, delete, select, update
+from sqlalchemy import CursorResult, Table, bindparam, case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.database.dialect import chunks, insert, is_sqlite
 from quartapp.reporting.alerts.evaluation import Rules, evaluate
-from quartapp.reporting.counting.aggregate import LAST_SAMPLES, UNNAMED, Aggregate
-from quartapp.reporting.report import Report
+from quartapp.reporting.counting import details, regrouping, samples
+from quartapp.reporting.counting.aggregate import UNNAMED, Aggregate
+from quartapp.reporting.report import FINGERPRINT_LENGTH, Report
 from quartapp.reporting.tables import (
-    FINGERPRINT_LENGTH,
+    MESSAGE_LENGTH,
     TITLE_LENGTH,
     ErrorGroup,
-    ErrorMinute,
     ErrorSample,
     ErrorSegment,
 )
@@ -88,19 +88,20 @@ async def count(
 ) -> None:
     """Add sums to their groups, keep samples, and insert the alerts that follow."""
     for some in chunks(aggregates):
-        groups = await _add_to_groups(session, some)
-        await _add_to_minutes(session, some, groups, rules.host)
+        groups = await _add_to_groups(session, some, now)
+        await regrouping.inherit(session, some, groups, now)
+        await details.add(session, some, groups, rules.host)
         await _keep_samples(session, some, groups)
         batches = {groups[aggregate.fingerprint].id: aggregate.count for aggregate in some}
         await evaluate(session, list(groups.values()), batches, rules, now)
 
 
 async def _add_to_groups(
-    session: AsyncSession, aggregates: Sequence[Aggregate]
+    session: AsyncSession, aggregates: Sequence[Aggregate], now: float
 ) -> dict[str, ErrorGroup]:
     rows = await session.scalars(
         _add_group(is_sqlite(session)),
-        [_group_row(aggregate) for aggregate in aggregates],
+        [_group_row(aggregate, now) for aggregate in aggregates],
         execution_options={"populate_existing": True},
     )
     return {group.fingerprint: group for group in rows}
@@ -123,11 +124,14 @@ def _add_group(for_sqlite: bool) -> Any:
             "last_seen": case((new.last_seen > old.last_seen, new.last_seen), else_=old.last_seen),
             "title": case((named, new.title), else_=old.title),
             "culprit": case((named, new.culprit), else_=old.culprit),
+            "changed_at": new.changed_at,
+            "message": case((new.message != "", new.message), else_=old.message),
+            "route": case((new.route != "", new.route), else_=old.route),
         },
     ).returning(ErrorGroup)
 
 
-def _group_row(aggregate: Aggregate) -> dict[str, object]:
+def _group_row(aggregate: Aggregate, now: float) -> dict[str, object]:
     return {
         "fingerprint": aggregate.fingerprint[:FINGERPRINT_LENGTH],
         "title": aggregate.title[:TITLE_LENGTH],
@@ -136,54 +140,49 @@ def _group_row(aggregate: Aggregate) -> dict[str, object]:
         "count": aggregate.count,
         "first_seen": _moment(aggregate.first),
         "last_seen": _moment(aggregate.last),
+        "changed_at": now,
+        "message": aggregate.message[:MESSAGE_LENGTH],
+        "route": aggregate.route[:TITLE_LENGTH],
     }
-
-
-async def _add_to_minutes(
-    session: AsyncSession, aggregates: Iterable[Aggregate], groups: dict[str, ErrorGroup], host: str
-) -> None:
-    rows = [
-        {
-            "group_id": groups[aggregate.fingerprint].id,
-            "minute": minute,
-            "host": host[:64],
-            "count": number,
-        }
-        for aggregate in aggregates
-        for minute, number in sorted(aggregate.minutes.items())
-    ]
-    for some in chunks(rows):
-        await session.execute(_add_minute(is_sqlite(session)), some)
-
-
-@cache
-def _add_minute(for_sqlite: bool) -> Any:
-    adding = insert(ErrorMinute, for_sqlite)
-    return adding.on_conflict_do_update(
-        index_elements=["group_id", "minute", "host"],
-        set_={"count": ErrorMinute.count + adding.excluded.count},
-    )
 
 
 async def _keep_samples(
     session: AsyncSession, aggregates: Iterable[Aggregate], groups: dict[str, ErrorGroup]
 ) -> None:
-    for aggregate in aggregates:
-        if not aggregate.samples:
+    reports = [(groups[one.fingerprint].id, report) for one in aggregates for report in one.samples]
+    for some in chunks(reports):
+        rows = [_sample_row(report, group_id) for group_id, report in some]
+        await session.execute(_add_sample(is_sqlite(session)), rows)
+    # A new group has no more than its piece of the journal.
+    known = [
+        groups[one.fingerprint]
+        for one in aggregates
+        if one.samples and groups[one.fingerprint].count > one.count
+    ]
+    if known:
+        await _trim_samples(session, known)
+
+
+@cache
+def _add_sample(for_sqlite: bool) -> Any:
+    return insert(ErrorSample.__table__, for_sqlite).on_conflict_do_nothing()
+
+
+async def _trim_samples(session: AsyncSession, groups: Sequence[ErrorGroup]) -> None:
+    numbers = await session.execute(
+        select(ErrorSample.group_id, func.count())
+        .where(ErrorSample.group_id.in_([group.id for group in groups]))
+        .group_by(ErrorSample.group_id)
+    )
+    number_of = {row[0]: row[1] for row in numbers}
+    for group in groups:
+        most = samples.allowed(group.count)
+        if number_of.get(group.id, 0) <= most + samples.SLACK:
             continue
-        group_id = groups[aggregate.fingerprint].id
-        rows = [_sample_row(report, group_id) for report in aggregate.samples]
-        await session.execute(
-            insert(ErrorSample, is_sqlite(session)).values(rows).on_conflict_do_nothing()
-        )
-        await _trim_samples(session, group_id)
-
-
-async def _trim_samples(session: AsyncSession, group_id: int) -> None:
-    ids = select(ErrorSample.id).where(ErrorSample.group_id == group_id)
-    kept = (await session.scalars(ids.order_by(ErrorSample.id))).all()
-    if superfluous := kept[1:-LAST_SAMPLES]:
-        await session.execute(delete(ErrorSample).where(ErrorSample.id.in_(superfluous)))
+        query = select(ErrorSample.id, ErrorSample.seen_at).where(ErrorSample.group_id == group.id)
+        rows = await session.execute(query.order_by(ErrorSample.id))
+        gone = samples.superfluous([(key, seen_at.timestamp()) for key, seen_at in rows], most)
+        await session.execute(delete(ErrorSample).where(ErrorSample.id.in_(gone)))
 
 
 def _sample_row(report: Report, group_id: int) -> dict[str, object]:

@@ -10,7 +10,9 @@
 | ends a thread, or the process | `threading.excepthook`, `sys.excepthook` |
 | is raised where nobody can catch it: `__del__`, `atexit` | `sys.unraisablehook` |
 
-Each occurrence is recorded once, by the first mechanism that it reaches.
+Each occurrence is recorded once, by the first mechanism that it reaches. What belongs to the
+process or to its loop is recorded by the application whose context is current, otherwise by the
+newest one that serves.
 """
 
 import asyncio
@@ -24,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from quart import Quart, has_websocket_context, request, websocket
+from quart import Quart, current_app, has_app_context, has_websocket_context, request, websocket
 from quart.signals import (
     got_background_exception,
     got_request_exception,
@@ -33,14 +35,18 @@ from quart.signals import (
     websocket_started,
 )
 
-from quartapp.flasklike.concurrency.cancellation import StrayExitError
+from quartapp import breadcrumbs
+from quartapp.flasklike import App
+from quartapp.flasklike.concurrency.cancellation import StrayExitError, errors_of
+from quartapp.installation import RECORDING, wrap_outermost
 from quartapp.redact.chain import chain, is_group
 from quartapp.redact.context import Context
 from quartapp.redact.introspection import exception_of
 from quartapp.redact.reading import ExceptionReading, attach, summarize
 from quartapp.reporting.hooks.middleware import ErrorReportingMiddleware
-from quartapp.reporting.hooks.request_context import UserId, request_context
+from quartapp.reporting.hooks.request_context import UserId, met, request_context
 from quartapp.reporting.hooks.request_state import current_state, errors_in, is_marked, mark
+from quartapp.reporting.hooks.traffic import Traffic
 from quartapp.reporting.recorder import Recorder, Subject, culprit
 
 _OWN_LOGGERS = ("quartapp.logfile.", "quartapp.mail.", "quartapp.redact.", "quartapp.reporting.")
@@ -56,13 +62,17 @@ class Mechanisms:
         self._app = app
         self._recorder = recorder
         self._user_id = user_id
+        self._met = partial(met, user_id)
+        self.traffic = Traffic()
         self._log_handler = ErrorReportHandler(self)
         self._hooks: tuple[Any, Any, Any] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def install(self) -> None:
         """Install the mechanisms that belong to the application."""
-        app: Any = self._app
-        app.asgi_app = ErrorReportingMiddleware(app.asgi_app, self._app, self.record)
+        self._wrap()
+        if not isinstance(self._app, App):
+            _contain_exits(self._app)
         request_started.connect(self._on_start, sender=self._app)
         websocket_started.connect(self._on_start, sender=self._app)
         got_request_exception.connect(self._on_exception, sender=self._app)
@@ -70,20 +80,59 @@ class Mechanisms:
         got_background_exception.connect(self._on_background, sender=self._app)
         _attach(logging.getLogger(self._app.name), self._log_handler)
 
+    def _wrap(self) -> None:
+        """Put the middleware around others, so that it sees what they answer."""
+
+        def make(inner: Any) -> ErrorReportingMiddleware:
+            return ErrorReportingMiddleware(inner, self._app, self.record, self.traffic)
+
+        wrap_outermost(self._app, make, RECORDING)
+
     def install_in_process(self) -> None:
-        """Install the mechanisms of the process and of its loop. Call it in the running loop."""
-        asyncio.get_running_loop().set_exception_handler(self._on_loop_exception)
+        """Install the mechanisms of the process and of its loop. Call it in the running loop.
+
+        What was wrapped around the application meanwhile, or has replaced the handlers of its
+        logger, is put behind ours.
+        """
+        self._wrap()
+        _attach(logging.getLogger(self._app.name), self._log_handler)
+        breadcrumbs.install()
+        observe = getattr(self._app.extensions.get("database"), "observe", None)
+        if observe is not None:
+            observe(breadcrumbs.add_statement)
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._on_loop_exception)
         if self._hooks is None:
+            _serving.append(self)
             self._hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
             sys.excepthook, threading.excepthook = self._on_uncaught, self._on_thread_exception
             sys.unraisablehook = self._on_unraisable
 
     def remove_from_process(self) -> None:
-        """Restore the hooks of the process. The loop keeps its handler, which ends with it."""
+        """Restore the hooks of the process. The loop keeps its handler, which ends with it.
+
+        Other applications that serve keep the hooks, and get the loop and the logger.
+        """
         if self._hooks is not None:
-            sys.excepthook, threading.excepthook, sys.unraisablehook = self._hooks
+            newer = _serving[_serving.index(self) + 1 :]
+            _serving.remove(self)
+            if newer:
+                newer[0]._hooks = self._hooks
+            else:
+                sys.excepthook, threading.excepthook, sys.unraisablehook = self._hooks
             self._hooks = None
+            for other in _serving:  # the newest one at last
+                if other._loop is self._loop and self._loop is not None:
+                    self._loop.set_exception_handler(other._on_loop_exception)
+                if other._app.name == self._app.name:
+                    _attach(logging.getLogger(self._app.name), other._log_handler)
         _install_at_exit(self._on_unraisable)
+
+    def _of_current_app(self) -> "Mechanisms":
+        """Return those of the application whose context is current, if it serves, else these."""
+        app: Any = current_app
+        current = app._get_current_object() if has_app_context() else None
+        return next((one for one in _serving if one._app is current), self)
 
     def record(self, subject: Subject, context: Callable[[], Context]) -> ExceptionReading | None:
         """Record an error unless it is marked as recorded, and mark it. Never raises.
@@ -95,7 +144,7 @@ class Mechanisms:
         state = current_state.get()
         if error is not None and is_marked(error):
             return state.reading if state else None
-        group, reading, is_repeated = self._recorder.record(subject, context)
+        group, reading, is_repeated, is_refused = self._recorder.record(subject, context, self._met)
         if error is not None:
             mark(error)
             if isinstance(error, StrayExitError) and error.__cause__ is not None:
@@ -106,6 +155,7 @@ class Mechanisms:
             state.group = state.group or group
             state.reading = reading
             state.repeated = error if is_repeated else None
+            state.refused = state.refused or is_refused
         return reading
 
     def _record_members(self, group: BaseException, context: Callable[[], Context]) -> None:
@@ -113,7 +163,7 @@ class Mechanisms:
         shown = {id(exception) for exception, _ in chain(group)}
         for member in errors_in(group):
             if not (id(member) in shown or is_marked(member)):
-                self._recorder.record(member, context)
+                self._recorder.record(member, context, self._met)
             mark(member)
 
     def _record_here(self, subject: Subject, mechanism: str) -> ExceptionReading | None:
@@ -137,6 +187,11 @@ class Mechanisms:
     async def _on_background(self, _sender: Quart, exception: Exception, **_: object) -> None:
         self._record_here(exception, "background")
 
+    def log_of_application(self, record: logging.LogRecord) -> None:
+        """Record a log record for that one of the applications of this name that has logged it."""
+        current = self._of_current_app()
+        (current if current._app.name == self._app.name else self).log(record)
+
     def log(self, record: logging.LogRecord) -> None:
         """Record a log record.
 
@@ -149,6 +204,7 @@ class Mechanisms:
         if state is None:
             return
         state.recorded = True
+        record.error_reference = state.reference  # for the log file
         error = exception_of(record)
         state.logged = error or state.logged
         if error is not None and error is state.repeated and not self._app.debug:
@@ -162,7 +218,7 @@ class Mechanisms:
         if getattr(self._app, "stopping", False) and _is_of_connection(context):
             return  # raised by the server, for a connection that it cancelled
         # Without arguments, so that the message determines the group; asyncio's hardly vary.
-        self._app.logger.error(
+        self._of_current_app()._app.logger.error(
             str(context.get("message", "An error in the event loop")),
             exc_info=context.get("exception"),
             extra={"mechanism": "loop"},
@@ -199,6 +255,15 @@ class Mechanisms:
         previous(kind, error, traceback)
 
 
+def _contain_exits(app: Any) -> None:
+    """Make an exit in a view of stock Quart an error, as `App` does: answered and recorded.
+
+    In the task of a request SystemExit would end the event loop, and the worker with all requests.
+    """
+    app.full_dispatch_request = errors_of(app.full_dispatch_request)
+    app.full_dispatch_websocket = errors_of(app.full_dispatch_websocket)
+
+
 def _is_of_connection(context: dict[str, Any]) -> bool:
     """Whether the loop's message is about a task of a connection, which runs code of the server."""
     if str(context.get("message")).endswith("client_connected_cb"):
@@ -207,6 +272,9 @@ def _is_of_connection(context: dict[str, Any]) -> bool:
     code = getattr(task.get_coro(), "cr_code", None) if task is not None else None
     return code is not None and "hypercorn" in Path(code.co_filename).parts
 
+
+_serving: list[Mechanisms] = []
+"""Those of the applications that serve in this process, the newest one last."""
 
 _at_exit: list[Callable[[Any], None]] = []
 
@@ -232,13 +300,13 @@ class ErrorReportHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if not f"{record.name}.".startswith(_OWN_LOGGERS):
             try:
-                self._mechanisms.log(record)
+                self._mechanisms.log_of_application(record)
             except Exception:  # noqa: BLE001 - logging never raises
                 self.handleError(record)
 
 
 def _attach(logger: logging.Logger, new: ErrorReportHandler) -> None:
-    """Attach a handler in place of an earlier application's: a process serves one at a time."""
+    """Attach a handler in place of another application's with the same name."""
     for handler in logger.handlers[:]:
         if isinstance(handler, ErrorReportHandler):
             logger.removeHandler(handler)

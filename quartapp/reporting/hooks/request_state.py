@@ -18,19 +18,18 @@ from werkzeug.exceptions import HTTPException
 
 from quartapp.redact.chain import is_group, leaves
 from quartapp.redact.reading import ExceptionReading
+from quartapp.reporting.references import ALPHABET, LENGTH
 
 _MARK = "__quartapp_recorded__"
 _LIFETIME_OUTSIDE = 60.0
-
-_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # no characters that are easily confused
-_LENGTH = 8
 
 
 @dataclass(eq=False, slots=True)
 class RequestState:
     """The state of one request or websocket.
 
-    `recorded`: an error was recorded in it, so its 5xx response needs no record. `expected`: the
+    `recorded`: an error was recorded in it, so its 5xx response needs no record. `refused`: the
+    journal did not take it, or another one. `expected`: the
     name under which a 5xx is counted instead of recorded (see `expect`). `logged`: the exception
     that was logged last. `reference`: see `error_reference`. `group`: the fingerprint of the first
     recorded error. `reading`: that of the last recorded exception, for its log line. `repeated`:
@@ -38,6 +37,7 @@ class RequestState:
     """
 
     recorded: bool = False
+    refused: bool = False
     expected: str = ""
     request: BaseRequestWebsocket | None = None
     logged: BaseException | None = None
@@ -135,9 +135,10 @@ def errors_in(group: BaseException) -> Iterator[BaseException]:
 
 def _new_reference() -> str:
     # One number for all characters: each call is a system call, in which another thread may run.
-    number = secrets.randbelow(len(_ALPHABET) ** _LENGTH)
+    # Written out, and not `reference_of`, whose module would be one more on the way of an error.
+    number = secrets.randbelow(len(ALPHABET) ** LENGTH)
     found = ""
-    for _ in range(_LENGTH):
-        number, digit = divmod(number, len(_ALPHABET))
-        found += _ALPHABET[digit]
+    for _ in range(LENGTH):
+        number, digit = divmod(number, len(ALPHABET))
+        found += ALPHABET[digit]
     return found

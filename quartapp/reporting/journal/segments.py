@@ -27,6 +27,9 @@ _INCOMPLETE = ".new"
 _INCOMPLETE_LIFETIME = 60.0
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,80}")  # of the length that the database takes
 
+_LONGEST_LINE = 256 * 1024
+"""Bytes of which the first line is taken: that of a report is shorter."""
+
 _ZERO = 0
 
 _logger = logging.getLogger(__name__)
@@ -237,6 +240,11 @@ class Reading:
         size = os.fstat(self.handle).st_size
         content = parse(os.pread(self.handle, max(0, size - offset), offset), final=self.final)
         return Content(content.payloads, offset + content.end, content.corrupt)
+
+    def first(self, offset: int) -> bytes | None:
+        """The first payload from `offset` on; None if there is none. It does not read the rest."""
+        payloads = parse(os.pread(self.handle, _LONGEST_LINE, offset), final=False).payloads
+        return payloads[0] if payloads else None
 
     def has_data(self, offset: int) -> bool:
         return os.pread(self.handle, 1, offset) not in {b"", b"\0"}

@@ -273,6 +273,10 @@ class Journal:
         self._retire()
         self._retry_at = time.monotonic() + _LOOK_AGAIN
 
+    def add_losses(self, reports: int, counted: int, now: float) -> bool:
+        """Add to the number of losses of this machine; False if that has to be tried again."""
+        return add_losses(self.folder, reports, counted, now)
+
     def used(self) -> int:
         """Bytes that the segments of all processes use; the value is at most a second old."""
         now = time.monotonic()

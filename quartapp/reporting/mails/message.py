@@ -23,9 +23,10 @@ _DIGEST = 100
 class Letterhead:
     """What is the same on all mails.
 
-    `app` and `environment` make the prefix of the subject unless `prefix` is given; `domain` is
-    that of the Message-IDs and must never change; `inbox_url` is the address of the operators'
-    pages ("" for none), to which `/<group id>` is added.
+    `app` and `environment` make the prefix of the subject unless `prefix` is given; without `app`
+    the sender has no name, and the mails are no list. `domain` is that of the Message-IDs and must
+    never change; `inbox_url` is the address of the operators' pages ("" for none), to which
+    `/<group id>` is added.
     """
 
     sender: str
@@ -51,17 +52,24 @@ def build_message(
     Its Message-ID is made of the group and the alert, so a second copy is the same mail; all mails
     of a group are one conversation. Never raises for anything in `group` or `report`.
     """
-    message = _addressed(letterhead, now)
-    number = f"(#{group.short})"
-    what = one_line(f"{_prefix(letterhead)} {label(alert)} {group.title}", _SUBJECT - 8)
-    message["Subject"] = one_line(f"{what} {number}")
-    message["Message-ID"] = _message_id(alert, group, letterhead)
-    first = _message_id(Alert(Kind.NEW, 1, 1), group, letterhead)
-    if first != message["Message-ID"]:
-        message["In-Reply-To"] = first
-        message["References"] = first
+    message = _about(alert, group, letterhead, now)
     values = {"alert": alert, "group": group, "report": report, "link": letterhead.link(group)}
     return _filled(message, "message", values)
+
+
+def build_text(
+    alert: Alert,
+    group: GroupSummary,
+    records: Sequence[Report],
+    letterhead: Letterhead,
+    *,
+    now: float,
+) -> EmailMessage:
+    """The mail of one alert without HTML, with log records as text: their `message`."""
+    message = _about(alert, group, letterhead, now)
+    text = render("records.txt", alert=alert, group=group, records=records)
+    message.set_content(text, cte="quoted-printable")
+    return message
 
 
 def build_digest(
@@ -87,15 +95,29 @@ def build_digest(
     return _filled(message, "digest", values)
 
 
+def _about(alert: Alert, group: GroupSummary, letterhead: Letterhead, now: float) -> EmailMessage:
+    message = _addressed(letterhead, now)
+    number = f"(#{group.short})"
+    what = one_line(f"{_prefix(letterhead)} {label(alert)} {group.title}", _SUBJECT - 8)
+    message["Subject"] = one_line(f"{what} {number}")
+    message["Message-ID"] = _message_id(alert, group, letterhead)
+    first = _message_id(Alert(Kind.NEW, 1, 1), group, letterhead)
+    if first != message["Message-ID"]:
+        message["In-Reply-To"] = first
+        message["References"] = first
+    return message
+
+
 def _addressed(letterhead: Letterhead, now: float) -> EmailMessage:
     message = addressed(
         letterhead.sender,
         letterhead.recipients,
-        name=f"{letterhead.app} errors",
+        name=f"{letterhead.app} errors" if letterhead.app else "",
         domain=letterhead.domain,
         now=now,
     )
-    message["List-Id"] = f"<errors.{token(letterhead.app)}.{domain_of(letterhead.domain)}>"
+    if letterhead.app:
+        message["List-Id"] = f"<errors.{token(letterhead.app)}.{domain_of(letterhead.domain)}>"
     return message
 
 

@@ -1,21 +1,30 @@
-"""The outbox of alerts: which are mailed on their own, which are merged, which come in a digest."""
+"""The outbox of alerts: which are sent on their own, which are merged, which come in a digest."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from email.message import EmailMessage
 from functools import partial
+from typing import Generic, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quartapp.mail.delivery import Mail
-from quartapp.mail.outbox import WAITING, OutboxRow, OutgoingMail, is_leased, lease, select_due
+from quartapp.mail.outbox import WAITING, Outgoing, is_leased, lease, select_due
 from quartapp.reporting.alerts.budget import spend
 from quartapp.reporting.alerts.policy import Alert, Kind, Limits
 from quartapp.reporting.mails.message import Letterhead, build_digest, build_message
-from quartapp.reporting.mails.summary import GroupSummary
+from quartapp.reporting.mails.summary import GroupSummary, times
+from quartapp.reporting.queries.listing import state_of
 from quartapp.reporting.report import Report
-from quartapp.reporting.tables import MERGED, ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample
+from quartapp.reporting.tables import (
+    MERGED,
+    AlertRow,
+    ErrorAlert,
+    ErrorFeedback,
+    ErrorGroup,
+    ErrorMinute,
+    ErrorSample,
+)
 
 _HISTORY_MINUTES = 60
 
@@ -24,55 +33,86 @@ _HISTORY_MINUTES = 60
 _FIRST_KINDS = {Kind.NEW.value, Kind.REGRESSION.value, Kind.UNMUTED.value}
 
 
-class AlertOutbox:
-    """The alerts that a mailer sends, within the budget of mails."""
+Message = TypeVar("Message")
 
-    table: type[OutboxRow] = ErrorAlert
 
-    def __init__(self, letterhead: Letterhead, limits: Limits) -> None:
-        self.letterhead = letterhead
+class BudgetedOutbox(Generic[Message]):
+    """Alerts that wait for a message each, within a budget; a class says what the messages are."""
+
+    table: type[AlertRow]
+
+    def __init__(self, limits: Limits) -> None:
         self.limits = limits
 
-    async def lease(self, session: AsyncSession, now: float) -> list[OutgoingMail]:
-        """Lease alerts: one mail for each group, and one digest of what is beyond the budget."""
-        due = _merge(await select_due(session, ErrorAlert, now))
+    def build_single(
+        self, alert: Alert, group: GroupSummary, report: Report | None, now: float
+    ) -> Message:
+        """The message about one alert. Called in a thread."""
+        raise NotImplementedError
+
+    def build_digest(self, alerts: Sequence[tuple[Alert, GroupSummary]], now: float) -> Message:
+        """One message about many alerts. Called in a thread."""
+        raise NotImplementedError
+
+    async def lease(self, session: AsyncSession, now: float) -> list[Outgoing[Message]]:
+        """Lease alerts: a message for each group, and one digest of what is beyond the budget."""
+        due = _merge(await select_due(session, self.table, now))
         plan = spend(
             now,
-            await _sent(session, self.limits, now),
+            await _sent(session, self.table, self.limits, now),
             [row.created_at for row in due],
-            await _digests(session, now),
+            await _digests(session, self.table, now),
             self.limits,
         )
         single, digest = due[: plan.send], due[plan.send :] if plan.digest else []
         lease([*single, *digest], now)
-        mails = [await self._single(session, row, now) for row in single]
-        return [*mails, await self._digest(session, digest, now)] if digest else mails
+        messages = [await self._single(session, row, now) for row in single]
+        return [*messages, await self._digest(session, digest, now)] if digest else messages
 
-    async def _single(self, session: AsyncSession, row: ErrorAlert, now: float) -> OutgoingMail:
+    async def _single(self, session: AsyncSession, row: AlertRow, now: float) -> Outgoing[Message]:
         row.in_digest = False
         group = await session.get_one(ErrorGroup, row.group_id)
         summary, report = await summarize(session, group, now), await newest_report(session, group)
-        build = partial(build_message, _alert(row), summary, report, self.letterhead, now=now)
-        return OutgoingMail((row.id,), partial(self._mail, build))
+        return Outgoing(
+            (row.id,), partial(self.build_single, _alert(row), summary, report, now=now)
+        )
 
     async def _digest(
-        self, session: AsyncSession, rows: Sequence[ErrorAlert], now: float
-    ) -> OutgoingMail:
+        self, session: AsyncSession, rows: Sequence[AlertRow], now: float
+    ) -> Outgoing[Message]:
         alerts: list[tuple[Alert, GroupSummary]] = []
         for row in rows:
             row.in_digest = True
             # Only its name: to read a thousand reports would hold the write lock for seconds.
-            alerts.append((_alert(row), _name(await session.get_one(ErrorGroup, row.group_id))))
-        build = partial(build_digest, alerts, self.letterhead, now=now)
-        return OutgoingMail(tuple(row.id for row in rows), partial(self._mail, build))
+            alerts.append(
+                (_alert(row), _name(await session.get_one(ErrorGroup, row.group_id), now))
+            )
+        ids = tuple(row.id for row in rows)
+        return Outgoing(ids, partial(self.build_digest, alerts, now=now))
 
-    def _mail(self, build: Callable[[], EmailMessage]) -> Mail:
-        return Mail.of(build(), self.letterhead.recipients)
+
+class AlertOutbox(BudgetedOutbox[Mail]):
+    """The alerts that a mailer sends."""
+
+    table = ErrorAlert
+
+    def __init__(self, letterhead: Letterhead, limits: Limits) -> None:
+        super().__init__(limits)
+        self.letterhead = letterhead
+
+    def build_single(
+        self, alert: Alert, group: GroupSummary, report: Report | None, now: float
+    ) -> Mail:
+        message = build_message(alert, group, report, self.letterhead, now=now)
+        return Mail.of(message, self.letterhead.recipients)
+
+    def build_digest(self, alerts: Sequence[tuple[Alert, GroupSummary]], now: float) -> Mail:
+        return Mail.of(build_digest(alerts, self.letterhead, now=now), self.letterhead.recipients)
 
 
-def _merge(rows: Sequence[ErrorAlert]) -> list[ErrorAlert]:
-    """One mail for each group, about everything since its oldest alert."""
-    kept: dict[int, ErrorAlert] = {}
+def _merge(rows: Sequence[AlertRow]) -> list[AlertRow]:
+    """One message for each group, about everything since its oldest alert."""
+    kept: dict[int, AlertRow] = {}
     for row in rows:
         other = kept.get(row.group_id)
         if other is None:
@@ -86,31 +126,31 @@ def _merge(rows: Sequence[ErrorAlert]) -> list[ErrorAlert]:
     return sorted(kept.values(), key=lambda row: row.id)
 
 
-async def _sent(session: AsyncSession, limits: Limits, now: float) -> list[float]:
-    """When single mails were sent; those that a mailer is sending count as sent now."""
+async def _sent(
+    session: AsyncSession, table: type[AlertRow], limits: Limits, now: float
+) -> list[float]:
+    """When single messages were sent; those that are being sent count as sent now."""
     sent = await session.scalars(
-        select(ErrorAlert.sent_at).where(
-            ErrorAlert.sent_at > now - limits.budget_window, ErrorAlert.in_digest.is_(False)
+        select(table.sent_at).where(
+            table.sent_at > now - limits.budget_window, table.in_digest.is_(False)
         )
     )
     leased = await session.scalar(
-        select(func.count(ErrorAlert.id)).where(
-            ErrorAlert.state == WAITING, is_leased(ErrorAlert, now)
-        )
+        select(func.count(table.id)).where(table.state == WAITING, is_leased(table, now))
     )
     return [moment for moment in sent if moment is not None] + [now] * (leased or 0)
 
 
-async def _digests(session: AsyncSession, now: float) -> list[float]:
+async def _digests(session: AsyncSession, table: type[AlertRow], now: float) -> list[float]:
     moments = await session.scalars(
-        select(ErrorAlert.sent_at)
-        .where(ErrorAlert.in_digest.is_(True), ErrorAlert.sent_at > now - 3600)
+        select(table.sent_at)
+        .where(table.in_digest.is_(True), table.sent_at > now - 3600)
         .distinct()
     )
     return [moment for moment in moments if moment is not None]
 
 
-def _alert(row: ErrorAlert) -> Alert:
+def _alert(row: AlertRow) -> Alert:
     return Alert(Kind(row.kind), row.ordinal, row.episode, row.count, row.since)
 
 
@@ -126,15 +166,18 @@ async def summarize(session: AsyncSession, group: ErrorGroup, now: float) -> Gro
     counts = {minute: int(count) for minute, count in minutes}
     hosts = select(ErrorMinute.host).where(ErrorMinute.group_id == group.id).distinct()
     releases = select(ErrorSample.release).where(ErrorSample.group_id == group.id).distinct()
+    texts = select(func.count(ErrorFeedback.id)).where(ErrorFeedback.group_id == group.id)
+    written = await session.scalar(texts) or 0
     return replace(
-        _name(group),
+        _name(group, now),
         hosts=tuple(sorted(await session.scalars(hosts))),
         releases=tuple(sorted(await session.scalars(releases))),
         per_minute=tuple(counts.get(minute, 0) for minute in range(since, this_minute + 1)),
+        extra={"Feedback": f"people wrote about it {times(written)}"} if written else {},
     )
 
 
-def _name(group: ErrorGroup) -> GroupSummary:
+def _name(group: ErrorGroup, now: float) -> GroupSummary:
     return GroupSummary(
         fingerprint=group.fingerprint,
         title=group.title,
@@ -142,6 +185,8 @@ def _name(group: ErrorGroup) -> GroupSummary:
         first_seen=group.first_seen.timestamp(),
         last_seen=group.last_seen.timestamp(),
         id=group.id,
+        place=group.culprit,
+        state=state_of(group, now),
     )
 
 

@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from quartapp.mail.strings import moment
+from quartapp.mail.strings import moment, one_line
 from quartapp.redact.traceback import ExceptionInfo
 from quartapp.reporting.alerts.policy import Alert, Kind
 from quartapp.reporting.report import Report
 
 _BARS = "▁▂▃▄▅▆▇█"
 _MINUTES = 30  # more do not fit on the line of a phone
+
+_STEPS = 10
+_STEP = 160
 
 _RELATIONS = {
     "cause": "caused by",
@@ -23,7 +26,8 @@ class GroupSummary:
     """A group of errors as it is when the mail is built.
 
     `id` is None while the database is unreachable; `per_minute` are the counts of the last hour,
-    oldest first; `extra` are further lines of the summary.
+    oldest first; `place` is the function to look at first, `state` the one that operators see;
+    `extra` are further lines of the summary.
     """
 
     fingerprint: str
@@ -35,6 +39,8 @@ class GroupSummary:
     hosts: tuple[str, ...] = ()
     releases: tuple[str, ...] = ()
     per_minute: tuple[int, ...] = ()
+    place: str = ""
+    state: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -45,14 +51,16 @@ class GroupSummary:
 
 def reason(alert: Alert, group: GroupSummary) -> str:
     """One sentence: why this mail is sent."""
+    if alert.kind is Kind.ESCALATION:  # of other kinds the ordinal may be any number
+        return f"This error passed {10**alert.ordinal:,} occurrences."
     count = alert.count or group.count
     since = moment(alert.since or group.first_seen)
     return {
         Kind.NEW: "This error was not seen before.",
         Kind.REGRESSION: "This error was resolved, and is back.",
         Kind.UNMUTED: "This error was muted; it is no longer, and happened again.",
-        Kind.ESCALATION: f"This error passed {10**alert.ordinal:,} occurrences.",
         Kind.RATE: f"This error happened {count:,} times in five minutes.",
+        Kind.MORE: f"This error happened {times(count)} since the mail before.",
         Kind.OVER: f"It is over: {times(count)} from {since} to {moment(group.last_seen)}.",
         Kind.OCCURRENCE: "You asked for every occurrence.",
     }[alert.kind]
@@ -81,7 +89,9 @@ def facts(group: GroupSummary, report: Report | None) -> list[tuple[str, str]]:
             *_facts_of_request(report),
             ("Logger", report.logger),
             ("Reference", report.reference),
-            ("Door", report.mechanism),
+            ("Request id", report.request_id),
+            ("Trace", report.trace),
+            ("Caught by", report.mechanism),
             *report.extra,
             ("Versions", ", ".join(f"{name} {of}" for name, of in origin.versions.items())),
         ]
@@ -96,6 +106,16 @@ def detail(alert: Alert, group: GroupSummary) -> str:
 def message_of(report: Report) -> str:
     """What the error says, or the log record."""
     return report.exceptions[0].message if report.exceptions else report.message
+
+
+def done_before(report: Report) -> list[tuple[str, str]]:
+    """The last log lines and statements before the error, each with its time."""
+    shown = []
+    for entry in report.breadcrumbs[-_STEPS:]:
+        is_sql = entry.kind == "sql"
+        source = f"{entry.took * 1000:.1f} ms" if is_sql else f"{entry.level} in {entry.logger}"
+        shown.append((f"{entry.seconds:.3f} s", one_line(f"{source}: {entry.text}", _STEP)))
+    return shown
 
 
 def relation(info: ExceptionInfo) -> str:

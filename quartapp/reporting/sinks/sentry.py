@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from quartapp.extras import needs
 from quartapp.redact.traceback import ExceptionInfo, Frame, dotted
 from quartapp.reporting.report import Report
 from quartapp.settings import ConfigurationError
@@ -33,9 +34,7 @@ class Sentry:
             self._sdk = importlib.import_module("sentry_sdk")
             self._envelope = importlib.import_module("sentry_sdk.envelope").Envelope
         except ImportError as error:
-            raise ConfigurationError(
-                'SENTRY_DSN: needs the extra "sentry": pip install "quartapp[sentry]"'
-            ) from error
+            raise ConfigurationError(f"SENTRY_DSN: {needs('sentry')}") from error
         client = self._sdk.Client(
             dsn=dsn,
             default_integrations=False,

@@ -2,30 +2,31 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 
 
 @pytest.fixture
-async def database(each_database_url: str) -> AsyncIterator[Database]:
+async def database(each_database_url: str) -> AsyncIterator[DatabaseEngine]:
     """A database with one connection."""
-    database = Database(each_database_url, pool_size=1, pool_timeout=30.0)
+    database = DatabaseEngine(each_database_url, pool_size=1, pool_timeout=30.0)
     yield database
     await database.dispose()
 
 
-async def use(database: Database, name: str, order: list[str], times: int = 1) -> None:
+async def use(database: DatabaseEngine, name: str, order: list[str], times: int = 1) -> None:
     for _ in range(times):
         async with database.engine.connect() as connection:
             order.append(name)
             await connection.execute(text("SELECT 1"))
 
 
-async def test_nobody_overtakes_who_waits(database: Database) -> None:
+async def test_nobody_overtakes_who_waits(database: DatabaseEngine) -> None:
     order: list[str] = []
     connection = await database.engine.connect()
     waiting = [asyncio.create_task(use(database, name, order)) for name in ("first", "second")]
@@ -37,7 +38,7 @@ async def test_nobody_overtakes_who_waits(database: Database) -> None:
     assert order == ["first", "second", "newcomer"]
 
 
-async def test_a_wait_that_is_given_up_keeps_nobody_waiting(database: Database) -> None:
+async def test_a_wait_that_is_given_up_keeps_nobody_waiting(database: DatabaseEngine) -> None:
     order: list[str] = []
     async with database.engine.connect():
         leaving = asyncio.create_task(use(database, "leaving", order))
@@ -50,7 +51,7 @@ async def test_a_wait_that_is_given_up_keeps_nobody_waiting(database: Database) 
 
 
 async def test_what_came_in_the_moment_of_a_cancellation_goes_to_the_next(
-    database: Database,
+    database: DatabaseEngine,
 ) -> None:
     order: list[str] = []
     connection = await database.engine.connect()
@@ -66,7 +67,7 @@ async def test_what_came_in_the_moment_of_a_cancellation_goes_to_the_next(
 
 
 async def test_a_wait_ends_in_time(each_database_url: str) -> None:
-    database = Database(each_database_url, pool_size=1, pool_timeout=0.05)
+    database = DatabaseEngine(each_database_url, pool_size=1, pool_timeout=0.05)
     async with database.engine.connect():
         with pytest.raises(PoolTimeoutError):
             await use(database, "too late", [])
@@ -74,9 +75,22 @@ async def test_a_wait_ends_in_time(each_database_url: str) -> None:
     await database.dispose()
 
 
-async def test_the_pool_logs_beside_those_of_sqlalchemy(database: Database) -> None:
+async def test_the_pool_logs_beside_those_of_sqlalchemy(database: DatabaseEngine) -> None:
     """On the application's logger the failure to close a connection would be reported as an
     error."""
     assert str(database.engine.pool.logger).startswith("<Logger sqlalchemy.pool.")
     await database.dispose()  # it makes another pool
     assert str(database.engine.pool.logger).startswith("<Logger sqlalchemy.pool.")
+
+
+async def test_a_connection_in_use_is_closed_when_it_is_given_back_to_a_disposed_pool(
+    database: DatabaseEngine,
+) -> None:
+    connection = await database.engine.connect()
+    raw = await connection.get_raw_connection()
+    driver: Any = raw.driver_connection
+    await database.dispose()
+    assert (await connection.scalar(text("SELECT 1"))) == 1
+    await connection.close()
+    assert not driver._running if database.is_sqlite else driver.is_closed()
+    await use(database, "later", [])

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.database.drivers import driver as threads
 from quartapp.database.drivers import write_lock as turns
 from quartapp.database.errors import DatabaseLockedError, StatementTimeoutError
@@ -34,8 +34,8 @@ def customer(name: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'test.db'}")
+async def database(tmp_path: Path) -> AsyncIterator[DatabaseEngine]:
+    database = DatabaseEngine(f"sqlite:///{tmp_path / 'test.db'}")
     async with database.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
         await connection.execute(insert(Customer), [customer("susan"), customer("john")])
@@ -63,13 +63,13 @@ class Hops:
 
 
 @pytest.fixture
-def hops(database: Database, caplog: pytest.LogCaptureFixture) -> Hops:
+def hops(database: DatabaseEngine, caplog: pytest.LogCaptureFixture) -> Hops:
     caplog.set_level(logging.DEBUG, "aiosqlite")
     caplog.clear()
     return Hops(caplog)
 
 
-def checked_out(database: Database) -> int:
+def checked_out(database: DatabaseEngine) -> int:
     pool: Any = database.engine.sync_engine.pool
     return int(pool.checkedout())
 
@@ -81,13 +81,13 @@ def holder(tmp_path: Path) -> sqlite3.Connection:
     return other
 
 
-async def names(database: Database) -> list[str]:
+async def names(database: DatabaseEngine) -> list[str]:
     async with database.session(write=False) as session:
         return list(await session.scalars(select(Customer.name).order_by(Customer.id)))
 
 
 async def test_a_select_is_one_hop_with_its_begin_and_one_for_the_end(
-    database: Database, hops: Hops
+    database: DatabaseEngine, hops: Hops
 ) -> None:
     async with database.session(write=False) as session:
         assert len((await session.scalars(select(Customer.name))).all()) == 2
@@ -98,7 +98,9 @@ async def test_a_select_is_one_hop_with_its_begin_and_one_for_the_end(
     assert await hops.count(3 + 2) == 3 + 2
 
 
-async def test_a_transaction_that_sent_nothing_is_no_hop(database: Database, hops: Hops) -> None:
+async def test_a_transaction_that_sent_nothing_is_no_hop(
+    database: DatabaseEngine, hops: Hops
+) -> None:
     async with database.engine.connect() as connection, connection.begin():
         pass
     async with database.engine.connect() as connection:
@@ -106,13 +108,17 @@ async def test_a_transaction_that_sent_nothing_is_no_hop(database: Database, hop
     assert await hops.count(0) == 0
 
 
-async def test_a_write_is_one_hop_and_its_commit_another(database: Database, hops: Hops) -> None:
+async def test_a_write_is_one_hop_and_its_commit_another(
+    database: DatabaseEngine, hops: Hops
+) -> None:
     async with database.begin() as session:
         await session.execute(update(Customer).values(note="x"))
     assert await hops.count(2) == 2
 
 
-async def test_statements_without_a_session_are_one_hop(database: Database, hops: Hops) -> None:
+async def test_statements_without_a_session_are_one_hop(
+    database: DatabaseEngine, hops: Hops
+) -> None:
     statement = update(Customer).values(note=bindparam("new"))
     for _ in range(2):  # the second time it is prepared
         hops.caplog.clear()
@@ -120,7 +126,7 @@ async def test_statements_without_a_session_are_one_hop(database: Database, hops
     assert await hops.count(1) == 1
 
 
-async def test_a_write_that_fails_is_one_hop(database: Database, hops: Hops) -> None:
+async def test_a_write_that_fails_is_one_hop(database: DatabaseEngine, hops: Hops) -> None:
     """With its rollback: who waits for it holds the write lock, and may be cancelled."""
     statement = update(Customer).values(email=bindparam("new"))
     for _ in range(2):  # the second time it is prepared
@@ -132,7 +138,7 @@ async def test_a_write_that_fails_is_one_hop(database: Database, hops: Hops) -> 
         assert await database.write(update(Customer).values(note="y")) == 2
 
 
-async def test_the_end_of_a_read_does_not_wait_for_the_thread(database: Database) -> None:
+async def test_the_end_of_a_read_does_not_wait_for_the_thread(database: DatabaseEngine) -> None:
     may_end = threading.Event()
     async with database.session(write=False) as session:
         await session.execute(select(Customer.id))
@@ -140,10 +146,11 @@ async def test_the_end_of_a_read_does_not_wait_for_the_thread(database: Database
         raw._tx.put_nowait((None, lambda: may_end.wait(60)))
         async with asyncio.timeout(30):
             await session.rollback()
+        assert not session.in_transaction()
     may_end.set()
 
 
-async def test_a_transaction_reads_one_state_of_the_database(database: Database) -> None:
+async def test_a_transaction_reads_one_state_of_the_database(database: DatabaseEngine) -> None:
     async with database.session(write=False) as reader:
         assert len((await reader.scalars(select(Customer.id))).all()) == 2
         async with database.begin() as writer:
@@ -152,7 +159,7 @@ async def test_a_transaction_reads_one_state_of_the_database(database: Database)
     assert len(await names(database)) == 3
 
 
-async def test_nothing_stays_open_after_a_read(database: Database) -> None:
+async def test_nothing_stays_open_after_a_read(database: DatabaseEngine) -> None:
     """With an open transaction the write-ahead log would never be emptied."""
     await names(database)
     await names(database)
@@ -162,14 +169,16 @@ async def test_nothing_stays_open_after_a_read(database: Database) -> None:
     assert row[0] == 0
 
 
-async def test_autocommit_begins_nothing(database: Database) -> None:
+async def test_autocommit_begins_nothing(database: DatabaseEngine) -> None:
     async with database.engine.connect() as connection:
         connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.exec_driver_sql("VACUUM")
+        await connection.exec_driver_sql("VACUUM")  # an error within a transaction
+        raw: Any = (await connection.get_raw_connection()).driver_connection
+        assert not raw.in_transaction
 
 
 async def test_a_connection_that_wrote_takes_no_lock_to_read(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'one.db'}", pool_size=1)
+    database = DatabaseEngine(f"sqlite:///{tmp_path / 'one.db'}", pool_size=1)
     async with database.begin() as session:
         await session.execute(text("CREATE TABLE things (name)"))
     with closing(sqlite3.connect(tmp_path / "one.db", isolation_level=None)) as other:
@@ -180,7 +189,7 @@ async def test_a_connection_that_wrote_takes_no_lock_to_read(tmp_path: Path) -> 
 
 
 async def test_transactions_are_ours_again_after_autocommit(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'one.db'}", pool_size=1)
+    database = DatabaseEngine(f"sqlite:///{tmp_path / 'one.db'}", pool_size=1)
     async with database.engine.connect() as connection:
         connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
         await connection.exec_driver_sql("CREATE TABLE things (name)")
@@ -195,7 +204,7 @@ async def test_transactions_are_ours_again_after_autocommit(tmp_path: Path) -> N
 
 
 async def test_a_transaction_that_a_statement_began_is_rolled_back_too(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'one.db'}", pool_size=1)
+    database = DatabaseEngine(f"sqlite:///{tmp_path / 'one.db'}", pool_size=1)
     async with database.begin() as session:
         await session.execute(text("CREATE TABLE things (name)"))
     async with database.engine.connect() as connection:
@@ -211,14 +220,14 @@ async def test_a_transaction_that_a_statement_began_is_rolled_back_too(tmp_path:
     await database.dispose()
 
 
-async def test_a_second_begin_is_refused(database: Database) -> None:
+async def test_a_second_begin_is_refused(database: DatabaseEngine) -> None:
     async with database.engine.connect() as connection, connection.begin():
         raw: Any = (await connection.get_raw_connection()).driver_connection
         with pytest.raises(sqlite3.OperationalError, match="within a transaction"):
             raw.begin()
 
 
-async def test_results_tell_what_a_cursor_tells(database: Database) -> None:
+async def test_results_tell_what_a_cursor_tells(database: DatabaseEngine) -> None:
     async with database.engine.begin() as connection:
         changed = await connection.execute(update(Customer).values(note="x"))
         added = await connection.execute(insert(Customer).values(**customer("mary")))
@@ -238,7 +247,7 @@ async def test_results_tell_what_a_cursor_tells(database: Database) -> None:
     assert found.fetchall() == [(4, "ada"), (5, "alan")]
 
 
-async def test_a_savepoint_is_rolled_back_alone(database: Database) -> None:
+async def test_a_savepoint_is_rolled_back_alone(database: DatabaseEngine) -> None:
     async with database.begin() as session:
         async with session.begin_nested():
             await session.execute(insert(Customer), customer("mary"))
@@ -250,7 +259,7 @@ async def test_a_savepoint_is_rolled_back_alone(database: Database) -> None:
     assert await names(database) == ["susan", "john", "mary"]
 
 
-async def test_a_stream_is_read_in_parts_within_its_transaction(database: Database) -> None:
+async def test_a_stream_is_read_in_parts_within_its_transaction(database: DatabaseEngine) -> None:
     async with database.session() as session:
         result = await session.stream(SLOW_ROWS)
         first = await anext(aiter(result))
@@ -274,7 +283,7 @@ SLOW_ROWS = text(
     ],
 )
 async def test_errors_are_the_drivers_and_the_connection_stays(
-    database: Database, statement: Any, expected: type[Exception], message: str
+    database: DatabaseEngine, statement: Any, expected: type[Exception], message: str
 ) -> None:
     async with database.session() as session:
         with pytest.raises(expected, match=message) as caught:
@@ -286,7 +295,7 @@ async def test_errors_are_the_drivers_and_the_connection_stays(
     assert await names(database) == ["susan", "john", "mary"]
 
 
-async def test_a_closed_connection_is_a_disconnect(database: Database) -> None:
+async def test_a_closed_connection_is_a_disconnect(database: DatabaseEngine) -> None:
     async with database.engine.connect() as connection:
         raw: Any = (await connection.get_raw_connection()).driver_connection
         await raw.close()
@@ -297,7 +306,7 @@ async def test_a_closed_connection_is_a_disconnect(database: Database) -> None:
 
 
 async def test_a_lock_of_another_program_is_waited_for_and_then_an_error(
-    database: Database, tmp_path: Path
+    database: DatabaseEngine, tmp_path: Path
 ) -> None:
     other = holder(tmp_path)
     async with database.session() as session:
@@ -313,7 +322,7 @@ async def test_a_lock_of_another_program_is_waited_for_and_then_an_error(
         await session.commit()
 
 
-async def test_writers_take_turns_in_the_order_of_their_coming(database: Database) -> None:
+async def test_writers_take_turns_in_the_order_of_their_coming(database: DatabaseEngine) -> None:
     done: list[int] = []
 
     async def write(number: int) -> None:
@@ -332,7 +341,7 @@ async def test_writers_take_turns_in_the_order_of_their_coming(database: Databas
 
 
 async def test_a_wait_for_a_turn_is_bounded(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: DatabaseEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turns, "PATIENCE", 0.05)
     async with database.begin() as first, database.session() as second:
@@ -343,7 +352,7 @@ async def test_a_wait_for_a_turn_is_bounded(
         await third.execute(update(Customer).values(note="3"))
 
 
-async def test_a_cancelled_wait_leaves_the_queue(database: Database) -> None:
+async def test_a_cancelled_wait_leaves_the_queue(database: DatabaseEngine) -> None:
     async def write() -> None:
         async with database.begin() as session:
             await session.execute(update(Customer).values(note="x"))
@@ -361,7 +370,7 @@ async def test_a_cancelled_wait_leaves_the_queue(database: Database) -> None:
 
 @pytest.mark.parametrize("write", [False, True])
 async def test_a_cancelled_statement_is_stopped_and_leaves_nothing(
-    database: Database, write: bool
+    database: DatabaseEngine, write: bool
 ) -> None:
     async def ask() -> None:
         async with database.session(write=write) as session:
@@ -380,7 +389,7 @@ async def test_a_cancelled_statement_is_stopped_and_leaves_nothing(
 
 
 async def test_a_statement_that_was_cancelled_before_its_start_never_runs(
-    database: Database,
+    database: DatabaseEngine,
 ) -> None:
     async def ask() -> None:
         async with database.engine.connect() as connection:
@@ -394,7 +403,7 @@ async def test_a_statement_that_was_cancelled_before_its_start_never_runs(
     assert time.monotonic() - started < 20  # the statement itself takes a minute
 
 
-async def test_what_was_cancelled_is_not_written(database: Database) -> None:
+async def test_what_was_cancelled_is_not_written(database: DatabaseEngine) -> None:
     async def write() -> None:
         async with database.begin() as session:
             await session.execute(update(Customer).values(note="lost"))
@@ -408,7 +417,7 @@ async def test_what_was_cancelled_is_not_written(database: Database) -> None:
 
 async def test_a_transaction_that_sqlite_has_rolled_back_does_nothing_more(tmp_path: Path) -> None:
     """It does so when a statement that writes is interrupted. The next one would be committed."""
-    database = Database(f"sqlite:///{tmp_path / 'test.db'}", statement_timeout=0.1)
+    database = DatabaseEngine(f"sqlite:///{tmp_path / 'test.db'}", statement_timeout=0.1)
     async with database.begin() as session:
         await session.execute(text("CREATE TABLE things (name)"))
     async with database.session() as session:
@@ -443,7 +452,7 @@ async def test_a_connection_that_was_cancelled_while_it_opened_is_closed(
         return opened
 
     monkeypatch.setattr(sqlite3, "connect", slow_connect)
-    database = Database(f"sqlite:///{tmp_path / 'opening.db'}")
+    database = DatabaseEngine(f"sqlite:///{tmp_path / 'opening.db'}")
     ping = asyncio.create_task(database.ping())
     await asyncio.to_thread(opening.wait, 30)
     ping.cancel()
@@ -455,7 +464,7 @@ async def test_a_connection_that_was_cancelled_while_it_opened_is_closed(
 
 async def test_every_thread_ends_with_the_engine(tmp_path: Path) -> None:
     before = set(threading.enumerate())  # some of them may be about to end
-    database = Database(f"sqlite:///{tmp_path / 'threads.db'}")
+    database = DatabaseEngine(f"sqlite:///{tmp_path / 'threads.db'}")
 
     async def ask() -> None:
         async with database.session(write=False) as session:
@@ -470,7 +479,7 @@ async def test_every_thread_ends_with_the_engine(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning", "ignore::ResourceWarning")
-async def test_a_forgotten_connection_gives_its_turn_back(database: Database) -> None:
+async def test_a_forgotten_connection_gives_its_turn_back(database: DatabaseEngine) -> None:
     async def forget() -> None:
         connection = await database.engine.connect()
         connection = await connection.execution_options(isolation_level="IMMEDIATE")
@@ -478,8 +487,8 @@ async def test_a_forgotten_connection_gives_its_turn_back(database: Database) ->
 
     await forget()
     gc.collect()
-    async with database.begin() as session:
-        await session.execute(update(Customer).values(note="y"))
+    async with asyncio.timeout(30):
+        assert await database.write(update(Customer).values(note="y")) == 2
 
 
 @pytest.mark.slow
@@ -487,7 +496,7 @@ async def test_a_forgotten_connection_gives_its_turn_back(database: Database) ->
 async def test_a_slow_statement_gives_way_and_its_thread_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'one.db'}", pool_size=1, statement_timeout=2)
+    database = DatabaseEngine(f"sqlite:///{tmp_path / 'one.db'}", pool_size=1, statement_timeout=2)
 
     async def thread() -> int:
         async with database.engine.connect() as connection:
@@ -516,7 +525,7 @@ def test_a_connection_that_cannot_be_opened_has_ended_its_thread(
     """The thread would find the event loop of a command closed, and print a traceback."""
 
     async def connect() -> None:
-        database = Database(f"sqlite:///{tmp_path}")
+        database = DatabaseEngine(f"sqlite:///{tmp_path}")
         with pytest.raises(OperationalError):
             await database.ping()
 
@@ -524,4 +533,39 @@ def test_a_connection_that_cannot_be_opened_has_ended_its_thread(
     monkeypatch.setattr(threading, "excepthook", errors.append)
     for _ in range(20):
         asyncio.run(connect())
+    assert not errors
+
+
+def test_a_thread_whose_event_loop_has_ended_closes_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the start of an application fails while reporting connects."""
+    opening, has_ended = threading.Event(), threading.Event()
+    connect: Any = sqlite3.connect
+
+    def slow_connect(*args: Any, **options: Any) -> sqlite3.Connection:
+        opening.set()
+        has_ended.wait(30)
+        opened: sqlite3.Connection = connect(*args, **options)
+        return opened
+
+    async def leave() -> set[threading.Thread]:
+        await asyncio.to_thread(threading.current_thread)  # the loop has a thread now
+        before = set(threading.enumerate())
+        database = DatabaseEngine(f"sqlite:///{tmp_path / 'ended.db'}")
+        ping = asyncio.create_task(database.ping())
+        await asyncio.to_thread(opening.wait, 30)
+        ping.cancel()
+        await asyncio.wait([ping])
+        return set(threading.enumerate()) - before
+
+    errors: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", errors.append)
+    monkeypatch.setattr(sqlite3, "connect", slow_connect)
+    threads = asyncio.run(leave())
+    has_ended.set()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert threads
     assert not errors

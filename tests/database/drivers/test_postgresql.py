@@ -5,13 +5,14 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.database.drivers import limited
 from quartapp.database.errors import StatementTimeoutError
 from quartapp.database.url import async_url
@@ -19,12 +20,12 @@ from quartapp.database.url import async_url
 pytestmark = pytest.mark.postgresql
 
 
-async def ask(database: Database) -> int:
+async def ask(database: DatabaseEngine) -> int:
     async with database.engine.connect() as connection:
         return int(await connection.scalar(text("SELECT pg_backend_pid()")))
 
 
-async def ask_both(database: Database) -> set[int]:
+async def ask_both(database: DatabaseEngine) -> set[int]:
     """The processes of the two connections of a pool."""
     async with database.engine.connect() as first:
         return {int(await first.scalar(text("SELECT pg_backend_pid()"))), await ask(database)}
@@ -33,7 +34,7 @@ async def ask_both(database: Database) -> set[int]:
 async def test_a_connection_that_the_server_ended_is_replaced_and_no_other(
     postgresql_url: str,
 ) -> None:
-    database, other = Database(postgresql_url, pool_size=2), Database(postgresql_url)
+    database, other = DatabaseEngine(postgresql_url, pool_size=2), DatabaseEngine(postgresql_url)
     ended, kept = await ask_both(database)
     async with other.engine.connect() as connection:
         await connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": ended})
@@ -49,7 +50,7 @@ async def test_a_connection_that_the_server_ended_is_replaced_and_no_other(
 
 
 async def test_an_error_in_a_later_row_of_a_stream_is_sqlalchemys(postgresql_url: str) -> None:
-    database = Database(postgresql_url)
+    database = DatabaseEngine(postgresql_url)
     rows = text("SELECT 1 / (i - 150) FROM generate_series(1, 200) i")
     async with database.session(write=False) as session:
         with pytest.raises(DBAPIError, match="division by zero"):
@@ -69,7 +70,7 @@ async def test_a_connection_is_asked_once_before_each_use_but_the_first(
         return check(dialect, connection)
 
     monkeypatch.setattr(limited.LimitedDialect, "do_ping", do_ping)
-    database = Database(postgresql_url, pool_size=1)
+    database = DatabaseEngine(postgresql_url, pool_size=1)
     for times in range(3):
         await ask(database)
         assert len(checks) == times
@@ -133,7 +134,7 @@ async def test_a_connection_that_was_lost_in_silence_is_replaced(
 ) -> None:
     monkeypatch.setattr(limited, "PATIENCE", 0.2)
     async with silent_proxy(postgresql_url) as (proxy, url):
-        database = Database(url, pool_size=1)
+        database = DatabaseEngine(url, pool_size=1)
         before = await ask(database)
         proxy.generation += 1
         began = time.monotonic()
@@ -148,7 +149,7 @@ async def test_a_line_that_falls_silent_within_a_statement_is_ended(
 ) -> None:
     monkeypatch.setattr(limited, "MARGIN", 0.1)
     async with silent_proxy(postgresql_url) as (proxy, url):
-        database = Database(url, pool_size=1, statement_timeout=0.2)
+        database = DatabaseEngine(url, pool_size=1, statement_timeout=0.2)
         async with database.session() as session:
             before = await session.scalar(text("SELECT pg_backend_pid()"))
             proxy.generation += 1
@@ -166,7 +167,7 @@ async def test_a_line_that_falls_silent_before_the_end_of_a_transaction_is_ended
 ) -> None:
     monkeypatch.setattr(limited, "MARGIN", 0.1)
     async with silent_proxy(postgresql_url) as (proxy, url):
-        database = Database(url, pool_size=1, statement_timeout=0.2)
+        database = DatabaseEngine(url, pool_size=1, statement_timeout=0.2)
         async with database.session() as session:
             before = await session.scalar(text("SELECT pg_backend_pid()"))
             proxy.generation += 1
@@ -180,7 +181,7 @@ async def test_a_line_that_falls_silent_before_the_end_of_a_transaction_is_ended
 
 async def test_a_statement_that_the_server_ends_is_known_by_its_code(postgresql_url: str) -> None:
     """By its text it would be known in English alone; here the text is another one."""
-    database = Database(postgresql_url, pool_size=2)
+    database = DatabaseEngine(postgresql_url, pool_size=2)
     async with database.session() as session, database.session() as other:
         pid = await session.scalar(text("SELECT pg_backend_pid()"))
         sleeping = asyncio.create_task(session.execute(text("SELECT pg_sleep(60)")))
@@ -204,7 +205,7 @@ async def test_a_server_that_accepts_and_never_answers_is_given_up(
     monkeypatch.setattr(limited, "CONNECT_TIMEOUT", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as server:  # the kernel accepts
         port = server.getsockname()[1]
-        database = Database(f"postgresql://nobody@127.0.0.1:{port}/nothing?ssl=disable")
+        database = DatabaseEngine(f"postgresql://nobody@127.0.0.1:{port}/nothing?ssl=disable")
         async with asyncio.timeout(60):
             with pytest.raises(StatementTimeoutError):
                 await database.ping()
@@ -216,8 +217,11 @@ async def test_a_silent_line_does_not_delay_the_end_of_the_application(
 ) -> None:
     monkeypatch.setattr(limited, "CLOSE_TIMEOUT", 0.1)
     async with silent_proxy(postgresql_url) as (proxy, url):
-        database = Database(url, pool_size=3)
+        database = DatabaseEngine(url, pool_size=3)
         await database.warm_up()
+        pool: Any = database.engine.pool
+        assert pool.checkedin() == 3
         proxy.generation += 1
         async with asyncio.timeout(60):
             await database.dispose()
+        assert pool.checkedin() == 0

@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
 from sqlalchemy.pool import QueuePool
 
-from quartapp.database import Database, current_database
+from quartapp.database import DatabaseEngine
 from quartapp.database.drivers.shares import Shares
 from quartapp.database.errors import DatabaseQueueFullError
+from quartapp.database.request import current_database
 from quartapp.flasklike import App
 
 
@@ -68,6 +69,7 @@ async def test_the_queue_of_a_route_is_limited_and_others_may_wait() -> None:
     await settle()
     with pytest.raises(DatabaseQueueFullError):
         await shares.wait("slow", 30)
+    assert (shares.waiting, shares.refused) == (2, 1)
     for _ in range(2):
         shares.give_back("slow")
         await settle()
@@ -80,6 +82,7 @@ async def test_waiting_ends_in_time_and_leaves_nothing() -> None:
     for _ in range(3):
         with pytest.raises(DatabaseTimeoutError):
             await shares.wait("slow", 0.01)
+    assert (shares.waiting, shares.timeouts) == (0, 3)
     shares.give_back("slow")
     assert shares.take("slow")
 
@@ -100,7 +103,7 @@ async def test_a_turn_that_comes_with_a_cancellation_goes_to_the_next() -> None:
 async def test_requests_of_a_slow_route_leave_connections_to_others(
     each_database_url: str,
 ) -> None:
-    database = Database(each_database_url, pool_size=5)
+    database = DatabaseEngine(each_database_url, pool_size=5)
     app, go_on = App("shop"), asyncio.Event()
     app.extensions["database"] = database
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from quartapp.database import Database, init_app, request_session
+from quartapp.database import Database
 from tests.debugger.site import HTML, Site
 
 
@@ -92,17 +92,18 @@ async def test_hundreds_of_failures_leave_no_memory(site: Site) -> None:
 
 
 async def test_kept_failures_hold_no_connections(site: Site, tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/small.db", pool_size=2, pool_timeout=1)
-    init_app(site.app, database)
+    site.app.config["DATABASE_URL"] = f"sqlite:///{tmp_path}/small.db"
+    db = Database(site.app, engine_options={"pool_size": 2, "pool_timeout": 1})
 
     @site.app.get("/query")
     async def query() -> str:
-        session = request_session()
+        session = db.session
         await session.execute(text("SELECT 1"))
         raise RuntimeError(session)
 
     for _ in range(20):
         answer = await site.request("GET", "/query", headers=HTML)
         assert "<h1>RuntimeError</h1>" in answer.text
+    database = site.app.extensions["database"]
     assert database.engine.pool.status().count("Current Checked out connections: 0") == 1
     await database.dispose()

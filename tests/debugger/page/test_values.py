@@ -3,7 +3,7 @@
 from collections import deque
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from quartapp.debugger.page.values import show
@@ -39,7 +39,6 @@ def test_nothing_is_hidden_and_the_order_is_kept() -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(
     st.recursive(
         st.text() | st.binary() | st.integers(),

@@ -1,7 +1,7 @@
 """The variables of a frame, with secrets hidden."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from quartapp.debugger.page.variables import Variables
@@ -71,7 +71,6 @@ def test_an_unknown_name_reveals_nothing() -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(
     st.recursive(
         st.text() | st.binary() | st.integers(),

@@ -19,6 +19,14 @@ async def test_names_of_this_machine_are_trusted(site: Site, host: str) -> None:
     assert answer.status == 200
 
 
+async def test_an_unknown_name_gets_advice_and_nothing_else(site: Site) -> None:
+    answer = await site.request("GET", "/fail", headers=HTML | {"host": "box.lan:5000"})
+
+    assert answer.status == 500
+    assert "localhost, or name the host with `quart dev --trusted-host`." in answer.text
+    assert "ValueError" not in answer.text
+
+
 async def test_a_host_of_the_developers_choice_is_trusted() -> None:
     site = make_site(trusted_hosts=["box.lan"])
 

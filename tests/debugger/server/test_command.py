@@ -89,7 +89,7 @@ def test_without_a_name_it_serves_app_py_as_quart_run_does(folder: Path) -> None
 
         server.write("app.py", APPLICATION.replace("first", "second"))
 
-        server.wait_for_text("/", "second")
+        assert server.wait_for_text("/", "second").status_code == 200
 
 
 def test_without_a_name_and_app_py_it_says_what_to_write(folder: Path) -> None:
@@ -101,7 +101,7 @@ def test_without_a_name_and_app_py_it_says_what_to_write(folder: Path) -> None:
 
 def test_a_name_in_the_environment_is_served(folder: Path) -> None:
     with development(folder, app="", environment={"QUART_APP": "shop"}) as server:
-        server.wait_for_text("/", "first")
+        assert server.wait_for_text("/", "first").status_code == 200
 
 
 def test_production_is_refused(folder: Path) -> None:
@@ -112,6 +112,10 @@ def test_a_taken_port_is_a_sentence(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert f"cannot listen on 127.0.0.1:{port}" in refused(folder, "--port", port)
+
+
+def test_a_port_that_does_not_exist_is_a_sentence(folder: Path) -> None:
+    assert "99999 is not in the range" in refused(folder, "--port", "99999")
 
 
 def test_the_command_imports_nothing_before_it_runs() -> None:

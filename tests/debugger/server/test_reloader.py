@@ -119,11 +119,11 @@ def test_a_first_start_that_fails_is_answered_and_recovers(
 ) -> None:
     (folder / "shop.py").write_text(text)
     with development(folder) as server:
-        server.wait_for_text("/", error)
+        assert server.wait_for_text("/", error).status_code == 500
 
-        server.write("shop.py", APPLICATION)
+        server.write("shop.py", APPLICATION.replace("first", "repaired"))
 
-        server.wait_for_text("/", "first")
+        assert server.wait_for_text("/", "repaired").status_code == 200
 
 
 @pytest.mark.slow
@@ -145,7 +145,8 @@ def test_no_request_is_refused_while_the_server_restarts(folder: Path) -> None:
     with development(folder) as server:
         server.wait_for_text("/", "first")
         server.write("shop.py", APPLICATION.replace("first", "second"))
-        server.wait_for_text("/", "second", pause=0)
+        # It sends one request after the other, and raises if one is refused.
+        assert server.wait_for_text("/", "second", pause=0).status_code == 200
 
 
 @pytest.mark.slow
@@ -174,4 +175,4 @@ def test_a_change_of_the_environments_file_is_seen(folder: Path) -> None:
 
         server.write(".env", "GREETING=second")
 
-        server.wait_for_text("/", "second")
+        assert server.wait_for_text("/", "second").status_code == 200

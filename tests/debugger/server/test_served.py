@@ -17,12 +17,12 @@ import asyncio
 from pathlib import Path
 from quart import Response, websocket
 from sqlalchemy import text
-from quartapp.database import Database, init_app, request_session
+from quartapp.database import Database
 from quartapp.flasklike import App
 
 app = App(__name__)
-database = Database(f"sqlite:///{Path(__file__).parent / 'shop.db'}", pool_size=2, pool_timeout=1)
-init_app(app, database)
+app.config["DATABASE_URL"] = f"sqlite:///{Path(__file__).parent / 'shop.db'}"
+db = Database(app, engine_options={"pool_size": 2, "pool_timeout": 1})
 
 @app.get("/stream")
 async def stream():
@@ -57,13 +57,13 @@ async def check():
 
 @app.get("/query")
 async def query():
-    session = request_session()
+    session = db.session
     await session.execute(text("SELECT 1"))
     raise RuntimeError("after a query")
 
 @app.get("/pool")
 async def pool():
-    return database.engine.pool.status()
+    return db.engine.pool.status()
 
 @app.get("/")
 async def index():

@@ -555,7 +555,10 @@ async def test_a_server_can_always_hand_over_an_unread_body(kind: str) -> None:
             if queue.qsize() < 10:
                 await asyncio.sleep(0)  # as after each read of a socket
 
+    sent: list[Any] = []
+
     async def send(message: Any) -> None:
+        sent.append(message)
         if message["type"] == "http.response.body" and not message["more_body"]:
             await queue.put({"type": "http.disconnect"})
 
@@ -567,6 +570,8 @@ async def test_a_server_can_always_hand_over_an_unread_body(kind: str) -> None:
         except ValueError:
             queue.put_nowait({"type": "http.disconnect"})
     feeding.cancel()
+    assert (sent[0]["status"], sent[1]["body"]) == (200, b"some")
+    assert sent[-1].get("more_body") is (kind == "broken")
 
 
 async def test_the_servers_task_is_not_left_cancelled_when_the_client_leaves() -> None:

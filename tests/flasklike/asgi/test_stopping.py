@@ -86,7 +86,7 @@ async def test_what_does_not_answer_in_time_is_answered_with_a_few_bytes(
         return "never"
 
     async with serve(app) as server:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             [answer] = await cut_off(app, server, path)
         ended.set()
     assert (answer.status, answer.fields("retry-after")) == (503, ["5"])
@@ -118,7 +118,7 @@ async def test_a_blocked_function_does_not_hold_up_the_stop(
         return iter(view, None)
 
     try:
-        async with asyncio.timeout(10), serve(app) as server:
+        async with asyncio.timeout(30), serve(app) as server:
             answer = asyncio.create_task(server.get(path))
             await asyncio.to_thread(blocked.wait, 60)
             after.clear()

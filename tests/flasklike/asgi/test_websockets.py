@@ -210,6 +210,26 @@ async def test_a_blueprints_functions_run() -> None:
     assert torn_down == ["blueprint first", None]
 
 
+async def test_a_handled_error_after_accept_says_why_it_closes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app, _ = make_app()
+
+    @app.websocket("/<int:status>")
+    async def view(status: int) -> None:
+        await websocket.accept()
+        abort(status)
+
+    for status in (409, 500):
+        async with app.test_client().websocket(f"/{status}") as client:
+            with pytest.raises(WebsocketDisconnectError, match="1011"):
+                await client.receive()
+    assert [record.getMessage() for record in caplog.records] == [
+        "The websocket /409 is closed after an error, whose answer 409 cannot be sent",
+        "The websocket /500 is closed after an error, whose answer 500 cannot be sent",
+    ]
+
+
 async def test_a_stray_cancelled_error_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
     app, torn_down = make_app()
 

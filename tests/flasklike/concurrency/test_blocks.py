@@ -93,6 +93,7 @@ def test_contextvars_of_the_block_stay(app: App, inside: bool) -> None:
         copy_context().run(work)
     else:
         work()
+    assert local.bridge is None
 
 
 async def test_in_the_loop_it_is_an_error_that_says_what_to_write(app: App) -> None:
@@ -129,7 +130,7 @@ def test_a_thread_without_an_event_loop_has_its_own_block(app: App) -> None:
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join(10)
+    thread.join(60)
     assert found == ["2", "popped"]
 
 

@@ -12,7 +12,7 @@ async def test_what_never_waits_starts_no_timer(monkeypatch: pytest.MonkeyPatch)
         return "done"
 
     monkeypatch.setattr(asyncio.get_running_loop(), "call_at", None)
-    assert await awaited_before(asyncio.timeout(1), answer()) == "done"
+    assert await awaited_before(asyncio.timeout(60), answer()) == "done"
 
 
 async def test_what_waits_is_cancelled_in_time() -> None:
@@ -47,7 +47,7 @@ async def test_the_results_and_errors_of_waits_arrive() -> None:
             found.append(error.args)
         return found
 
-    assert await awaited_before(asyncio.timeout(1), answer()) == [1, ("two",)]
+    assert await awaited_before(asyncio.timeout(60), answer()) == [1, ("two",)]
 
 
 @pytest.mark.parametrize("where", ["before a wait", "after a wait", "of what it waits for"])
@@ -71,7 +71,7 @@ async def test_an_error_leaves_no_cycle(where: str) -> None:
     try:
         error: FoundError | None = None
         try:
-            await awaited_before(asyncio.timeout(1), answer())
+            await awaited_before(asyncio.timeout(60), answer())
         except FoundError as raised:
             error = raised
         assert error is not None
@@ -84,7 +84,7 @@ async def test_an_error_leaves_no_cycle(where: str) -> None:
 
 
 async def test_a_cancellation_from_outside_is_not_a_timeout() -> None:
-    deadline = asyncio.timeout(1)
+    deadline = asyncio.timeout(60)
     waiting = asyncio.create_task(awaited_before(deadline, asyncio.sleep(60)))
     await asyncio.sleep(0)
     waiting.cancel()

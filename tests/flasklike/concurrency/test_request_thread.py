@@ -165,7 +165,7 @@ async def test_members_of_a_task_group_use_other_threads(app: App) -> None:
     together = threading.Barrier(3)
 
     def meet() -> int:
-        together.wait(10)
+        together.wait(60)
         return here()
 
     @app.get("/")

@@ -274,4 +274,4 @@ def test_without_libcst_it_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert entry.main() == 2
-    assert capsys.readouterr().err == "This needs libcst: pip install 'quartapp[port]'\n"
+    assert capsys.readouterr().err == "This needs libcst: pip install libcst\n"

@@ -129,6 +129,7 @@ async def test_a_template_may_render_another(app: App) -> None:
         assert await partial(3) == "3210end"
 
 
+@pytest.mark.lenient("coroutines", "blocks")
 async def test_a_template_without_end_is_a_recursion_error(app: App) -> None:
     async def again() -> str:
         return await render_template("again.html", again=again)

@@ -185,7 +185,7 @@ def test_a_body_that_has_not_arrived_is_an_error_in_the_loop_of_a_thread() -> No
 
         thread = threading.Thread(target=copy_current_request_context(work), daemon=True)
         thread.start()
-        thread.join(5)
+        thread.join(30)
         return "hangs" if thread.is_alive() else "ended"
 
     client: Any = app.test_client()

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import pytest
+from sqlalchemy import update
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.flasklike import App
 from quartapp.microblog.models.token import issue_token
+from quartapp.microblog.models.user import User
 from quartapp.microblog.testing import AddPerson
 from quartapp.testing import Client
 
@@ -71,12 +73,23 @@ def enter(app: App, add_person: AddPerson) -> Enter:
 
     async def make(username: str) -> Caller:
         person = await add_person(username)
-        database: Database = app.extensions["database"]
+        database: DatabaseEngine = app.extensions["database"]
         async with database.session() as session:
             issued = await issue_token(session, person.id, person.login_epoch)
         return Caller(app.test_client(), person.id, issued.token)
 
     return make
+
+
+@pytest.fixture
+async def admin(app: App, add_person: AddPerson) -> Caller:
+    """An administrator with a token of the scope "admin"."""
+    person = await add_person("admin")
+    database: DatabaseEngine = app.extensions["database"]
+    async with database.begin() as session:
+        await session.execute(update(User).where(User.id == person.id).values(is_admin=True))
+    issued = await issue_token(database, person.id, person.login_epoch, scope="read admin")
+    return Caller(app.test_client(), person.id, issued.token)
 
 
 @pytest.fixture

@@ -178,7 +178,6 @@ bodies = st.fixed_dictionaries(
 
 relaxed = settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from sqlalchemy.pool import QueuePool
 
-from quartapp.database import Database, request_session
+from quartapp.database import DatabaseEngine
 from quartapp.flasklike import App
+from quartapp.microblog.database import db
 from tests.microblog.api.conftest import Caller
 
 
 def in_use(app: App) -> int:
     """The number of connections that are taken from the pool."""
-    database: Database = app.extensions["database"]
+    database: DatabaseEngine = app.extensions["database"]
     pool = database.engine.pool
     assert isinstance(pool, QueuePool)
     return pool.checkedout()
@@ -41,7 +42,7 @@ async def test_none_while_a_password_is_hashed(
     seen: list[bool] = []
 
     async def look(*_args: Any) -> Any:
-        seen.append(request_session().in_transaction())
+        seen.append(db.session.in_transaction())
         return "hash"
 
     monkeypatch.setattr("quartapp.microblog.credentials.is_password_right", look)

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from quartapp.errors.responses import describe
+from quartapp.errors.texts import describe
 from quartapp.flasklike import App
-from quartapp.microblog import domain_errors, exceptions
+from quartapp.microblog import exceptions
 from quartapp.microblog.api.document import document
 
 DOCS = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
@@ -15,13 +15,13 @@ STATUSES = (400, 404, 405, 413, 415, 429, 500, 503)
 PAGES_ONLY = {exceptions.LoginRequiredError, exceptions.ConflictError}
 
 
-def test_every_code_is_documented_with_its_status() -> None:
+async def test_every_code_is_documented_with_its_status(app: App) -> None:
     documented = dict(re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", DOCS, re.MULTILINE))
     codes = {describe(status).code: str(status) for status in STATUSES}
     codes |= {
-        kind.code: str(domain_errors.status_of(kind))
+        kind.code: str(answer.status)
         for kind in _leaves(exceptions.QuartappError)
-        if domain_errors.status_of(kind) and kind not in PAGES_ONLY
+        if (answer := app.extensions["errors"].answer_of(kind)) and kind not in PAGES_ONLY
     }
     assert documented == codes
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.flasklike import App
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings
@@ -93,7 +93,7 @@ async def test_the_report_names_the_caller(
 async def test_the_database_is_gone(
     app: App, susan: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
-    database: Database = app.extensions["database"]
+    database: DatabaseEngine = app.extensions["database"]
     # A task that holds a connection now would never close it.
     await app.extensions["reporting"].stop()
     await database.dispose()
@@ -108,7 +108,7 @@ async def test_the_database_is_gone(
 async def test_every_connection_is_busy(
     app: App, susan: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database: Database = app.extensions["database"]
+    database: DatabaseEngine = app.extensions["database"]
     async with (
         database.engine.connect(),
         database.engine.connect(),

@@ -21,7 +21,7 @@ from quartapp.testing import LiveServer
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 EXAMPLES = os.environ.get("QUARTAPP_FUZZ_EXAMPLES", "")
-OPERATIONS = 17
+OPERATIONS = 20
 
 get, post = partial(httpx.get, timeout=60), partial(httpx.post, timeout=60)
 

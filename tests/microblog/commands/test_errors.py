@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from quartapp.microblog.commands.errors import errors
 from quartapp.microblog.config import Settings
 from quartapp.microblog.migrate import migrate
 from quartapp.settings import ConfigurationError
 from quartapp.testing import MailServer
+from tests.microblog.commands.running import quart
 from tests.reporting.test_commands import add_hostile_group, ended_with, written_by
 
 
@@ -37,10 +37,10 @@ def database(environment: dict[str, str]) -> None:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(errors, arguments)
+    return quart("errors", *arguments)
 
 
-def quart(*arguments: str) -> list[str]:
+def command(*arguments: str) -> list[str]:
     return [str(Path(sys.executable).parent / "quart"), "--app", "quartapp", "errors", *arguments]
 
 
@@ -60,8 +60,8 @@ def test_the_doctor_finds_a_fresh_site_well() -> None:
     result = run("doctor")
     assert result.exit_code == 0, result.output
     found = [line.partition(":")[0] for line in result.stdout.splitlines()]
-    parts = ("settings", "server", "journal", "disk", "database", "outbox", "mail server")
-    assert found == [f"ok  {part}" for part in parts]
+    parts = ["settings", "server", "journal", "disk", "database", "counting", "outbox"]
+    assert found == [f"ok  {part}" for part in [*parts, "mail server", "webhook"]]
 
 
 def test_the_doctor_finds_dangerous_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_a_terminal_sees_no_controls_and_only_what_it_knows(
     environment: dict[str, str], arguments: tuple[str, ...]
 ) -> None:
     asyncio.run(add_hostile_group(environment["DATABASE_URL"]))
-    written = written_by(quart(*arguments), PYTHONIOENCODING="latin-1")
+    written = written_by(command(*arguments), PYTHONIOENCODING="latin-1")
     assert b"Gr\xfc\xdfe \\U0001f40d [2Jgnp.exe" in written
 
 
@@ -96,7 +96,7 @@ def test_a_full_disk_behind_the_output_is_one_sentence(
     environment: dict[str, str], arguments: tuple[str, ...]
 ) -> None:
     asyncio.run(add_hostile_group(environment["DATABASE_URL"]))
-    code, said = ended_with(quart(*arguments), "> /dev/full")
+    code, said = ended_with(command(*arguments), "> /dev/full")
     assert said == b"Error: Standard output cannot be written: No space left on device.\n"
     assert code == 1
 
@@ -104,13 +104,13 @@ def test_a_full_disk_behind_the_output_is_one_sentence(
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("list", "--json"), ("--help",)], ids=" ".join)
 def test_a_reader_that_has_seen_enough_hears_nothing(arguments: tuple[str, ...]) -> None:
-    code, said = ended_with(quart(*arguments), "| true")
+    code, said = ended_with(command(*arguments), "| true")
     assert said == b""
     assert code == 1
 
 
 @pytest.mark.slow
 def test_the_json_is_all_there_is_on_standard_output(environment: dict[str, str]) -> None:
-    written = written_by(quart("list", "--json"), LOG_TO_STDOUT="true")
+    written = written_by(command("list", "--json"), LOG_TO_STDOUT="true")
     assert json.loads(written) == []
     assert not Path(environment["LOG_DIR"]).exists()

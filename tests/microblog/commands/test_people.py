@@ -5,10 +5,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from quartapp.microblog.commands.people import create_admin
 from quartapp.microblog.migrate import migrate
+from tests.microblog.commands.running import quart
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def run(*arguments: str, password: str = "cat-on-the-mat") -> Result:
-    return CliRunner().invoke(create_admin, [*arguments, "--password", password])
+    return quart("create-admin", *arguments, "--password", password)
 
 
 def test_adds_an_administrator(database: str) -> None:
@@ -77,7 +77,7 @@ def test_what_a_form_refuses_is_refused(database: str, arguments: tuple[str, str
 def test_a_database_without_tables_says_what_to_do() -> None:
     result = run("ada", "ada@example.com")
     assert result.exit_code == 1
-    assert "alembic upgrade head" in result.output
+    assert "quartapp db upgrade" in result.output
 
 
 def test_a_database_that_is_away_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,3 +92,54 @@ def test_a_bad_setting_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run("ada", "ada@example.com")
     assert result.exit_code == 2
     assert result.output.startswith("Error: PORT: ")
+
+
+def rows(database: str, query: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection:
+        return connection.execute(query).fetchall()
+
+
+@pytest.fixture
+def member(database: str) -> str:
+    """Somebody who has registered; the address of the database."""
+    migrate(database)
+    run("ada", "ada@example.com")
+    with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute("UPDATE users SET is_admin = 0")
+        connection.execute("DELETE FROM security_events")
+    return database
+
+
+@pytest.mark.parametrize("arguments", [("ada",), ("ada", "ada@example.com")])
+def test_promotes_somebody_who_is_registered(member: str, arguments: tuple[str, ...]) -> None:
+    before = rows(member, "SELECT password_hash FROM users")
+    result = quart("create-admin", *arguments, "--promote")
+    assert result.exit_code == 0
+    assert result.output == "ada is an administrator now; their password stays as it is.\n"
+    assert rows(member, "SELECT is_admin FROM users") == [(1,)]
+    assert rows(member, "SELECT password_hash FROM users") == before
+    events = rows(member, "SELECT kind, user_id, detail FROM security_events")
+    assert events == [("promoted", 1, "by create-admin")]
+    again = quart("create-admin", "ada", "--promote")
+    assert again.output == "ada is an administrator already; nothing was changed.\n"
+
+
+def test_asks_before_somebody_is_promoted(member: str) -> None:
+    refused = quart("create-admin", "ada", given="n\n")
+    assert refused.exit_code == 1
+    assert "Make them an administrator? [y/N]" in refused.output
+    assert rows(member, "SELECT is_admin FROM users") == [(0,)]
+    assert quart("create-admin", "ada", given="y\n").exit_code == 0
+    assert rows(member, "SELECT is_admin FROM users") == [(1,)]
+
+
+def test_somebody_unknown_cannot_be_promoted(member: str) -> None:
+    result = quart("create-admin", "grace", "--promote")
+    assert result.exit_code == 2
+    assert "Nobody is called grace" in result.output
+    other = quart(
+        "create-admin", "ada", "grace@example.com", "--promote", given="cat-on-the-mat\n" * 2
+    )
+    assert other.exit_code == 1
+    assert "Please use a different username." in other.output
+    assert rows(member, "SELECT is_admin FROM users") == [(0,)]

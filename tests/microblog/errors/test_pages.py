@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from quartapp.errors.responses import describe
+from quartapp.errors.texts import describe
 from quartapp.flasklike import App
 from quartapp.microblog.testing import LogIn
 from tests.errors.test_pages import NAMED, OTHERS, fail_with

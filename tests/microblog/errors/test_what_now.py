@@ -12,7 +12,7 @@ from quartapp.flasklike import App
 from quartapp.microblog.app import create_app
 from quartapp.microblog.config import Settings
 from quartapp.microblog.testing import LogIn
-from quartapp.reporting import queries
+from quartapp.reporting.queries import triage
 from quartapp.reporting.tables import ErrorGroup
 from quartapp.settings import ConfigurationError
 from quartapp.testing import Client
@@ -45,7 +45,9 @@ async def test_the_administrator_is_notified_unless_the_group_is_muted(
         (time.time() - 1, None, NOTIFIED),
         (float("inf"), 9, RECORDED),
     ):
-        await queries.mute(session, group, until=until, more=more)
+        async with pipeline.database.begin() as writer:
+            decision = triage.mute(until=until, more=more)
+            await triage.decide(writer, group, decision, who="susan", now=time.time())
         pipeline._muted = None
         await pipeline._note_muted()
         page = await page_of(client, "/boom")
@@ -81,30 +83,31 @@ async def test_a_broken_template_leaves_the_look_of_the_site(
         raise ZeroDivisionError
 
     monkeypatch.setattr("quartapp.errors.responses.render_template", broken)
-    await _looks_like_the_site(await page_of(client, "/boom"), client)
+    await check_look_of_the_site(await page_of(client, "/boom"), client)
 
 
 async def test_a_busy_server_leaves_the_look_of_the_site(settings: Settings) -> None:
     app = create_app(settings.model_copy(update={"request_limit": 1, "request_queue": 0}))
-    leave = asyncio.Event()
+    occupied, leave = asyncio.Event(), asyncio.Event()
 
     async def occupy() -> str:
+        occupied.set()
         await leave.wait()
         return "held"
 
     app.add_url_rule("/occupy", view_func=occupy)
     async with app.test_app():
         holding = asyncio.create_task(app.test_client().get("/occupy"))
-        await asyncio.sleep(0.1)
+        await occupied.wait()
         client = app.test_client()
         page = await page_of(client, "/")
         assert "Service Unavailable" in page
-        await _looks_like_the_site(page, client)
+        await check_look_of_the_site(page, client)
         leave.set()
         await holding
 
 
-async def _looks_like_the_site(page: str, client: Client) -> None:
+async def check_look_of_the_site(page: str, client: Client) -> None:
     sheets = re.findall(r'rel="stylesheet" href="([^"]+)"', page)
     assert [(await client.get(sheet)).status_code for sheet in sheets] == [200, 200]
     assert '<li class="brand"><a href="/">Microblog</a></li>' in page

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, insert, select, update
 
-from quartapp.database import Database, Session
+from quartapp.database import DatabaseEngine, Session
 from quartapp.flasklike import App
 from quartapp.microblog.models import ApiToken, Login, User
 from quartapp.microblog.models.base import utc_now
@@ -37,18 +37,18 @@ def database_url(each_database_url: str) -> str:
 
 
 @pytest.fixture
-def database(app: App) -> Database:
-    found: Database = app.extensions["database"]
+def database(app: App) -> DatabaseEngine:
+    found: DatabaseEngine = app.extensions["database"]
     return found
 
 
-async def add(database: Database, person: User, digest: str, **more: Any) -> bool:
+async def add(database: DatabaseEngine, person: User, digest: str, **more: Any) -> bool:
     values: dict[str, Any] = {"remembered": False} | more
     async with database.session() as session:
         return await start_login(session, person.id, 0, digest, DEVICE, **values)
 
 
-async def find(database: Database, digest: str) -> Person | None:
+async def find(database: DatabaseEngine, digest: str) -> Person | None:
     async with database.session(write=False) as session:
         return await find_person(session, digest)
 
@@ -57,7 +57,7 @@ async def count(session: Session, table: Any = Login) -> int | None:
     return await session.scalar(select(func.count()).select_from(table))
 
 
-async def test_a_login_leads_to_its_person(database: Database, add_person: AddPerson) -> None:
+async def test_a_login_leads_to_its_person(database: DatabaseEngine, add_person: AddPerson) -> None:
     for name in ("susan", "john"):
         assert await add(database, await add_person(name), f"of {name}")
     found = await find(database, "of john")
@@ -70,7 +70,7 @@ async def test_a_login_leads_to_its_person(database: Database, add_person: AddPe
     ("remembered", "life"), [(False, LOGIN_IDLE), (True, LOGIN_LIFE)], ids=["idle", "remembered"]
 )
 async def test_a_login_ends_by_itself(
-    database: Database, add_person: AddPerson, clock: Clock, remembered: bool, life: timedelta
+    database: DatabaseEngine, add_person: AddPerson, clock: Clock, remembered: bool, life: timedelta
 ) -> None:
     await add(database, await add_person("susan"), "a", remembered=remembered)
     clock.advance(seconds=life.total_seconds() - 1)
@@ -80,7 +80,7 @@ async def test_a_login_ends_by_itself(
 
 
 async def test_a_request_keeps_a_login_alive_but_not_longer_than_its_life(
-    database: Database, add_person: AddPerson, clock: Clock
+    database: DatabaseEngine, add_person: AddPerson, clock: Clock
 ) -> None:
     await add(database, await add_person("susan"), "a")
     last = timedelta()
@@ -95,7 +95,7 @@ async def test_a_request_keeps_a_login_alive_but_not_longer_than_its_life(
 
 
 async def test_a_login_from_the_future_is_none(
-    database: Database, add_person: AddPerson, clock: Clock
+    database: DatabaseEngine, add_person: AddPerson, clock: Clock
 ) -> None:
     """The clock was a year ahead, and was corrected: no login may last for that year."""
     susan = await add_person("susan")
@@ -108,7 +108,7 @@ async def test_a_login_from_the_future_is_none(
 
 
 async def test_ending_leaves_one_and_what_belongs_to_others(
-    database: Database, add_person: AddPerson, session: Session
+    database: DatabaseEngine, add_person: AddPerson, session: Session
 ) -> None:
     susan, john = await add_person("susan"), await add_person("john")
     for digest in ("a", "b", "c"):
@@ -131,7 +131,9 @@ async def test_ending_leaves_one_and_what_belongs_to_others(
     assert await find(database, "of john") is not None
 
 
-async def test_nobody_ends_the_login_of_another(database: Database, add_person: AddPerson) -> None:
+async def test_nobody_ends_the_login_of_another(
+    database: DatabaseEngine, add_person: AddPerson
+) -> None:
     susan, john = await add_person("susan"), await add_person("john")
     await add(database, susan, "a")
     found = await find(database, "a")
@@ -144,7 +146,7 @@ async def test_nobody_ends_the_login_of_another(database: Database, add_person: 
 
 
 async def test_what_was_checked_before_logins_ended_starts_none(
-    database: Database, add_person: AddPerson, session: Session
+    database: DatabaseEngine, add_person: AddPerson, session: Session
 ) -> None:
     """A password is changed while a login with the old one is being hashed."""
     susan = await add_person("susan")
@@ -156,7 +158,7 @@ async def test_what_was_checked_before_logins_ended_starts_none(
 
 
 async def test_a_login_waits_for_logins_that_are_being_ended(
-    database: Database, add_person: AddPerson
+    database: DatabaseEngine, add_person: AddPerson
 ) -> None:
     susan = await add_person("susan")
     async with database.session() as writer:
@@ -169,7 +171,7 @@ async def test_a_login_waits_for_logins_that_are_being_ended(
 
 
 async def test_a_new_login_deletes_a_bounded_number_of_expired_ones(
-    database: Database, add_person: AddPerson, session: Session, clock: Clock
+    database: DatabaseEngine, add_person: AddPerson, session: Session, clock: Clock
 ) -> None:
     susan = await add_person("susan")
     await _add_many(database, susan, 150)
@@ -182,7 +184,7 @@ async def test_a_new_login_deletes_a_bounded_number_of_expired_ones(
 
 
 async def test_ten_thousand_logins_are_read_page_by_page_and_ended_at_once(
-    database: Database, add_person: AddPerson, session: Session, clock: Clock
+    database: DatabaseEngine, add_person: AddPerson, session: Session, clock: Clock
 ) -> None:
     susan = await add_person("susan")
     await _add_many(database, susan, 10_000)
@@ -197,7 +199,7 @@ async def test_ten_thousand_logins_are_read_page_by_page_and_ended_at_once(
     assert await count(session) == 0
 
 
-async def _add_many(database: Database, person: User, number: int) -> None:
+async def _add_many(database: DatabaseEngine, person: User, number: int) -> None:
     now = utc_now()
     row = {"user_id": person.id, "created_at": now, "last_seen": now, "remembered": False}
     row |= {"expires_at": now + LOGIN_IDLE, "address": "", "user_agent": ""}
@@ -209,7 +211,7 @@ async def _add_many(database: Database, person: User, number: int) -> None:
 
 
 async def test_the_person_is_found_by_one_statement_through_an_index(
-    database: Database, add_person: AddPerson
+    database: DatabaseEngine, add_person: AddPerson
 ) -> None:
     await add(database, await add_person("susan"), "a")
     sent: list[tuple[str, Any]] = []
@@ -229,7 +231,7 @@ async def test_the_person_is_found_by_one_statement_through_an_index(
 
 
 async def test_a_deleted_person_has_no_logins(
-    database: Database, add_person: AddPerson, session: Session
+    database: DatabaseEngine, add_person: AddPerson, session: Session
 ) -> None:
     susan = await add_person("susan")
     await add(database, susan, "a")
@@ -242,7 +244,7 @@ async def test_a_deleted_person_has_no_logins(
 
 
 async def test_an_epoch_that_is_not_the_persons_starts_none(
-    database: Database, add_person: AddPerson
+    database: DatabaseEngine, add_person: AddPerson
 ) -> None:
     susan = await add_person("susan")
     async with database.session() as writer:

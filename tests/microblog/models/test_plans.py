@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from quartapp.database import Database, Session
+from quartapp.database import DatabaseEngine, Session
 from quartapp.flasklike import App
 from quartapp.microblog.models.login import other_logins
 from quartapp.microblog.models.paging import PageRequest
@@ -29,7 +29,7 @@ LISTS: dict[str, Ask] = {
 
 async def plan_of(app: App, ask: Ask, wanted: PageRequest) -> list[str]:
     """SQLite's plan for the one statement of a list."""
-    database: Database = app.extensions["database"]
+    database: DatabaseEngine = app.extensions["database"]
     sent: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Delete, Select, Update, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.database.types import UTCDateTime
 from quartapp.flasklike import App
 from quartapp.microblog import models
@@ -67,7 +67,7 @@ async def scans_of(connection: AsyncConnection, statement: Any) -> list[str]:
 
 
 async def test_no_statement_reads_a_table_without_an_index(app: App) -> None:
-    database: Database = app.extensions["database"]
+    database: DatabaseEngine = app.extensions["database"]
     found: dict[str, list[str]] = {}
     async with database.engine.connect() as connection:
         if not database.is_sqlite:  # an empty table is read as a whole if it may be

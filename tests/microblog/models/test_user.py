@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.flasklike import App
 from quartapp.microblog.exceptions import EmailTakenError, NotFoundError, UsernameTakenError
 from quartapp.microblog.models.user import find_profile, follow, unfollow, update_user
@@ -26,7 +26,7 @@ async def test_a_taken_name_or_address_is_a_conflict(add_person: AddPerson) -> N
 
 async def test_one_of_twenty_wins_a_race_for_a_name(app: App, add_person: AddPerson) -> None:
     people = [await add_person(f"person{number}") for number in range(20)]
-    database: Database = app.extensions["database"]
+    database: DatabaseEngine = app.extensions["database"]
 
     async def rename(user_id: int) -> str:
         async with database.session() as session:
@@ -43,7 +43,7 @@ async def test_one_of_several_names_that_look_alike_wins_a_race(
 ) -> None:
     names = ("wanted", "Wanted", "WANTED", "w\u0430nted", "\uff57anted") * 2
     people = [await add_person(f"person{number}") for number in range(len(names))]
-    database: Database = app.extensions["database"]
+    database: DatabaseEngine = app.extensions["database"]
 
     async def rename(user_id: int, name: str) -> str:
         async with database.session() as session:

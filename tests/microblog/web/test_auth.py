@@ -2,8 +2,8 @@
 
 import pytest
 
-from quartapp.database import request_session
 from quartapp.microblog import credentials
+from quartapp.microblog.database import db
 from quartapp.microblog.testing import PASSWORD, AddPerson, LogIn
 from quartapp.microblog.web import auth
 from quartapp.microblog.web.auth import safe_destination
@@ -102,11 +102,11 @@ async def test_nobody_waits_for_a_hash_with_a_connection_in_hand(
     in_hand = []
 
     async def hash_password(_: str) -> str:
-        in_hand.append(request_session().in_transaction())
+        in_hand.append(db.session.in_transaction())
         return "nothing that any password matches"
 
     async def is_password_right(*_: object) -> bool:
-        in_hand.append(request_session().in_transaction())
+        in_hand.append(db.session.in_transaction())
         return False
 
     monkeypatch.setattr(auth, "hash_password", hash_password)

@@ -3,9 +3,9 @@
 import pytest
 from quart import request
 
-from quartapp.database import request_session
 from quartapp.flasklike import App
 from quartapp.microblog import credentials
+from quartapp.microblog.database import db
 from quartapp.microblog.models.user import PASSWORD_LENGTH
 from quartapp.microblog.passwords import is_password_right
 from quartapp.microblog.testing import PASSWORD, LogIn
@@ -18,7 +18,7 @@ async def test_only_the_password_of_this_person_confirms(
     in_hand = []
 
     async def look(password_hash: str, password: str) -> bool:
-        in_hand.append(request_session().in_transaction())
+        in_hand.append(db.session.in_transaction())
         return await is_password_right(password_hash, password)
 
     async def view() -> str:

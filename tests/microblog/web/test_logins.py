@@ -10,7 +10,7 @@ from itsdangerous import TimestampSigner
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.flasklike import App
 from quartapp.microblog import credentials
 from quartapp.microblog.app import create_app
@@ -287,7 +287,7 @@ async def secure_app(settings: Settings) -> App:
 
 
 async def test_secure_cookies_can_only_come_from_this_host(secure_app: App) -> None:
-    database: Database = secure_app.extensions["database"]
+    database: DatabaseEngine = secure_app.extensions["database"]
     auth = secure_app.extensions["identity"]
     async with secure_app.test_app():
         async with database.session() as session:

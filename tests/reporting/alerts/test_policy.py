@@ -28,6 +28,7 @@ class Consumer:
         self.wake_at: float | None = None
         self.mails: list[tuple[float, Alert]] = []
         self.start = self.now
+        self.release = 1
 
     def happen(self, count: int = 1) -> None:
         self.counted.append((self.now, count))
@@ -49,16 +50,22 @@ class Consumer:
             self.wait(1)
 
     def _decide(self, batch: int) -> None:
-        late = takewhile(lambda each: self.now - each[0] < 300, reversed(self.counted))
-        recent = sum(count for _, count in late)
+        recent = self.count_of(300)
+        hour = self.count_of(3600) if self.triage.muted_rate is not None else 0
         first, last = self.counted[0][0], self.counted[-1][0]
-        counts = Counts(self.now, batch, self.total, recent, first, last)
+        resolved_in = self.triage.resolved_release
+        is_newer = resolved_in is not None and batch > 0 and self.release > int(resolved_in)
+        counts = Counts(self.now, batch, self.total, recent, first, last, hour, is_newer)
         # the state is stored as in its column
         state = AlertState.from_json(self.state.to_json())
         decision = decide(state, self.triage, counts, self.limits)
         self.state, self.triage = decision.state, decision.triage
         self.wake_at = decision.wake_at
         self.mails += [(self.now - self.start, alert) for alert in decision.alerts]
+
+    def count_of(self, seconds: float) -> int:
+        late = takewhile(lambda each: self.now - each[0] < seconds, reversed(self.counted))
+        return sum(count for _, count in late)
 
     @property
     def told(self) -> list[tuple[float, Kind]]:
@@ -261,6 +268,51 @@ def test_mute_for_some_more_tells_the_one_after_them(consumer: Consumer, more: i
     assert [kind for _, kind in consumer.told] == [Kind.UNMUTED]
 
 
+def test_a_mute_by_rate_ends_when_there_are_more_within_an_hour(consumer: Consumer) -> None:
+    consumer.happen(500)
+    consumer.wait(MINUTE)
+    consumer.mails.clear()
+    consumer.triage = Triage(muted_until=inf, muted_more=20, muted_rate=20)
+    for _ in range(60):
+        consumer.happen()
+        consumer.wait(4 * MINUTE)
+    assert consumer.told == [], "500 of the first hour are from before, and later ones are too few"
+    consumer.happen(6)
+    consumer.wait(MINUTE)
+    assert consumer.told == [], "20 within the hour are not more than 20"
+    consumer.happen(1)
+    consumer.wait(MINUTE)
+    assert [kind for _, kind in consumer.told] == [Kind.UNMUTED]
+    assert consumer.triage == Triage()
+
+
+def test_a_mute_by_rate_ends_at_its_time_too(consumer: Consumer) -> None:
+    consumer.happen()
+    consumer.wait(MINUTE)
+    consumer.mails.clear()
+    consumer.triage = Triage(muted_until=consumer.now + HOUR, muted_more=9, muted_rate=9)
+    consumer.wait(2 * HOUR)
+    consumer.happen()
+    consumer.wait(MINUTE)
+    assert [kind for _, kind in consumer.told] == [Kind.UNMUTED]
+
+
+def test_resolved_in_the_next_release_comes_back_with_that_release(consumer: Consumer) -> None:
+    consumer.happen(5)
+    consumer.wait(MINUTE)
+    consumer.mails.clear()
+    consumer.triage = Triage(resolved_at=consumer.now, resolved_release="1")
+    consumer.wait(MINUTE)
+    consumer.happen(100)
+    consumer.wait(HOUR)
+    assert consumer.told == [], "the release without the fix still runs"
+    consumer.release = 2
+    consumer.happen()
+    consumer.wait(HOUR)
+    assert [(alert.kind, alert.count) for _, alert in consumer.mails] == [(Kind.REGRESSION, 1)]
+    assert consumer.triage == Triage()
+
+
 def test_each_end_of_a_mute_is_a_mail_of_its_own(consumer: Consumer) -> None:
     for _ in range(3):
         consumer.triage = Triage(muted_more=0)
@@ -320,12 +372,15 @@ steps = st.lists(
         st.tuples(st.just("resolve"), st.just(0)),
         st.tuples(st.just("mute"), st.integers(0, 20)),
         st.tuples(st.just("mute until"), st.integers(0, 4000)),
+        st.tuples(st.just("mute by rate"), st.integers(1, 3000)),
+        st.tuples(st.just("resolve in the next release"), st.just(0)),
+        st.tuples(st.just("release"), st.just(0)),
     ),
     max_size=40,
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(steps, st.booleans())
 def test_whatever_happens_no_alert_comes_twice(
     script: list[tuple[str, int]], every_occurrence: bool
@@ -345,10 +400,42 @@ def test_whatever_happens_no_alert_comes_twice(
                 consumer.triage = Triage(muted_more=number)
             case "mute until":
                 consumer.triage = Triage(muted_until=consumer.now + number)
+            case "mute by rate":
+                consumer.triage = Triage(None, inf, number, number)
+            case "resolve in the next release":
+                consumer.triage = Triage(consumer.now, resolved_release=str(consumer.release))
+            case "release":
+                consumer.release += 1
     consumer.wait(24 * HOUR)
     keys = [(alert.kind, alert.ordinal, alert.episode) for _, alert in consumer.mails]
     assert len(keys) == len(set(keys))
     assert all(alert.count <= counted for _, alert in consumer.mails)
     assert consumer.wake_at is None, "a group that is quiet is left alone"
-    if counted and not any(step in ("resolve", "mute", "mute until") for step, _ in script):
+    if counted and not any(step not in ("happen", "wait", "release") for step, _ in script):
         assert consumer.mails[0][1].kind is Kind.NEW
+
+
+@settings(max_examples=100)
+@given(
+    st.integers(0, 50),
+    st.lists(st.tuples(st.integers(1, 12), st.integers(1, 2000)), min_size=1, max_size=30),
+)
+def test_a_mute_by_rate_ends_with_the_first_hour_that_has_more(
+    rate: int, occurrences: list[tuple[int, int]]
+) -> None:
+    consumer = Consumer()
+    consumer.happen(1000)
+    consumer.wait(MINUTE)
+    consumer.mails.clear()
+    muted = Triage(muted_until=inf, muted_more=rate, muted_rate=rate)
+    consumer.triage = muted
+    since: list[tuple[float, int]] = []
+    for count, pause in occurrences:
+        since.append((consumer.now, count))
+        consumer.happen(count)
+        within = sum(number for at, number in since if consumer.now - at < HOUR)
+        assert (consumer.triage == Triage()) is (within > rate)
+        if within > rate:
+            break
+        assert consumer.told == []
+        consumer.wait(pause)

@@ -2,10 +2,11 @@
 
 import asyncio
 import errno
+import json
 import os
 import shutil
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,8 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.database.dialect import database_now
-from quartapp.reporting import queries
 from quartapp.reporting.alerts import evaluation
 from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits
@@ -23,11 +23,20 @@ from quartapp.reporting.counting import consumer as consumer_module
 from quartapp.reporting.counting import store
 from quartapp.reporting.counting.aggregate import Aggregate
 from quartapp.reporting.counting.consumer import Consumer
-from quartapp.reporting.journal.entries import UNKNOWN, Brief, Tick
+from quartapp.reporting.journal.entries import UNKNOWN, Brief, Feedback, Tick
 from quartapp.reporting.journal.segments import Reading, list_segments
 from quartapp.reporting.journal.writer import Journal
+from quartapp.reporting.queries import triage
 from quartapp.reporting.report import Origin, Report
-from quartapp.reporting.tables import ErrorAlert, ErrorGroup, ErrorMinute, ErrorSample, ErrorSegment
+from quartapp.reporting.retention import Keep, prune
+from quartapp.reporting.tables import (
+    ErrorAlert,
+    ErrorFeedback,
+    ErrorGroup,
+    ErrorMinute,
+    ErrorSample,
+    ErrorSegment,
+)
 
 NOW = 1_900_000_000.0
 RULES = Rules(host="alpha", limits=Limits(), mails=True)
@@ -44,7 +53,7 @@ def journal(tmp_path: Path) -> Journal:
 
 
 @pytest.fixture
-def consumer(journal: Journal, database: Database) -> Consumer:
+def consumer(journal: Journal, database: DatabaseEngine) -> Consumer:
     return Consumer(journal, database, RULES)
 
 
@@ -82,7 +91,7 @@ async def test_counts_reports_briefs_and_ticks(
     assert await consumer.consume() == 8
     assert await consumer.consume() == 0
     a, b = (await session.scalars(select(ErrorGroup).order_by(ErrorGroup.fingerprint))).all()
-    assert (a.count, a.title, a.culprit, a.state) == (7, "KeyError a", "web.posts", "open")
+    assert (a.count, a.title, a.culprit) == (7, "KeyError a", "web.posts")
     assert (a.last_seen - a.first_seen).total_seconds() == 90
     assert (b.count, b.title, b.culprit) == (1, "T", "c")
     minutes = select(ErrorMinute.count).where(ErrorMinute.group_id == a.id)
@@ -112,7 +121,7 @@ async def test_keeps_the_first_and_the_last_ten_samples(
 
 
 async def test_puts_down_one_alert_after_the_gathering(
-    journal: Journal, consumer: Consumer, session: AsyncSession, database: Database
+    journal: Journal, consumer: Consumer, session: AsyncSession, database: DatabaseEngine
 ) -> None:
     write(journal, report(0), Tick("a", int(NOW), 30))
     await consumer.consume()
@@ -127,8 +136,31 @@ async def test_puts_down_one_alert_after_the_gathering(
     assert (alert.kind, alert.count, alert.state) == ("new", 31, "waiting")
 
 
+async def test_the_release_of_an_occurrence_decides_whether_it_is_a_regression(
+    journal: Journal, consumer: Consumer, session: AsyncSession, database: DatabaseEngine
+) -> None:
+    async def state() -> tuple[bool, bool]:
+        group = (await session.scalars(select(ErrorGroup))).one()
+        found = group.resolved_at is not None, group.regressed_at is not None
+        session.expunge_all()
+        await session.rollback()
+        return found
+
+    write(journal, report(0))
+    await consumer.consume()
+    async with database.begin() as writer:
+        now = await database_now(writer)
+        await triage.decide(writer, 1, triage.resolve_in_next("v1", now), who="ann", now=now)
+    write(journal, report(1), Tick("a", int(NOW) + 2, 50))
+    await consumer.consume()
+    assert await state() == (True, False)
+    write(journal, report(3, origin=Origin(release="v2", host="alpha")), Tick("a", int(NOW) + 4))
+    await consumer.consume()
+    assert await state() == (False, True)
+
+
 async def test_a_clock_that_was_set_back_keeps_no_alert_waiting(
-    journal: Journal, consumer: Consumer, session: AsyncSession, database: Database
+    journal: Journal, consumer: Consumer, session: AsyncSession, database: DatabaseEngine
 ) -> None:
     write(journal, report(0))
     await consumer.consume()
@@ -146,7 +178,7 @@ async def test_a_clock_that_was_set_back_keeps_no_alert_waiting(
 
 
 async def test_puts_down_none_while_mails_are_off(
-    journal: Journal, database: Database, session: AsyncSession
+    journal: Journal, database: DatabaseEngine, session: AsyncSession
 ) -> None:
     quiet = Rules(host="alpha", limits=Limits(initial_delay=0.0), mails=False)
     write(journal, report(0))
@@ -181,7 +213,7 @@ async def test_looks_after_living_ones_that_do_not_count(
 
 
 async def test_two_consumers_count_the_same_once(
-    journal: Journal, database: Database, session: AsyncSession
+    journal: Journal, database: DatabaseEngine, session: AsyncSession
 ) -> None:
     write(journal, *(Tick("a", int(NOW)) for _ in range(100)))
     consumers = [Consumer(journal, database, RULES) for _ in range(4)]
@@ -190,7 +222,7 @@ async def test_two_consumers_count_the_same_once(
 
 
 async def test_who_read_a_segment_before_it_was_removed_counts_nothing_of_it(
-    journal: Journal, consumer: Consumer, database: Database, session: AsyncSession
+    journal: Journal, consumer: Consumer, database: DatabaseEngine, session: AsyncSession
 ) -> None:
     write(journal, *(Tick("a", int(NOW)) for _ in range(100)))
     journal.close()
@@ -202,7 +234,7 @@ async def test_who_read_a_segment_before_it_was_removed_counts_nothing_of_it(
         assert await consumer.consume() == 100
         assert list_segments(journal.folder) == []
         assert found
-        assert not await late._count(found.piece, found.aggregates)
+        assert not await late._count(found)
     assert await counts(session) == {"a": 100}
 
 
@@ -221,7 +253,7 @@ async def test_a_segment_that_comes_back_is_not_counted_again(
 
 
 async def test_pruning_forgets_no_segment_that_is_still_written(
-    journal: Journal, consumer: Consumer, database: Database, session: AsyncSession
+    journal: Journal, consumer: Consumer, database: DatabaseEngine, session: AsyncSession
 ) -> None:
     done = Journal(journal.folder, segment_bytes=16384)
     for each in (journal, done):
@@ -231,7 +263,8 @@ async def test_pruning_forgets_no_segment_that_is_still_written(
     async with database.session() as writer:
         await writer.execute(update(ErrorSegment).values(updated_at=0.0))  # months ago
         await writer.execute(update(ErrorGroup).values(last_seen=datetime.now(UTC)))
-        await queries.prune(writer, datetime.now(UTC) - timedelta(days=1))
+        await writer.commit()
+    await prune(database, Keep(), days=1)
     names = (await session.scalars(select(ErrorSegment.name))).all()
     assert names == [journal.segment_name]
     await session.rollback()
@@ -383,7 +416,7 @@ async def test_corrupt_pieces_are_counted(
 
 
 async def test_before_the_migration_the_journal_holds(
-    journal: Journal, consumer: Consumer, session: AsyncSession, database: Database
+    journal: Journal, consumer: Consumer, session: AsyncSession, database: DatabaseEngine
 ) -> None:
     write(journal, Tick("a", int(NOW)))
     async with database.engine.begin() as connection:
@@ -424,7 +457,7 @@ async def test_full_segments_that_were_removed_before_they_were_counted_are_put_
 
 @pytest.mark.parametrize("fsync", [True, False])
 async def test_what_survives_a_power_failure_is_synced_before_and_after_its_removal(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fsync: bool
+    database: DatabaseEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fsync: bool
 ) -> None:
     journal = Journal(tmp_path / "journal", fsync=fsync)
     write(journal, report(0))
@@ -449,25 +482,25 @@ async def test_what_survives_a_power_failure_is_synced_before_and_after_its_remo
 
 
 async def test_a_segment_stays_if_its_counts_could_not_be_synced(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: DatabaseEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = Journal(tmp_path / "journal", fsync=True)
     write(journal, report(0))
     journal.close()
 
-    def fail(_: Database) -> None:
+    def fail(_: DatabaseEngine) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     consumer = Consumer(journal, database, RULES)
     with monkeypatch.context() as patch:
-        patch.setattr(Database, "sync", fail)
+        patch.setattr(DatabaseEngine, "sync", fail)
         assert await consumer.consume() == 1
     assert await consumer.consume() == 0  # although the next sync would succeed
     assert len(list_segments(journal.folder)) == 1
 
 
 async def test_the_tail_of_a_segment_is_counted_after_a_copy_of_it_was_finished(
-    journal: Journal, consumer: Consumer, database: Database, session: AsyncSession
+    journal: Journal, consumer: Consumer, database: DatabaseEngine, session: AsyncSession
 ) -> None:
     write(journal, Tick("a", int(NOW)))
     moved = journal.folder.with_name("moved")
@@ -481,7 +514,7 @@ async def test_the_tail_of_a_segment_is_counted_after_a_copy_of_it_was_finished(
 
 
 async def test_full_segments_that_another_process_counted_are_not_put_back(
-    journal: Journal, consumer: Consumer, database: Database, session: AsyncSession
+    journal: Journal, consumer: Consumer, database: DatabaseEngine, session: AsyncSession
 ) -> None:
     write(journal, *(report(number) for number in range(200)))
     other = Consumer(Journal(journal.folder), database, RULES)
@@ -525,3 +558,19 @@ async def test_a_whole_line_that_makes_no_sense_keeps_nothing_waiting(
     [kept] = (journal.folder / "aside").iterdir()
     assert line in kept.read_bytes()
     assert caplog.text.count("1 lines of the journal are not entries") == 1
+
+
+async def test_what_people_write_is_stored_once_and_joins_its_error(
+    journal: Journal, consumer: Consumer, database: DatabaseEngine, session: AsyncSession
+) -> None:
+    unstorable = ["a\0b", "\ud800", "x" * 5000, 7]
+    for written in unstorable:  # by no process of ours
+        assert journal.append(json.dumps(["feedback", int(NOW), "abcdefgh", written]).encode())
+    assert journal.append(Feedback("abcdefgh", int(NOW), "I pressed <Buy> 'twice'").encode())
+    write(journal, report(0, reference="abcdefgh"))
+    rivals = [consumer, Consumer(journal, database, RULES)]
+    assert sum([await rival.consume() for rival in rivals]) == 1
+    assert await counts(session) == {"a": 1}
+    [row] = await session.scalars(select(ErrorFeedback))
+    assert (row.reference, row.at, row.text) == ("abcdefgh", NOW, "I pressed <Buy> 'twice'")
+    assert row.group_id is not None

@@ -22,6 +22,7 @@ from quartapp.reporting import expect
 from quartapp.reporting.hooks.mechanisms import ErrorReportHandler
 from quartapp.reporting.hooks.middleware import ErrorReportingMiddleware
 from quartapp.reporting.hooks.request_state import current_state
+from quartapp.reporting.hooks.traffic import Traffic
 from quartapp.reporting.journal.entries import Brief, Tick, decode
 from quartapp.reporting.journal.segments import list_segments, open_segment
 from quartapp.reporting.report import Report
@@ -433,7 +434,7 @@ async def test_the_middleware_leaves_nothing_to_the_garbage_collector(without_gc
         state.request = Request(send)
 
     unused: Any = None
-    middleware: Any = ErrorReportingMiddleware(serve, unused, unused)
+    middleware: Any = ErrorReportingMiddleware(serve, unused, unused, Traffic())
     await middleware({"type": "http"}, None, None)
     assert [reference() for reference in seen] == [None]
 
@@ -476,6 +477,7 @@ async def ask(app: App, path: str) -> None:
     await app(asgi, receive, send)  # type: ignore[arg-type]  # looser than ASGI's own types
 
 
+@pytest.mark.lenient("blocks")
 async def test_errors_beyond_the_limit_of_groups_are_still_named(
     app: App, records: Records
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quartapp.breadcrumbs import Breadcrumb
 from quartapp.mail.strings import ascii_address, one_line, plain
 from quartapp.redact.traceback import ExceptionInfo, Frame
 from quartapp.reporting.alerts.policy import Alert, Kind
@@ -48,6 +49,12 @@ REPORT = Report(
     ),
     user_id="7",
     reference="ABCD-1234",
+    trace="0af7651916cd43dd8448eb211c80319c",
+    request_id="id-of-the-request",
+    breadcrumbs=(
+        *[Breadcrumb("sql", 0.001, f"SELECT {number}", took=0.00012) for number in range(12)],
+        Breadcrumb("log", 0.25, "no\nroom for <b>Zoë</b>", "WARNING", "shop.orders"),
+    ),
     origin=Origin("production", "v1.2", "web1", "pid 7", {"python": "3.11.7"}),
 )
 GROUP = GroupSummary("a887c0de-1", REPORT.title, 1234, NOW - 60, NOW, 12, ("web1", "web2"))
@@ -109,6 +116,8 @@ def test_the_subject_says_what_and_where() -> None:
         (Alert(Kind.UNMUTED, 1, 1), "UNMUTED", "no longer"),
         (Alert(Kind.ESCALATION, 3, 1), "1,000+", "passed 1,000 occurrences"),
         (Alert(Kind.RATE, 1, 1, 31), "FREQUENT", "31 times in five minutes"),
+        (Alert(Kind.MORE, 5000, 1, 4), "MORE", "4 times since the mail before"),
+        (Alert(Kind.OCCURRENCE, 5000, 1), "ERROR", "You asked for every occurrence"),
         (
             Alert(Kind.OVER, 1, 1, 840, NOW - 120),
             "OVER",
@@ -130,14 +139,27 @@ def test_both_parts_tell_everything_in_its_order() -> None:
     expected = [
         *("KeyError in web.posts.index", "'Zoë'", "not seen before", "1,234 times"),
         *("2026-09-21 14:12:20 UTC", "v1.2", "web1, web2", "GET http://localhost/user/Zo%C3%AB"),
-        *("/user/<name>", "7", "ABCD-1234", "3.11.7", "KeyError", "once more", "… 2 in quart"),
+        *(
+            "/user/<name>",
+            "7",
+            "ABCD-1234",
+            "id-of-the-request",
+            "0af7651916cd43dd8448eb211c80319c",
+            "3.11.7",
+            "KeyError",
+            "once more",
+            "… 2 in quart",
+        ),
         *("web/posts.py:41", "index", "return cache[name]", "name", "'Zoë'", "[hidden]"),
         *("caused by", "ValueError", "the cause", "quart/app.py:1598"),
+        *("did before", "0.001 s", "0.1 ms: SELECT 3", "0.1 ms: SELECT 11"),
+        *("0.250 s", "WARNING in shop.orders: no room for <b>Zoë</b>"),
     ]
     for part in (text, Words(html).text):
         position = 0
         for word in expected:
             position = part.index(word, position)
+        assert "SELECT 2" not in part
     assert "https://blog.example/inbox/12" in text
     assert Words(html).links == ["https://blog.example/inbox/12"]
 
@@ -284,6 +306,11 @@ fuzzed_reports = st.builds(
     request=st.none() | st.builds(RequestInfo, anything, anything, anything, anything, pairs),
     user_id=anything,
     reference=anything,
+    trace=anything,
+    request_id=anything,
+    breadcrumbs=st.lists(
+        st.builds(Breadcrumb, st.just("log"), st.floats(), anything, anything, anything), max_size=2
+    ).map(tuple),
     extra=pairs,
     origin=st.builds(
         Origin,
@@ -314,7 +341,7 @@ HEADERS = {
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(fuzzed_alerts, fuzzed_groups, st.none() | fuzzed_reports, anything, anything)
 def test_whatever_is_in_a_report_the_mail_parses_back(
     alert: Alert, group: GroupSummary, report: Report | None, app: str, prefix: str
@@ -338,7 +365,7 @@ def test_whatever_is_in_a_report_the_mail_parses_back(
             assert plain(f"{name} = {value}") in text
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(fuzzed_alerts, fuzzed_groups), min_size=1, max_size=4))
 def test_whatever_is_in_a_digest_it_parses_back(alerts: list[tuple[Alert, GroupSummary]]) -> None:
     message = build_digest(alerts, LETTERHEAD, now=NOW)

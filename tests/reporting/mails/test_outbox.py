@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.database.dialect import database_now
 from quartapp.mail.delivery import Server
 from quartapp.mail.mailer import Mailer
@@ -24,7 +24,7 @@ from quartapp.reporting.mails import outbox
 from quartapp.reporting.mails.message import Letterhead, build_message
 from quartapp.reporting.mails.outbox import AlertOutbox
 from quartapp.reporting.report import Report
-from quartapp.reporting.tables import MERGED, ErrorAlert
+from quartapp.reporting.tables import MERGED, ErrorAlert, ErrorFeedback
 from quartapp.testing.mail import MailServer
 
 LETTERHEAD = Letterhead(
@@ -41,13 +41,13 @@ def database_url(each_database_url: str) -> str:
     return each_database_url
 
 
-def make_mailer(database: Database, mail_server: MailServer) -> Mailer:
+def make_mailer(database: DatabaseEngine, mail_server: MailServer) -> Mailer:
     server = Server(mail_server.host, mail_server.port)
     return Mailer(database, server, AlertOutbox(LETTERHEAD, RULES.limits))
 
 
 @pytest.fixture
-def mailer(database: Database, mail_server: MailServer) -> Mailer:
+def mailer(database: DatabaseEngine, mail_server: MailServer) -> Mailer:
     return make_mailer(database, mail_server)
 
 
@@ -55,7 +55,7 @@ Happen = Callable[..., Any]
 
 
 @pytest.fixture
-def happen(database: Database) -> Happen:
+def happen(database: DatabaseEngine) -> Happen:
     """Insert groups of errors, and the alerts about them."""
 
     async def happen(*groups: str, count: int = 1) -> None:
@@ -82,7 +82,7 @@ async def alerts(session: AsyncSession) -> list[ErrorAlert]:
     return list((await session.scalars(query)).all())
 
 
-async def change(database: Database, **values: float) -> None:
+async def change(database: DatabaseEngine, **values: float) -> None:
     async with database.begin() as session:
         await session.execute(update(ErrorAlert).values(**values))
 
@@ -101,7 +101,7 @@ async def test_sends_each_alert_once(
 
 
 async def test_rivals_send_each_alert_once(
-    database: Database, mailer: Mailer, mail_server: MailServer, happen: Happen
+    database: DatabaseEngine, mailer: Mailer, mail_server: MailServer, happen: Happen
 ) -> None:
     await happen("aaaa", "bbbb", "cccc")
     rivals = [make_mailer(database, mail_server) for _ in range(4)]
@@ -110,7 +110,7 @@ async def test_rivals_send_each_alert_once(
 
 
 async def test_a_second_copy_has_the_same_message_id(
-    mailer: Mailer, mail_server: MailServer, happen: Happen, database: Database
+    mailer: Mailer, mail_server: MailServer, happen: Happen, database: DatabaseEngine
 ) -> None:
     await happen("aaaa")
     async with database.begin() as session:  # a mailer that is killed before it records anything
@@ -127,7 +127,7 @@ async def test_waits_while_the_server_is_away_and_then_tells_it_in_one_mail(
     mail_server: MailServer,
     happen: Happen,
     session: AsyncSession,
-    database: Database,
+    database: DatabaseEngine,
 ) -> None:
     await mail_server.stop()
     began = time.time()
@@ -155,7 +155,7 @@ async def test_a_poisoned_mail_is_dead_and_the_others_go_out(
     mail_server: MailServer,
     happen: Happen,
     session: AsyncSession,
-    database: Database,
+    database: DatabaseEngine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def poisoned(alert: Any, group: Any, *rest: Any, **more: Any) -> Any:
@@ -174,7 +174,7 @@ async def test_a_poisoned_mail_is_dead_and_the_others_go_out(
 
 
 async def test_beyond_the_budget_comes_one_digest(
-    mailer: Mailer, mail_server: MailServer, happen: Happen, database: Database
+    mailer: Mailer, mail_server: MailServer, happen: Happen, database: DatabaseEngine
 ) -> None:
     await happen(*(f"{number:04}" for number in range(8)))
     assert await mailer.send_due() == 3
@@ -185,7 +185,7 @@ async def test_beyond_the_budget_comes_one_digest(
 
 
 async def test_a_digest_does_not_count_against_the_budget(
-    mailer: Mailer, happen: Happen, database: Database, session: AsyncSession
+    mailer: Mailer, happen: Happen, database: DatabaseEngine, session: AsyncSession
 ) -> None:
     await happen(*(f"{number:04}" for number in range(8)))
     await mailer.send_due()
@@ -198,7 +198,7 @@ async def test_what_failed_in_a_digest_may_go_out_on_its_own(
     mailer: Mailer,
     mail_server: MailServer,
     happen: Happen,
-    database: Database,
+    database: DatabaseEngine,
     session: AsyncSession,
 ) -> None:
     await happen(*(f"{number:04}" for number in range(5)))
@@ -217,7 +217,7 @@ async def test_what_failed_in_a_digest_may_go_out_on_its_own(
 
 
 async def test_a_digest_reads_no_reports(
-    mailer: Mailer, happen: Happen, database: Database
+    mailer: Mailer, happen: Happen, database: DatabaseEngine
 ) -> None:
     await happen(*(f"{number:04}" for number in range(8)))
     assert await mailer.send_due() == 3
@@ -230,3 +230,14 @@ async def test_a_digest_reads_no_reports(
     assert len(digest.ids) == 5
     assert "error_groups" in "".join(statements)
     assert "error_samples" not in "".join(statements)
+
+
+async def test_a_mail_says_that_people_wrote_about_the_error(
+    mailer: Mailer, mail_server: MailServer, happen: Happen, database: DatabaseEngine
+) -> None:
+    await happen("aaaa")
+    async with database.begin() as session:
+        text = ErrorFeedback(group_id=1, reference="abcdefgh", at=1.0, text="I pressed Buy.")
+        session.add(text)
+    assert await mailer.send_due() == 1
+    assert re.search("Feedback: +people wrote about it once", mail_server.mails[0].text)

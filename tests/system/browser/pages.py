@@ -2,7 +2,7 @@
 
 from playwright.async_api import Locator, Page
 
-from tests.system.browser.conftest import OpenPage, publish, register
+from tests.system.browser.conftest import OpenPage, publish, register, submit
 
 PUBLIC = [
     *("/", "/explore", "/login", "/register", "/reset_password_request", "/user/susan", "/post/1"),
@@ -48,7 +48,5 @@ async def stranger_and_susan(open_page: OpenPage, **options: object) -> tuple[Pa
     await publish(susan, "Good morning")
     john = await open_page()
     await register(john, "john")
-    await john.goto("/user/susan")
-    await john.get_by_role("button", name="Follow").click()
-    await john.get_by_text("You are following").wait_for()
+    await submit(john, "/user/susan", to="/follow/susan")
     return await open_page(**options), susan

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.system.browser.conftest import OpenPage, publish, register
+from tests.system.browser.conftest import OpenPage, publish, register, submit
 from tests.system.browser.test_looks import TOO_WIDE
 
 pytestmark = pytest.mark.browser
@@ -37,7 +37,7 @@ async def test_odd_names_and_posts_break_no_page(open_page: OpenPage, way: str) 
     page = await open_page(**WAYS[way])
     await register(page, "susan")
     for name in NAMES.values():
-        await _rename(page, name)
+        await submit(page, "/edit_profile", username=name)
         for path in ("/", "/edit_profile"):
             await page.goto(path)
             await _fits(page, way)
@@ -49,13 +49,6 @@ async def test_odd_names_and_posts_break_no_page(open_page: OpenPage, way: str) 
     for path in ("/", "/explore", "/post/1", "/post/2", "/post/2/delete"):
         await page.goto(path)
         await _fits(page, way)
-
-
-async def _rename(page: Page, name: str) -> None:
-    await page.goto("/edit_profile")
-    await page.get_by_label("Username").fill(name)
-    await page.get_by_role("button", name="Submit").click()
-    await page.get_by_text("Your changes have been saved.").wait_for()
 
 
 async def _fits(page: Page, way: str) -> None:

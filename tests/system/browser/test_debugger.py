@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from tests.conftest import CHROMIUM
 from tests.debugger.development import Development, development
 from tests.system.browser.conftest import TIMEOUT
+from tests.system.browser.test_axe import AXE, FAULTS
 
 pytestmark = pytest.mark.browser
 
@@ -41,7 +43,7 @@ def browser() -> Iterator[Browser]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Development]:
     folder = tmp_path_factory.mktemp("shop")
     shutil.copytree(SHOP, folder, dirs_exist_ok=True)
-    with development(folder) as server:
+    with development(folder, environment={"EDITOR_URL": "vscode"}) as server:
         server.wait_for_text("/", "Buy")
         yield server
 
@@ -272,11 +274,91 @@ def test_the_page_asks_no_other_server(page: Page, server: Development) -> None:
 def test_plain_text_can_be_copied(page: Page, server: Development) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/receipt")
-    page.locator("#copy").click()
-    expect(page.locator("#copy")).to_have_text("Copied")
+    page.locator("[data-copy=plain]").click()
+    expect(page.locator("[data-copy=plain]")).to_have_text("Copied")
 
     copied = page.evaluate("navigator.clipboard.readText()")
 
     assert copied.startswith("Traceback (most recent call last):")
     assert "TypeError: unsupported operand" in copied
     assert copied == httpx.get(f"{server.url}/receipt", timeout=60).text.rsplit("\nDebugger:")[0]
+
+
+OPEN_ALL = "for (const each of document.querySelectorAll('details')) each.open = true"
+WIDTHS = "[document.documentElement.scrollWidth, innerWidth]"
+
+
+def test_axe_finds_nothing_in_any_section(page: Page, server: Development) -> None:
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for path in ("/stock", "/receipt", "/nowhere"):
+        page.goto(path)
+        if path == "/stock":
+            unlock(page, server)
+            type_command(frame(page, "stock"), "1 / 0")
+            frame(page, "stock").get_by_role("button", name="Variables").click()
+            expect(page.locator(".variables table")).to_be_visible()
+        page.evaluate(OPEN_ALL)
+        page.evaluate(AXE)
+        for scheme in schemes:
+            page.emulate_media(color_scheme=scheme)
+            assert page.evaluate(FAULTS) == [], (path, scheme)
+
+
+def test_the_page_fits_on_a_phone(page: Page, server: Development) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    for path in ("/stock", "/receipt", "/nowhere"):
+        page.goto(path)
+        page.evaluate(OPEN_ALL)
+        width, shown = page.evaluate(WIDTHS)
+        assert width == shown, path
+
+
+def test_sections_are_reached_with_the_keyboard(page: Page, server: Development) -> None:
+    page.goto("/stock")
+    page.get_by_role("link", name="SQL statements").focus()
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#sql tbody tr", has_text="AS item")).to_be_visible()
+    expect(page.locator("#log table")).to_be_hidden()
+    page.locator("#log summary").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#log td", has_text="counting tea")).to_be_visible()
+    picture(page, "debugger-sections")
+
+
+def test_the_template_that_failed_has_variables(page: Page, server: Development) -> None:
+    page.goto("/receipt#template")
+
+    expect(page.locator("#template tr", has_text="items")).to_contain_text("'name': 'tea'")
+
+
+def test_the_markdown_can_be_copied(page: Page, server: Development) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/receipt")
+    page.locator("[data-copy=markdown-text]").click()
+    expect(page.locator("[data-copy=markdown-text]")).to_have_text("Copied")
+
+    copied = page.evaluate("navigator.clipboard.readText()")
+
+    assert copied.startswith("# `TypeError` in `GET /receipt`\n")
+    assert "templates/receipt.html:" in copied
+
+
+def test_a_frame_links_to_the_editor(page: Page, server: Development) -> None:
+    page.goto("/stock")
+    link = frame(page, "stock").locator("a.editor")
+
+    expect(link).to_have_attribute(
+        "href", re.compile(rf"^vscode://file{server.folder}/shop\.py:\d+$")
+    )
+
+
+def test_a_mistyped_address_shows_the_routes(page: Page, server: Development) -> None:
+    page.goto("/order")
+    expect(page.locator("h1")).to_have_text("404: no route matches")
+    expect(page.locator("tbody tr").first).to_contain_text("/orders")
+    picture(page, "debugger-routes")
+
+    page.get_by_role("link", name="See the page").click()
+
+    expect(page.locator("h1")).to_have_text("Not Found")

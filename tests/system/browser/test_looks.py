@@ -45,6 +45,7 @@ async def test_every_text_has_contrast(
         assert await page.evaluate(TOO_FAINT) == [], path
     await register(page, "susan")
     await publish(page, "Hello")
+    await page.wait_for_load_state()  # with its stylesheets
     assert await page.evaluate(TOO_FAINT) == []
     for path in PAGES:
         await page.goto(path)

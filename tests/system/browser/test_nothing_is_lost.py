@@ -24,11 +24,11 @@ async def _send(page: Page) -> None:
     await page.get_by_role("button", name="Post").click()
 
 
-async def _is_in_the_box(page: Page) -> None:
+async def check_box(page: Page) -> None:
     await expect(page.get_by_label("Say something")).to_have_value(TEXT)
 
 
-async def _is_live_once(page: Page) -> None:
+async def check_live_once(page: Page) -> None:
     await expect(page.get_by_role("status")).to_contain_text("live")
     await expect(page.get_by_role("article").filter(has_text="half an hour")).to_have_count(1)
 
@@ -46,9 +46,9 @@ async def test_a_login_that_ended(open_page: OpenPage, scripts: bool) -> None:
         await page.get_by_label("Password").fill(password)
         await page.get_by_role("button", name="Sign In").click()
     await page.get_by_role("heading", name="Welcome back, susan!").wait_for()
-    await _is_in_the_box(page)
+    await check_box(page)
     await _send(page)
-    await _is_live_once(page)
+    await check_live_once(page)
 
 
 async def test_a_token_that_is_stale(open_page: OpenPage) -> None:
@@ -58,9 +58,9 @@ async def test_a_token_that_is_stale(open_page: OpenPage) -> None:
     await page.context.clear_cookies(name="session")
     await _send(page)
     await page.get_by_text("This form is not valid any more").wait_for()
-    await _is_in_the_box(page)
+    await check_box(page)
     await _send(page)
-    await _is_live_once(page)
+    await check_live_once(page)
 
 
 @pytest.mark.parametrize("way", ["500", "503", "500 once it is live"])
@@ -73,10 +73,10 @@ async def test_an_error_in_the_server(open_page: OpenPage, way: str) -> None:
     for _ in range(2):
         await _send(page)
         await page.get_by_text("What you typed is still here").wait_for()
-        await _is_in_the_box(page)
+        await check_box(page)
     await other.goto("/fail-posts/no")
     await _send(page)
-    await _is_live_once(page)
+    await check_live_once(page)
 
 
 async def test_back_goes_back(open_page: OpenPage) -> None:
@@ -100,7 +100,7 @@ async def test_a_form_that_is_sent_twice_posts_once(open_page: OpenPage) -> None
     await _write(page)
     async with page.expect_popup() as popup:
         await page.evaluate(SEND_ELSEWHERE)
-    await _is_live_once(await popup.value)
+    await check_live_once(await popup.value)
     await page.get_by_role("button", name="Post").dblclick()
     await expect(page.get_by_role("status").first).to_have_text("Your post is live already.")
     await expect(page.get_by_role("article")).to_have_count(1)
@@ -113,5 +113,5 @@ async def test_two_tabs_do_not_disturb_each_other(open_page: OpenPage) -> None:
     other = await page.context.new_page()
     await publish(other, "From the other tab")
     await _send(page)
-    await _is_live_once(page)
+    await check_live_once(page)
     await expect(page.get_by_role("article")).to_have_count(2)

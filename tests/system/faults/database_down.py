@@ -19,7 +19,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.alerts.evaluation import Rules
@@ -35,9 +35,9 @@ from tests.system.faults.databases import POSTGRESQL, postgresql
 from tests.system.faults.line import Line
 
 RULES = Rules(host="faults", limits=Limits(), mails=True)
-LONGEST = 0.2
-"""The longest that one recording may take, as a busy machine can suspend the process for that long.
-Waiting for SQLite's busy timeout would take 5 s."""
+LONGEST = 2.0
+"""The longest that one recording may take, as a busy machine suspends the process for some tenths
+of a second. Waiting for a database would take 5 s: SQLite's busy timeout, or that of a pool."""
 
 Fault = Callable[[float], Awaitable[None]]
 
@@ -95,7 +95,7 @@ async def end_connections(url: URL, line: Line, until: float) -> None:
 
 
 async def run(url: str, folder: Path, seconds: float, fault: Fault) -> bool:
-    database = Database(url)
+    database = DatabaseEngine(url)
     async with database.engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
     journal = Journal(folder / "journal", segment_bytes=65536)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.alerts.evaluation import Rules
@@ -57,13 +57,13 @@ def record(recorder: Recorder, number: int) -> None:
         recorder.record(error)
 
 
-async def counted(database: Database) -> int:
+async def counted(database: DatabaseEngine) -> int:
     async with database.session(write=False) as session:
         return int(await session.scalar(select(func.sum(ErrorGroup.count))) or 0)
 
 
 async def run(folder: Path, disk: Path) -> bool:
-    database = Database(f"sqlite+aiosqlite:///{folder / 'full.db'}")
+    database = DatabaseEngine(f"sqlite+aiosqlite:///{folder / 'full.db'}")
     async with database.engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
     journal = Journal(disk / "journal")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sqlalchemy import event, func, select
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.microblog.migrate import migrate
 from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits
@@ -55,7 +55,7 @@ def fill(folder: Path, ticks: int) -> tuple[Counts, Journal]:
     return written, living
 
 
-def end_at(database: Database, last: int) -> None:
+def end_at(database: DatabaseEngine, last: int) -> None:
     """End this process with SIGKILL before a statement or COMMIT, the `last` one from now."""
     left = last
 
@@ -70,7 +70,7 @@ def end_at(database: Database, last: int) -> None:
 
 
 async def consume_all(url: str, folder: Path, last: int = 0) -> None:
-    database = Database(url)
+    database = DatabaseEngine(url)
     end_at(database, last)
     consumer = Consumer(Journal(folder), database, RULES)
     while True:
@@ -98,7 +98,7 @@ def start(url: str, folder: Path) -> "subprocess.Popen[bytes]":
 
 
 async def counted(url: str) -> tuple[Counts, int]:
-    database = Database(url)
+    database = DatabaseEngine(url)
     async with database.session(write=False) as session:
         groups = await session.execute(select(ErrorGroup.fingerprint, ErrorGroup.count))
         found = {str(name): int(count) for name, count in groups}

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.microblog.migrate import migrate
 from quartapp.microblog.testing import environment
 from quartapp.reporting.alerts.evaluation import Rules
@@ -79,7 +79,7 @@ async def load(url: str, seconds: float, kill: int, sums: Sums) -> None:
 
 
 async def recorded(url: str, journal: Path) -> int:
-    database = Database(url)
+    database = DatabaseEngine(url)
     while await Consumer(Journal(journal), database, RULES).consume():
         pass
     async with database.session(write=False) as session:

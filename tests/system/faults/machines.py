@@ -20,7 +20,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.reporting import pipeline as pipelines
 from quartapp.reporting.alerts.policy import Limits
 from quartapp.reporting.mails.outbox import AlertOutbox
@@ -103,7 +103,7 @@ async def run(folder: Path, seconds: float) -> Outcome:
     await mail_server.start()
     async with postgresql() as address:
         url = address.render_as_string(hide_password=False)
-        database = Database(url)
+        database = DatabaseEngine(url)
         async with database.engine.begin() as connection:
             await connection.run_sync(metadata.create_all)
         machines = [start(host, url, folder / host, mail_server.port, seconds) for host in HOSTS]
@@ -145,7 +145,7 @@ def first_line(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline()
 
 
-async def settled(database: Database, errors: int) -> None:
+async def settled(database: DatabaseEngine, errors: int) -> None:
     """Wait until everything is counted and no mail is due, for at most four minutes."""
     quiet = 0
     deadline = time.monotonic() + 240
@@ -158,7 +158,7 @@ async def settled(database: Database, errors: int) -> None:
 
 
 async def found(
-    database: Database, seen: Counts, by_host: Counts, mail_server: MailServer
+    database: DatabaseEngine, seen: Counts, by_host: Counts, mail_server: MailServer
 ) -> Outcome:
     async with database.session(write=False) as session:
         groups = await session.execute(select(ErrorGroup.fingerprint, ErrorGroup.count))

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.journal.writer import Journal
 from tests.system.faults import power_workload
@@ -151,7 +151,7 @@ class Opener:
 
     def __init__(self, place: Path) -> None:
         self._place = place
-        self._database = Database(f"sqlite:///{place / 'app.db'}", pool_size=1)
+        self._database = DatabaseEngine(f"sqlite:///{place / 'app.db'}", pool_size=1)
         self._known: dict[bytes, Opener.Found] = {}
 
     @property

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.redact.places import Places
 from quartapp.redact.scrub import Scrubber
 from quartapp.reporting.counting.consumer import Consumer
@@ -48,8 +48,8 @@ FAILURES = {
 }
 
 
-def _database(folder: Path) -> Database:
-    return Database(f"sqlite:///{folder / 'app.db'}", pool_size=2)
+def _database(folder: Path) -> DatabaseEngine:
+    return DatabaseEngine(f"sqlite:///{folder / 'app.db'}", pool_size=2)
 
 
 async def prepare(folder: Path) -> None:
@@ -60,7 +60,7 @@ async def prepare(folder: Path) -> None:
     await database.dispose()
 
 
-async def work(folder: Path, database: Database) -> str:
+async def work(folder: Path, database: DatabaseEngine) -> str:
     """As a server does in some seconds. Returns how many errors are recorded, less those owed."""
     journal = Journal(folder / "instance" / "journal", fsync=True, segment_bytes=65536)
     recorder = Recorder(journal, places=PLACES, origin=Origin, scrubber=Scrubber())

@@ -12,17 +12,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event, update
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.database.drivers import sqlite
 from quartapp.mail.delivery import Server
 from quartapp.mail.mailer import Mailer
-from quartapp.reporting import queries
 from quartapp.reporting.alerts.evaluation import Rules
 from quartapp.reporting.alerts.policy import Limits
 from quartapp.reporting.counting import consumer as consumer_module
@@ -32,6 +30,7 @@ from quartapp.reporting.journal.entries import Brief
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.mails.message import Letterhead
 from quartapp.reporting.mails.outbox import AlertOutbox
+from quartapp.reporting.retention import Keep, prune
 from quartapp.reporting.tables import ErrorSegment, metadata
 from quartapp.testing.mail import MailServer
 from tests.system.faults.power_disk import MARK
@@ -50,8 +49,8 @@ def group(writer: int, number: int) -> str:
     return f"{writer:04x}{number:028x}-0"
 
 
-def database_of(folder: Path) -> Database:
-    database = Database(f"sqlite:///{folder / 'app.db'}", pool_size=2)
+def database_of(folder: Path) -> DatabaseEngine:
+    database = DatabaseEngine(f"sqlite:///{folder / 'app.db'}", pool_size=2)
 
     @event.listens_for(database.engine.sync_engine, "connect")
     def checkpoint_often(connection: Any, _record: object) -> None:
@@ -125,8 +124,7 @@ class Writer:
         """A week later."""
         async with self.database.begin() as session:
             await session.execute(update(ErrorSegment).values(updated_at=0.0))
-        async with self.database.session() as session:
-            await queries.prune(session, datetime.now(UTC) - timedelta(days=30))
+        await prune(self.database, Keep(), days=30)
 
 
 STEPS = """
@@ -212,7 +210,7 @@ async def second(folder: Path) -> None:
 
 async def prepare(folder: Path) -> None:
     """What is on the disk before the first call: a database with tables."""
-    database = Database(f"sqlite:///{folder / 'app.db'}")
+    database = DatabaseEngine(f"sqlite:///{folder / 'app.db'}")
     async with database.engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
     await database.dispose()

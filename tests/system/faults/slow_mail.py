@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from quartapp.mail.delivery import Server
 from quartapp.reporting.pipeline import Pipeline
 from tests.mailbox import Mailbox
 from tests.mailing import mailing_app
@@ -74,6 +75,7 @@ async def run(folder: Path, mailbox: Mailbox, mails: int) -> Beats:
     await create_tables(app)
     pipeline: Pipeline = app.extensions["reporting"]
     assert pipeline.mailer
+    assert isinstance(pipeline.mailer.server, Server)
     pipeline.mailer.server = replace(pipeline.mailer.server, ca_file=str(mailbox.trusted))
     rules = pipeline.consumer.rules
     pipeline.consumer.rules = replace(rules, limits=replace(rules.limits, initial_delay=0.0))

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 from sqlalchemy import func, select
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.mail.delivery import Server
 from quartapp.mail.mailer import Mailer
 from quartapp.redact.places import Places
@@ -76,7 +76,7 @@ def error(number: int, groups: int) -> ValueError:
 
 
 async def storm(folder: Path, storm: Storm) -> Outcome:
-    database = Database(f"sqlite+aiosqlite:///{folder / 'storm.db'}")
+    database = DatabaseEngine(f"sqlite+aiosqlite:///{folder / 'storm.db'}")
     async with database.engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
     mail_server = MailServer()
@@ -103,7 +103,7 @@ async def storm(folder: Path, storm: Storm) -> Outcome:
         consuming.cancel()
         await asyncio.gather(consuming, return_exceptions=True)
     lost = recorder.lost_reports
-    await finish(recorder, consumer)
+    await finish(recorder, journal, consumer)
     await asyncio.sleep(LIMITS.initial_delay)
     await consumer.wake()
     await mailer.send_due()
@@ -128,13 +128,13 @@ async def record(storm: Storm, recorder: Recorder, journal: Journal) -> tuple[in
     return psutil.Process().memory_info().rss - before, disk
 
 
-async def finish(recorder: Recorder, consumer: Consumer) -> None:
+async def finish(recorder: Recorder, journal: Journal, consumer: Consumer) -> None:
     """Count the rest. Counts that did not fit into the journal are written as room becomes free."""
     for _ in range(30):
         while await consumer.consume():
             pass
         recorder.write_owed()
-        recorder.journal.close()
+        journal.close()
         if not recorder.owed and not await consumer.consume():
             break
         await asyncio.sleep(0.2)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.system.faults import (
     database_down,
+    foreign,
     full_disk,
     kill_consumers,
     kill_workers,
@@ -92,3 +93,14 @@ def test_a_slow_mail_server_does_not_stop_the_loop() -> None:
     except FileNotFoundError:
         pytest.skip("no openssl: install it")
     assert beats.is_right, beats
+
+
+def test_a_killed_application_that_is_not_ours_loses_no_error() -> None:
+    assert foreign.kill(1, workers=1)
+
+
+def test_a_full_disk_costs_an_application_that_is_not_ours_no_count() -> None:
+    try:
+        assert foreign.in_folder(foreign.full, 1_000, disk=16)
+    except full_disk.CannotMountError as error:
+        pytest.skip(f"cannot mount a tmpfs here: {error}")

@@ -49,9 +49,8 @@ def test_a_page_that_keeps_its_connections_takes_no_other_page_along(
     migrate(each_database_url)
     with live_server(SERVE, DATABASE_URL=each_database_url) as server:
         with clients(server, 40, "/hold?seconds=60"):
-            began = time.monotonic()
+            # Without a connection it would be a 503 after five seconds.
             assert get(f"{server.url}/explore").status_code == 200
-            assert time.monotonic() - began < 5, "it did not wait for those"
         assert server.stop() == 0
 
 

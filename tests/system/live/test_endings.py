@@ -87,7 +87,7 @@ def test_a_stop_answers_what_it_cuts_off(serve: Serve, counted: Counted, workers
         server.wait_for("A request begins", len(paths))
         began = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 40
         slow, finished, *late = (answer.result() for answer in answers)
         assert (slow.status_code, slow.text) == (503, "<h1>styled</h1>")
         assert finished.text == "slept"
@@ -176,7 +176,7 @@ def test_a_stop_that_fails_is_recorded_and_named(
         server.wait_for("Running on", workers)
         began = time.monotonic()
         assert server.stop() == 1
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 40
         assert "quartapp: the application did not stop cleanly: " in server.output
         assert "did not start" not in server.output
     assert set(recorded()) == {title}
@@ -204,7 +204,7 @@ def test_a_second_ctrl_c_hurries(serve: Serve, workers: int) -> None:
         time.sleep(0.5)
         assert not answer.done()
         assert server.stop(signal.SIGINT) == 1
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 40
         assert answer.result().status_code == 503
 
 

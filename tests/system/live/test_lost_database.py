@@ -66,11 +66,11 @@ async def test_a_server_that_cannot_count_is_not_ready_and_says_so_once(site: Si
     def drop() -> None:
         execute(site, "alter table error_minutes rename to minutes")
 
-    await stops(site, drop, STOPPED, "run 'alembic upgrade head' first")
+    await stops(site, drop, STOPPED, "run 'quartapp db upgrade' first")
     await asyncio.to_thread(execute, site, "alter table minutes rename to error_minutes")
     await asyncio.to_thread(site.wait_until_counted)
     # An older version of the tables, and one for which this version is too old.
-    for revision in ("0003", "9999-incompatible"):
+    for revision in ("0003", "9999_incompatible"):
         await asyncio.to_thread(
             execute, site, f"update alembic_version set version_num='{revision}'"
         )

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.microblog.config import Settings
 from quartapp.microblog.models import User
 from quartapp.microblog.models.user import add_user
@@ -27,7 +27,7 @@ def database_url(each_database_url: str) -> str:
 async def test_one_of_twenty_wins_a_race_over_http(
     live_server: StartServer, settings: Settings
 ) -> None:
-    database = Database(settings.database_url)
+    database = DatabaseEngine(settings.database_url)
     cheap = hash_now(PASSWORD, scrypt(7))
     async with database.session() as session:
         for number in range(PEOPLE):

@@ -41,6 +41,7 @@ UNNEEDED = {
     "quartapp.debugger",
     "quartapp.mail.mailer",
     "quartapp.mail.smtp",
+    "quartapp.metrics.extension",
     "quartapp.microblog.accounts.outbox",
     "quartapp.microblog.api.document",
     "quartapp.reporting.checks",
@@ -53,7 +54,7 @@ START = """
 import asyncio, sys
 import quartapp.microblog.serve
 from quartapp.microblog.app import create_app
-from quartapp.serving.server import Service
+from quartapp.serving.service import Service
 
 async def serve():
     async with app.test_app():

@@ -11,7 +11,7 @@ import psutil
 from sqlalchemy import select
 from werkzeug.security import generate_password_hash
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.microblog.migrate import migrate
 from quartapp.microblog.models import Post
 from quartapp.microblog.models.token import issue_token
@@ -161,7 +161,7 @@ def _usage(server: LiveServer) -> Usage:
 
 
 async def _add_authors(url: str) -> list[str]:
-    database = Database(url)
+    database = DatabaseEngine(url)
     tokens = []
     cheap = generate_password_hash("cat-on-the-mat", method="pbkdf2:sha256:1")
     async with database.session() as session:
@@ -174,7 +174,7 @@ async def _add_authors(url: str) -> list[str]:
 
 async def _account(url: str) -> tuple[list[str], dict[str, int]]:
     """The texts of all posts and the errors counted, when no more are to come."""
-    database = Database(url)
+    database = DatabaseEngine(url)
     groups = select(ErrorGroup.title, ErrorGroup.count)
     async with database.session(write=False) as session:
         stored = list(await session.scalars(select(Post.body)))

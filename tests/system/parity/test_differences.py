@@ -237,6 +237,30 @@ async def test_difference_sync_functions_run_in_threads(old: flask.Flask, new: A
     assert await (await new.test_client().get("/")).get_data() == b"False"
 
 
+async def test_difference_a_text_as_fallback_keys(old: flask.Flask, new: App) -> None:
+    for app in (old, new):
+        app.config.update(SECRET_KEY="new", SECRET_KEY_FALLBACKS="old")
+    forger: Any = flask.Flask("of one letter")
+
+    def cookie(key: str) -> Any:
+        forger.secret_key = key
+        return forger.session_interface.get_signing_serializer(forger).dumps({"user": 1})
+
+    @old.get("/")
+    def theirs() -> Any:
+        return dict(flask.session)
+
+    @new.get("/")
+    def ours() -> Any:
+        return dict(quart.session)
+
+    by_letter, by_key = ({"Cookie": f"session={cookie(key)}"} for key in ("o", "old"))
+    client = old.test_client(use_cookies=False)  # so that the header counts
+    assert client.get("/", headers=by_letter).json == {"user": 1}
+    assert await (await new.test_client().get("/", headers=by_letter)).get_json() == {}
+    assert await (await new.test_client().get("/", headers=by_key)).get_json() == {"user": 1}
+
+
 async def test_difference_a_client_that_leaves(new: App) -> None:
     """WSGI does not notice it. Here the view is cancelled, and teardown functions get that
     error."""

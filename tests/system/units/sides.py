@@ -1,4 +1,4 @@
-"""The two ways to execute a step: the project's `Database`, and SQLAlchemy alone."""
+"""The two ways to execute a step: the project's `DatabaseEngine`, and SQLAlchemy alone."""
 
 import sqlite3
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy import Row, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from tests.system.units import statements
 from tests.system.units.statements import Statement
 from tests.system.units.tables import TABLES, Base, Person
@@ -169,7 +169,7 @@ class Subject(Side):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self.database = Database(url, pool_size=5)
+        self.database = DatabaseEngine(url, pool_size=5)
         self.engine = self.database.engine
 
     async def dispose(self) -> None:

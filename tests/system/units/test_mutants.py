@@ -35,7 +35,8 @@ async def test_sees_when_it_does_not_hold_that(promise: str, tmp_path: Path) -> 
     url, oracle_url = (f"sqlite:///{tmp_path / name}.db" for name in ("subject", "oracle"))
     begin = BEGIN.get(promise, 0)
     async with sides(url, oracle_url, MUTANTS[promise]) as (subject, oracle):
+        is_seen = False
         for seed in (*range(begin, ENOUGH), *range(begin)):
-            if await run(generate(seed, for_sqlite=True), subject, oracle):
-                return
-    pytest.fail(f"{ENOUGH} cases and no difference")
+            if is_seen := bool(await run(generate(seed, for_sqlite=True), subject, oracle)):
+                break
+    assert is_seen, f"{ENOUGH} cases and no difference"

@@ -7,12 +7,9 @@ import pytest
 from quart import Quart, Response
 from sqlalchemy import text
 
-from quartapp import database, reporting
+from quartapp import reporting
+from quartapp.database import Database
 from quartapp.flasklike import App
-from quartapp.redact.places import Places
-from quartapp.redact.scrub import Scrubber
-
-pytest_plugins = ["quartapp.testing"]
 
 
 @pytest.fixture(params=[Quart, App])
@@ -22,17 +19,15 @@ async def app(
     app: Quart = request.param(
         "theirs", root_path=str(tmp_path), instance_path=str(tmp_path / "instance")
     )
-    things = database.Database(database_url)
-    database.init_app(app, things)
-    places = Places(Path(__file__).parent)
-    reporting.init_app(app, things, name="theirs", places=places, scrubber=Scrubber())
+    app.config["DATABASE_URL"] = database_url
+    db = Database(app)
+    reporting.Reporting(app, database=db)
     app.add_url_rule("/fail", view_func=fail)
     app.add_url_rule("/cookie", view_func=set_cookie)
-    async with things.begin() as session:
+    async with app.app_context(), db.begin() as session:
         await session.execute(text("CREATE TABLE things (name TEXT)"))
     async with app.test_app():
         yield app
-    await things.dispose()
 
 
 async def fail() -> str:

@@ -11,7 +11,7 @@ from quart import Quart
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.flasklike import App
 from quartapp.reporting import Report
 from quartapp.testing import Client, MailServer
@@ -46,7 +46,7 @@ async def test_each_test_has_an_empty_database(session: AsyncSession, run: int) 
 async def ended(app: Quart) -> AsyncIterator[None]:
     """What a session has left open. Requested before `session`, so it ends after it."""
     yield
-    database: Database = app.extensions["database"]
+    database: DatabaseEngine = app.extensions["database"]
     pool: Any = database.engine.pool
     async with asyncio.timeout(60):
         while pool.checkedout():  # noqa: ASYNC110  # reporting takes one now and then

@@ -157,13 +157,24 @@ function record(log, code, reply) {
   if (reply.error) log.append(element("pre", "error", reply.error));
 }
 
-document.getElementById("copy").addEventListener("click", async (event) => {
-  const plain = document.getElementById("plain");
-  getSelection().selectAllChildren(plain);
-  try {
-    await navigator.clipboard.writeText(plain.textContent);
-    event.target.textContent = "Copied";
-  } catch {
-    event.target.textContent = "Selected: press Ctrl+C";
-  }
-});
+for (const button of document.querySelectorAll(".copy")) {
+  button.addEventListener("click", async () => {
+    const source = document.getElementById(button.dataset.copy);
+    getSelection().selectAllChildren(source);
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Selected: press Ctrl+C";
+    }
+  });
+}
+
+// A link to a section opens it.
+function openTarget() {
+  const details = document.querySelector(`${location.hash || "#traceback"} > details`);
+  if (details) details.open = true;
+}
+addEventListener("hashchange", openTarget);
+for (const link of document.querySelectorAll("nav a")) link.addEventListener("click", () => setTimeout(openTarget));
+if (/^#[a-z]+$/.test(location.hash)) openTarget();

@@ -6,12 +6,13 @@ from pathlib import Path
 from quart import g, request
 from sqlalchemy import text
 
-from quartapp.database import Database, init_app, request_session
+from quartapp.database import Database
 from quartapp.flasklike import App, render_template
 
 app = App(__name__)
 app.secret_key = "development"
-init_app(app, Database(f"sqlite:///{Path(__file__).parent / 'shop.db'}", pool_size=2))
+app.config["DATABASE_URL"] = f"sqlite:///{Path(__file__).parent / 'shop.db'}"
+db = Database(app, engine_options={"pool_size": 2})
 
 
 @app.get("/")
@@ -33,11 +34,18 @@ def place_order(item: str, card_token: str) -> str:
 
 @app.get("/orders")
 async def orders() -> str:
-    session = request_session()
+    session = db.session
     await session.execute(text("CREATE TABLE IF NOT EXISTS orders (item TEXT)"))
     await session.commit()
     rows = (await session.execute(text("SELECT item FROM orders"))).all()
     return str(rows[0].item)
+
+
+@app.get("/stock")
+async def stock() -> str:
+    found = await db.session.execute(text("SELECT 'tea' AS item"))
+    app.logger.warning("counting %s", found.scalar_one())
+    raise LookupError("nobody has counted")
 
 
 @app.get("/deliveries")

@@ -1,8 +1,9 @@
-"""`python -m tests.system.faults.table [NAME ...] [--engine E] [--without | --prove]`.
+"""`python -m tests.system.faults.table [NAME ...] [--engine E] [--app A] [--without | --prove]`.
 
 Rows whose fault has one of the names in its own; all of them without a name. The exit code is 1 if
-anything is lost, doubled or leaked. With `--without` the protection of each fault is removed, and
-with `--prove` losses and leaks are made on purpose: then each row must be red.
+anything is lost, doubled or leaked. `--app` chooses the application: the microblog, or a foreign
+one (see `foreign`), of which there are fewer rows. With `--without` the protection of each fault is
+removed, and with `--prove` losses and leaks are made on purpose: then each row must be red.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from tests.system.faults.databases import POSTGRESQL
 from tests.system.faults.table import broken, causes, endings, loads, places
 from tests.system.faults.table.printed import line, table
 from tests.system.faults.table.row import ENGINES, Fault, Row, run
-from tests.system.faults.table.scripts import SCRIPTS
+from tests.system.faults.table.scripts import FOREIGN, SCRIPTS
 
 FAULTS = (*causes.FAULTS, *endings.FAULTS, *places.FAULTS, *loads.FAULTS)
 LIMIT = 28 * 60
@@ -26,6 +27,8 @@ LIMIT = 28 * 60
 
 def chosen(options: argparse.Namespace) -> Sequence[Callable[[], Row]]:
     """What makes the rows."""
+    if options.app == "foreign":
+        return [script.run for script in FOREIGN if _is_named(script.name, options.names)]
     faults: Iterable[Fault] = broken.FAULTS if options.prove else FAULTS
     engines = [options.engine] if options.engine else list(ENGINES)
     if not POSTGRESQL:
@@ -40,7 +43,8 @@ def chosen(options: argparse.Namespace) -> Sequence[Callable[[], Row]]:
         and (not options.without or fault.without)
     ]
     if not (options.prove or options.without or options.engine):
-        rows += [script.run for script in SCRIPTS if _is_named(script.name, options.names)]
+        scripts = SCRIPTS if options.app else (*SCRIPTS, *FOREIGN)
+        rows += [script.run for script in scripts if _is_named(script.name, options.names)]
     return rows
 
 
@@ -56,6 +60,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.system.faults.table")
     parser.add_argument("names", nargs="*")
     parser.add_argument("--engine", choices=ENGINES)
+    parser.add_argument("--app", choices=("microblog", "foreign"), help="both without it")
     parser.add_argument("--without", action="store_true", help="remove each protection")
     parser.add_argument("--prove", action="store_true", help="lose and leak on purpose")
     options = parser.parse_args()

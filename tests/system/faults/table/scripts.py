@@ -95,3 +95,15 @@ SCRIPTS = (
         "a mail server that takes 2 s", "300 new errors meanwhile", "sqlite", "slow_mail", ("2",)
     ),
 )
+
+FOREIGN = tuple(
+    Script(f"another application: {name}", how, "sqlite", "foreign", arguments)
+    for name, how, arguments in (
+        ("killed again and again", "SIGKILL under load, 15 times", ("kill", "15")),
+        ("a storm of errors", "2 * 10^5 of one group", ("storm", "200000")),
+        ("a mail server that takes 2 s", "300 new errors meanwhile", ("slow", "2")),
+        ("a disk that is full", "a tmpfs of 16 MB, filled, 3 * 10^4 errors", ("full", "30000")),
+    )
+)
+"""`tests.system.faults.foreign`: `Reporting` and `QueuedSMTPHandler` in an application of Quart
+that knows nothing of the microblog."""

@@ -15,12 +15,12 @@ from typing import Any
 from quart import current_app, request
 from sqlalchemy import text
 
-from quartapp.database import request_session
 from quartapp.errors import deadlines
 from quartapp.flasklike import App
 from quartapp.mail import outbox
 from quartapp.microblog import serve
 from quartapp.microblog.config import Settings
+from quartapp.microblog.database import db
 from quartapp.reporting.counting.consumer import Consumer
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.mails.outbox import AlertOutbox
@@ -95,7 +95,7 @@ async def fail_in_teardown(_: BaseException | None) -> None:
 
 
 async def query() -> str:
-    session = request_session()
+    session = db.session
     await session.execute(text(SLOW[session.get_bind().dialect.name]))
     return "found"
 

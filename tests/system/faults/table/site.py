@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select
 from sqlalchemy.engine import URL, make_url
 
-from quartapp.database import Database
+from quartapp.database import DatabaseEngine
 from quartapp.microblog.migrate import migrate
 from quartapp.microblog.models import Post
 from quartapp.microblog.models.token import issue_token
@@ -84,7 +84,7 @@ class Site:
         self._environment["MAIL_PORT"] = str(self.mail_server.port)
         text = self.url.render_as_string(hide_password=False)
         await asyncio.to_thread(migrate, text)
-        self.database = Database(text)
+        self.database = DatabaseEngine(text)
         async with self.database.session() as session:
             person = await add_user(session, "susan", "susan@example.com", "")
             token = (await issue_token(session, person.id, person.login_epoch)).token

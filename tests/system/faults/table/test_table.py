@@ -16,7 +16,7 @@ def short(faults: tuple[Fault, ...], name: str) -> Fault:
     return replace(found, seconds=0.5)
 
 
-def held(row: Row) -> None:
+def check_held(row: Row) -> None:
     """How soon pings are answered is for a quiet machine (`make faults`)."""
     assert row.sent, row
     assert row.recovered is not None, row
@@ -36,10 +36,10 @@ async def test_losses_copies_and_leaks_are_seen(monkeypatch: pytest.MonkeyPatch)
 
 async def test_a_view_that_exits_loses_nothing() -> None:
     row = await run(short(endings.FAULTS, "a view exits"), "sqlite")
-    held(row)
+    check_held(row)
 
 
 @pytest.mark.postgresql
 async def test_a_line_that_is_cut_loses_nothing() -> None:
     row = await run(short(causes.FAULTS, "a network connection failed: cut"), "postgresql")
-    held(row)
+    check_held(row)

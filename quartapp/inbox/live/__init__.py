@@ -1,0 +1,1 @@
+"""Pages that stay up to date while they are open: `events` is the stream, `feed` what is in it."""

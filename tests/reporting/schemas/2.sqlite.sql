@@ -1,0 +1,213 @@
+CREATE TABLE error_schema (version INTEGER NOT NULL);
+
+INSERT INTO error_schema VALUES (2);
+
+CREATE TABLE error_groups (
+    id INTEGER NOT NULL,
+    fingerprint VARCHAR(40) NOT NULL,
+    title VARCHAR(200) NOT NULL,
+    culprit VARCHAR(200) NOT NULL,
+    level VARCHAR(20) NOT NULL,
+    count BIGINT NOT NULL,
+    first_seen DATETIME NOT NULL,
+    last_seen DATETIME NOT NULL,
+    resolved_at FLOAT,
+    muted_until FLOAT,
+    muted_more INTEGER,
+    alert_state TEXT,
+    wake_at FLOAT,
+    muted_rate INTEGER,
+    resolved_release VARCHAR(200),
+    regressed_at FLOAT,
+    message VARCHAR(500) DEFAULT '' NOT NULL,
+    route VARCHAR(200) DEFAULT '' NOT NULL,
+    people INTEGER DEFAULT '0' NOT NULL,
+    changed_at FLOAT DEFAULT '0' NOT NULL,
+    revision INTEGER DEFAULT '0' NOT NULL,
+    CONSTRAINT pk_error_groups PRIMARY KEY (id),
+    CONSTRAINT uq_error_groups_fingerprint UNIQUE (fingerprint)
+);
+
+CREATE INDEX ix_error_groups_changed_at ON error_groups (changed_at);
+
+CREATE INDEX ix_error_groups_first_seen ON error_groups (first_seen);
+
+CREATE INDEX ix_error_groups_last_seen ON error_groups (last_seen);
+
+CREATE INDEX ix_error_groups_regressed_at ON error_groups (regressed_at) WHERE regressed_at IS NOT NULL;
+
+CREATE INDEX ix_error_groups_wake_at ON error_groups (wake_at);
+
+CREATE TABLE error_references (
+    number INTEGER NOT NULL,
+    group_id INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL,
+    CONSTRAINT pk_error_references PRIMARY KEY (number)
+);
+
+CREATE TABLE error_releases (
+    name VARCHAR(200) NOT NULL,
+    at FLOAT NOT NULL,
+    who VARCHAR(200) NOT NULL,
+    CONSTRAINT pk_error_releases PRIMARY KEY (name)
+);
+
+CREATE INDEX ix_error_releases_at ON error_releases (at);
+
+CREATE TABLE error_segments (
+    name VARCHAR(80) NOT NULL,
+    host VARCHAR(64) NOT NULL,
+    position BIGINT NOT NULL,
+    corrupt INTEGER NOT NULL,
+    updated_at FLOAT NOT NULL,
+    finished BOOLEAN DEFAULT 0 NOT NULL,
+    CONSTRAINT pk_error_segments PRIMARY KEY (name)
+);
+
+CREATE TABLE error_traffic (
+    minute INTEGER NOT NULL,
+    host VARCHAR(64) NOT NULL,
+    responses BIGINT NOT NULL,
+    failures BIGINT NOT NULL,
+    CONSTRAINT pk_error_traffic PRIMARY KEY (minute, host)
+);
+
+CREATE TABLE error_acts (
+    id INTEGER NOT NULL,
+    group_id INTEGER NOT NULL,
+    at FLOAT NOT NULL,
+    who VARCHAR(200) NOT NULL,
+    kind VARCHAR(20) NOT NULL,
+    text TEXT NOT NULL,
+    CONSTRAINT pk_error_acts PRIMARY KEY (id),
+    CONSTRAINT fk_error_acts_group_id_error_groups FOREIGN KEY(group_id) REFERENCES error_groups (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_error_acts_group_id ON error_acts (group_id);
+
+CREATE TABLE error_alerts (
+    group_id INTEGER NOT NULL,
+    kind VARCHAR(20) NOT NULL,
+    ordinal BIGINT NOT NULL,
+    episode INTEGER NOT NULL,
+    count BIGINT NOT NULL,
+    since FLOAT NOT NULL,
+    in_digest BOOLEAN NOT NULL,
+    id INTEGER NOT NULL,
+    state VARCHAR(10) NOT NULL,
+    created_at FLOAT NOT NULL,
+    due_at FLOAT NOT NULL,
+    tries INTEGER NOT NULL,
+    leased_until FLOAT NOT NULL,
+    sent_at FLOAT,
+    error VARCHAR(500) NOT NULL,
+    CONSTRAINT pk_error_alerts PRIMARY KEY (id),
+    CONSTRAINT uq_error_alerts_group_id_kind_ordinal_episode UNIQUE (group_id, kind, ordinal, episode),
+    CONSTRAINT fk_error_alerts_group_id_error_groups FOREIGN KEY(group_id) REFERENCES error_groups (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_error_alerts_group_id ON error_alerts (group_id);
+
+CREATE INDEX ix_error_alerts_sent_at ON error_alerts (sent_at);
+
+CREATE INDEX ix_error_alerts_state_due_at ON error_alerts (state, due_at);
+
+CREATE TABLE error_feedback (
+    id INTEGER NOT NULL,
+    group_id INTEGER,
+    reference VARCHAR(64) NOT NULL,
+    at FLOAT NOT NULL,
+    who VARCHAR(200) NOT NULL,
+    text TEXT NOT NULL,
+    CONSTRAINT pk_error_feedback PRIMARY KEY (id),
+    CONSTRAINT fk_error_feedback_group_id_error_groups FOREIGN KEY(group_id) REFERENCES error_groups (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_error_feedback_group_id ON error_feedback (group_id);
+
+CREATE INDEX ix_error_feedback_reference ON error_feedback (reference);
+
+CREATE TABLE error_hours (
+    group_id INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    count BIGINT NOT NULL,
+    CONSTRAINT pk_error_hours PRIMARY KEY (group_id, hour),
+    CONSTRAINT fk_error_hours_group_id_error_groups FOREIGN KEY(group_id) REFERENCES error_groups (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_error_hours_hour ON error_hours (hour);
+
+CREATE TABLE error_minutes (
+    group_id INTEGER NOT NULL,
+    minute INTEGER NOT NULL,
+    host VARCHAR(64) NOT NULL,
+    count BIGINT NOT NULL,
+    CONSTRAINT pk_error_minutes PRIMARY KEY (group_id, minute, host),
+    CONSTRAINT fk_error_minutes_group_id_error_groups FOREIGN KEY(group_id) REFERENCES error_groups (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_error_minutes_minute ON error_minutes (minute);
+
+CREATE TABLE error_people (
+    group_id INTEGER NOT NULL,
+    person BIGINT NOT NULL,
+    CONSTRAINT pk_error_people PRIMARY KEY (group_id, person),
+    CONSTRAINT fk_error_people_group_id_error_groups FOREIGN KEY(group_id) REFERENCES error_groups (id) ON DELETE CASCADE
+);
+
+CREATE TABLE error_samples (
+    id INTEGER NOT NULL,
+    group_id INTEGER NOT NULL,
+    report_id VARCHAR(64) NOT NULL,
+    reference VARCHAR(64) NOT NULL,
+    release VARCHAR(200) NOT NULL,
+    host VARCHAR(64) NOT NULL,
+    seen_at DATETIME NOT NULL,
+    report TEXT NOT NULL,
+    CONSTRAINT pk_error_samples PRIMARY KEY (id),
+    CONSTRAINT fk_error_samples_group_id_error_groups FOREIGN KEY(group_id) REFERENCES error_groups (id) ON DELETE CASCADE,
+    CONSTRAINT uq_error_samples_report_id UNIQUE (report_id)
+);
+
+CREATE INDEX ix_error_samples_group_id ON error_samples (group_id);
+
+CREATE INDEX ix_error_samples_reference ON error_samples (reference);
+
+CREATE TABLE error_tags (
+    group_id INTEGER NOT NULL,
+    name VARCHAR(20) NOT NULL,
+    value VARCHAR(200) NOT NULL,
+    first_seen FLOAT NOT NULL,
+    last_seen FLOAT NOT NULL,
+    CONSTRAINT pk_error_tags PRIMARY KEY (group_id, name, value),
+    CONSTRAINT fk_error_tags_group_id_error_groups FOREIGN KEY(group_id) REFERENCES error_groups (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_error_tags_name_value ON error_tags (name, value);
+
+CREATE TABLE error_webhooks (
+    group_id INTEGER NOT NULL,
+    kind VARCHAR(20) NOT NULL,
+    ordinal BIGINT NOT NULL,
+    episode INTEGER NOT NULL,
+    count BIGINT NOT NULL,
+    since FLOAT NOT NULL,
+    in_digest BOOLEAN NOT NULL,
+    id INTEGER NOT NULL,
+    state VARCHAR(10) NOT NULL,
+    created_at FLOAT NOT NULL,
+    due_at FLOAT NOT NULL,
+    tries INTEGER NOT NULL,
+    leased_until FLOAT NOT NULL,
+    sent_at FLOAT,
+    error VARCHAR(500) NOT NULL,
+    CONSTRAINT pk_error_webhooks PRIMARY KEY (id),
+    CONSTRAINT uq_error_webhooks_group_id_kind_ordinal_episode UNIQUE (group_id, kind, ordinal, episode),
+    CONSTRAINT fk_error_webhooks_group_id_error_groups FOREIGN KEY(group_id) REFERENCES error_groups (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_error_webhooks_group_id ON error_webhooks (group_id);
+
+CREATE INDEX ix_error_webhooks_sent_at ON error_webhooks (sent_at);
+
+CREATE INDEX ix_error_webhooks_state_due_at ON error_webhooks (state, due_at);

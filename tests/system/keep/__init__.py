@@ -1,0 +1,1 @@
+"""Backups under load, against a ledger of acknowledged writes."""
