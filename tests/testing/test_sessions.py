@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from time import sleep
+from typing import cast
 
 import pytest
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from quartapp.database import DatabaseEngine
+from quartapp.database.drivers.driver import Driver
 from quartapp.testing.sessions import session_for_tests
 
 
@@ -58,6 +61,20 @@ async def test_what_it_does_not_commit_is_gone(database: DatabaseEngine) -> None
             await session.execute(insert(Person).values(name="david"))
         assert await session.scalar(select(func.count(Person.id))) == 3
         await session.rollback()
+        await session.execute(insert(Person).values(name="david"))
+        await session.rollback()
+    assert await number(database) == 1
+
+
+async def test_it_does_not_commit_in_place_of_a_transaction_that_is_still_being_rolled_back(
+    database: DatabaseEngine,
+) -> None:
+    async with database.session(write=False) as reader:
+        connection = await (await reader.connection()).get_raw_connection()
+        driver = cast("Driver", connection.driver_connection)
+        await reader.scalar(select(func.count(Person.id)))
+        driver._tx.put_nowait((None, lambda: sleep(0.05)))
+    async with session_for_tests(database) as session:
         await session.execute(insert(Person).values(name="david"))
         await session.rollback()
     assert await number(database) == 1

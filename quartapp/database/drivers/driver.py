@@ -62,6 +62,14 @@ class Driver(Connection):
         """Whether the connection is closed."""
         return not self._running
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the next hop is within a transaction, also one that it begins.
+
+        The thread may not have come to the last rollback yet: sqlite3 would say that one is open.
+        """
+        return self._begin is not None or self._is_begun
+
     def begin(self) -> None:
         """Begin a transaction at the next hop; nothing is sent before.
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from tests.system.dist import ROOT, build, copy_checkout
 
 DIST = ROOT / "dist"
-EXTRAS = "microblog,testing"
-WITH_EXTRAS = ("test_new.py", "test_testing.py", "test_wheel.py")
+EXTRAS = "metrics,microblog,testing"
+WITH_EXTRAS = ("test_metrics.py", "test_new.py", "test_testing.py", "test_wheel.py")
 """Tests of what needs these extras."""
 OF_THE_FILE = "test_the_wheel_has_every_file_of_the_package"
 """A test that reads the wheel, and not what is installed."""
