@@ -44,7 +44,9 @@ unix_socket_dir =
 auth_type = any
 pool_mode = transaction
 default_pool_size = 3
+server_check_delay = 0
 """
+# Without a check it would use connections that the end of the test before has ended.
 
 notes = Table("notes", MetaData(), Column("id", Integer, primary_key=True), Column("data", JSON))
 ONE = select(notes.c.data).where(notes.c.id == bindparam("wanted"))
