@@ -26,11 +26,19 @@ from quartapp.reporting.exceptions import (
 )
 from quartapp.reporting.hooks.mechanisms import Mechanisms
 from quartapp.reporting.journal.entries import Feedback
-from quartapp.reporting.journal.servers import Identity, Presence, ServerState
+from quartapp.reporting.journal.servers import (
+    KEPT,
+    SENT,
+    Identity,
+    Presence,
+    ServerState,
+    living_servers,
+)
 from quartapp.reporting.journal.writer import Journal
 from quartapp.reporting.queries.triage import muted_groups
 from quartapp.reporting.recorder import Recorder
 from quartapp.reporting.retention import Keep, Retention
+from quartapp.settings import ConfigurationError
 
 if TYPE_CHECKING:  # an application that sends none does not load them (see `setup`)
     from quartapp.mail.mailer import Mailer
@@ -66,6 +74,13 @@ _RETAIN_SECONDS = 0.2
 CANCEL_AGAIN = 0.5
 """Seconds after which a cancelled task that still runs is cancelled again."""
 
+_NEIGHBOUR = (
+    "A development server and a server that sends mails use the same instance folder, {folder} (the"
+    " other is process {pid}). Each would take the other's error mails. Stop one, or give the"
+    " development server a folder of its own: INSTANCE_PATH of the microblog, elsewhere"
+    " `instance_path` of the application."
+)
+
 _logger = logging.getLogger(__name__)
 
 
@@ -73,7 +88,8 @@ class Pipeline:
     """Reporting of one application: `app.extensions["reporting"]`.
 
     `mailer` and `fallback` are None without mails, and `webhook` without ERRORS_WEBHOOK_URL; they
-    may be set until `start`. `prepare` makes or upgrades the tables; without it they belong to the
+    may be set until `start`, as may `keeps_mails`: a development server keeps them in its mailbox.
+    `prepare` makes or upgrades the tables; without it they belong to the
     application's migrations.
 
     It owns the tasks that `start` creates; `stop` ends them.
@@ -107,6 +123,7 @@ class Pipeline:
         self.webhook = webhook
         self.fallback = fallback
         self.send_every = EVERY
+        self.keeps_mails = False
         self.faults = faults
         self._fsync = fsync
         self._tasks: list[asyncio.Task[None]] = []
@@ -141,8 +158,17 @@ class Pipeline:
         entry = Feedback(reference, int(time.time()), clean)
         return not self.journal.is_crowded and self.journal.append(entry.encode())
 
+    @property
+    def _mails(self) -> str:
+        return KEPT if self.keeps_mails else SENT if self._notifies else ""
+
     async def start(self) -> None:
-        """Install the mechanisms of the process, allocate the journal, and start the tasks."""
+        """Install the mechanisms of the process, allocate the journal, and start the tasks.
+
+        Raises ConfigurationError in a development server whose journal is also that of a server
+        that sends mails: see `_check_neighbours`.
+        """
+        await self._check_neighbours()
         self.mechanisms.install_in_process()
         for fault in self.faults:
             _logger.warning("%s", fault)
@@ -157,6 +183,19 @@ class Pipeline:
         if self._fsync:
             work.append(repeat(_SYNC_EVERY, self._sync))
         self._tasks = [asyncio.create_task(one, name="reporting") for one in work]
+
+    async def _check_neighbours(self) -> None:
+        """A development server and one in production share no instance folder.
+
+        Either would take the other's mails: those of production would be kept where nobody looks,
+        and the administrators would get those about code that somebody is writing.
+        """
+        for state in await asyncio.to_thread(living_servers, self.journal.folder):
+            if {state.mails, self._mails} == {SENT, KEPT}:
+                text = _NEIGHBOUR.format(folder=self.journal.folder.parent, pid=state.pid)
+                if self.keeps_mails:
+                    raise ConfigurationError(text)
+                _logger.warning("%s", text)
 
     async def _prepare(self) -> None:
         """Prepare the recorder, after the first responses."""
@@ -281,6 +320,7 @@ class Pipeline:
             address=self.database.address,
             restored_at=self.journal.restored_at,
             trouble=self.trouble,
+            mails=self._mails,
         )
         await asyncio.to_thread(self._presence.note, state)
 

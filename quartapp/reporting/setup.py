@@ -215,6 +215,7 @@ class Reporting:
             pipeline.webhook = None
             self._mail_to(mailbox, app, settings, pipeline)
             pipeline.send_every = MAILBOX_EVERY
+            pipeline.keeps_mails = True
 
 
 def notifies_operator() -> bool:

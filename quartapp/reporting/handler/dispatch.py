@@ -1,6 +1,7 @@
 """One round of a handler's thread: count what was recorded, mail what is due."""
 
 import asyncio
+import codecs
 import time
 from collections.abc import Callable, Iterator, Sequence
 from email.message import EmailMessage
@@ -146,13 +147,15 @@ class Dispatcher:
     def _deliver(
         self, due: Sequence[list[Group]], now: float, seconds: float | None
     ) -> Sequence[Outcome]:
+        envelope = self._envelope()
         # Only here: a program that has nothing to mail does not load what makes and sends mails.
+        # The first mail imports too, and so do codecs that are looked up, such as jinja2's.
         with sender.loading:
             from quartapp.mail.smtp import deliver
             from quartapp.reporting.handler import letters
 
-        envelope = self._envelope()
-        mails = [self._built(letters.build, groups, envelope, now) for groups in due]
+            codecs.lookup("idna")  # for the name of the mail server
+            mails = [self._built(letters.build, groups, envelope, now) for groups in due]
         sending = deliver([mail for mail in mails if mail], envelope.server)
         try:
             # Without seconds there is no limit but those of the server's commands.

@@ -35,7 +35,8 @@ at_work = _AtWork()
 
 
 loading = threading.Lock()
-"""Held while a handler's thread imports: a fork waits for it, or the child had half of a module."""
+"""Held while a handler's thread imports or makes mails: a fork waits for it, or the child had half
+of a module."""
 
 _LONGEST_IMPORT = 5.0
 """Seconds after which a process forks nevertheless."""

@@ -19,6 +19,8 @@ from quartapp.permissions import hand_over, make_private_folder
 _FOLDER = "servers"
 _SIZE = 4096
 
+SENT, KEPT = "sent", "kept"
+
 Identity = tuple[int, int]
 
 
@@ -29,6 +31,8 @@ class ServerState:
     `journal` (the folder of its open segment) and `database` (the file) are device and inode;
     `address` is the URL of the database. `restored_at` is when its journal was last restored, in
     seconds since the epoch. `trouble` says why errors are not recorded or counted; "" if they are.
+    `mails`: what becomes of them: SENT, KEPT in the mailbox of a development server, or "" where
+    none are made.
     """
 
     pid: int
@@ -37,6 +41,7 @@ class ServerState:
     address: str = ""
     restored_at: float = 0.0
     trouble: str = ""
+    mails: str = ""
 
 
 class Presence:

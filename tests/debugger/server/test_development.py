@@ -22,6 +22,7 @@ from quartapp.flasklike import App
 from quartapp.mail.delivery import MAILBOX, Mail
 from quartapp.mail.mailbox import Mailbox
 from quartapp.reporting import Reporting, pipeline
+from quartapp.settings import ConfigurationError
 from tests.debugger.site import HTML, Site, host
 
 OFF = b"__debugger__=off"
@@ -328,3 +329,24 @@ def test_an_error_in_these_pages_stops_no_server(
 
     assert site.hosting.development is None
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+@pytest.mark.lenient("errors")
+async def test_it_does_not_start_beside_a_server_that_sends_the_same_mails(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def production(**config: object) -> Quart:
+        app = Quart("shop", instance_path=str(tmp_path))
+        app.config |= {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": 1, "ADMINS": ["a@example.com"]}
+        app.config |= config
+        Reporting(app)
+        return app
+
+    async with production().test_app():
+        with pytest.raises(ConfigurationError, match=f"use the same instance folder, {tmp_path}"):
+            await develop(make_app(Quart, tmp_path)).app.startup()
+    caplog.clear()
+    async with production(MAIL_SERVER="").test_app(), serving(Quart, tmp_path):
+        assert "same instance folder" not in caplog.text
+        async with production().test_app():
+            assert "same instance folder" in caplog.text

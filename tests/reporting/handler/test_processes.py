@@ -66,12 +66,19 @@ with context.Pool(1) as pool:
 
 FORK_AMID_AN_IMPORT = """
 import threading, time
+from importlib.machinery import PathFinder
 amid = threading.Event()
 class Slow:
     def find_spec(self, name, path, target=None):
-        if name == "quartapp.reporting.mails.message":
-            amid.set()
-            time.sleep(0.3)
+        if name == "MODULE":
+            spec = PathFinder.find_spec(name, path)
+            execute = spec.loader.exec_module
+            def slowly(module):
+                amid.set()
+                time.sleep(0.3)
+                execute(module)
+            spec.loader.exec_module = slowly
+            return spec
 sys.meta_path.insert(0, Slow())
 logger.error("Of the parent")
 amid.wait(60)
@@ -122,8 +129,11 @@ def test_a_forked_child_mails_only_what_it_has_recorded(mails: PostOffice) -> No
     assert counts["Of the parent "] in (["2 times"], ["once", "2 times"])
 
 
-def test_a_child_that_is_forked_amid_an_import_mails(mails: PostOffice) -> None:
-    done = run(FORK_AMID_AN_IMPORT, mails)
+@pytest.mark.parametrize(
+    "module", ["quartapp.reporting.mails.message", "encodings.unicode_escape", "encodings.idna"]
+)
+def test_a_child_that_is_forked_amid_an_import_mails(mails: PostOffice, module: str) -> None:
+    done = run(FORK_AMID_AN_IMPORT.replace("MODULE", module), mails)
     assert (done.returncode, done.stderr) == (0, "")
     subjects = {mail.message["Subject"].split("(")[0].strip() for mail in mails.server.mails}
     assert "Failure NEW Of the child" in subjects
