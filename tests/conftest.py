@@ -42,12 +42,14 @@ CHROMIUM_OPTIONS = [
     "--disable-sync",
 ]
 HTML_VALIDATE = os.environ.get("QUARTAPP_TEST_HTML_VALIDATE") or shutil.which("html-validate") or ""
-PGBOUNCER = (
-    os.environ.get("QUARTAPP_TEST_PGBOUNCER")
-    or shutil.which("pgbouncer")
-    or shutil.which("pgbouncer", path="/usr/sbin")
-    or ""
-)
+
+
+def command_path(name: str) -> str:
+    """Where a command is, also one of those for administrators; "" if it is not installed."""
+    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") or ""
+
+
+PGBOUNCER = os.environ.get("QUARTAPP_TEST_PGBOUNCER") or command_path("pgbouncer")
 STRACE = shutil.which("strace") or ""
 if STRACE and subprocess.call([STRACE, "-o", os.devnull, "true"], stderr=subprocess.DEVNULL):
     STRACE = ""  # as in a container that forbids it
@@ -142,6 +144,10 @@ def skip_what_lacks_its_service(items: list[pytest.Item]) -> None:
         for name, (present, advice) in services.items():
             if item.get_closest_marker(name) and not present and name not in REQUIRED:
                 item.add_marker(pytest.mark.skip(reason=f"no {name}: {advice}"))
+        for marker in item.iter_markers("needs"):
+            for command in marker.args:
+                if not (command_path(command) or command in REQUIRED):
+                    item.add_marker(pytest.mark.skip(reason=f"no {command}: install it"))
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """deploy/alerts: each rule can fire, uses metrics that exist, and leads to its section."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,13 @@ from typing import Any
 import pytest
 
 from quartapp.metrics.catalogue import ALL
+from tests.conftest import command_path
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "alerts" / "rules.yml"
 RULE = re.compile(r"^      - alert: (\w+)\n((?:        .*\n)+)", re.MULTILINE)
 FOUND = dict(RULE.findall(RULES.read_text("utf-8")))
-PROMTOOL = shutil.which("promtool")
+PROMTOOL = command_path("promtool")
 
 EXPORTED = {
     name
@@ -123,7 +123,7 @@ def test_there_is_a_test_of_each_rule() -> None:
     assert list(FOUND) == list(FIRES)
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool, of Prometheus, on the PATH")
+@pytest.mark.needs("promtool")
 def test_the_configuration_in_the_document_is_one(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "watch.md").read_text("utf-8")
     [block] = re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
@@ -138,7 +138,7 @@ def test_the_configuration_in_the_document_is_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool, of Prometheus, on the PATH")
+@pytest.mark.needs("promtool")
 def test_each_rule_fires_and_none_does_while_all_is_well(tmp_path: Path) -> None:
     lines = [f"rule_files: ['{RULES}']", "evaluation_interval: 1m", "tests:"]
     for name, series in FIRES.items():

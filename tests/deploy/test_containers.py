@@ -19,7 +19,6 @@ import yaml
 
 from quartapp.microblog.config import Settings, load_settings
 from tests.deploy.nginx import FILES as NGINX_FILES
-from tests.deploy.nginx import OPENSSL
 from tests.system.image_steps import DOCKERFILE, in_context, instructions
 
 ROOT = Path(__file__).parents[2]
@@ -144,7 +143,7 @@ def test_a_stop_gets_the_time_that_the_server_may_take() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not OPENSSL, reason="no openssl")
+@pytest.mark.needs("openssl")
 def test_the_first_start_makes_keys_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secrets, tls = tmp_path / "secrets", tmp_path / "tls"
     secrets.mkdir()

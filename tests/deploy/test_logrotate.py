@@ -4,7 +4,6 @@ import getpass
 import grp
 import logging
 import os
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -13,12 +12,14 @@ import pytest
 
 from quartapp.logfile.handler import ThreadedHandler, reopen_at_signal, to_file
 from quartapp.logfile.rotation import RotatingFile
+from tests.conftest import command_path
 
+LOGROTATE = command_path("logrotate")
 FILE = Path(__file__).parents[2] / "deploy" / "logrotate" / "microblog"
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("logrotate") is None, reason="needs logrotate")
+@pytest.mark.needs("logrotate")
 def test_it_rotates_without_losing_a_line(tmp_path: Path) -> None:
     us = f"{getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name}"
     text = FILE.read_text("utf-8").replace("/var/log/microblog", str(tmp_path))
@@ -36,7 +37,7 @@ def test_it_rotates_without_losing_a_line(tmp_path: Path) -> None:
         for number in range(3):
             handler.write(f"line {number}")
             handler.flush()
-            rotate = ["logrotate", "-f", "-s", f"{tmp_path}/state", f"{tmp_path}/conf"]
+            rotate = [LOGROTATE, "-f", "-s", f"{tmp_path}/state", f"{tmp_path}/conf"]
             done = subprocess.run(rotate, capture_output=True, text=True, check=False)
             assert (done.returncode, done.stderr) == (0, "")
     finally:

@@ -17,12 +17,12 @@ from quartapp.microblog.testing import SERVE, environment
 from quartapp.testing import ForkServer, LiveServer
 from tests.deploy import error_files
 from tests.deploy.namespaces import run_in_namespaces
-from tests.deploy.nginx import FILES, NGINX, OPENSSL, STATIC, Nginx, fields_of, install, upstream
+from tests.deploy.nginx import FILES, NGINX, STATIC, Nginx, fields_of, install, upstream
 from tests.system.first_mail import free_port
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not (NGINX and OPENSSL), reason="no nginx, or no openssl"),
+    pytest.mark.needs("nginx", "openssl"),
     pytest.mark.lenient("errors"),
 ]
 

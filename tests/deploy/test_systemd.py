@@ -2,7 +2,6 @@
 
 import configparser
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ TIMER = FOLDER / "microblog-backup.timer"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze"),
+    pytest.mark.needs("systemd-analyze"),
 ]
 
 
