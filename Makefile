@@ -24,7 +24,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --n
 # The scripts of an environment name its path: one that was moved, or whose Python is gone, is made again.
 ifneq ($(shell [ ! -e $(VENV)/.libraries ] || { [ -x $(BIN)/python ] && head -n 2 $(BIN)/pip | grep -qF "$(abspath $(BIN))/"; } || echo moved),)
 $(info The environment in $(VENV) was moved, or its Python is gone: it is made again.)
-$(shell rm -f $(VENV)/.libraries $(VENV)/.tools $(VENV)/.installed)
+$(shell rm -f $(VENV)/.libraries $(VENV)/.tools $(VENV)/.installed $(BIN)/python)
 endif
 
 .DEFAULT_GOAL := help
@@ -57,8 +57,10 @@ $(VENV)/.libraries: requirements.lock
 	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "quartapp needs Python 3.11 or newer, and there is no '$(PYTHON)' here: install it, or name one with 'make PYTHON=/path/to/python3'." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "quartapp needs Python 3.11 or newer, and %s is %s: name a newer one with \"make PYTHON=/path/to/python3\"." % (sys.executable, sys.version.split()[0]))'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python cannot make virtual environments: install its venv module (on Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
-	@echo "Installing the libraries in $(VENV); this happens once and takes about a quarter of a minute."
-	@$(PYTHON) -m venv --clear $(VENV)
+	@# A server may be running from it: what has not changed stays as it is.
+	@[ "$$($(BIN)/python -c 'import pip, sys; print(sys.version)' 2>/dev/null)" = "$$($(PYTHON) -c 'import sys; print(sys.version)')" ] || { \
+	    echo "Installing the libraries in $(VENV); this happens once and takes about a quarter of a minute."; \
+	    $(PYTHON) -m venv --clear $(VENV); }
 	@$(PIP) --require-hashes -r requirements.lock
 	@touch $@
 

@@ -76,6 +76,32 @@ def test_an_environment_that_was_moved_is_made_again(tmp_path: Path, fault: str)
     assert (f"-m venv --clear {venv}" in result.stdout) == bool(fault)
 
 
+NOT_PIP = """#!/bin/sh
+case "$2" in
+    *ensurepip*) ;;
+    *sys.version*) basename "$0" ;;
+    *) echo "$@" >> LOG ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("name", ["python", "another"])
+def test_a_changed_lock_leaves_the_environment_of_a_running_server(
+    tmp_path: Path, name: str
+) -> None:
+    """The environment's Python says that its version is "python", which `name` may be too."""
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    for path in (venv / "bin" / "python", tmp_path / name):
+        path.write_text(NOT_PIP.replace("LOG", str(tmp_path / "log")))
+        path.chmod(0o755)
+    result = make(str(venv / ".libraries"), f"PYTHON={tmp_path / name}", f"VENV={venv}")
+    assert result.returncode == 0, result.stderr
+    *made, installed = (tmp_path / "log").read_text("utf-8").splitlines()
+    assert installed.endswith("--require-hashes -r requirements.lock")
+    assert made == ([] if name == "python" else [f"-m venv --clear {venv}"])
+
+
 def test_a_python_without_venv_is_one_sentence(tmp_path: Path) -> None:
     bare = tmp_path / "python3"
     bare.write_text(
