@@ -50,17 +50,15 @@ _MALFORMED = {
 _logger = logging.getLogger(__name__)
 
 
-async def serve(
-    app: Application,
-    listener: socket.socket,
-    until_told: UntilTold,
-    grace: float,
-) -> None:
-    """Serve on the listener, which is used up: call `until_told`, and stop when it returns."""
-    websockets = set()
-    is_leaving = False
+class _Served:
+    """The application, as granian calls it."""
 
-    async def served(scope: Any, receive: Any, send: Any) -> None:
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self._websockets: set[Any] = set()
+        self.is_leaving = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         has_left = False
 
         async def received() -> Any:
@@ -70,34 +68,75 @@ async def serve(
             return message
 
         def sent(message: Any) -> Any:
-            if is_leaving and message["type"] == "http.response.start":
+            if self.is_leaving and message["type"] == "http.response.start":
                 closing = (b"connection", b"close")
                 message = {**message, "headers": [*message.get("headers", ()), closing]}
             return send(message)
 
         if scope["type"] == "websocket":
-            websockets.add(send)
+            self._websockets.add(send)
         try:
-            await app(scope, received, sent)
+            await self._app(scope, received, sent)
         except asyncio.CancelledError:
             pass  # who cancelled it has answered and logged
         except Exception:
             _logger.exception("Exception in the application")
             raise
         finally:
-            websockets.discard(send)
+            self._websockets.discard(send)
         if has_left:
             # granian says so of a malformed body too, and answers 500 if the application does not.
             with suppress(Exception):
                 await send(_MALFORMED)
                 await send({"type": "http.response.body", "body": b""})
 
+    async def close_websockets(self) -> None:
+        """A granian that stops cuts them off without a word."""
+        closing = {"type": "websocket.close", "code": 1012, "reason": ""}
+        await asyncio.gather(*(send(closing) for send in self._websockets), return_exceptions=True)
+
+
+async def serve(
+    app: Application,
+    listener: socket.socket,
+    until_told: UntilTold,
+    grace: float,
+) -> None:
+    """Serve on the listener, which is used up: call `until_told`, and stop when it returns."""
+    served = _Served(app)
+    server = _make_server(served, listener)
+
+    def leave() -> None:
+        served.is_leaving = True
+        # granian cannot stop to accept: from now on it asks a socket to which nobody connects.
+        with socket.socket(socket.AF_UNIX) as silent:
+            silent.setblocking(False)
+            silent.bind("")  # Linux chooses an abstract address
+            silent.listen()
+            os.dup2(silent.fileno(), server.handle, inheritable=False)
+
+    atexit.register(_wait_for_threads, _threads())
+    serving = asyncio.create_task(server.serve())
+    telling = asyncio.create_task(until_told(leave))
+    try:
+        await asyncio.wait({serving, telling}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+        await telling
+        await served.close_websockets()
+        server.stop()
+        await asyncio.wait({serving}, timeout=grace + PARTING)
+    finally:
+        telling.cancel()
+        serving.cancel()
+
+
+def _make_server(served: _Served, listener: socket.socket) -> Any:
     listener.listen(_CONNECTIONS)
     # Connections inherit it; otherwise each response waits for the client's acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     host, port = listener.getsockname()[:2]
-    handle = listener.detach()
-    server: Any = _Server(
+    server = _Server(
         served,
         host,
         port,
@@ -111,34 +150,8 @@ async def serve(
         log_dictconfig=_NO_LOG,
         log_level=LogLevels.critical,
     )
-    server.handle = handle
-
-    def leave() -> None:
-        nonlocal is_leaving
-        is_leaving = True
-        # granian cannot stop to accept: from now on it asks a socket to which nobody connects.
-        with socket.socket(socket.AF_UNIX) as silent:
-            silent.setblocking(False)
-            silent.bind("")  # Linux chooses an abstract address
-            silent.listen()
-            os.dup2(silent.fileno(), handle, inheritable=False)
-
-    atexit.register(_wait_for_threads, _threads())
-    serving = asyncio.create_task(server.serve())
-    telling = asyncio.create_task(until_told(leave))
-    try:
-        await asyncio.wait({serving, telling}, return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
-            serving.result()
-        await telling
-        # A granian that stops cuts websockets off without a word.
-        closing = {"type": "websocket.close", "code": 1012, "reason": ""}
-        await asyncio.gather(*(send(closing) for send in websockets), return_exceptions=True)
-        server.stop()
-        await asyncio.wait({serving}, timeout=grace + PARTING)
-    finally:
-        telling.cancel()
-        serving.cancel()
+    server.handle = listener.detach()
+    return server
 
 
 class _Server(Server):

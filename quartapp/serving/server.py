@@ -127,67 +127,93 @@ def serve_here(
     if death:
         log_failure(app, *death)
 
-    settings = service.settings
-    grace = settings.graceful_timeout
-    serve = _serve_with(settings.server)
-    where = f"Running on {url_of(listener)} with {settings.server}"
+    async def serve() -> None:
+        await _Serving(app, service, listener, link, alone).run()
 
-    async def serve_until_told() -> None:
+    with asyncio.Runner(loop_factory=service.loop_factory()) as runner:
+        _run(runner.get_loop(), serve())
+
+
+class _Serving:
+    """What a process does from the start of its application to its end. Create it in the loop."""
+
+    def __init__(
+        self,
+        app: Any,
+        service: Service,
+        listener: socket.socket,
+        link: Link | None,
+        alone: Alone | None,
+    ) -> None:
+        self._app = app
+        self._service = service
+        self._listener = listener
+        self._link = link
+        self._alone = alone
+        self._stop = Stop(app, service.settings.graceful_timeout)
+
+    async def run(self) -> None:
+        """Raises ServingFailedError."""
+        stop = self._stop
         # Before the start, so that a signal during the start takes effect after it.
-        stop = Stop(app, grace)
         stop.listen()
-        signals.listen(app, asyncio.get_running_loop())
-        lifespan = Lifespan(app)
-        if alone is not None:
-            alone.listen(app, service, stop)
-        if link is not None:
-            link.listen(app, stop)
-
-        async def until_told(leave: Callable[[], None]) -> None:
-            collect_from_now_on()
-            stop.has_started = True
-            say(f"{where}, process {os.getpid()} (Ctrl-C stops it)")
-            if link is not None:
-                link.started(service)
-            if alone is not None:
-                alone.started()
-            await stop.told.wait()
-            leave()
-            if not stop.begun.is_set():
-                await stop.drain(DRAIN, listener.getsockname()[1])
-            else:
-                if alone is None:
-                    listener.close()
-                else:
-                    alone.stopping()
-                if service.is_activated:
-                    await asyncio.sleep(BRIEF_DRAIN)
-
+        signals.listen(self._app, asyncio.get_running_loop())
+        if self._alone is not None:
+            self._alone.listen(self._app, self._service, stop)
+        if self._link is not None:
+            self._link.listen(self._app, stop)
         try:
-            await lifespan.start(settings.start_timeout)
-            try:
-                _listen(listener, settings.server)
-            except ServingFailedError:
-                await lifespan.stop(grace)
-                raise
-            await serve(app, listener.dup(), until_told, grace)
-            await lifespan.stop(grace)
+            await self._serve()
         except (LifespanTimeoutError, asyncio.CancelledError) as error:
             was_early = stop.begun.is_set() and not stop.has_started
             why = "it was stopped before it had started" if was_early else "it took too long"
             reason = _failure(stop, why)
-            log_failure(app, reason[0].upper() + reason[1:])
+            log_failure(self._app, reason[0].upper() + reason[1:])
             end_process_after(HURRY, "one of its threads is still running")
             raise ServingFailedError(reason) from error
         except LifespanFailedError as error:
             raise ServingFailedError(_failure(stop, str(error))) from error
         finally:
             stop.end()
-            if alone is not None:
-                alone.end()
+            if self._alone is not None:
+                self._alone.end()
 
-    with asyncio.Runner(loop_factory=service.loop_factory()) as runner:
-        _run(runner.get_loop(), serve_until_told())
+    async def _serve(self) -> None:
+        settings = self._service.settings
+        grace = settings.graceful_timeout
+        serve = _serve_with(settings.server)
+        lifespan = Lifespan(self._app)
+        await lifespan.start(settings.start_timeout)
+        try:
+            _listen(self._listener, settings.server)
+        except ServingFailedError:
+            await lifespan.stop(grace)
+            raise
+        await serve(self._app, self._listener.dup(), self._until_told, grace)
+        await lifespan.stop(grace)
+
+    async def _until_told(self, leave: Callable[[], None]) -> None:
+        """What a server calls when it serves; it stops when this returns."""
+        stop, listener = self._stop, self._listener
+        collect_from_now_on()
+        stop.has_started = True
+        where = f"{url_of(listener)} with {self._service.settings.server}"
+        say(f"Running on {where}, process {os.getpid()} (Ctrl-C stops it)")
+        if self._link is not None:
+            self._link.started(self._service)
+        if self._alone is not None:
+            self._alone.started()
+        await stop.told.wait()
+        leave()
+        if not stop.begun.is_set():
+            await stop.drain(DRAIN, listener.getsockname()[1])
+        else:
+            if self._alone is None:
+                listener.close()
+            else:
+                self._alone.stopping()
+            if self._service.is_activated:
+                await asyncio.sleep(BRIEF_DRAIN)
 
 
 def _listen(listener: socket.socket, server: str) -> None:

@@ -379,6 +379,7 @@ async def test_reads_wait_for_locks_in_a_thread() -> None:
         reader = cast(direct.LoopReader, database._reader)
         with pytest.raises(Declined):
             await reader.read(database._preparer.find(NAMES, {}), [])
+        reader.close()
         assert reader.open().execute("PRAGMA busy_timeout").fetchone() == (0,), "it would wait"
         reading = asyncio.create_task(database.read(NAMES))
         await asyncio.sleep(0.02)

@@ -65,7 +65,8 @@ with context.Pool(1) as pool:
 """
 
 FORK_AMID_AN_IMPORT = """
-import threading, time
+import threading, time, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.12 on, of a fork with threads
 from importlib.machinery import PathFinder
 amid = threading.Event()
 class Slow:
