@@ -17,6 +17,7 @@ from sqlalchemy import text
 
 from quartapp.errors import deadlines
 from quartapp.flasklike import App
+from quartapp.flasklike.concurrency import threads
 from quartapp.mail import outbox
 from quartapp.microblog import serve
 from quartapp.microblog.config import Settings
@@ -121,6 +122,7 @@ async def held() -> dict[str, int]:
         "pid": os.getpid(),
         "tasks": len(asyncio.all_tasks()),
         "connections": pool.checkedout(),
+        "idle": len(threads._idle),
     }
 
 

@@ -184,7 +184,7 @@ class Site:
             await self.many("/explore", 8)
 
     async def usage(self) -> Usage:
-        held: dict[int, tuple[int, int]] = {}
+        held: dict[int, tuple[int, int, int]] = {}
         deadline = time.monotonic() + 10
         while len(held) < WORKERS and time.monotonic() < deadline:
             answers = await asyncio.gather(
@@ -194,9 +194,9 @@ class Site:
                 if isinstance(one, dict):
                     # Those of six requests at once are not counted: the least of them is right.
                     least = min(one["tasks"], held.get(one["pid"], (0, one["tasks"]))[1])
-                    held[one["pid"]] = one["connections"], least
-        connections, tasks = (sum(value[index] for value in held.values()) for index in (0, 1))
-        return of_processes(self.live.process.pid, connections, tasks)
+                    held[one["pid"]] = one["connections"], least, one["idle"]
+        connections, tasks, idle = map(sum, zip((0, 0, 0), *held.values(), strict=True))
+        return of_processes(self.live.process.pid, connections, tasks, idle)
 
     async def _held(self) -> dict[str, int]:
         _, page = await self.server._exchange("/held", "GET", "", b"")

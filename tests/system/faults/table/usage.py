@@ -33,14 +33,17 @@ class Usage:
         return found
 
 
-def of_processes(master: int, connections: int, tasks: int) -> Usage:
-    """The usage of a server, by its process id, and of its workers."""
+def of_processes(master: int, connections: int, tasks: int, idle: int) -> Usage:
+    """The usage of a server, by its process id, and of its workers.
+
+    Of their threads so many are idle: at most 64 of each process are kept for later requests.
+    """
     parent = psutil.Process(master)
     family = [parent, *parent.children(recursive=True)]
     return Usage(
         connections,
         tasks,
-        sum(process.num_threads() for process in family),
+        sum(process.num_threads() for process in family) - idle,
         sum(process.num_fds() for process in family),
         sum(process.memory_info().rss for process in family),
     )
