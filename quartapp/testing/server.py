@@ -95,11 +95,16 @@ class LiveServer:
         return "".join(self.lines)
 
     def wait_for(self, text: str, times: int = 1) -> None:
-        """Wait until the process has written `text` that many times. Raises ServerFailedError."""
+        """Wait until the process has written `text` that many times.
+
+        Raises ServerFailedError if it does not in time, or ends before.
+        """
         deadline = time.monotonic() + self.timeout
+        can_come = True
         while self.output.count(text) < times:
-            if time.monotonic() > deadline:
+            if not can_come or time.monotonic() > deadline:
                 raise ServerFailedError(f"{text!r} was not written:\n{self.output}")
+            can_come = self._reader.is_alive()  # until all processes of the server have ended
             time.sleep(0.02)
 
     def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:

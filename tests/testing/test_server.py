@@ -93,6 +93,15 @@ def test_a_line_that_is_never_written_is_a_failure_with_the_output(
         server.timeout = 60
 
 
+def test_a_line_is_not_awaited_from_a_server_that_has_ended(live_server: StartServer) -> None:
+    with live_server({}, ("-c", SERVE), timeout=60) as server:
+        server.process.terminate()
+        began = time.monotonic()
+        with pytest.raises(ServerFailedError, match=r"'never' was not written:\nRunning on http"):
+            server.wait_for("never")
+        assert time.monotonic() - began < 30
+
+
 def test_one_that_ends_at_its_start_is_a_failure_with_the_output(live_server: StartServer) -> None:
     with (
         pytest.raises(ServerFailedError, match=r"ended with 3:\nno port"),

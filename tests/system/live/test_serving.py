@@ -1,12 +1,16 @@
 """The server as a process: start, stop, exit codes, workers, on both engines."""
 
+import json
 import signal
 import socket
+import sqlite3
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy.engine import make_url
 
 from quartapp.microblog.migrate import migrate
 from quartapp.microblog.testing import StartServer
@@ -72,6 +76,26 @@ def test_a_bad_setting_is_one_sentence_and_another_code(live_server: StartServer
     assert "ended with 2" in str(caught.value)
     assert "SECRET_KEY" in str(caught.value)
     assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_reload_that_fails_is_counted_and_will_be_mailed(
+    live_server: StartServer, tmp_path: Path, database_url: str, workers: str
+) -> None:
+    mails = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": "1", "ADMINS": "ada@example.com"}
+    with live_server(WORKERS=workers, **mails) as server:
+        server.wait_for("Running on", int(workers))
+        (tmp_path / ".env").write_text("REQUEST_TIMEOUT=soon\n", "utf-8")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for("quartapp: the reload failed, and the processes that were serving go on: ")
+        assert get(f"{server.url}/ready").status_code == 200
+        assert server.stop() == 0
+        assert "REQUEST_TIMEOUT" in server.output
+    with closing(sqlite3.connect(make_url(database_url).database or "")) as database:
+        query = "SELECT title, count, alert_state FROM error_groups"
+        [(title, count, alert)] = database.execute(query)
+    assert title.startswith("A reload failed, and the processes that were serving go on")
+    assert (count, json.loads(alert)["waiting"]) == (1, "new")
 
 
 def test_run_py_makes_what_is_missing(tmp_path: Path) -> None:
