@@ -67,7 +67,7 @@ $(VENV)/.libraries: requirements.lock
 test: $(TOOLS)  ## Set up and run the tests (JOBS=1: one at a time)
 	$(PYTEST)
 
-quick: $(TOOLS)  ## Run the tests that together take less than a minute: no services, no slow ones
+quick: $(TOOLS)  ## Run the tests without services and slow ones (a minute and a half on two cores)
 	$(PYTEST) -q -m "not (system or slow or postgresql or browser)" --durations 10 --durations-min 1
 
 parts: $(TOOLS)  ## Run the tests of the parts in a copy without the microblog
