@@ -24,8 +24,7 @@ from quartapp.testing.server import LiveServer
 from tests.system.side_by_side.people import Person, Traffic
 
 ROOT = Path(__file__).parents[3]
-BEFORE = "6594874"
-"""The last commit before the newest migration of the microblog, 0009."""
+MIGRATIONS = "quartapp/microblog/migrations/versions"
 
 PEOPLE = 8
 SETTLED = 0.5
@@ -48,7 +47,7 @@ class Run:
 
     async def go(self) -> list[str]:
         """All phases; returns what was wrong."""
-        await self.command("old", "upgrade", "head")
+        await self.run("old", "-m", "alembic", "upgrade", "head")  # every version can
         people = [Person(number, self.traffic) for number in range(PEOPLE)]
         async with self.served("old"):
             self.traffic.phase = "register"
@@ -83,16 +82,20 @@ class Run:
     async def command(self, version: str, *arguments: str) -> None:
         """Run `quart db` of a version."""
         program = "from quart.cli import main; main()"
+        await self.run(version, "-c", program, "--app", "quartapp", "db", *arguments)
+
+    async def run(self, version: str, *arguments: str) -> None:
+        """Run Python with a version."""
         done = await asyncio.to_thread(
             subprocess.run,
-            [sys.executable, "-c", program, "--app", "quartapp", "db", *arguments],
+            [sys.executable, *arguments],
             cwd=self.trees[version],
             env=self.of(version) | {"PATH": os.environ["PATH"]},
             capture_output=True,
             text=True,
         )
         if done.returncode:
-            self.faults.append(f"db {' '.join(arguments)} of {version}: {done.stderr}")
+            self.faults.append(f"{' '.join(arguments)} of {version}: {done.stderr}")
 
     def of(self, version: str) -> dict[str, str]:
         """The environment of a version, which finds its own modules before those of this one."""
@@ -144,28 +147,38 @@ class Run:
             self.faults.append(f"{reports} errors are reported")
 
 
+def before() -> str:
+    """The last commit before the newest migration of the microblog."""
+    newest = max((ROOT / MIGRATIONS).glob("[0-9]*.py"))
+    command = ["git", "log", "--diff-filter=A", "--format=%H^", "-1", "--", str(newest)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
 def check_out(commit: str, folder: Path) -> Path:
     """The files of a commit. Exits with a sentence if this is no clone with that commit."""
     tree = folder / "before"
     tree.mkdir()
     archive = subprocess.Popen(["git", "archive", commit], cwd=ROOT, stdout=subprocess.PIPE)
     with archive:
-        subprocess.run(["tar", "x", "-C", str(tree)], stdin=archive.stdout, check=True)
-    if archive.returncode:
-        sys.exit(f"Commit {commit} is not in this clone: fetch the whole history, or name another.")
+        unpacked = subprocess.run(["tar", "x", "-C", str(tree)], stdin=archive.stdout, check=False)
+    if archive.returncode or unpacked.returncode:
+        sys.exit(
+            f"The version before ({commit or 'no commit'}) is not in this clone: fetch the whole"
+            " history, or name another."
+        )
     return tree
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.system.side_by_side")
-    parser.add_argument("--before", default=BEFORE, help=f"the old version (default: {BEFORE})")
+    parser.add_argument("--before", help="the old version (default: before the newest migration)")
     parser.add_argument("--postgresql", default="", help="an empty database, besides SQLite")
     parser.add_argument("--seconds", type=float, default=4.0, help="how long each phase takes")
     options = parser.parse_args(arguments)
     has_failed = False
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        old = check_out(options.before, folder)
+        old = check_out(options.before or before(), folder)
         for url in filter(None, (f"sqlite:///{folder}/site.db", options.postgresql)):
             print(url.partition(":")[0])
             data = folder / url.partition(":")[0]
