@@ -29,7 +29,7 @@ READERS = {
     "starter/template/myapp/settings.py": {"os.environ", "dotenv.load_dotenv"},
     # The protocols of systemd: LISTEN_FDS, NOTIFY_SOCKET, WATCHDOG_USEC.
     "serving/supervisor.py": {"os.environ"},
-    # PID_FILE of `quartapp reload`, which does not load the application.
+    # PID_FILE and INSTANCE_PATH of `quartapp reload`, which does not load the application.
     "serving/command.py": {"envvar"},
     # PATH, HOME and the like, for the servers that tests start.
     "testing/server.py": {"os.environ"},
