@@ -18,10 +18,14 @@ from quartapp.serving.command import reload
     ],
 )
 def test_the_file_is_that_of_the_settings(
-    arguments: list[str], environment: dict[str, str], file: str, tmp_path: Path
+    arguments: list[str],
+    environment: dict[str, str],
+    file: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    runner = CliRunner()
-    with runner.isolated_filesystem(tmp_path):
-        done = runner.invoke(reload, arguments, env=environment)
+    monkeypatch.chdir(tmp_path)
+    none = {"INSTANCE_PATH": None, "PID_FILE": None}
+    done = CliRunner().invoke(reload, arguments, env=none | environment)
     said = f"Error: the reload failed: no server runs that has the file {file}\n"
     assert (done.exit_code, done.output) == (1, said)
