@@ -25,7 +25,7 @@ def test_the_file_is_that_of_the_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    none = {"INSTANCE_PATH": None, "PID_FILE": None}
+    none: dict[str, str | None] = {"INSTANCE_PATH": None, "PID_FILE": None}
     done = CliRunner().invoke(reload, arguments, env=none | environment)
     said = f"Error: the reload failed: no server runs that has the file {file}\n"
     assert (done.exit_code, done.output) == (1, said)
