@@ -79,6 +79,7 @@ BEFORE: dict[str, list[str]] = {
     ],
     "quart --app quartapp db backup ": ["export PATH=.venv/bin:$PATH"],
     "createdb --owner microblog microblog\nquart": [
+        f"DATABASE_URL={ON_POSTGRESQL} quart --app quartapp db upgrade",
         f"DATABASE_URL={ON_POSTGRESQL} quart --app quartapp db backup /srv/backups",
         "dropdb -h localhost -U postgres microblog",
         f"export DATABASE_URL={ON_POSTGRESQL}",
