@@ -89,8 +89,7 @@ class Pipeline:
 
     `mailer` and `fallback` are None without mails, and `webhook` without ERRORS_WEBHOOK_URL; they
     may be set until `start`, as may `keeps_mails`: a development server keeps them in its mailbox.
-    `prepare` makes or upgrades the tables; without it they belong to the
-    application's migrations.
+    `prepare` makes or upgrades the tables; without it they belong to the application's migrations.
 
     It owns the tasks that `start` creates; `stop` ends them.
     """

@@ -38,6 +38,12 @@ class Backup:
     revisions: Revisions
 
 
+def refuse_empty(name: str, tables: frozenset[str]) -> None:
+    """Raise BackupError for a database without tables: it is hardly the one that was meant."""
+    if not tables:
+        raise BackupError(f"The database {name!r} has no tables, so there is nothing to back up.")
+
+
 class Deadline:
     """Raises BackupError when its time is over."""
 

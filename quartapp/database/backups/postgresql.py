@@ -22,6 +22,7 @@ from quartapp.database.backups.files import (
     Revisions,
     complete_file,
     full,
+    refuse_empty,
 )
 from quartapp.database.url import without_pooler
 
@@ -81,6 +82,7 @@ def back_up(url: URL, target: Path, deadline: Deadline, *, overwrite: bool = Fal
         server = _Server(url, deadline)
         server.run("pg_dump", "--format=custom", f"--file={incomplete}", target=target)
         revisions = server.check(incomplete, "The backup cannot be read")
+        refuse_empty(url.database or "", server.tables_in(incomplete))
         size = incomplete.stat().st_size
     return Backup(target, size, revisions)
 

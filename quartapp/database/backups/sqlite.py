@@ -28,6 +28,7 @@ from quartapp.database.backups.files import (
     Revisions,
     complete_file,
     full,
+    refuse_empty,
     sync,
 )
 from quartapp.database.drivers.sqlite import BUSY_TIMEOUT
@@ -57,7 +58,8 @@ def back_up(
     with complete_file(target, replace=overwrite) as incomplete:
         _copy(database, incomplete, target, deadline, progress)
         what = "The database is damaged, so the copy was not kept"
-        revisions, _ = _check(incomplete, what, deadline)
+        revisions, tables = _check(incomplete, what, deadline)
+        refuse_empty(database.name, tables)
         size = incomplete.stat().st_size
     return Backup(target, size, revisions)
 

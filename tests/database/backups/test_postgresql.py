@@ -85,6 +85,12 @@ def test_restores_what_was_there_and_nothing_else(db: Db, url: str, tmp_path: Pa
     assert execute(url, "SELECT FROM pg_proc WHERE proname = 'one'") == []
 
 
+def test_backs_up_no_database_without_tables(db: Db, url: str, tmp_path: Path) -> None:
+    execute(url, "DROP TABLE people", "SELECT 1")
+    assert "has no tables, so there is nothing" in db("backup", tmp_path, code=1).stderr
+    assert not list(tmp_path.glob("*.dump"))
+
+
 def test_names_backups_by_the_time_and_keeps_the_newest(db: Db, url: str, tmp_path: Path) -> None:
     name = make_url(url).database
     (tmp_path / f"{name}-20260101T000000Z.dump").touch()

@@ -305,6 +305,13 @@ def test_restores_nothing_that_is_damaged(run: Run, database: Path, tmp_path: Pa
     assert not list(database.parent.glob(".*"))
 
 
+def test_backs_up_no_database_without_tables(run: Run, database: Path, tmp_path: Path) -> None:
+    database.write_bytes(b"")  # for SQLite a database
+    target = tmp_path / "copy.sqlite"
+    assert "has no tables, so there is nothing" in run("backup", target, code=1).stderr
+    assert not target.exists()
+
+
 def test_restores_no_empty_file_and_no_other_database(
     run: Run, database: Path, tmp_path: Path
 ) -> None:
