@@ -24,7 +24,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ParamSpec
+from weakref import WeakMethod
 
 from quart import Quart, current_app, has_app_context, has_websocket_context, request, websocket
 from quart.signals import (
@@ -48,6 +49,8 @@ from quartapp.reporting.hooks.request_context import UserId, met, request_contex
 from quartapp.reporting.hooks.request_state import current_state, errors_in, is_marked, mark
 from quartapp.reporting.hooks.traffic import Traffic
 from quartapp.reporting.recorder import Recorder, Subject, culprit
+
+P = ParamSpec("P")
 
 _OWN_LOGGERS = ("quartapp.logfile.", "quartapp.mail.", "quartapp.redact.", "quartapp.reporting.")
 
@@ -101,11 +104,12 @@ class Mechanisms:
         if observe is not None:
             observe(breadcrumbs.add_statement)
         self._loop = asyncio.get_running_loop()
-        self._loop.set_exception_handler(self._on_loop_exception)
+        self._handle_errors_of(self._loop)
         if self._hooks is None:
             _serving.append(self)
             self._hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
-            sys.excepthook, threading.excepthook = self._on_uncaught, self._on_thread_exception
+            sys.excepthook = _while_alive(self._on_uncaught, sys.__excepthook__)
+            threading.excepthook = _while_alive(self._on_thread_exception, threading.__excepthook__)
             sys.unraisablehook = self._on_unraisable
 
     def remove_from_process(self) -> None:
@@ -123,10 +127,13 @@ class Mechanisms:
             self._hooks = None
             for other in _serving:  # the newest one at last
                 if other._loop is self._loop and self._loop is not None:
-                    self._loop.set_exception_handler(other._on_loop_exception)
+                    other._handle_errors_of(self._loop)
                 if other._app.name == self._app.name:
                     _attach(logging.getLogger(self._app.name), other._log_handler)
         _install_at_exit(self._on_unraisable)
+
+    def _handle_errors_of(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.set_exception_handler(_while_alive(self._on_loop_exception, _handled_by_asyncio))
 
     def _of_current_app(self) -> "Mechanisms":
         """Return those of the application whose context is current, if it serves, else these."""
@@ -253,6 +260,24 @@ class Mechanisms:
             self._record_here(error, "process")
         previous = self._hooks[0] if self._hooks else sys.__excepthook__
         previous(kind, error, traceback)
+
+
+def _handled_by_asyncio(loop: Any, context: dict[str, Any]) -> None:
+    loop.default_exception_handler(context)
+
+
+def _while_alive(method: Callable[P, None], default: Callable[P, object]) -> Callable[P, None]:
+    """A hook that calls *method* without keeping its object alive, and *default* after its end.
+
+    Each thread keeps the hooks that were installed when it was started, and what has waited in an
+    event loop keeps the loop, as a lock of a database's driver that SQLAlchemy's caches refer to.
+    """
+    reference = WeakMethod(method)
+
+    def hook(*args: P.args, **kwargs: P.kwargs) -> None:
+        (reference() or default)(*args, **kwargs)
+
+    return hook
 
 
 def _contain_exits(app: Any) -> None:
