@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,9 +60,10 @@ REQUIRED = os.environ.get("QUARTAPP_TEST_REQUIRE", "").split(",")
 # A shell's background job ignores SIGINT, and so would the servers that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A process of this suite has a million objects, and looking at all of them takes 0.3 s. With the
-# defaults it did so every twenty tests, a sixth of its time. What a test has not closed is still
-# found: soon by the frequent collections, otherwise at the end.
+# Collections look at what the tests have made, and not at the modules and the tests themselves: a
+# million objects, which take 0.3 s (see pytest_collection_finish). What a test has not closed is
+# still found: soon by the frequent collections, otherwise at the end.
+gc.disable()
 gc.set_threshold(20_000, 10, 10)
 
 # An example takes as long as other processes let it; what is slow has tests of its CPU time.
@@ -100,19 +102,32 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by the markers
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if any(item.path.is_relative_to(folder) for folder in SYSTEM):
-            item.add_marker(pytest.mark.system)
-        if any(item.path.is_relative_to(folder) for folder in CAUSE_ERRORS):
-            item.add_marker(pytest.mark.lenient("errors"))
-        if any(item.path.is_relative_to(folder) for folder in HAVE_LOGS):
-            # The handler of an application that has ended stays, for later lines.
-            item.add_marker(pytest.mark.lenient("files", "threads"))
+    for path, of_file in groupby(items, key=lambda item: item.path):
+        markers = list(markers_of(path))
+        for item in of_file:
+            for marker in markers:
+                item.add_marker(marker)
     skip_what_lacks_its_service(items)
     if hasattr(config, "workerinput"):  # pytest-xdist
         start_long_files_first(items)
+
+
+def markers_of(path: Path) -> Iterator[pytest.MarkDecorator]:
+    """Those that all tests of a file have."""
+    if any(path.is_relative_to(folder) for folder in SYSTEM):
+        yield pytest.mark.system
+    if any(path.is_relative_to(folder) for folder in CAUSE_ERRORS):
+        yield pytest.mark.lenient("errors")
+    if any(path.is_relative_to(folder) for folder in HAVE_LOGS):
+        # The handler of an application that has ended stays, for later lines.
+        yield pytest.mark.lenient("files", "threads")
 
 
 def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:

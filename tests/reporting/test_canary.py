@@ -3,7 +3,8 @@
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -58,18 +59,24 @@ def outputs(planted: Planted, scrubber: Scrubber) -> Iterator[str]:
     yield logging.Formatter("%(message)s").format(clean(subject))
 
 
-def leaking(scrubber: Scrubber | None = None) -> set[str]:
+def leaking(
+    scrubber: Scrubber | None = None, plantings: Iterable[tuple[str, Planted]] | None = None
+) -> Iterator[str]:
+    """The names of the plantings whose secret shows; first what shows in the reports, then in the
+    rest, as a mail takes ten times as long."""
     scrubber = scrubber or Scrubber(known=known_secrets())
-    return {
-        name
-        for name, plant in PLANTINGS.items()
-        if any(leaks(output) for output in outputs(plant(), scrubber))
-    }
+    if plantings is None:
+        plantings = ((name, plant()) for name, plant in PLANTINGS.items())
+    made = {name: outputs(planted, scrubber) for name, planted in plantings}
+    for of_one_kind in zip_longest(*made.values(), fillvalue=""):
+        for name, output in zip(made, of_one_kind, strict=True):
+            if leaks(output):
+                yield name
 
 
 def test_the_secret_is_nowhere() -> None:
     assert len(PLANTINGS) >= 25
-    assert leaking() == set()
+    assert not list(leaking())
 
 
 @pytest.mark.parametrize("name", PLANTINGS)
@@ -122,7 +129,7 @@ def test_each_rule_is_needed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None
     names._hides.cache_clear()
     with monkeypatch.context() as patch:
         RULES[rule](patch)
-        found = leaking()
+        found = any(leaking())
     names._hides.cache_clear()
     assert found
 
@@ -130,11 +137,11 @@ def test_each_rule_is_needed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("pattern", SECRET_PATTERNS, ids=lambda pattern: pattern.name)
 def test_each_pattern_is_needed(pattern: SecretPattern) -> None:
     others = [each for each in SECRET_PATTERNS if each != pattern]
-    assert leaking(Scrubber(known=known_secrets(), only=others))
+    assert any(leaking(Scrubber(known=known_secrets(), only=others)))
 
 
 def test_what_the_settings_say_is_needed() -> None:
-    assert leaking(Scrubber()) == {"a_setting_of_the_application"}
+    assert set(leaking(Scrubber())) == {"a_setting_of_the_application"}
 
 
 @pytest.mark.parametrize("field", ["form", "json", "path_args", "headers"])
@@ -145,12 +152,8 @@ def test_each_part_of_the_context_is_read(field: str) -> None:
         values[field] = Context.__dataclass_fields__[field].default
         return subject, Context(**values)
 
-    found = [
-        name
-        for name, plant in PLANTINGS.items()
-        if any(leaks(output) for output in outputs(without(plant), Scrubber(known_secrets())))
-    ]
-    assert found
+    plantings = ((name, without(plant)) for name, plant in PLANTINGS.items())
+    assert any(leaking(plantings=plantings))
 
 
 def test_the_detector_sees_what_it_should() -> None:

@@ -224,7 +224,9 @@ def test_an_empty_list_says_so(tmp_path: Path) -> None:
 def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     def set_size(columns: int, lines: int) -> None:
         monkeypatch.setattr(listing, "is_terminal", lambda: True)
-        monkeypatch.setattr(shutil, "get_terminal_size", lambda: terminal_size((columns, lines)))
+        monkeypatch.setattr(
+            shutil, "get_terminal_size", lambda *_, **__: terminal_size((columns, lines))
+        )
 
     return set_size
 

@@ -30,6 +30,8 @@ from quartapp.flasklike.testing.responses import TestResponse, class_for
 
 T = TypeVar("T")
 
+_USER_AGENT = f"Werkzeug/{version('werkzeug')}"
+
 
 class HTTPClientConnection(TestHTTPConnection):
     """Returns a response with exactly the header fields that were sent."""
@@ -61,7 +63,7 @@ class Client(QuartClient):
         self.application = app
         self.environ_base: dict[str, Any] = {
             "REMOTE_ADDR": "127.0.0.1",
-            "HTTP_USER_AGENT": f"Werkzeug/{version('werkzeug')}",
+            "HTTP_USER_AGENT": _USER_AGENT,
         }
         """What each request has, unless it says otherwise, as keys of a WSGI environment."""
         self._in_block = False

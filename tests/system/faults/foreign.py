@@ -224,7 +224,6 @@ async def _slow(folder: Path, mailbox: Mailbox) -> Beats:
         await asyncio.sleep(0.001)
     await asyncio.to_thread(mailbox.wait_for, 3)
     beating.cancel()
-    gc.unfreeze()
     logger.removeHandler(handler)
     handler.timeout = 0.1  # the rest is not mailed
     handler.close()

@@ -91,7 +91,6 @@ async def run(folder: Path, mailbox: Mailbox, mails: int) -> Beats:
             await asyncio.sleep(0.001)
         await asyncio.to_thread(mailbox.wait_for, mails)
         beating.cancel()
-        gc.unfreeze()
     return beats
 
 
