@@ -90,7 +90,7 @@ class SecretCollector:
     def context(self, context: Context) -> None:
         """Read all that is known of a request."""
         self.pairs(context.headers)
-        for values in (context.form, context.path_args, context.extra):
+        for values in (context.form, context.path_args, context.referrer_args, context.extra):
             if values is not None:
                 self.pairs(_items(values))
         self.named("", context.json)

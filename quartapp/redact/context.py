@@ -9,7 +9,8 @@ from typing import Any
 class Context:
     """What is known of the request, as it was found: nothing in it is scrubbed.
 
-    `form`, `json` and `path_args` are never shown. They are only read for secrets, which are then
+    `form`, `json`, `path_args` and `referrer_args`, those of the page from which the request came,
+    are never shown. They are only read for secrets, which are then
     hidden in messages, locals and the URL. `breadcrumbs` are those of quartapp.breadcrumbs, which
     is above this part.
     """
@@ -23,6 +24,7 @@ class Context:
     form: Mapping[str, object] | None = None
     json: object = None
     path_args: Mapping[str, object] | None = None
+    referrer_args: Mapping[str, object] | None = None
     user_id: str = ""
     reference: str = ""
     trace: str = ""

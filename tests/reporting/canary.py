@@ -223,6 +223,12 @@ def the_referer() -> None:
 
 
 @planting
+def a_part_of_the_path_of_the_referer() -> None:
+    headers = [("Referer", f"http://localhost/reset/{quote(CANARY)}")]
+    raise Broken(headers=headers, referrer_args={"token": CANARY})
+
+
+@planting
 def a_header_of_another_name() -> None:
     raise Broken(url="http://localhost/", headers=[("X-Internal", CANARY), ("Accept", "*/*")])
 

@@ -144,7 +144,7 @@ def test_what_the_settings_say_is_needed() -> None:
     assert set(leaking(Scrubber())) == {"a_setting_of_the_application"}
 
 
-@pytest.mark.parametrize("field", ["form", "json", "path_args", "headers"])
+@pytest.mark.parametrize("field", ["form", "json", "path_args", "referrer_args", "headers"])
 def test_each_part_of_the_context_is_read(field: str) -> None:
     def without(plant: Callable[[], Planted]) -> Planted:
         subject, context = plant()

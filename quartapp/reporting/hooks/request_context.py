@@ -7,9 +7,11 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from quart import (
+    current_app,
     has_app_context,
     has_request_context,
     has_websocket_context,
@@ -87,6 +89,7 @@ def context_of_request(found: BaseRequestWebsocket, mechanism: str) -> Context:
         form=form,
         json=json,
         path_args=found.view_args,
+        referrer_args=_args_of_referrer(found),
         reference=_try(error_reference),
         trace=_trace(found.headers.items()),
         request_id=_request_id(),
@@ -107,6 +110,7 @@ def request_secrets() -> Context:
         form=form,
         json=json,
         path_args=found.view_args,
+        referrer_args=_args_of_referrer(found),
     )
 
 
@@ -155,6 +159,20 @@ def _parsed(found: BaseRequestWebsocket) -> tuple[Mapping[str, object] | None, o
     form: Any = found._form.to_dict(flat=False) if found._form is not None else None
     json = next((value for value in found._cached_json.values() if value is not Ellipsis), None)
     return form, json
+
+
+def _args_of_referrer(found: BaseRequestWebsocket) -> Mapping[str, object] | None:
+    """The path arguments of the page of this application from which a request came.
+
+    A link may have a secret in its path, as one that resets a password. The browser sends it with
+    the next request.
+    """
+    try:
+        path = unquote(urlsplit(found.referrer or "").path).removeprefix(found.root_path)
+        adapter = current_app.create_url_adapter(found) if path else None
+        return adapter.match(path, method="GET")[1] if adapter is not None else None
+    except Exception:  # noqa: BLE001 - it is no page of this application, or that is broken
+        return None
 
 
 def _person(user_id: UserId) -> str:

@@ -38,6 +38,24 @@ async def test_a_report_has_what_its_request_did_before_without_secrets(
     assert "my-canary-word" not in report.to_json()
 
 
+@pytest.mark.parametrize("root_path", ["", "/shop"])
+async def test_a_secret_in_the_path_of_the_page_before_is_hidden(
+    app: App, client: Client, records: Records, root_path: str
+) -> None:
+    @app.get("/reset/<token>")
+    async def reset(token: str) -> str:
+        return token
+
+    page = f"http://localhost{root_path}/reset/my-canary%20word"
+    await client.get("/boom", headers={"Referer": page}, root_path=root_path)
+    [report] = records()
+    assert isinstance(report, Report)
+    assert (
+        report.request
+        and dict(report.request.headers)["Referer"] == f"http://localhost{root_path}/reset/[hidden]"
+    )
+
+
 async def test_of_many_lines_a_report_has_the_last(
     app: App, client: Client, records: Records
 ) -> None:
