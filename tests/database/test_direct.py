@@ -209,6 +209,7 @@ async def test_a_slow_read_can_be_cancelled_and_leaves_nothing(database: Databas
         assert await database.read(count) == [(0,)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
 async def test_a_slow_read_is_stopped_by_the_limit(each_database_url: str, times: int) -> None:
     database = DatabaseEngine(each_database_url, pool_size=1, statement_timeout=0.2)
@@ -225,6 +226,7 @@ def slow_write(database: DatabaseEngine) -> sa.Update:
     return sa.update(THINGS).values(size=slow(database).scalar_subquery())
 
 
+@pytest.mark.slow
 async def test_a_slow_write_is_stopped_by_the_limit_and_changes_nothing(
     each_database_url: str, database: DatabaseEngine
 ) -> None:

@@ -144,6 +144,7 @@ async def test_requests_that_only_wait_take_no_place_from_others() -> None:
     assert work.order[-1] == "/ping"
 
 
+@pytest.mark.slow
 async def test_less_is_admitted_while_the_loop_is_late_and_more_when_it_is_in_time() -> None:
     work = Work()
     app = limited(work, 10_000, 1000, request_max_lag=0.005, request_queue_timeout=30)
@@ -165,6 +166,7 @@ async def test_less_is_admitted_while_the_loop_is_late_and_more_when_it_is_in_ti
     assert (app._open, app._new) == (0, 0)
 
 
+@pytest.mark.slow
 async def test_one_late_moment_is_no_overload() -> None:
     work = Work()
     app = limited(work, 10_000, 1000)

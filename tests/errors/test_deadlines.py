@@ -66,6 +66,7 @@ class Exchange:
         return int(self.sent[0]["status"])
 
 
+@pytest.mark.slow
 async def test_a_request_without_an_answer_is_a_503_and_an_error_of_its_route(
     app: App, captured_reports: list[Report], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -90,6 +91,7 @@ async def test_a_request_without_an_answer_is_a_503_and_an_error_of_its_route(
     assert app.extensions["errors"].deadlines.stopped == 1
 
 
+@pytest.mark.slow
 async def test_a_thread_that_cannot_be_stopped_does_not_delay_the_answer(
     app: App, captured_reports: list[Report]
 ) -> None:
@@ -133,6 +135,7 @@ async def test_an_answer_after_the_limit_is_dropped(
     assert report.culprit.endswith("catch")
 
 
+@pytest.mark.slow
 async def test_a_late_request_that_is_cancelled_once_more_is_answered_once(app: App) -> None:
     late = asyncio.Event()
 
@@ -157,6 +160,7 @@ async def test_a_late_request_that_is_cancelled_once_more_is_answered_once(app: 
     ]
 
 
+@pytest.mark.slow
 async def test_what_has_begun_may_go_on(app: App) -> None:
     async def stream() -> Any:
         async def parts() -> AsyncIterator[bytes]:
@@ -171,6 +175,7 @@ async def test_what_has_begun_may_go_on(app: App) -> None:
     assert await response.get_data() == b"first second"
 
 
+@pytest.mark.slow
 async def test_an_accepted_websocket_may_go_on_and_no_other(app: App) -> None:
     async def accept() -> None:
         await websocket.accept()
@@ -190,6 +195,7 @@ async def test_an_accepted_websocket_may_go_on_and_no_other(app: App) -> None:
     assert [message["type"] for message in waiting.sent] == ["websocket.close"]
 
 
+@pytest.mark.slow
 async def test_the_time_of_a_body_is_the_clients(
     app: App, captured_reports: list[Report], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +232,7 @@ async def test_bodies_that_are_arriving_are_limited_and_others_are_served(
         assert await exchange.status() == 200
 
 
+@pytest.mark.slow
 async def test_without_a_limit_a_request_takes_its_time(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

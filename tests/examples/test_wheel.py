@@ -25,6 +25,7 @@ def test_its_processes_do_not_see_the_checkout(wheel: Wheel) -> None:
     assert commands == "1"
 
 
+@pytest.mark.slow
 def test_the_wheel_has_every_entry_point_that_is_declared(wheel: Wheel) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     declared = dict(project["entry-points"], console_scripts=project.get("scripts", {}))

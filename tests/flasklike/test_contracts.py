@@ -41,6 +41,7 @@ def test_what_is_overridden_is_what_was_read() -> None:
     assert not functions, advice
 
 
+@pytest.mark.slow
 def test_a_replaced_body_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     async def handle_request(self: Any, request: Any) -> Any:
         raise NotImplementedError
@@ -52,6 +53,7 @@ def test_a_replaced_body_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(changed()) - before == {"quart.app.Quart.handle_request(self, request)"}
 
 
+@pytest.mark.slow
 def test_a_changed_parameter_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def get_data(self: Any, cache: bool = True, as_text: bool = False) -> Any:
         raise NotImplementedError

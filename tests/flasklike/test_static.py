@@ -372,6 +372,7 @@ def open_files(path: Path) -> int:
     return sum(link.is_symlink() and os.path.realpath(link) == str(path) for link in links)
 
 
+@pytest.mark.slow
 async def test_a_large_file_is_streamed_and_closed(folder: Path, serve: Serve) -> None:
     app = make(App, folder)
     async with serve(app) as server:
@@ -381,6 +382,7 @@ async def test_a_large_file_is_streamed_and_closed(folder: Path, serve: Serve) -
         await until_closed(folder / "large.bin")
 
 
+@pytest.mark.slow
 async def test_a_client_that_leaves_closes_the_file(folder: Path, serve: Serve) -> None:
     await asyncio.to_thread((folder / "large.bin").write_bytes, LARGE * 30)
     app = make(App, folder)

@@ -68,6 +68,7 @@ def test_no_other_module_imports_a_private_name(module: str) -> None:
     assert list(private_imports(TREES[module])) == []
 
 
+@pytest.mark.slow
 def test_every_private_attribute_is_listed_and_used() -> None:
     ours = set[str]().union(*map(defined, TREES.values()))
     used = ours.union(*map(accessed, TREES.values()))

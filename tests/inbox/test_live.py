@@ -245,6 +245,7 @@ async def test_positions_may_be_anything(query: str, tmp_path: Path) -> None:
         await stream.leave()
 
 
+@pytest.mark.slow
 async def test_many_pages_ask_as_often_as_one(tmp_path: Path) -> None:
     async with serving(make_app(tmp_path)) as app:
         statements: list[str] = []

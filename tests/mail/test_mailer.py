@@ -96,6 +96,7 @@ async def test_sends_each_mail_once(
     assert [mail.message["Subject"] for mail in mail_server.mails] == ["Welcome susan"]
 
 
+@pytest.mark.slow
 async def test_two_mailers_send_each_mail_once(
     database: DatabaseEngine, mailer: Mailer, mail_server: MailServer
 ) -> None:
@@ -106,6 +107,7 @@ async def test_two_mailers_send_each_mail_once(
     assert len(mail_server.mails) == 3
 
 
+@pytest.mark.slow
 async def test_a_mailer_waits_for_the_lease_of_another(database: DatabaseEngine) -> None:
     async def lease() -> list[Outgoing[Mail]]:
         async with database.begin() as session:

@@ -55,6 +55,7 @@ async def test_errors_are_counted_by_class_and_waiting_mails_are_shown(shop: Any
     assert not any(name.startswith("quartapp_outbox") and "webhooks" in name for name in found)
 
 
+@pytest.mark.slow
 async def test_a_scrape_is_answered_while_the_database_is_away(
     shop: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -58,6 +58,7 @@ async def test_an_event_holds_its_sender_cut_to_the_columns(
     assert len(row.detail) == 200
 
 
+@pytest.mark.slow
 async def test_many_events_are_stored_in_their_order(kept: Trail, session: Session) -> None:
     now = datetime.now(UTC)
     for number in range(1200):

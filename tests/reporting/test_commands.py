@@ -115,6 +115,7 @@ async def test_a_test_reaches_the_mail_server_without_the_delay_of_other_mails(
     assert (await asyncio.to_thread(mailing_shop.run, "doctor")).exit_code == 1
 
 
+@pytest.mark.slow
 async def test_a_test_whose_mail_waits_for_the_budget_says_so(
     mailing_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

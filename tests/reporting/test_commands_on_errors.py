@@ -102,6 +102,7 @@ def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path)
 
 
+@pytest.mark.slow
 def test_each_name_of_an_error_leads_to_it(shop: Shop) -> None:
     for key in ("3", "abcdefgh", "ABCD-EFGH", "12345", "#12345", "123450000"):
         assert shop.said("show", key).startswith("3 #1234 "), key

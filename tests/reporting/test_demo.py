@@ -26,6 +26,7 @@ def database_url(each_database_url: str) -> str:
     return each_database_url
 
 
+@pytest.mark.slow
 async def test_the_sums_of_the_month_agree(database: DatabaseEngine) -> None:
     steps = [step async for step in fill(database, groups=GROUPS, occurrences=OCCURRENCES)]
     assert steps[0] == "60 groups"

@@ -46,6 +46,7 @@ reports = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(reports)
 def test_comes_back_from_json_as_it_was(report: Report) -> None:
     text = report.to_json()

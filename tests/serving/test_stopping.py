@@ -14,6 +14,7 @@ from quartapp.serving import hypercorn_server, uvicorn_server
 from quartapp.serving.stopping import Stop
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc has the open files")
 async def test_a_drain_ends_with_the_last_connection_and_leaves_no_file_open() -> None:
     stop = Stop(None, grace=10)

@@ -20,6 +20,7 @@ class Ring:
         self.itself = self
 
 
+@pytest.mark.slow
 def test_what_a_test_has_not_closed_is_found_at_the_end(request: pytest.FixtureRequest) -> None:
     gc.disable()
     try:

@@ -3,6 +3,8 @@
 import ast
 from collections.abc import Iterator
 
+import pytest
+
 from tests.setup.parts import PARTS, ROOT
 
 READERS = {
@@ -60,6 +62,7 @@ def named_in(tree: ast.AST) -> Iterator[str]:
                 yield name
 
 
+@pytest.mark.slow
 def test_only_the_listed_modules_read_the_environment() -> None:
     package = ROOT / "quartapp"
     found: dict[str, set[str]] = {}

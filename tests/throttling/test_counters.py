@@ -75,6 +75,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counters, "RETRY", 0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_impatient")
 async def test_without_redis_each_process_counts_and_it_is_logged_once(
     caplog: pytest.LogCaptureFixture,
@@ -92,6 +93,7 @@ async def test_without_redis_each_process_counts_and_it_is_logged_once(
     await both.close()
 
 
+@pytest.mark.slow
 @pytest.mark.redis
 @pytest.mark.usefixtures("_impatient")
 async def test_redis_that_is_silent_delays_one_request_and_is_used_again(

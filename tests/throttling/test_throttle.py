@@ -173,6 +173,7 @@ async def test_without_limits_nothing_is_refused(limit: Limit) -> None:
     assert throttle.counters.memory.size == 0
 
 
+@pytest.mark.slow
 @pytest.mark.redis
 async def test_redis_counts_as_memory_does(on_redis: Throttle, limit: Limit) -> None:
     assert [await guess(on_redis, limit, "a") for _ in range(10)] == [0] * 9 + [1]
@@ -255,6 +256,7 @@ def test_an_application_gets_its_throttle_from_its_settings() -> None:
         init_app(app)
 
 
+@pytest.mark.slow
 def test_redis_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "quartapp.throttling.redis_counters", raising=False)
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)

@@ -70,6 +70,7 @@ def back_up(database: Path, target: Path, seconds: float = 10) -> None:
     sqlite.back_up(database, target, Deadline(seconds), lambda remaining, total: None)
 
 
+@pytest.mark.slow
 def test_has_what_is_only_in_the_log(run: Run, database: Path, tmp_path: Path) -> None:
     with closing(opened(database)) as server:
         server.execute("INSERT INTO people VALUES ('Ada')")

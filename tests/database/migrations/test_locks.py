@@ -42,6 +42,7 @@ async def hold(database: DatabaseEngine, held: asyncio.Event, seconds: float) ->
         await asyncio.sleep(seconds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("held_for", "succeeds"), [(0.4, True), (30.0, False)])
 async def test_a_long_transaction_delays_a_migration_and_no_request(
     each_database_url: str,

@@ -153,6 +153,7 @@ async def test_a_command_ends_with_a_teardown(failed: Site) -> None:
     assert failed.released[-1]["loan"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.lenient("blocks")
 async def test_printing_and_values_are_bounded(failed: Site) -> None:
     assert len((await failed.run("print('x' * 10_000_000)"))["output"]) <= 110_000

@@ -139,6 +139,7 @@ UNHANDLED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Quart, App])
 async def test_each_failure_happens_in_the_application(kind: type[Quart], tmp_path: Path) -> None:
     async with serving(kind, tmp_path) as site:
@@ -171,6 +172,7 @@ async def until_shown(site: Site, path: str, text: str) -> str:
     return page
 
 
+@pytest.mark.slow
 async def test_what_fails_after_its_answer_is_found(tmp_path: Path) -> None:
     expected = {
         "task": "ConnectionError",
@@ -201,6 +203,7 @@ async def test_an_exit_of_a_view_is_an_error(tmp_path: Path) -> None:
     assert "SystemExit" in answer.text
 
 
+@pytest.mark.slow
 async def test_the_mail_of_an_error_comes_within_two_seconds(tmp_path: Path) -> None:
     async with serving(App, tmp_path) as site:
         await site.request("GET", "/break/view/now", headers=HTML)
@@ -300,6 +303,7 @@ async def test_a_broken_mail_is_shown(site: Site, mailbox: Mailbox, source: byte
     assert (await site.request("GET", f"{path}/html")).status in {200, 404}
 
 
+@pytest.mark.slow
 @pytest.mark.lenient("blocks")
 async def test_a_blocked_loop_is_named(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

@@ -29,6 +29,7 @@ def make_app(**config: Any) -> tuple[App, list[Any]]:
     return app, torn_down
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "method"), [("/", "HEAD"), ("/204", "GET"), ("/304", "GET")])
 async def test_answers_without_a_body_have_none(serve: Serve, path: str, method: str) -> None:
     app, _ = make_app()
@@ -201,6 +202,7 @@ async def test_a_client_that_leaves_ends_a_stream_that_never_waits(
     assert "socket.send() raised exception." not in caplog.messages
 
 
+@pytest.mark.slow
 async def test_a_client_that_leaves_during_a_synchronous_view_is_torn_down_after_it(
     serve: Serve,
 ) -> None:
@@ -281,6 +283,7 @@ async def test_an_oversized_chunked_upload_gets_413(
     assert caplog.records == []
 
 
+@pytest.mark.slow
 async def test_a_body_nobody_reads_is_not_taken_in(serve: Serve) -> None:
     app, _ = make_app()
     waiting = 0
@@ -303,6 +306,7 @@ async def test_a_body_nobody_reads_is_not_taken_in(serve: Serve) -> None:
     assert waiting < 200_000
 
 
+@pytest.mark.slow
 async def test_a_slow_body_gets_408_and_is_logged(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -326,6 +330,7 @@ async def test_a_slow_body_gets_408_and_is_logged(
     ]
 
 
+@pytest.mark.slow
 async def test_a_slow_answer_is_cut_and_logged_once(serve: Serve) -> None:
     app, _ = make_app(RESPONSE_TIMEOUT=0.5)
 
@@ -347,6 +352,7 @@ async def test_a_slow_answer_is_cut_and_logged_once(serve: Serve) -> None:
     assert (answer.body, answer.whole) == (b"some", False)
 
 
+@pytest.mark.slow
 async def test_a_client_that_takes_no_small_answers_is_cut_off(serve: Serve) -> None:
     app, _ = make_app(RESPONSE_TIMEOUT=0.2)
 

@@ -65,6 +65,7 @@ async def test_each_gets_the_page_of_a_503_and_one_line(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/no_page", "/thread", "/deaf"])
 async def test_what_does_not_answer_in_time_is_answered_with_a_few_bytes(
     app: App, serve: Serve, path: str, monkeypatch: pytest.MonkeyPatch
@@ -93,6 +94,7 @@ async def test_what_does_not_answer_in_time_is_answered_with_a_few_bytes(
     assert b"Service Unavailable" in answer.body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/view", "/member", "/stream"])
 async def test_a_blocked_function_does_not_hold_up_the_stop(
     app: App, serve: Serve, path: str, monkeypatch: pytest.MonkeyPatch
@@ -192,6 +194,7 @@ async def test_what_waits_in_middleware_is_answered(app: App, serve: Serve) -> N
     assert (answer.status, answer.fields("retry-after")) == (503, ["5"])
 
 
+@pytest.mark.slow
 async def test_what_comes_later_is_refused_until_the_next_start(app: App, serve: Serve) -> None:
     @app.get("/")
     async def index() -> str:

@@ -16,6 +16,7 @@ async def first_difference(count: int) -> str:
     return ""
 
 
+@pytest.mark.slow
 async def test_groups_are_answered_as_the_page_says() -> None:
     assert await first_difference(SAMPLE) == ""
 

@@ -129,6 +129,7 @@ async def test_a_template_may_render_another(app: App) -> None:
         assert await partial(3) == "3210end"
 
 
+@pytest.mark.slow
 @pytest.mark.lenient("coroutines", "blocks")
 async def test_a_template_without_end_is_a_recursion_error(app: App) -> None:
     async def again() -> str:
@@ -343,6 +344,7 @@ def garbage() -> Iterator[Callable[[], list[Any]]]:
     gc.enable()
 
 
+@pytest.mark.slow
 async def test_nothing_is_left_to_the_garbage_collector(
     app: App, garbage: Callable[[], list[Any]]
 ) -> None:

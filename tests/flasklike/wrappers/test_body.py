@@ -110,6 +110,7 @@ async def test_awaiting_the_whole_makes_room() -> None:
     assert len(await whole) == READ_AHEAD
 
 
+@pytest.mark.slow
 async def test_the_time_spent_waiting_is_limited_in_all() -> None:
     body = Body(None, None)
     body.timeout = 0.5

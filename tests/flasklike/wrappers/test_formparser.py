@@ -5,6 +5,7 @@ import io
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.exceptions import HTTPException
@@ -82,6 +83,7 @@ async def by_us(
     return contents(form, files)
 
 
+@pytest.mark.slow
 @given(
     case=st.sampled_from(BODIES),
     cuts=st.lists(st.integers(0, 400), max_size=5),

@@ -105,6 +105,7 @@ async def test_the_database_is_gone(
     check_failure(await susan("GET", "/api/posts"), caplog.text)
 
 
+@pytest.mark.slow
 async def test_every_connection_is_busy(
     app: App, susan: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ def command(*arguments: str) -> list[str]:
     return [str(Path(sys.executable).parent / "quart"), "--app", "quartapp", "errors", *arguments]
 
 
+@pytest.mark.slow
 async def test_a_test_reaches_the_mail_server(
     mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

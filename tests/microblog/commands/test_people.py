@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from quartapp.microblog.migrate import migrate
-from tests.microblog.commands.running import quart
+from tests.microblog.commands.running import migrated, quart
 
 
 @pytest.fixture(autouse=True)
@@ -16,8 +15,14 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     url = f"sqlite:///{tmp_path / 'commands.db'}"
     monkeypatch.delenv("SECRET_KEY", raising=False)
     monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("ENVIRONMENT", "development")  # production has no cheap passwords
+    monkeypatch.setenv("PASSWORD_COST", "7")
     monkeypatch.chdir(tmp_path)
     return url
+
+
+def make_tables(database: str) -> None:
+    Path(database.removeprefix("sqlite:///")).write_bytes(migrated())
 
 
 def run(*arguments: str, password: str = "cat-on-the-mat") -> Result:
@@ -25,7 +30,7 @@ def run(*arguments: str, password: str = "cat-on-the-mat") -> Result:
 
 
 def test_adds_an_administrator(database: str) -> None:
-    migrate(database)
+    make_tables(database)
     result = run("ada", "ada@example.com")
     assert result.exit_code == 0
     assert "ada may now log in" in result.output
@@ -35,7 +40,7 @@ def test_adds_an_administrator(database: str) -> None:
 
 
 def test_a_reserved_name_is_for_an_administrator(database: str) -> None:
-    migrate(database)
+    make_tables(database)
     assert run("admin", "ada@example.com").exit_code == 0
     result = run("ADMIN", "other@example.com")
     assert result.output == "Error: username: Please use a different username.\n"
@@ -49,7 +54,7 @@ def test_a_password_that_a_form_refuses_is_refused(database: str, password: str)
 
 
 def test_a_taken_name_is_one_sentence(database: str) -> None:
-    migrate(database)
+    make_tables(database)
     run("ada", "ada@example.com")
     result = run("ada", "other@example.com")
     assert result.exit_code == 1
@@ -68,7 +73,7 @@ def test_a_taken_name_is_one_sentence(database: str) -> None:
     ],
 )
 def test_what_a_form_refuses_is_refused(database: str, arguments: tuple[str, str]) -> None:
-    migrate(database)
+    make_tables(database)
     result = run(*arguments)
     assert result.exit_code == 2
     assert "Invalid value for" in result.output
@@ -102,7 +107,7 @@ def rows(database: str, query: str) -> list[tuple[object, ...]]:
 @pytest.fixture
 def member(database: str) -> str:
     """Somebody who has registered; the address of the database."""
-    migrate(database)
+    make_tables(database)
     run("ada", "ada@example.com")
     with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection, connection:
         connection.execute("UPDATE users SET is_admin = 0")

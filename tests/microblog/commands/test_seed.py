@@ -31,6 +31,7 @@ def url(each_database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return each_database_url
 
 
+@pytest.mark.slow
 def test_makes_people_and_posts_once(url: str) -> None:
     first = quart("seed", "--people", "30", "--posts", "1500")
     assert first.exit_code == 0
@@ -44,6 +45,7 @@ def test_makes_people_and_posts_once(url: str) -> None:
     assert rows(url, "SELECT count(*) FROM posts") == [(1500,)]
 
 
+@pytest.mark.slow
 def test_the_same_seed_makes_the_same_texts(url: str) -> None:
     quart("seed", "--people", "5", "--posts", "20")
     first = rows(url, "SELECT body, user_id FROM posts ORDER BY id")
@@ -72,6 +74,7 @@ def test_a_password_that_a_form_refuses_is_refused() -> None:
     assert "at least 8 characters" in result.output
 
 
+@pytest.mark.slow
 def test_a_name_like_somebodys_is_left_out(url: str) -> None:
     quart("create-admin", "SUSAN", "s@example.com", "--password", "cat-on-the-mat")
     result = quart("seed", "--people", "3", "--posts", "0")

@@ -183,6 +183,7 @@ async def test_a_new_login_deletes_a_bounded_number_of_expired_ones(
     assert await count(session) == 2
 
 
+@pytest.mark.slow
 async def test_ten_thousand_logins_are_read_page_by_page_and_ended_at_once(
     database: DatabaseEngine, add_person: AddPerson, session: Session, clock: Clock
 ) -> None:

@@ -194,6 +194,7 @@ async def _all_returned(app: App) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 async def test_a_slow_form_keeps_nobody_waiting(
     app: App, susan: Client, log_in: LogIn, submit: Submit
 ) -> None:

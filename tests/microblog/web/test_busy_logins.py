@@ -43,6 +43,7 @@ async def test_a_login_beyond_the_queue_is_a_503_that_is_counted_and_not_recorde
     assert captured_reports == []
 
 
+@pytest.mark.slow
 async def test_a_login_takes_the_write_lock_only_for_a_right_password(
     app: App, client: Client, submit: Submit, add_person: AddPerson
 ) -> None:

@@ -120,6 +120,7 @@ KINDS: dict[str, tuple[Callable[..., Awaitable[Any]], Callable[..., Awaitable[bo
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 async def test_each_step_accepts_what_its_neighbours_sign(
     kind: str, apps: dict[str, App], add_person: AddPerson, submit: Submit

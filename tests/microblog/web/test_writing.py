@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from sqlalchemy import update
 
 from quartapp.database import DatabaseEngine
@@ -10,6 +11,7 @@ from quartapp.microblog.models import User
 from quartapp.microblog.testing import LogIn
 
 
+@pytest.mark.slow
 async def test_asking_who_sends_a_form_waits_for_no_writer(app: App, log_in: LogIn) -> None:
     client = await log_in("susan")
     database: DatabaseEngine = app.extensions["database"]

@@ -430,6 +430,7 @@ async def test_before_the_migration_the_journal_holds(
     assert await consumer.consume() == 1
 
 
+@pytest.mark.slow
 async def test_many_groups_at_once(
     journal: Journal, consumer: Consumer, session: AsyncSession
 ) -> None:

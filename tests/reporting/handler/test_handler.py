@@ -144,6 +144,7 @@ def test_the_caller_touches_no_socket_and_no_name(
     assert touched == []
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_costs_the_caller_nothing(
     make_handler: MakeHandler, logger: logging.Logger
 ) -> None:
@@ -231,6 +232,7 @@ def test_a_mail_that_cannot_be_built_does_not_stop_others(
     assert "Second" in mail.message["Subject"]
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_gets_the_mails_later(
     post: PostOffice, make_handler: MakeHandler, logger: logging.Logger
 ) -> None:
@@ -251,6 +253,7 @@ def test_a_server_that_is_away_gets_the_mails_later(
     assert post.counts == ["2 times", "once"]
 
 
+@pytest.mark.slow
 def test_a_text_that_the_server_rejects_does_not_stop_its_mail(
     mails: PostOffice, make_handler: MakeHandler, logger: logging.Logger
 ) -> None:
@@ -551,6 +554,7 @@ def test_logging_waits_for_no_lock_that_a_flush_holds(
         handler.release()
 
 
+@pytest.mark.slow
 def test_a_signal_handler_may_log_and_flush(
     mails: PostOffice, make_handler: MakeHandler, logger: logging.Logger
 ) -> None:
@@ -598,6 +602,7 @@ def test_logging_sets_no_context_variable(
     assert seen == [before]
 
 
+@pytest.mark.slow
 def test_what_sending_logs_is_not_mailed(
     mails: PostOffice, make_handler: MakeHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -477,6 +477,7 @@ async def ask(app: App, path: str) -> None:
     await app(asgi, receive, send)  # type: ignore[arg-type]  # looser than ASGI's own types
 
 
+@pytest.mark.slow
 @pytest.mark.lenient("blocks")
 async def test_errors_beyond_the_limit_of_groups_are_still_named(
     app: App, records: Records

@@ -50,10 +50,8 @@ async def test_a_secret_in_the_path_of_the_page_before_is_hidden(
     await client.get("/boom", headers={"Referer": page}, root_path=root_path)
     [report] = records()
     assert isinstance(report, Report)
-    assert (
-        report.request
-        and dict(report.request.headers)["Referer"] == f"http://localhost{root_path}/reset/[hidden]"
-    )
+    assert report.request
+    assert dict(report.request.headers)["Referer"] == f"http://localhost{root_path}/reset/[hidden]"
 
 
 async def test_of_many_lines_a_report_has_the_last(

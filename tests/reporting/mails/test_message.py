@@ -365,6 +365,7 @@ def test_whatever_is_in_a_report_the_mail_parses_back(
             assert plain(f"{name} = {value}") in text
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(st.lists(st.tuples(fuzzed_alerts, fuzzed_groups), min_size=1, max_size=4))
 def test_whatever_is_in_a_digest_it_parses_back(alerts: list[tuple[Alert, GroupSummary]]) -> None:

@@ -116,6 +116,7 @@ async def drip_the_body(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [drip, say_nothing, drip_the_body])
 @pytest.mark.usefixtures("short")
 async def test_a_slow_server_costs_ten_seconds_and_no_more(
