@@ -117,6 +117,7 @@ async def test_a_thread_that_cannot_be_stopped_does_not_delay_the_answer(
     assert report.request.route == "/work"
 
 
+@pytest.mark.slow
 async def test_an_answer_after_the_limit_is_dropped(
     app: App, captured_reports: list[Report]
 ) -> None:
@@ -210,6 +211,7 @@ async def test_the_time_of_a_body_is_the_clients(
     assert captured_reports == []
 
 
+@pytest.mark.slow
 async def test_a_view_that_hangs_with_a_whole_body_is_late(
     app: App, captured_reports: list[Report]
 ) -> None:

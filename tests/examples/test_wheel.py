@@ -36,6 +36,7 @@ def test_the_wheel_has_every_entry_point_that_is_declared(wheel: Wheel) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_wheel_has_every_file_of_the_package(wheel: Wheel) -> None:
     """Templates, static files, migrations, py.typed; and nothing else but its metadata."""
     files = {

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,17 @@ HTTP_DATE = "%a, %d %b %Y %H:%M:%S GMT"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A static folder, a file next to it, and files that must not be sent."""
-    inside = tmp_path / "static"
+    return filled(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for tests that change none of them."""
+    return filled(tmp_path_factory.mktemp("files"))
+
+
+def filled(parent: Path) -> Path:
+    inside = parent / "static"
     (inside / "sub").mkdir(parents=True)
     contents = {
         "app.css": b"body { color: red }\n" * 50,
@@ -114,10 +125,17 @@ def comparable(status: int, headers: Any, body: bytes, seen: list[str]) -> Any:
     return status, fields, body, seen
 
 
+@cache
+def made_with_flask(folder: Path, **config: Any) -> Any:
+    return make(flask.Flask, folder, **config)
+
+
 def by_flask(folder: Path, path: str, method: str, headers: dict[str, str], **config: Any) -> Any:
-    app = make(flask.Flask, folder, **config)
+    app = made_with_flask(folder, **config)
+    app.extensions["seen"].clear()
     with app.test_client().open(path, method=method, headers=headers) as answer:
-        return comparable(answer.status_code, answer.headers, answer.data, app.extensions["seen"])
+        seen = [*app.extensions["seen"]]
+        return comparable(answer.status_code, answer.headers, answer.data, seen)
 
 
 async def by_us(app: Any, path: str, method: str, headers: dict[str, str]) -> Any:
@@ -185,10 +203,10 @@ RANGES = (
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST"])
 @pytest.mark.parametrize("path", PATHS)
 async def test_each_file_is_answered_as_flask_answers_it(
-    folder: Path, path: str, method: str
+    files: Path, path: str, method: str
 ) -> None:
-    expected = by_flask(folder, path, method, {})
-    app = make(App, folder)
+    expected = by_flask(files, path, method, {})
+    app = make(App, files)
     # Twice: the second response may come from the cache.
     assert await by_us(app, path, method, {}) == expected
     assert await by_us(app, path, method, {}) == expected
@@ -198,12 +216,12 @@ async def test_each_file_is_answered_as_flask_answers_it(
 @pytest.mark.parametrize("value", RANGES)
 @pytest.mark.parametrize("path", ["/static/app.css", "/static/large.bin", "/in memory"])
 async def test_ranges_are_answered_as_flask_answers_them(
-    folder: Path, path: str, value: str, method: str
+    files: Path, path: str, value: str, method: str
 ) -> None:
     headers = {"Range": value}
-    app = make(App, folder)
+    app = make(App, files)
     await by_us(app, path, "GET", {})
-    assert await by_us(app, path, method, headers) == by_flask(folder, path, method, headers)
+    assert await by_us(app, path, method, headers) == by_flask(files, path, method, headers)
 
 
 CONDITIONS: dict[str, dict[str, str]] = {
@@ -231,15 +249,15 @@ CONDITIONS: dict[str, dict[str, str]] = {
 @pytest.mark.parametrize("name", CONDITIONS)
 @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "new"])
 async def test_conditions_are_judged_as_flask_judges_them(
-    folder: Path, name: str, method: str, is_kept: bool
+    files: Path, name: str, method: str, is_kept: bool
 ) -> None:
-    etag = etag_of(folder)
+    etag = etag_of(files)
     headers = {key: value.replace("ETAG", etag) for key, value in CONDITIONS[name].items()}
-    app = make(App, folder)
+    app = make(App, files)
     if is_kept:
-        await keep(app, folder)
+        await keep(app, files)
     assert await by_us(app, "/static/app.css", method, headers) == by_flask(
-        folder, "/static/app.css", method, headers
+        files, "/static/app.css", method, headers
     )
 
 
@@ -421,6 +439,7 @@ async def test_a_request_cancelled_while_the_file_is_opened_closes_it(
     assert open_files(path) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["after_request", "teardown_request"])
 async def test_a_request_cancelled_before_its_answer_is_sent_closes_the_file(
     folder: Path, serve: Serve, where: str

@@ -58,6 +58,7 @@ async def test_a_slow_batch_ends_before_another_mailer_takes_it_over(
     assert [outcome.tried for outcome in outcomes] == [True, False, False, False]
 
 
+@pytest.mark.slow
 async def test_a_mute_server_costs_ten_seconds_and_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

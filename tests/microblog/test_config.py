@@ -315,6 +315,7 @@ def test_the_configuration_holds_plain_values() -> None:
     assert type(config["LOG_DIR"]) is str
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["QUART_DEBUG", "FLASK_DEBUG"])
 def test_debug_wins_over_quarts_and_flasks(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "1")

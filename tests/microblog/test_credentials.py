@@ -84,6 +84,7 @@ async def guess(send: Try, number: int, username: str = "susan", address: str = 
         assert (await send(username, "dog", address)).status_code in {401, 422}
 
 
+@pytest.mark.slow
 async def test_after_ten_wrong_passwords_the_right_one_waits_too(
     log_in_as: Try, add_person: AddPerson, clock: Clock, hashed: list[str]
 ) -> None:

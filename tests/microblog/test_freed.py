@@ -34,6 +34,7 @@ def serve(settings: Settings, also: Callable[[], object] = list) -> "weakref.ref
     return asyncio.run(serving())
 
 
+@pytest.mark.slow
 def test_an_application_that_has_ended_is_freed(settings: Settings) -> None:
     ended = [serve(settings) for _ in range(4)]
     gc.collect()
@@ -41,6 +42,7 @@ def test_an_application_that_has_ended_is_freed(settings: Settings) -> None:
     assert [app() for app in ended[:-1]] == [None] * 3
 
 
+@pytest.mark.slow
 def test_what_outlives_an_application_is_still_heard(
     settings: Settings, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -86,6 +86,7 @@ def test_leaves_what_does_not(text: str) -> None:
     assert Scrubber().text(text) == text
 
 
+@pytest.mark.slow
 @given(st.text(max_size=200))
 def test_any_text_is_scrubbed_to_one_that_can_be_stored(text: str) -> None:
     clean = Scrubber(known=["geheim-ü"]).text(text)

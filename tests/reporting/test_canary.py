@@ -74,6 +74,7 @@ def leaking(
                 yield name
 
 
+@pytest.mark.slow
 def test_the_secret_is_nowhere() -> None:
     assert len(PLANTINGS) >= 25
     assert not list(leaking())

@@ -247,6 +247,7 @@ def test_what_is_no_limit_is_refused(text: str) -> None:
         limit_of(text)
 
 
+@pytest.mark.slow
 def test_an_application_gets_its_throttle_from_its_settings() -> None:
     app = Quart(__name__)
     app.config.update(THROTTLING=False)

@@ -82,6 +82,7 @@ def test_has_what_is_only_in_the_log(run: Run, database: Path, tmp_path: Path) -
     assert names(tmp_path / "copied.db") == set()  # which is why there is a command
 
 
+@pytest.mark.slow
 def test_ends_while_another_connection_writes(
     database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -388,6 +388,7 @@ async def test_a_cancelled_statement_is_stopped_and_leaves_nothing(
         await session.execute(update(Customer).values(note="x"))
 
 
+@pytest.mark.slow
 async def test_a_statement_that_was_cancelled_before_its_start_never_runs(
     database: DatabaseEngine,
 ) -> None:

@@ -29,6 +29,7 @@ def ending(request: pytest.FixtureRequest) -> BaseException:
     return found.with_traceback(None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["view", "thread", "before", "after", "teardown", "handler"])
 async def test_it_is_an_error_of_its_request(
     serve: Serve, ending: BaseException, place: str, caplog: pytest.LogCaptureFixture
@@ -69,6 +70,7 @@ async def test_it_is_an_error_of_its_request(
     )
 
 
+@pytest.mark.slow
 async def test_it_is_handled_as_an_unhandled_exception(
     serve: Serve, ending: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -102,6 +104,7 @@ async def test_it_is_handled_as_an_unhandled_exception(
     assert frames[-1] == "index"
 
 
+@pytest.mark.slow
 async def test_it_breaks_off_a_stream(serve: Serve, ending: BaseException) -> None:
     app = App("exits")
 
@@ -118,6 +121,7 @@ async def test_it_breaks_off_a_stream(serve: Serve, ending: BaseException) -> No
     assert isinstance(logged[1], StrayExitError)
 
 
+@pytest.mark.slow
 async def test_it_closes_a_websocket_with_1011(
     serve: Serve, ending: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -49,6 +49,7 @@ async def test_answers_without_a_body_have_none(serve: Serve, path: str, method:
         assert server.log == []
 
 
+@pytest.mark.slow
 async def test_location_is_encoded_and_duplicate_fields_are_kept(serve: Serve) -> None:
     app, _ = make_app()
 
@@ -62,6 +63,7 @@ async def test_location_is_encoded_and_duplicate_fields_are_kept(serve: Serve) -
     assert answer.fields("x-two") == ["1", "2"]
 
 
+@pytest.mark.slow
 async def test_streams_synchronous_and_asynchronous_parts(serve: Serve) -> None:
     app, _ = make_app()
 
@@ -83,6 +85,7 @@ async def test_streams_synchronous_and_asynchronous_parts(serve: Serve) -> None:
             assert (answer.body, answer.whole) == (b"one two", True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["before", "view", "after", "teardown", "session", "handler"])
 async def test_an_error_anywhere_is_answered_and_logged_once(
     serve: Serve, kind: str, caplog: pytest.LogCaptureFixture
@@ -119,6 +122,7 @@ async def test_an_error_anywhere_is_answered_and_logged_once(
     assert torn_down == [None if kind == "teardown" else error]
 
 
+@pytest.mark.slow
 async def test_a_client_that_leaves_in_the_body_cancels_the_request(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -144,6 +148,7 @@ async def test_a_client_that_leaves_in_the_body_cancels_the_request(
     ]
 
 
+@pytest.mark.slow
 async def test_a_client_that_leaves_in_the_answer_ends_the_stream(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -176,6 +181,7 @@ async def test_a_client_that_leaves_in_the_answer_ends_the_stream(
     assert [record.levelname for record in caplog.records if record.name == "wire"] == ["INFO"]
 
 
+@pytest.mark.slow
 async def test_a_client_that_leaves_ends_a_stream_that_never_waits(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -229,6 +235,7 @@ async def test_a_client_that_leaves_during_a_synchronous_view_is_torn_down_after
     assert order == ["view", "teardown"]
 
 
+@pytest.mark.slow
 async def test_stop_iteration_in_a_synchronous_view_is_an_error(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -244,6 +251,7 @@ async def test_stop_iteration_in_a_synchronous_view_is_an_error(
     assert [record.getMessage() for record in caplog.records] == ["Exception on / [GET]"]
 
 
+@pytest.mark.slow
 async def test_an_oversized_chunked_upload_gets_413(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -380,6 +388,7 @@ async def test_a_streamed_part_is_bytes_or_a_string() -> None:
         await app.test_client().get("/")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [TimeoutError("its own"), ValueError("streaming")])
 async def test_an_error_in_a_streamed_body_breaks_the_connection(
     serve: Serve, error: Exception
@@ -403,6 +412,7 @@ async def test_an_error_in_a_streamed_body_breaks_the_connection(
     assert (answer.body, answer.whole) == (b"some", False)
 
 
+@pytest.mark.slow
 async def test_what_is_let_through_is_answered_and_logged_by_the_server(serve: Serve) -> None:
     app, torn_down = make_app(PROPAGATE_EXCEPTIONS=True)
     error = ValueError("seen by the server")
@@ -421,6 +431,7 @@ async def test_what_is_let_through_is_answered_and_logged_by_the_server(serve: S
     assert torn_down == [error]
 
 
+@pytest.mark.slow
 async def test_a_debugger_answers_what_is_let_through(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -458,6 +469,7 @@ async def test_a_debugger_answers_what_is_let_through(
     assert noted == [(error, "the answer to /stream [GET]")]
 
 
+@pytest.mark.slow
 async def test_a_stray_cancelled_error_is_an_error(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -473,6 +485,7 @@ async def test_a_stray_cancelled_error_is_an_error(
     assert isinstance(torn_down[0].__cause__, asyncio.CancelledError)
 
 
+@pytest.mark.slow
 async def test_a_stray_cancelled_error_of_the_500_handler_is_answered(serve: Serve) -> None:
     app, _ = make_app()
 
@@ -486,6 +499,7 @@ async def test_a_stray_cancelled_error_of_the_500_handler_is_answered(serve: Ser
         await wait_for(lambda: server.log)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [b"/?q=\xff", b"//", b"*", b"http://other/"])
 async def test_odd_request_targets_are_answered(serve: Serve, target: bytes) -> None:
     app, _ = make_app()
@@ -501,6 +515,7 @@ async def test_odd_request_targets_are_answered(serve: Serve, target: bytes) -> 
         assert server.log == []
 
 
+@pytest.mark.slow
 async def test_a_connection_is_kept_and_left_clean(serve: Serve) -> None:
     app, _ = make_app()
 
@@ -516,6 +531,7 @@ async def test_a_connection_is_kept_and_left_clean(serve: Serve) -> None:
         writer.close()
 
 
+@pytest.mark.slow
 async def test_an_answer_before_the_whole_body_says_that_the_connection_ends(serve: Serve) -> None:
     app, _ = make_app()
 

@@ -48,6 +48,7 @@ async def cut_off(app: App, server: Running, *paths: str) -> list[Answer]:
     return list(await asyncio.gather(*answers))
 
 
+@pytest.mark.slow
 async def test_each_gets_the_page_of_a_503_and_one_line(
     app: App, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -172,6 +173,7 @@ asyncio.run(main())
     assert (done.returncode, done.stdout, done.stderr[-500:]) == (0, "503\n", done.stderr[-500:])
 
 
+@pytest.mark.slow
 async def test_a_page_that_fails_is_logged_and_replaced(
     app: App, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -181,6 +183,7 @@ async def test_a_page_that_fails_is_logged_and_replaced(
     assert caplog.messages[1] == "The page of a request that was cut off failed"
 
 
+@pytest.mark.slow
 async def test_what_waits_in_middleware_is_answered(app: App, serve: Serve) -> None:
     async def waits(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
@@ -207,6 +210,7 @@ async def test_what_comes_later_is_refused_until_the_next_start(app: App, serve:
         assert (await server.get("/")).body == b"served"
 
 
+@pytest.mark.slow
 async def test_a_stream_is_broken_off(app: App, serve: Serve) -> None:
     @app.get("/stream")
     async def stream() -> AsyncIterator[bytes]:
@@ -221,6 +225,7 @@ async def test_a_stream_is_broken_off(app: App, serve: Serve) -> None:
         assert not (await answer).whole
 
 
+@pytest.mark.slow
 async def test_a_view_that_cancels_itself_is_not_stopped(app: App, serve: Serve) -> None:
     @app.get("/")
     async def index() -> str:
@@ -236,6 +241,7 @@ async def test_a_view_that_cancels_itself_is_not_stopped(app: App, serve: Serve)
     assert b"<title>500 Internal Server Error</title>" in answer.body
 
 
+@pytest.mark.slow
 async def test_a_client_that_left_before_is_no_request_of_the_stop(
     app: App, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -257,6 +263,7 @@ async def test_a_client_that_left_before_is_no_request_of_the_stop(
     assert caplog.records == []
 
 
+@pytest.mark.slow
 async def test_websockets_are_closed_with_1012(app: App, serve: Serve) -> None:
     @app.websocket("/accepted")
     async def accepted() -> None:

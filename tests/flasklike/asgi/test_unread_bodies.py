@@ -101,6 +101,7 @@ async def test_more_than_the_limit_is_refused_then_too(app: App) -> None:
             await request.get_data()
 
 
+@pytest.mark.slow
 async def test_in_a_background_task_on_a_server(app: App, serve: Serve) -> None:
     read: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 

@@ -28,6 +28,7 @@ def make_app(**config: Any) -> tuple[App, list[Any]]:
     return app, torn_down
 
 
+@pytest.mark.slow
 async def test_an_error_after_accept_closes_with_1011(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -58,6 +59,7 @@ async def test_an_error_after_accept_closes_with_1011(
     assert [record.getMessage() for record in records] == ["Exception on websocket /"]
 
 
+@pytest.mark.slow
 async def test_an_error_before_accept_is_answered(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -83,6 +85,7 @@ async def test_an_error_before_accept_is_answered(
     assert [record.levelno for record in records] == [logging.ERROR]
 
 
+@pytest.mark.slow
 async def test_an_answer_before_accept_is_closed_after_it(serve: Serve) -> None:
     app, _ = make_app()
     closed: list[str] = []
@@ -100,6 +103,7 @@ async def test_an_answer_before_accept_is_closed_after_it(serve: Serve) -> None:
         await wait_for(lambda: closed)
 
 
+@pytest.mark.slow
 async def test_a_view_that_returns_closes_with_1000(serve: Serve) -> None:
     app, torn_down = make_app()
 
@@ -118,6 +122,7 @@ async def test_a_view_that_returns_closes_with_1000(serve: Serve) -> None:
     assert torn_down == [None]
 
 
+@pytest.mark.slow
 async def test_a_client_that_leaves_ends_the_view(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -155,6 +160,7 @@ async def test_what_is_let_through_closes_with_1011_and_is_raised() -> None:
     assert [str(error) for error in torn_down] == ["let through"]
 
 
+@pytest.mark.slow
 async def test_a_debugger_is_told_of_what_is_let_through(serve: Serve) -> None:
     class Notebook:
         async def answer(self, error: Exception, request: Any) -> Any:

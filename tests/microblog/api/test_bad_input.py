@@ -208,6 +208,7 @@ async def test_any_json_is_taken_or_refused(
         await check(session, susan, method, path, data=data, headers=JSON)
 
 
+@pytest.mark.slow
 @relaxed
 @given(data=st.binary(max_size=200), kind=st.sampled_from(["application/json", "text/plain", "x"]))
 async def test_any_bytes_are_taken_or_refused(

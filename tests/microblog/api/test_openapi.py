@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from quart import jsonify
 from quart.json.provider import DefaultJSONProvider
 
@@ -68,6 +69,7 @@ async def test_the_rest_of_the_application_keeps_its_json(app: App, nobody: Call
     assert (await nobody("GET", "/when")).json == {"when": "Tue, 01 Jan 2030 00:00:00 GMT"}
 
 
+@pytest.mark.slow
 async def test_no_page_of_the_document_asks_another_server(app: App, settings: Settings) -> None:
     rules = {rule.rule for rule in app.url_map.iter_rules()}
     assert not rules & {"/docs", "/redocs", "/scalar", "/openapi.json"}

@@ -99,6 +99,7 @@ async def test_a_taken_value_is_a_conflict(
         assert list(answer.fields) == list(value)
 
 
+@pytest.mark.slow
 async def test_one_of_twenty_gets_the_name(
     app: App, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ def run(*arguments: str, password: str = "cat-on-the-mat") -> Result:
     return quart("create-admin", *arguments, "--password", password)
 
 
+@pytest.mark.slow
 def test_adds_an_administrator(database: str) -> None:
     make_tables(database)
     result = run("ada", "ada@example.com")
@@ -39,6 +40,7 @@ def test_adds_an_administrator(database: str) -> None:
     assert found == [("registered", 1, "by create-admin")]
 
 
+@pytest.mark.slow
 def test_a_reserved_name_is_for_an_administrator(database: str) -> None:
     make_tables(database)
     assert run("admin", "ada@example.com").exit_code == 0
@@ -53,6 +55,7 @@ def test_a_password_that_a_form_refuses_is_refused(database: str, password: str)
     assert "Invalid value for password" in result.output
 
 
+@pytest.mark.slow
 def test_a_taken_name_is_one_sentence(database: str) -> None:
     make_tables(database)
     run("ada", "ada@example.com")
@@ -115,6 +118,7 @@ def member(database: str) -> str:
     return database
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("ada",), ("ada", "ada@example.com")])
 def test_promotes_somebody_who_is_registered(member: str, arguments: tuple[str, ...]) -> None:
     before = rows(member, "SELECT password_hash FROM users")
@@ -129,6 +133,7 @@ def test_promotes_somebody_who_is_registered(member: str, arguments: tuple[str, 
     assert again.output == "ada is an administrator already; nothing was changed.\n"
 
 
+@pytest.mark.slow
 def test_asks_before_somebody_is_promoted(member: str) -> None:
     refused = quart("create-admin", "ada", given="n\n")
     assert refused.exit_code == 1
@@ -138,6 +143,7 @@ def test_asks_before_somebody_is_promoted(member: str) -> None:
     assert rows(member, "SELECT is_admin FROM users") == [(1,)]
 
 
+@pytest.mark.slow
 def test_somebody_unknown_cannot_be_promoted(member: str) -> None:
     result = quart("create-admin", "grace", "--promote")
     assert result.exit_code == 2

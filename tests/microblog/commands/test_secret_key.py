@@ -17,6 +17,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [None, shell_command])
 def test_quart_makes_an_application_with_a_key_for_this_process(
     command: click.Command | None,

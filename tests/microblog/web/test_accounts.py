@@ -280,6 +280,7 @@ NO_ADDRESSES = (
 )
 
 
+@pytest.mark.slow
 async def test_what_is_no_address_is_refused(
     client: Client, submit: Submit, session: Session
 ) -> None:

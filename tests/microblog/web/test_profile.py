@@ -37,6 +37,7 @@ async def test_a_profile_shows_a_person(
     assert "Edit your profile" in await text_of(await john.get("/user/john"))
 
 
+@pytest.mark.slow
 async def test_nobody_has_no_profile(log_in: LogIn) -> None:
     assert (await (await log_in("susan")).get("/user/nobody")).status_code == 404
 

@@ -380,6 +380,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(steps, st.booleans())
 def test_whatever_happens_no_alert_comes_twice(

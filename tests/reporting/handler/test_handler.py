@@ -192,6 +192,7 @@ def test_a_timeout_that_is_none_is_refused(make_handler: MakeHandler, timeout: A
         make_handler(timeout=timeout)
 
 
+@pytest.mark.slow
 def test_an_error_that_has_happened_very_often_is_mailed_again(
     mails: PostOffice, make_handler: MakeHandler, logger: logging.Logger
 ) -> None:

@@ -169,6 +169,7 @@ def test_a_state_that_is_damaged_is_set_aside(
     assert len(list(spool.glob("state.aside-*"))) == 5
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_loud_and_costs_no_count(
     mails: PostOffice,
     make_handler: MakeHandler,
