@@ -67,7 +67,7 @@ $(VENV)/.libraries: requirements.lock
 test: $(TOOLS)  ## Set up and run the tests (JOBS=1: one at a time)
 	$(PYTEST)
 
-quick: $(TOOLS)  ## Run the tests without services and slow ones (a minute and a half on two cores)
+quick: $(TOOLS)  ## Run the tests without services and slow ones (less than a minute on two cores)
 	$(PYTEST) -q -m "not (system or slow or postgresql or browser)" -o faulthandler_timeout=0 --durations 10 --durations-min 0.5
 
 parts: $(TOOLS)  ## Run the tests of the parts in a copy without the microblog

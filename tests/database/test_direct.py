@@ -192,6 +192,7 @@ async def test_rows_stay_right_when_the_table_changes(database: DatabaseEngine) 
     assert await database.read(everything) == [(1, "a", 1, None)]
 
 
+@pytest.mark.slow
 async def test_a_slow_read_can_be_cancelled_and_leaves_nothing(database: DatabaseEngine) -> None:
     statement = slow(database)
     await twice(database.read, statement, much=0)
@@ -244,6 +245,7 @@ async def test_a_slow_write_is_stopped_by_the_limit_and_changes_nothing(
     await limited.dispose()
 
 
+@pytest.mark.slow
 async def test_a_slow_write_can_be_cancelled_and_changes_nothing(database: DatabaseEngine) -> None:
     statement = slow_write(database)
     await twice(database.write, statement, much=0)

@@ -27,6 +27,7 @@ async def test_sqlite_is_prepared_for_a_server(tmp_path: Path) -> None:
     assert values == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 5000}
 
 
+@pytest.mark.slow
 async def test_a_new_file_that_others_open_too_is_waited_for(tmp_path: Path) -> None:
     file = tmp_path / "new.db"
     other = sqlite3.connect(file, isolation_level=None)
@@ -133,6 +134,7 @@ def slow_statement(database: DatabaseEngine) -> str:
     return f"WITH RECURSIVE n(i) AS ({numbers}) SELECT count(*) FROM n"
 
 
+@pytest.mark.slow
 async def test_a_stream_that_takes_too_long_is_stopped(each_database_url: str) -> None:
     database = DatabaseEngine(each_database_url, pool_size=1, statement_timeout=0.1)
     async with database.session() as session:
@@ -144,6 +146,7 @@ async def test_a_stream_that_takes_too_long_is_stopped(each_database_url: str) -
     await database.dispose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [False, True])
 async def test_a_statement_that_takes_too_long_is_stopped(
     each_database_url: str, write: bool

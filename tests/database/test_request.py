@@ -117,6 +117,7 @@ async def test_the_close_outlives_a_cancellation(app: App, monkeypatch: pytest.M
     assert pool(app).checkedout() == 0
 
 
+@pytest.mark.slow
 async def test_concurrent_increments_lose_no_update(app: App) -> None:
     """Select a number, then write it plus one: a lost update if transactions are not isolated."""
     database: DatabaseEngine = app.extensions["database"]

@@ -5,6 +5,8 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import quartapp
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +37,7 @@ def test_it_names_files_of_this_version() -> None:
     assert set(re.findall(r"quartapp-([\d.]+)-py3", INSTALL)) == {quartapp.__version__}
 
 
+@pytest.mark.slow
 def test_nothing_installs_by_the_bare_name() -> None:
     assert BARE.search("run `pip install quartapp` first")
     assert BARE.search("""pip install --upgrade 'quartapp[redis]'""")

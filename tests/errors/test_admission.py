@@ -131,6 +131,7 @@ async def test_the_wait_for_a_turn_is_limited() -> None:
     assert work.order == ["/0"]
 
 
+@pytest.mark.slow
 async def test_requests_that_only_wait_take_no_place_from_others() -> None:
     work = Work()
     app = Admission(work, AdmissionSettings())

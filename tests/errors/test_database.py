@@ -55,6 +55,7 @@ async def test_a_rollback_that_fails_is_a_second_record_and_no_second_500(
     assert texts[1].startswith("The rollback after an error failed")
 
 
+@pytest.mark.slow
 async def test_an_exhausted_pool_is_503_with_retry_after(
     app: App, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -33,6 +33,7 @@ def changed() -> list[str]:
     return sorted(name for name in names if recorded.get(name) != current.get(name))
 
 
+@pytest.mark.slow
 def test_what_is_overridden_is_what_was_read() -> None:
     functions = "\n".join(changed())
     advice = (

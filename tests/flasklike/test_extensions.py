@@ -407,6 +407,7 @@ async def test_a_forgotten_import_from_flask_is_named(
     assert "import it from quartapp.flasklike" in caplog.text
 
 
+@pytest.mark.slow
 async def test_an_error_after_the_view_says_it_too(
     app: App, flask_login: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -74,6 +74,7 @@ async def test_an_operator_gets_pages(app: Quart, client: Any) -> None:
     assert unknown.status_code == 404
 
 
+@pytest.mark.slow
 async def test_functions_of_the_application_do_not_make_a_page_public(
     app: Quart, client: Any
 ) -> None:
@@ -169,6 +170,7 @@ WAYS: list[tuple[Callable[[], Any] | None, bool]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [App, Quart])
 async def test_allow_may_be_any_function(tmp_path: Path, kind: type[Quart]) -> None:
     for index, (allow, wanted) in enumerate(WAYS):

@@ -136,6 +136,7 @@ MUTES = [
 ]
 
 
+@pytest.mark.slow
 @BOTH
 async def test_each_act_is_done_recorded_and_leads_back(
     ann: Operator, database: DatabaseEngine, done: list[Act]
@@ -251,6 +252,7 @@ WRONG_MUTES = [
 ]
 
 
+@pytest.mark.slow
 async def test_a_mute_that_cannot_be_is_one_sentence(
     ann: Operator, database: DatabaseEngine
 ) -> None:

@@ -143,6 +143,7 @@ async def no_feed() -> None:
             await asyncio.sleep(0.005)
 
 
+@pytest.mark.slow
 async def test_an_error_reaches_an_open_page(tmp_path: Path) -> None:
     async with serving(make_app(tmp_path)) as app:
         stream = Stream(app)
@@ -211,6 +212,7 @@ async def test_what_is_committed_late_is_not_missed(tmp_path: Path) -> None:
         await stream.leave()
 
 
+@pytest.mark.slow
 async def test_what_is_old_and_occurs_or_is_resolved_reaches_the_page(tmp_path: Path) -> None:
     async with serving(make_app(tmp_path)) as app:
         database = app.extensions["reporting"].database
@@ -318,6 +320,7 @@ async def test_a_feed_keeps_a_few_events(tmp_path: Path) -> None:
         assert list(made.after(made.number)) == []
 
 
+@pytest.mark.slow
 async def test_a_stream_ends_when_its_time_or_its_bytes_are_used_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,6 +396,7 @@ async def test_the_overview_is_told_what_it_shows(tmp_path: Path) -> None:
         await full.leave()
 
 
+@pytest.mark.slow
 async def test_a_database_that_is_away_ends_no_stream(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

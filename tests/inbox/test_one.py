@@ -228,6 +228,7 @@ async def test_json_has_the_newest_report_whole_and_the_counts(app: Quart, clien
     assert [act["kind"] for act in found["acts"]] == ["comment", "resolve"]
 
 
+@pytest.mark.slow
 async def test_a_sample_is_found_by_its_reference_and_by_the_others(
     app: Quart, client: Any
 ) -> None:

@@ -83,6 +83,7 @@ async def test_texts_of_reports_and_mail_servers_stay_texts(app: Quart, client: 
     assert "\u202e" not in page.text
 
 
+@pytest.mark.slow
 async def test_a_database_that_is_away_is_a_line(app: Quart, client: Any) -> None:
     await shown(client)
     async with app.extensions["reporting"].database.begin() as session:

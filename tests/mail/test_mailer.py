@@ -160,6 +160,7 @@ async def test_waits_while_the_server_is_down(
     assert await mailer.send_due() == 1
 
 
+@pytest.mark.slow
 async def test_nothing_is_dropped_however_long_the_server_is_down(
     database: DatabaseEngine, mailer: Mailer, mail_server: MailServer
 ) -> None:

@@ -46,6 +46,7 @@ async def test_a_refusal_is_kept_and_tried_again(
     assert outcome.is_sent
 
 
+@pytest.mark.slow
 async def test_a_slow_batch_ends_before_another_mailer_takes_it_over(
     mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ async def shop(tmp_path: Path, database_url: str) -> App:
     return app
 
 
+@pytest.mark.slow
 async def test_errors_are_counted_by_class_and_waiting_mails_are_shown(shop: Any) -> None:
     async with shop.test_app():
         pipeline = shop.extensions["reporting"]

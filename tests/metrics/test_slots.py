@@ -103,6 +103,7 @@ def test_a_file_of_another_version_or_of_somebody_else_is_replaced(tmp_path: Pat
         slot.close()
 
 
+@pytest.mark.slow
 def test_a_process_that_holds_the_lock_stops_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,6 +105,7 @@ async def test_after_ten_wrong_passwords_the_right_one_waits_too(
     await log_in_as("susan", "dog")  # the login redirects now
 
 
+@pytest.mark.slow
 async def test_a_login_resets_the_count(
     ask_for_token: Try, add_person: AddPerson, clock: Clock
 ) -> None:
@@ -178,6 +179,7 @@ async def test_a_hundred_wrong_passwords_for_many_names_stop_an_address(
     assert (await ask_for_token("susan", PASSWORD, "2001:db8::3")).status_code == 201
 
 
+@pytest.mark.slow
 async def test_refused_tries_do_not_stop_the_address(
     ask_for_token: Try, add_person: AddPerson, clock: Clock
 ) -> None:

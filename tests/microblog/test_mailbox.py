@@ -33,6 +33,7 @@ async def last_mail(app: App) -> str:
     return str(body.get_content())
 
 
+@pytest.mark.slow
 async def test_a_link_in_a_mail_works_without_a_mail_server(developed: App) -> None:
     client = developed.test_client()
     password = "a-long-way-to-go"

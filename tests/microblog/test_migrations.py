@@ -46,6 +46,7 @@ def tables(connection: Connection) -> set[str]:
     return set(inspect(connection).get_table_names())
 
 
+@pytest.mark.slow
 def test_upgrades_without_drift_and_downgrades(each_database_url: str, alembic: Config) -> None:
     command.upgrade(alembic, "head")
     assert {"users", "posts", "followers", "api_tokens"} <= in_database(each_database_url, tables)
@@ -83,6 +84,7 @@ def upgrade():
 """
 
 
+@pytest.mark.slow
 async def test_this_version_serves_with_the_tables_of_a_later_one(
     each_database_url: str, alembic: Config, tmp_path: Path, settings: Settings
 ) -> None:
@@ -131,6 +133,7 @@ def test_a_table_that_is_made_anew_keeps_what_points_to_it(
     assert in_database(each_database_url, count_posts) == 1
 
 
+@pytest.mark.slow
 def test_people_whose_names_look_alike_keep_them(each_database_url: str, alembic: Config) -> None:
     command.upgrade(alembic, "0005")
     names = ("susan", "Susan", "mary\ufe0f", "s\u0443san", "mary", "ali")

@@ -56,6 +56,7 @@ async def test_a_start_takes_the_rights_of_others_from_the_instance_folder(
         assert mode(folder) == 0o700
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [(), ("example.com",)])
 async def test_a_start_behind_a_proxy_warns_without_the_names_of_the_site(
     settings: Settings, caplog: pytest.LogCaptureFixture, names: tuple[str, ...]

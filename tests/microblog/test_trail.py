@@ -190,6 +190,7 @@ async def test_a_server_writes_them_to_a_file_of_its_own(settings: Settings) -> 
     assert "203.0.113.9" not in (settings.log_dir / "microblog.log").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.lenient("errors", "tasks")  # one is left at the database that hangs
 async def test_a_stop_stores_what_waits_and_does_not_wait_for_a_database_that_hangs(
     app: App, session: Session, monkeypatch: pytest.MonkeyPatch

@@ -160,6 +160,7 @@ def test_what_is_read_for_secrets_is_bounded() -> None:
     assert len(collector.secrets) <= 50
 
 
+@pytest.mark.slow
 @given(
     st.text(min_size=4, max_size=90)
     | st.text("abcXYZ019+/-_ =%&'\"\\é\0\udcff", min_size=4, max_size=90)

@@ -141,6 +141,7 @@ def test_each_pattern_is_needed(pattern: SecretPattern) -> None:
     assert any(leaking(Scrubber(known=known_secrets(), only=others)))
 
 
+@pytest.mark.slow
 def test_what_the_settings_say_is_needed() -> None:
     assert set(leaking(Scrubber())) == {"a_setting_of_the_application"}
 

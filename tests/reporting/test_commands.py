@@ -99,6 +99,7 @@ def test_a_test_goes_the_whole_way_but_for_the_mail_that_is_off(shop: Shop) -> N
     }  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_a_test_reaches_the_mail_server_without_the_delay_of_other_mails(
     mailing_shop: Shop, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +207,7 @@ def test_what_is_no_release_is_refused(
     assert sentence in result.stderr
 
 
+@pytest.mark.slow
 def test_show_resolve_mute_and_prune(shop: Shop) -> None:
     shop.run("test")
     shown = json.loads(shop.run("show", "1", "--json").stdout)

@@ -118,6 +118,7 @@ def test_each_name_of_an_error_leads_to_it(shop: Shop) -> None:
     assert "expected an id" in shop.refused("show", "x" * 65, code=2)
 
 
+@pytest.mark.slow
 def test_the_acts(shop: Shop) -> None:
     said: list[str] = [
         shop.said("resolve", "abcd1"),
@@ -181,6 +182,7 @@ def ids(table: str) -> list[int]:
     return [int(line.split()[0]) for line in table.splitlines()[1:] if line[:6].strip().isdigit()]
 
 
+@pytest.mark.slow
 def test_the_list_is_filtered_sorted_and_paged(shop: Shop) -> None:
     shop.run("resolve", "4")
     table = shop.said("list")

@@ -13,6 +13,7 @@ from quartapp.database.migrations.commands import db as commands
 from quartapp.reporting import Reporting
 
 
+@pytest.mark.slow
 def test_db_init_adds_the_tables_of_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

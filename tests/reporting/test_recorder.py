@@ -121,6 +121,7 @@ def test_each_occurrence_has_its_reference_and_its_person(recorder: Recorder) ->
     assert found == [("23456789", person_of("7"))] * 6 + [("", "")] * 2
 
 
+@pytest.mark.slow
 def test_a_thousand_different_errors_are_kept_apart_and_further_ones_named(
     recorder: Recorder, clock: Clock
 ) -> None:

@@ -126,6 +126,7 @@ def huge(text: str, *, frames: int = 60, chain: int = 5, variables: int = 20) ->
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(
     st.sampled_from(["x", "é", "—", "\U0001f40d", '"', "\\", "\n"]),

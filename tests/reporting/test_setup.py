@@ -342,6 +342,7 @@ def test_its_relative_file_is_in_the_instance_folder(make: Make, tmp_path: Path)
     assert file == str(tmp_path / "instance" / "counts.db"), "not in the working directory"
 
 
+@pytest.mark.slow
 async def test_a_burst_is_one_mail_with_the_exact_count_and_no_secret(
     make: Make, mail_server: MailServer
 ) -> None:
@@ -421,6 +422,7 @@ async def test_a_secret_that_is_configured_later_is_hidden_too(make: Make) -> No
     assert "canary" not in report.to_json()
 
 
+@pytest.mark.slow
 async def test_machines_share_a_database_which_the_first_one_makes(
     make: Make, each_database_url: str, tmp_path: Path
 ) -> None:

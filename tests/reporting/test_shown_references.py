@@ -24,6 +24,7 @@ async def app(tmp_path: Path, database_url: str) -> AsyncIterator[App]:
         yield app
 
 
+@pytest.mark.slow
 async def test_each_reference_of_a_storm_leads_to_its_error(app: App, client: Client) -> None:
     shown = []
     for _ in range(8):  # more than are recorded in full

@@ -113,6 +113,7 @@ async def test_sigquit_logs_where_tasks_and_threads_are(
     assert SECRET not in said
 
 
+@pytest.mark.slow
 def test_sigquit_interrupts_code_that_blocks(
     kept_handlers: None, caplog: pytest.LogCaptureFixture
 ) -> None:

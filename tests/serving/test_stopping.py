@@ -37,6 +37,7 @@ async def test_a_drain_ends_with_the_last_connection_and_leaves_no_file_open() -
     stop.keep_process()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", [hypercorn_server, uvicorn_server])
 async def test_a_connection_accepted_just_before_the_process_leaves_is_served(server: Any) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:

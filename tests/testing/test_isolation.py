@@ -130,6 +130,7 @@ async def test_tables_that_are_new_are_gone(database: DatabaseEngine) -> None:
             await database.read(select(text("id")).select_from(text("new")))
 
 
+@pytest.mark.slow
 async def test_a_session_that_was_left_open_is_named(
     database: DatabaseEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,7 @@ async def test_unseen(client):
 """
 
 
+@pytest.mark.slow
 def test_other_clients_and_loops_have_no_alarm(suite: pytest.Pytester) -> None:
     without = [part for each in WITHOUT[1::2] if each != "no:anyio" for part in ("-p", each)]
     suite.makepyfile(test_clients=CLIENTS)

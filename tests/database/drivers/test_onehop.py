@@ -86,6 +86,7 @@ async def names(database: DatabaseEngine) -> list[str]:
         return list(await session.scalars(select(Customer.name).order_by(Customer.id)))
 
 
+@pytest.mark.slow
 async def test_a_select_is_one_hop_with_its_begin_and_one_for_the_end(
     database: DatabaseEngine, hops: Hops
 ) -> None:
@@ -368,6 +369,7 @@ async def test_a_cancelled_wait_leaves_the_queue(database: DatabaseEngine) -> No
     assert checked_out(database) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [False, True])
 async def test_a_cancelled_statement_is_stopped_and_leaves_nothing(
     database: DatabaseEngine, write: bool
@@ -404,6 +406,7 @@ async def test_a_statement_that_was_cancelled_before_its_start_never_runs(
     assert time.monotonic() - started < 20  # the statement itself takes a minute
 
 
+@pytest.mark.slow
 async def test_what_was_cancelled_is_not_written(database: DatabaseEngine) -> None:
     async def write() -> None:
         async with database.begin() as session:
@@ -416,6 +419,7 @@ async def test_what_was_cancelled_is_not_written(database: DatabaseEngine) -> No
         assert set(await session.scalars(select(Customer.note))) == {""}
 
 
+@pytest.mark.slow
 async def test_a_transaction_that_sqlite_has_rolled_back_does_nothing_more(tmp_path: Path) -> None:
     """It does so when a statement that writes is interrupted. The next one would be committed."""
     database = DatabaseEngine(f"sqlite:///{tmp_path / 'test.db'}", statement_timeout=0.1)

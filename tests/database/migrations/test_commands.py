@@ -80,6 +80,7 @@ def columns(connection: Any) -> set[str]:
     return {column["name"] for column in inspect(connection).get_columns("customer")}
 
 
+@pytest.mark.slow
 def test_from_nothing_to_the_second_version(run: Run, each_database_url: str) -> None:
     run("init")
     assert sorted(os.listdir("migrations")) == [
@@ -119,6 +120,7 @@ def test_from_nothing_to_the_second_version(run: Run, each_database_url: str) ->
     assert not logging.getLogger("theirs").disabled
 
 
+@pytest.mark.slow
 def test_what_cannot_be_done_is_one_sentence(run: Run, tmp_path: Path) -> None:
     assert "begin with 'quart --app shop db init'" in run("upgrade", code=1).output
     assert "has no Database" in run("upgrade", app=Quart("bare"), code=1).output

@@ -94,6 +94,7 @@ def execute(url: str, *statements: str) -> list[tuple[int, ...]]:
     return asyncio.run(go())
 
 
+@pytest.mark.slow
 def test_a_downgrade_asks_before_it_deletes_data(
     each_database_url: str, tmp_path: Path, write: Write
 ) -> None:

@@ -91,6 +91,7 @@ async def test_hundreds_of_failures_leave_no_memory(site: Site) -> None:
     assert await fail(300) - before < 150
 
 
+@pytest.mark.slow
 async def test_kept_failures_hold_no_connections(site: Site, tmp_path: Path) -> None:
     site.app.config["DATABASE_URL"] = f"sqlite:///{tmp_path}/small.db"
     db = Database(site.app, engine_options={"pool_size": 2, "pool_timeout": 1})

@@ -180,6 +180,7 @@ async def test_what_is_longer_than_a_server_reads_ahead_is_dropped(
     assert bodies[0]._data == b""
 
 
+@pytest.mark.slow
 async def test_no_memory_is_kept_for_a_body_that_nobody_reads(app: App) -> None:
     found: list[weakref.ref[Any]] = []
 

@@ -197,6 +197,7 @@ async def test_requests_in_requests_need_no_turn_of_those_that_wait(app: App) ->
     assert answers == ["inner"] * 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 3])
 async def test_no_more_functions_run_at_once_than_the_setting_says(app: App, limit: int) -> None:
     app.config["SYNC_THREADS"] = limit

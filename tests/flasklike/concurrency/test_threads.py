@@ -69,6 +69,7 @@ async def test_no_exception_is_active_where_none_is_handled() -> None:
     assert await in_thread(sys.exc_info)() == (None, None, None)
 
 
+@pytest.mark.slow
 async def test_cancellation_is_delivered_after_the_thread_has_ended() -> None:
     begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 

@@ -220,6 +220,7 @@ async def test_a_handler_can_raise_the_error_again(app: App) -> None:
     assert error.__context__ is None
 
 
+@pytest.mark.slow
 async def test_a_group_leaves_no_garbage(app: App) -> None:
     @app.get("/")
     async def view() -> str:  # asyncio's TaskGroup makes a cycle itself

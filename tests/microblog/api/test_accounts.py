@@ -22,6 +22,7 @@ def settings(
     return mailed(settings, mail_server, monkeypatch)
 
 
+@pytest.mark.slow
 async def test_a_token_alone_does_not_change_the_address(
     app: App, susan: Caller, mail_server: MailServer, session: AsyncSession
 ) -> None:
@@ -68,6 +69,7 @@ async def test_where_it_is_required_only_the_confirmed_write(
     assert (await susan("DELETE", "/api/tokens")).status == 204
 
 
+@pytest.mark.slow
 async def test_a_registration_is_asked_to_confirm(
     app: App, nobody: Caller, mail_server: MailServer
 ) -> None:

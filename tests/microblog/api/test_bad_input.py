@@ -217,6 +217,7 @@ async def test_any_bytes_are_taken_or_refused(
     await check(session, susan, "POST", "/api/posts", data=data, headers={"Content-Type": kind})
 
 
+@pytest.mark.slow
 @relaxed
 @given(
     path=st.sampled_from(["/api/posts", "/api/users", "/api/users/1/followers", "/api/user"]),
@@ -231,6 +232,7 @@ async def test_any_query_is_taken_or_refused(
     assert (await susan("GET", f"{path}?{query}")).status < 500
 
 
+@pytest.mark.slow
 @relaxed
 @given(value=st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f")))
 async def test_any_authorization_is_refused(susan: Caller, value: str) -> None:

@@ -39,6 +39,7 @@ def keys(number: int) -> bytes:
     return json.dumps({f"k{count}": 1 for count in range(number)}, separators=(",", ":")).encode()
 
 
+@pytest.mark.slow
 async def test_a_body_of_unknown_keys_has_a_short_answer(nobody: Caller) -> None:
     for data in (keys(MOST_KEYS + 1), keys(75_000), b'{"":' + keys(75_000) + b"}"):
         answer = await nobody("POST", "/api/users", data=data, headers=JSON)

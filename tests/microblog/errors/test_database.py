@@ -38,6 +38,7 @@ async def test_the_page_is_shown_after_a_failed_flush(
     assert (await client.get("/ready")).status_code == 200
 
 
+@pytest.mark.slow
 async def test_an_error_between_two_changes_leaves_nothing(
     app: App, log_in: LogIn, caplog: pytest.LogCaptureFixture
 ) -> None:

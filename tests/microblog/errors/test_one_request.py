@@ -45,6 +45,7 @@ def written(folder: Path) -> dict[str, list[dict[str, object]]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.lenient("errors")
 async def test_the_id_is_everywhere(
     app: App, client: Client, log_in: LogIn, settings: Settings

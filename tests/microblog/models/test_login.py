@@ -157,6 +157,7 @@ async def test_what_was_checked_before_logins_ended_starts_none(
     assert await count(session) == 0
 
 
+@pytest.mark.slow
 async def test_a_login_waits_for_logins_that_are_being_ended(
     database: DatabaseEngine, add_person: AddPerson
 ) -> None:

@@ -350,6 +350,7 @@ async def test_a_report_of_an_error_holds_no_link(
 # ---- addresses
 
 
+@pytest.mark.slow
 async def test_an_address_is_changed_once_its_mailbox_confirms_it(
     app: App, log_in: LogIn, submit: Submit, send: Send, mail_server: MailServer,
     session: Session,
@@ -441,6 +442,7 @@ async def register(client: Client, submit: Submit) -> Response:
     return await submit(client, "/login", username="susan", password=PASSWORD)
 
 
+@pytest.mark.slow
 async def test_a_new_address_is_asked_to_be_confirmed_and_nothing_is_blocked(
     client: Client, submit: Submit, send: Send, mail_server: MailServer
 ) -> None:

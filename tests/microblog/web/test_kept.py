@@ -168,6 +168,7 @@ async def test_every_form_has_a_key_of_its_own(log_in: LogIn) -> None:
     assert len({hidden_of(page)["form_key"] for page in pages}) == 2
 
 
+@pytest.mark.slow
 async def test_a_key_is_of_one_person(session: Session, add_person: AddPerson) -> None:
     for name in ("susan", "john"):
         person = await add_person(name)

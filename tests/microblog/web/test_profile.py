@@ -101,6 +101,7 @@ async def test_a_name_that_would_be_refused_today_is_kept(log_in: LogIn, submit:
     assert "This username is reserved." in await text_of(answer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("warned", [True, False])
 async def test_one_of_twenty_wins_a_race_for_a_name(
     log_in: LogIn, session: Session, monkeypatch: pytest.MonkeyPatch, warned: bool

@@ -134,6 +134,7 @@ async def test_each_step_accepts_what_its_neighbours_sign(
         assert found == set(STEPS) - {"3. removed" if signing in BY_OLD else "before"}, signing
 
 
+@pytest.mark.slow
 async def test_tokens_of_the_api_do_not_depend_on_the_key(
     apps: dict[str, App], add_person: AddPerson, submit: Submit
 ) -> None:
@@ -142,6 +143,7 @@ async def test_tokens_of_the_api_do_not_depend_on_the_key(
     assert [await accept_token(app, token) for app in apps.values()] == [True] * len(STEPS)
 
 
+@pytest.mark.slow
 async def test_a_visit_signs_the_login_with_the_new_key(
     apps: dict[str, App], add_person: AddPerson, submit: Submit
 ) -> None:
@@ -159,6 +161,7 @@ async def test_a_visit_signs_the_login_with_the_new_key(
     assert not await accept_login(apps["3. removed"], cookies)
 
 
+@pytest.mark.slow
 async def test_a_form_made_with_the_new_key_brings_its_session_along(
     apps: dict[str, App], submit: Submit
 ) -> None:
@@ -168,6 +171,7 @@ async def test_a_form_made_with_the_new_key_brings_its_session_along(
     assert await accept_form(apps["3. removed"], (token, cookies_of(client)))
 
 
+@pytest.mark.slow
 async def test_a_login_that_has_ended_is_not_signed_again(
     apps: dict[str, App], add_person: AddPerson, submit: Submit
 ) -> None:

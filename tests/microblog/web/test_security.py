@@ -2,6 +2,8 @@
 
 import base64
 
+import pytest
+
 from quartapp.database import Session
 from quartapp.flasklike import App
 from quartapp.microblog.testing import PASSWORD
@@ -10,6 +12,7 @@ from tests.microblog.test_trail import stored
 from tests.microblog.web.conftest import Submit
 
 
+@pytest.mark.slow
 async def test_what_people_do_is_recorded(
     app: App, client: Client, session: Session, submit: Submit
 ) -> None:

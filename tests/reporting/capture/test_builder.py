@@ -317,6 +317,7 @@ def test_an_exception_whose_text_raises_is_still_shown(reaction: type[BaseExcept
     assert info.message.endswith(f"whose text raised {reaction.__name__}>")
 
 
+@pytest.mark.slow
 def test_size_costs_nothing() -> None:
     def view() -> None:
         text, data = "x" * 50_000_000, b"y" * 50_000_000

@@ -120,6 +120,7 @@ async def test_keeps_the_first_and_the_last_ten_samples(
     assert kept.all() == ["a-0", *(f"a-{number}" for number in range(18, 28))]
 
 
+@pytest.mark.slow
 async def test_puts_down_one_alert_after_the_gathering(
     journal: Journal, consumer: Consumer, session: AsyncSession, database: DatabaseEngine
 ) -> None:

@@ -99,6 +99,7 @@ async def test_people_are_counted_once_in_each_group(
     assert await session.scalar(select(func.count()).select_from(ErrorPerson)) == 3
 
 
+@pytest.mark.slow
 async def test_many_people_take_a_thousand_rows(
     database: DatabaseEngine, session: AsyncSession
 ) -> None:

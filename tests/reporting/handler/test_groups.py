@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,6 +86,7 @@ def test_a_single_occurrence_is_one_mail() -> None:
     assert [count for _, _, count in simulation.mails] == [1]
 
 
+@pytest.mark.slow
 def test_mails_a_steady_error_ever_more_seldom() -> None:
     simulation = Simulation()
     for _ in range(7200):

@@ -80,6 +80,7 @@ def test_the_lines_of_the_tutorial_mail_an_error(
     assert "Count:       once" in text
 
 
+@pytest.mark.slow
 def test_a_burst_is_a_few_mails_with_the_exact_count(
     mails: PostOffice, make_handler: MakeHandler, logger: logging.Logger
 ) -> None:
@@ -163,6 +164,7 @@ def test_a_server_that_never_answers_costs_the_caller_nothing(
         assert handler.errors[-1] == "101 records were not mailed"
 
 
+@pytest.mark.slow
 def test_records_that_the_thread_has_not_read_are_counted_as_lost(
     make_handler: MakeHandler, logger: logging.Logger
 ) -> None:
@@ -627,6 +629,7 @@ def test_what_sending_logs_is_not_mailed(
     ]
 
 
+@pytest.mark.slow
 def test_is_exact_under_many_threads(
     mails: PostOffice, make_handler: MakeHandler, logger: logging.Logger
 ) -> None:

@@ -98,6 +98,7 @@ def test_processes_with_one_spool_count_together_and_mail_once(
     assert sum(" NEW " in mail.message["Subject"] for mail in mails.server.mails) == 1
 
 
+@pytest.mark.slow
 def test_another_process_continues_where_the_first_one_ended(
     mails: PostOffice, make_handler: MakeHandler, spool: Path
 ) -> None:
@@ -130,6 +131,7 @@ def test_a_process_that_is_killed_between_counting_and_saving_has_counted_nothin
     assert mails.counts == ["5 times"]
 
 
+@pytest.mark.slow
 def test_a_segment_is_removed_only_after_its_counts_are_saved(
     mails: PostOffice,
     make_handler: MakeHandler,
@@ -153,6 +155,7 @@ def test_a_segment_is_removed_only_after_its_counts_are_saved(
     assert mails.counts[-1] == "6 times"
 
 
+@pytest.mark.slow
 def test_a_state_that_is_damaged_is_set_aside(
     mails: PostOffice, make_handler: MakeHandler, spool: Path
 ) -> None:
@@ -194,6 +197,7 @@ def test_a_full_disk_is_loud_and_costs_no_count(
     assert "find no room" in handler.errors[0]
 
 
+@pytest.mark.slow
 def test_counts_that_another_process_cannot_write_are_written_later(
     mails: PostOffice,
     make_handler: MakeHandler,
@@ -216,6 +220,7 @@ def test_counts_that_another_process_cannot_write_are_written_later(
     assert mails.counts[-1] == "5 times"
 
 
+@pytest.mark.slow
 def test_a_spool_that_is_removed_loses_no_count(
     mails: PostOffice, make_handler: MakeHandler, spool: Path
 ) -> None:

@@ -194,6 +194,7 @@ async def test_a_digest_does_not_count_against_the_budget(
     assert [row.in_digest for row in await alerts(session)] == [False] * 3 + [True] * 5
 
 
+@pytest.mark.slow
 async def test_what_failed_in_a_digest_may_go_out_on_its_own(
     mailer: Mailer,
     mail_server: MailServer,

@@ -177,6 +177,7 @@ def test_a_log_record_is_a_message(server: Server, connect: Callable[[str], Sent
     assert "request" not in event
 
 
+@pytest.mark.slow
 def test_the_secret_is_in_no_envelope(server: Server, connect: Callable[[str], Sentry]) -> None:
     sentry = connect(server.dsn)
     places = Places(Path(__file__).parent)

@@ -192,6 +192,7 @@ def run(app: Quart, command: str) -> Any:
     return CliRunner().invoke(errors, [command], obj=ScriptInfo(create_app=lambda: app))
 
 
+@pytest.mark.slow
 async def test_the_commands_try_it_and_say_what_is_wrong(tmp_path: Path, hook: Hook) -> None:
     result = await asyncio.to_thread(run, hooked_app(tmp_path, hook), "test")
     assert result.exit_code == 0, result.output
@@ -209,6 +210,7 @@ async def test_the_commands_try_it_and_say_what_is_wrong(tmp_path: Path, hook: H
     assert "canary" not in result.output + doctor.output
 
 
+@pytest.mark.slow
 async def test_a_running_application_posts_and_its_log_has_no_secret(
     tmp_path: Path, hook: Hook, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
