@@ -169,8 +169,16 @@ def _args_of_referrer(found: BaseRequestWebsocket) -> Mapping[str, object] | Non
     """
     try:
         path = unquote(urlsplit(found.referrer or "").path).removeprefix(found.root_path)
-        adapter = current_app.create_url_adapter(found) if path else None
-        return adapter.match(path, method="GET")[1] if adapter is not None else None
+        if not path:
+            return None
+        adapter: Any
+        if has_app_context():
+            adapter = current_app.create_url_adapter(found)
+        else:  # an answer that is sent in pieces may fail later
+            rule: Any = found.url_rule
+            adapter = rule.map.bind(found.host)
+        args: Mapping[str, object] = adapter.match(path, method="GET", websocket=False)[1]
+        return args
     except Exception:  # noqa: BLE001 - it is no page of this application, or that is broken
         return None
 

@@ -2,10 +2,11 @@
 
 import logging
 import sys
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 
 import pytest
-from quart import request
+from quart import Response, request
 from quart.typing import TestClientProtocol as Client
 
 from quartapp.flasklike import App
@@ -52,6 +53,30 @@ async def test_a_secret_in_the_path_of_the_page_before_is_hidden(
     assert isinstance(report, Report)
     assert report.request
     assert dict(report.request.headers)["Referer"] == f"http://localhost{root_path}/reset/[hidden]"
+
+
+async def test_it_is_hidden_when_the_context_of_the_request_has_ended(
+    app: App, client: Client, records: Records
+) -> None:
+    @app.get("/reset/<token>")
+    async def reset(token: str) -> str:
+        return token
+
+    @app.get("/pieces")
+    async def pieces() -> Response:
+        async def body() -> AsyncIterator[bytes]:
+            yield b"begin"
+            raise ZeroDivisionError
+
+        return Response(body())
+
+    page = "http://localhost/reset/my-canary"
+    with pytest.raises(ZeroDivisionError):
+        await client.get("/pieces", headers={"Referer": page})
+    [report] = records()
+    assert isinstance(report, Report)
+    assert report.request
+    assert dict(report.request.headers)["Referer"] == "http://localhost/reset/[hidden]"
 
 
 async def test_of_many_lines_a_report_has_the_last(
