@@ -10,6 +10,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 from tests.setup.environment import make_environment, site_packages
@@ -34,6 +35,7 @@ def copy_parts(folder: Path) -> Path:
         _copy(f"tests/{name}", folder)
     for path in (ROOT / "tests").glob("*.py"):
         shutil.copy(path, folder / "tests")
+    _copy("docs", folder)  # tests compare what is said there with what is
     return _make_environment(folder)
 
 
@@ -60,6 +62,9 @@ def _make_environment(folder: Path) -> Path:
     python = make_environment(folder)
     packages = site_packages(folder)
     (packages / "quartapp.pth").write_text(str(folder), "utf-8")
+    ruff = shutil.which("ruff", path=Path(sys.executable).parent)
+    if ruff is not None:  # `python -m ruff` finds it beside the interpreter alone
+        (python.parent / "ruff").symlink_to(ruff)
     _describe(packages / "quartapp-0.dist-info", folder)
     return python
 
@@ -74,7 +79,8 @@ def _describe(distribution: Path, folder: Path) -> None:
             if _has_module(folder, target.partition(":")[0]):
                 lines.append(f"{name} = {target}")
     distribution.mkdir()
-    (distribution / "METADATA").write_text("Name: quartapp\nVersion: 0\n", "utf-8")
+    installed = metadata.distribution("quartapp").read_text("METADATA")
+    (distribution / "METADATA").write_text(installed or "", "utf-8")
     (distribution / "entry_points.txt").write_text("\n".join(lines), "utf-8")
 
 

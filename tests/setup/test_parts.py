@@ -29,7 +29,10 @@ pytest.main(["--collect-only", "-qq", "tests"], plugins=[found])
 print(found.number, *found.missing)
 """
 
-QUICK = ("reporting/alerts", "reporting/capture", "reporting/journal")
+QUICK = (
+    *("reporting/alerts", "reporting/capture", "reporting/journal"),
+    *("starter/test_new.py", "testing/test_strictness.py"),  # need what the copy has besides parts
+)
 """Tests that together take seconds; `make parts` runs the tests of all parts."""
 
 OF_FLASKLIKE = ("test_cli.py", "test_names.py", "test_routing.py", "test_ctx.py")
