@@ -211,7 +211,7 @@ async def new_postgresql() -> AsyncIterator[str]:
         await execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()",
-            "DROP SCHEMA public CASCADE",
+            DROP_SCHEMAS,
             "CREATE SCHEMA public",
             database=name,
         )
@@ -226,6 +226,13 @@ def pytest_sessionfinish() -> None:
     if free_databases:
         asyncio.run(execute(*map(DROP.format, free_databases)))
 
+
+DROP_SCHEMAS = """DO $$ DECLARE name text; BEGIN
+FOR name IN SELECT nspname FROM pg_namespace
+WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+LOOP EXECUTE format('DROP SCHEMA %I CASCADE', name); END LOOP;
+END $$"""
+"""Also those that a test has made: the next one in this database expects none."""
 
 DROP = 'DROP DATABASE IF EXISTS "{}" WITH (FORCE)'
 
